@@ -13,8 +13,8 @@ PKG_CONFIG = pkg-config
 # browser tests need stands beside them.
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
-	clang clang-format mandoc systemd systemd-container libpam-systemd dbus
-list = $(shell sed 's/\#.*//' $(wildcard $1))
+	clang clang-format mandoc systemd systemd-container libpam-systemd dbus iproute2
+list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 DEMO_PACKAGES = $(call list,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
 
@@ -90,16 +90,17 @@ build/san:
 
 # ---- packages: demo, check and deps install what they need, all else only names it
 
+quoted = $(foreach p,$1,'$p')
 installing = $(if $(filter demo check check-long deps,$(MAKECMDGOALS)),--install)
 
 build-packages:
-	@tests/need $(installing) 'to build novnc-gate' $(foreach p,$(BUILD_PACKAGES),'$p')
+	@tests/need $(installing) 'to build novnc-gate' $(call quoted,$(BUILD_PACKAGES))
 check-packages: build-packages
-	@tests/need $(installing) 'to run its tests' $(CHECK_PACKAGES)
+	@tests/need $(installing) 'to run its tests' $(call quoted,$(CHECK_PACKAGES))
 demo-packages: build-packages
-	@tests/need $(installing) 'to run the demo' $(DEMO_PACKAGES)
+	@tests/need $(installing) 'to run the demo' $(call quoted,$(DEMO_PACKAGES))
 browser-packages: check-packages
-	@tests/need $(installing) 'to run the browser tests' $(BROWSER_PACKAGES)
+	@tests/need $(installing) 'to run the browser tests' $(call quoted,$(BROWSER_PACKAGES))
 
 deps: browser-packages
 
@@ -114,6 +115,121 @@ else
 check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS)
 	tests/run unit san valgrind lint e2e systemd browser
 endif
+
+# ---- install
+
+NEXTJS = http://127.0.0.1:3001
+CONTROLLER = http://127.0.0.1:4000
+export NEXTJS CONTROLLER
+
+UNITS = novnc-gate.socket novnc-gate@.service novnc-gate.slice
+SYSTEMD_VERSION = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
+# A drop-in that older versions would complain of.
+POLL_LIMIT = $(shell [ 0$(SYSTEMD_VERSION) -lt 255 ] || echo novnc-gate.socket.d/poll-limit.conf)
+
+# What is installed, as SOURCE:TARGET; `uninstall` removes the same.
+sbindir = $(PREFIX)/sbin
+unitdir = $(PREFIX)/lib/systemd/system
+sharedir = $(PREFIX)/share/novnc-gate
+docdir = $(PREFIX)/share/doc/novnc-gate
+FILES = $(foreach u,$(UNITS),units/$u:$(unitdir)/$u) \
+	$(foreach u,$(POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
+	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
+	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
+	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
+	$(foreach m,$(wildcard man/*.5),$m:$(PREFIX)/share/man/man5/$(notdir $m)) \
+	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
+# Directories that go with the last file in them.
+DIRS = $(unitdir)/novnc-gate.socket.d $(unitdir) $(PREFIX)/lib/systemd/catalog \
+	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(sharedir) \
+	$(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8
+
+userunitdir = $(HOME)/.config/systemd/user
+usersharedir = $(HOME)/.local/share/novnc-gate
+userconf = $(HOME)/.config/novnc-gate.conf
+
+# By renaming, so that no connection finds half a program.
+# $(call put_program,DIRECTORY)
+put_program = install -D -m 755 build/novnc-gate $1/.novnc-gate.new && \
+	mv -f $1/.novnc-gate.new $1/novnc-gate
+
+# The configuration with both URLs, read by the program itself before it goes anywhere. An edited one
+# is kept; whether it was edited shows the copy in DIRECTORY.  $(call put_conf,FILE,DIRECTORY)
+define put_conf
+@set -e; for url in "$$NEXTJS" "$$CONTROLLER"; do case $$url in \
+	*[!A-Za-z0-9._~:/@%+=,[\]-]*|'') echo "Not a URL: '$$url'" >&2; exit 1; esac; done; \
+tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT; \
+sed "s|@NEXTJS@|$$NEXTJS|; s|@CONTROLLER@|$$CONTROLLER|" units/novnc-gate.conf.in >"$$tmp"; \
+build/novnc-gate --check=config --config="$$tmp" >/dev/null; \
+if [ ! -e $1 ]; then \
+	install -D -m 644 "$$tmp" $1; install -D -m 644 "$$tmp" $2/novnc-gate.conf; \
+elif cmp -s "$$tmp" $1; then \
+	rm -f $1.new; \
+else \
+	install -m 644 "$$tmp" $1.new; \
+	echo "$1 stays as it is; the new one is $1.new."; \
+fi
+endef
+
+define take_conf
+@if cmp -s $1 $2/novnc-gate.conf; then rm -f $1; \
+elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
+rm -f $1.new $2/novnc-gate.conf
+endef
+
+install: all
+	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
+	$(call put_program,$(DESTDIR)$(sbindir))
+	@set -e; for f in $(FILES); do \
+		echo "$(DESTDIR)$${f#*:}"; \
+		sed 's|/usr/local/sbin|$(sbindir)|g' "$${f%%:*}" | \
+			install -D -m 644 /dev/stdin "$(DESTDIR)$${f#*:}"; \
+	done
+ifeq ($(DESTDIR),)
+	systemd-sysusers $(PREFIX)/lib/sysusers.d/novnc-gate.conf
+	journalctl --update-catalog
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "Next: systemctl enable --now novnc-gate.socket   (novnc-gate --check tells if all is well)"
+endif
+
+uninstall:
+ifeq ($(DESTDIR),)
+	[ ! -d /run/systemd/system ] || systemctl disable --now novnc-gate.socket
+	[ ! -d /run/systemd/system ] || systemctl stop 'novnc-gate@*.service' novnc-gate.slice
+endif
+	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
+	rm -f $(DESTDIR)$(sbindir)/novnc-gate \
+		$(foreach f,$(FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
+	rmdir --ignore-fail-on-non-empty $(wildcard $(DIRS:%=$(DESTDIR)%))
+ifeq ($(DESTDIR),)
+	journalctl --update-catalog
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "The user novnc-gate stays, as system users do; it owns no files (userdel novnc-gate)."
+endif
+
+# The same units for one's own `systemd --user`: loopback only, no root.
+install-user: all
+	$(call put_conf,$(userconf),$(usersharedir))
+	$(call put_program,$(HOME)/.local/bin)
+	@set -e; for u in $(UNITS); do \
+		echo "$(userunitdir)/$$u"; \
+		sed -e '/only the system manager/,/^$$/d' \
+			-e 's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
+			-e 's|^ListenStream=3000|ListenStream=127.0.0.1:3000\nListenStream=[::1]:3000|' \
+			"units/$$u" | install -D -m 644 /dev/stdin "$(userunitdir)/$$u"; \
+	done
+	$(foreach u,$(POLL_LIMIT),install -D -m 644 units/$(notdir $u) $(userunitdir)/$u)
+	systemctl --user daemon-reload
+	@echo "Next: systemctl --user enable --now novnc-gate.socket"
+
+uninstall-user:
+	systemctl --user disable --now novnc-gate.socket
+	systemctl --user stop 'novnc-gate@*.service' novnc-gate.slice
+	$(call take_conf,$(userconf),$(usersharedir))
+	rm -f $(HOME)/.local/bin/novnc-gate $(UNITS:%=$(userunitdir)/%) \
+		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf
+	rmdir --ignore-fail-on-non-empty $(wildcard $(userunitdir)/novnc-gate.socket.d $(usersharedir))
+	systemctl --user daemon-reload
 
 clean:
 	rm -rf build
