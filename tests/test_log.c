@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: MIT */
+/* log.c: standard error seen through a socket pair, the journal through a socket of our own. */
+#include "log.h"
+
+#include <check.h>
+#include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+#define TEXT_MAX 512 /* a value, once it is escaped */
+
+/* ---- what log.c wrote */
+
+/* Standard error is one end: a packet is what one write() wrote. */
+static int reader = -1;
+
+static void capture(void)
+{
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	ck_assert_int_eq(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
+	close(pair[1]);
+	reader = pair[0];
+	unsetenv("JOURNAL_STREAM");
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("INVOCATION_ID");
+}
+
+/* The next packet at fd as a string, or NULL where there is none. */
+static const char *packet(int fd)
+{
+	static char text[65536];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	if (n < 0)
+		return NULL;
+	text[n] = '\0';
+	return text;
+}
+
+/* The message of the one line that is there, without newline and "novnc-gate[PID]: ". */
+static const char *message(void)
+{
+	static char line[65536];
+	char prefix[32];
+	int n = snprintf(prefix, sizeof(prefix), "novnc-gate[%d]: ", getpid());
+	const char *text = packet(reader);
+
+	ck_assert_ptr_nonnull(text);
+	snprintf(line, sizeof(line), "%s", text);
+	ck_assert_msg(strncmp(line, prefix, (size_t)n) == 0, "no prefix: %s", line);
+	ck_assert_uint_gt(strlen(line), (size_t)n);
+	ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1);
+	line[strlen(line) - 1] = '\0';
+	ck_assert_ptr_null(packet(reader));
+	return line + n;
+}
+
+static bool library_is_loaded(void)
+{
+	void *library = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_NOLOAD);
+
+	return library && dlclose(library) == 0;
+}
+
+/* What systemd does for a unit whose standard error is the journal. */
+static void pretend_journal(void)
+{
+	struct stat st;
+	char stream[64];
+
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static void put_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+/*
+ * An empty /run that only this process sees, with the journal's socket in it; a user namespace
+ * gives the right to do so where we are not root. Returns the socket, or -1 where the system
+ * allows neither.
+ */
+static int journal_socket(void)
+{
+	struct sockaddr_un sa = { AF_UNIX, "/run/systemd/journal/socket" };
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char map[64];
+	int fd;
+
+	if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0) {
+		printf("SKIP: no mount namespace to be had (%s): the journal's wire is not tested\n",
+		       strerror(errno));
+		return -1;
+	}
+	if (uid != 0) {
+		put_file("/proc/self/setgroups", "deny");
+		snprintf(map, sizeof(map), "0 %u 1", uid);
+		put_file("/proc/self/uid_map", map);
+		snprintf(map, sizeof(map), "0 %u 1", gid);
+		put_file("/proc/self/gid_map", map);
+	}
+	ck_assert_int_eq(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("tmpfs", "/run", "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(mkdir("/run/systemd", 0755), 0);
+	ck_assert_int_eq(mkdir("/run/systemd/journal", 0755), 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static int fds_open(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* ---- sentences */
+
+static const struct log_fields full = {
+	.client = SLICE("192.0.2.1:51234"),
+	.session = SLICE("s-1"),
+	.path = SLICE("/api/auth/session/s-1/novnc/websock?token=secret"),
+	.method = SLICE("GET"),
+	.backend = SLICE("master-controller"),
+	.origin = SLICE("http://dash.example:3000"),
+	.reason = SLICE("the client closed"),
+	.status = 101,
+	.ended = true,
+	.up_bytes = 12,
+	.down_bytes = UINT64_MAX,
+	.duration_ms = 4354003,
+};
+
+#define WEBSOCK "/api/auth/session/s-1/novnc/websock"
+
+static const struct {
+	enum log_event ev;
+	int level;
+	const char *message; /* with all fields */
+	const char *bare;    /* with none */
+} sentences[] = {
+	{ LOG_HANDLING, LOG_NOTICE, "Handling noVNC connection: " WEBSOCK,
+	  "Handling noVNC connection: -" },
+	{ LOG_PROXYING, LOG_NOTICE, "Proxying: " WEBSOCK, "Proxying: -" },
+	{ LOG_CLOSED, LOG_NOTICE,
+	  "noVNC session closed: " WEBSOCK " (the client closed; 12 bytes up, "
+	  "18446744073709551615 bytes down, 1h 12min 34s)",
+	  "noVNC session closed: - (-; - bytes up, - bytes down, -)" },
+	{ LOG_REJECTED, LOG_NOTICE, "Rejecting non-noVNC connection: " WEBSOCK,
+	  "Rejecting non-noVNC connection: -" },
+	{ LOG_ORIGIN, LOG_NOTICE,
+	  "Rejecting WebSocket from another site: " WEBSOCK " (the client closed)",
+	  "Rejecting WebSocket from another site: - (-)" },
+	{ LOG_REFUSED, LOG_NOTICE, "Refusing request with 101: the client closed",
+	  "Refusing request with -: -" },
+	{ LOG_WS_ERROR, LOG_WARNING, "WebSocket proxy error: the client closed",
+	  "WebSocket proxy error: -" },
+	{ LOG_BACKEND, LOG_WARNING, "Proxy error: the client closed (GET " WEBSOCK ")",
+	  "Proxy error: - (- -)" },
+	{ LOG_PAGE, LOG_DEBUG, "GET " WEBSOCK ": 101 from master-controller",
+	  "- -: - from -" },
+	{ LOG_CONFIG, LOG_ERR, "the client closed", "-" },
+	{ LOG_FAULT, LOG_ERR, "Internal error: the client closed", "Internal error: -" },
+};
+_Static_assert(sizeof(sentences) / sizeof(sentences[0]) == LOG_EVENTS,
+	       "all events are here");
+
+START_TEST(an_event_is_one_line_in_its_own_words)
+{
+	capture();
+	log_level(LOG_DEBUG);
+	log_event(sentences[_i].ev, &full);
+	ck_assert_str_eq(message(), sentences[_i].message);
+	log_event(sentences[_i].ev, &(struct log_fields){ 0 });
+	ck_assert_str_eq(message(), sentences[_i].bare);
+	ck_assert(!library_is_loaded());
+}
+END_TEST
+
+START_TEST(nothing_is_written_below_the_threshold)
+{
+	capture();
+	for (int level = LOG_ERR; level <= LOG_DEBUG; level++) {
+		log_level(level);
+		ck_assert(log_wants(sentences[_i].ev) == (sentences[_i].level <= level));
+		log_event(sentences[_i].ev, &full);
+		ck_assert((packet(reader) != NULL) == (sentences[_i].level <= level));
+	}
+}
+END_TEST
+
+START_TEST(the_threshold_is_notice_at_first)
+{
+	ck_assert(log_wants(LOG_HANDLING));
+	ck_assert(!log_wants(LOG_PAGE));
+}
+END_TEST
+
+START_TEST(durations_read_well)
+{
+	static const struct {
+		uint64_t ms;
+		const char *text;
+	} table[] = {
+		{ 0, "0.000s" },
+		{ 1, "0.001s" },
+		{ 59999, "59.999s" },
+		{ 60000, "1min 0s" },
+		{ 3599999, "59min 59s" },
+		{ 3600000, "1h 0min 0s" },
+		{ 360000000, "100h 0min 0s" },
+		{ UINT64_MAX, "5124095576030h 25min 51s" },
+	};
+	struct log_fields f = { .ended = true };
+	char expected[128];
+
+	capture();
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		f.duration_ms = table[i].ms;
+		log_event(LOG_CLOSED, &f);
+		snprintf(expected, sizeof(expected),
+			 "noVNC session closed: - (-; 0 bytes up, 0 bytes down, %s)",
+			 table[i].text);
+		ck_assert_str_eq(message(), expected);
+	}
+}
+END_TEST
+
+/* ---- hostile text */
+
+/* The value of a reason as it is logged. */
+static const char *logged(struct slice reason)
+{
+	log_event(LOG_CONFIG, &(struct log_fields){ .reason = reason });
+	return message();
+}
+
+START_TEST(hostile_text_cannot_leave_its_place)
+{
+	static const struct {
+		struct slice text;
+		const char *logged;
+	} table[] = {
+		{ SLICE(" !~@%s%n\"'<5>"), " !~@%s%n\"'<5>" },
+		{ SLICE("@PATH@ @"), "@PATH@ @" },
+		{ SLICE("a\nnovnc-gate[1]: forged"), "a\\x0anovnc-gate[1]: forged" },
+		{ SLICE("a\r\n\t\v\fb"), "a\\x0d\\x0a\\x09\\x0b\\x0cb" },
+		{ SLICE("\0\x01\x1f\x7f"), "\\x00\\x01\\x1f\\x7f" },
+		{ SLICE("\033]0;owned\a\033[2J"), "\\x1b]0;owned\\x07\\x1b[2J" },
+		{ SLICE("\x9b"
+			"2J\xc2\x9b"
+			"2J"),
+		  "\\x9b2J\\xc2\\x9b2J" },
+		{ SLICE("\xe2\x80\xae"
+			"txt\xe2\x80\xa8"),
+		  "\\xe2\\x80\\xaetxt\\xe2\\x80\\xa8" },
+		{ SLICE("\xff\xfe\x80\xc0\xaf"), "\\xff\\xfe\\x80\\xc0\\xaf" },
+		{ SLICE("m\xc3\xbcller"), "m\\xc3\\xbcller" },
+		{ SLICE("\\x0a\\"), "\\x5cx0a\\x5c" },
+	};
+
+	capture();
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		ck_assert_str_eq(logged(table[i].text), table[i].logged);
+}
+END_TEST
+
+START_TEST(every_byte_can_be_read_back)
+{
+	capture();
+	for (int c = 0; c < 256; c++) {
+		char byte = (char)c;
+		const char *text = logged((struct slice){ &byte, 1 });
+		unsigned back = (unsigned char)text[0];
+
+		if (strlen(text) != 1)
+			ck_assert_int_eq(sscanf(text, "\\x%2x", &back), 1);
+		ck_assert_uint_eq(back, (unsigned)c);
+	}
+}
+END_TEST
+
+START_TEST(long_text_is_cut_and_says_so)
+{
+	static const struct {
+		char byte;
+		size_t len, kept; /* bytes of the text, bytes of it that stay */
+	} table[] = {
+		{ 'a', TEXT_MAX - 1, TEXT_MAX - 1 },
+		{ 'a', TEXT_MAX, TEXT_MAX },
+		{ 'a', TEXT_MAX + 1, TEXT_MAX - 3 },
+		{ 'a', 100000, TEXT_MAX - 3 },
+		{ '\n', TEXT_MAX / 4, TEXT_MAX / 4 },
+		{ '\n', TEXT_MAX / 4 + 1, TEXT_MAX / 4 - 1 },
+		{ '\n', 100000, TEXT_MAX / 4 - 1 },
+	};
+
+	capture();
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		size_t width = table[i].byte == 'a' ? 1 : 4;
+		char *text = malloc(table[i].len); /* of exact size, for ASan */
+		const char *out;
+
+		memset(text, table[i].byte, table[i].len);
+		out = logged((struct slice){ text, table[i].len });
+		free(text);
+		for (size_t k = 0; k < table[i].kept; k++)
+			ck_assert(strncmp(out + k * width, width == 1 ? "a" : "\\x0a",
+					  width) == 0);
+		ck_assert_str_eq(out + table[i].kept * width,
+				 table[i].kept < table[i].len ? "..." : "");
+	}
+}
+END_TEST
+
+START_TEST(the_largest_entry_fits)
+{
+	static char junk[100000];
+	struct slice s = { junk, sizeof(junk) };
+	struct log_fields f = { s, s,        s,    s,          s,          s,
+				s, UINT_MAX, true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+
+	memset(junk, 0x1b, sizeof(junk));
+	capture();
+	log_level(LOG_DEBUG);
+	log_event(sentences[_i].ev, &f);
+	ck_assert_uint_lt(strlen(message()), 3 * TEXT_MAX + 200);
+}
+END_TEST
+
+START_TEST(a_query_is_never_logged)
+{
+	struct log_fields f = { .path = SLICE("/a?secret?x") };
+
+	capture();
+	log_event(LOG_HANDLING, &f);
+	ck_assert_str_eq(message(), "Handling noVNC connection: /a");
+	f.path = SLICE("?secret");
+	log_event(LOG_HANDLING, &f);
+	ck_assert_str_eq(message(), "Handling noVNC connection: -");
+}
+END_TEST
+
+/* ---- where to */
+
+START_TEST(another_journal_stream_means_standard_error)
+{
+	static const char *const streams[] = { "",     "1:1",          "x", ":", "-1:-1",
+					       "0:0 ", "99999999999:1" };
+	struct stat st;
+	char shifted[64];
+
+	capture();
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(shifted, sizeof(shifted), "%ju:%ju0", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino);
+	for (size_t i = 0; i <= sizeof(streams) / sizeof(streams[0]); i++) {
+		setenv("JOURNAL_STREAM", i == 0 ? shifted : streams[i - 1], 1);
+		log_event(LOG_PROXYING, &full);
+		ck_assert_str_eq(message(), "Proxying: " WEBSOCK);
+	}
+	ck_assert(!library_is_loaded());
+}
+END_TEST
+
+START_TEST(a_client_on_standard_error_reads_nothing)
+{
+	capture();
+	ck_assert_int_eq(dup2(STDERR_FILENO, STDIN_FILENO), STDIN_FILENO);
+	log_event(LOG_FAULT, &full);
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
+START_TEST(a_closed_standard_error_does_no_harm)
+{
+	capture();
+	close(STDERR_FILENO);
+	log_event(LOG_FAULT, &full);
+}
+END_TEST
+
+START_TEST(without_libsystemd_the_journal_gets_the_sentence)
+{
+	struct rlimit own, none;
+
+	capture();
+	pretend_journal();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &own), 0);
+	none = (struct rlimit){ 0, own.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none),
+			 0); /* dlopen() can open nothing */
+	log_event(LOG_WS_ERROR, &full);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &own), 0);
+	ck_assert(!library_is_loaded());
+	ck_assert_str_eq(packet(reader), "<4>WebSocket proxy error: the client closed\n");
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
+START_TEST(a_journal_that_does_not_listen_gets_the_sentence)
+{
+	int journal = journal_socket();
+
+	if (journal < 0)
+		return;
+	close(journal); /* the name stays: connection refused */
+	capture();
+	pretend_journal();
+	log_event(LOG_FAULT, &full);
+	ck_assert_str_eq(packet(reader), "<3>Internal error: the client closed\n");
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
+static const char *field(const char *entry, const char *name)
+{
+	static char value[65536];
+	size_t n = strlen(name);
+
+	for (const char *line = entry; *line != '\0'; line = strchr(line, '\n') + 1) {
+		ck_assert_ptr_nonnull(strchr(line, '='));
+		ck_assert_ptr_nonnull(strchr(line, '\n'));
+		if (strncmp(line, name, n) != 0 || line[n] != '=')
+			continue;
+		snprintf(value, sizeof(value), "%.*s", (int)strcspn(line + n + 1, "\n"),
+			 line + n + 1);
+		return value;
+	}
+	return NULL;
+}
+
+START_TEST(the_journal_gets_every_field)
+{
+	static const char *const fields[][2] = {
+		{ "NOVNC_GATE_CLIENT", "192.0.2.1:51234" },
+		{ "NOVNC_GATE_SESSION", "s-1" },
+		{ "NOVNC_GATE_PATH", WEBSOCK },
+		{ "NOVNC_GATE_METHOD", "GET" },
+		{ "NOVNC_GATE_BACKEND", "master-controller" },
+		{ "NOVNC_GATE_ORIGIN", "http://dash.example:3000" },
+		{ "NOVNC_GATE_REASON", "the client closed" },
+		{ "NOVNC_GATE_STATUS", "101" },
+		{ "NOVNC_GATE_UP_BYTES", "12" },
+		{ "NOVNC_GATE_DOWN_BYTES", "18446744073709551615" },
+		{ "NOVNC_GATE_DURATION_MS", "4354003" },
+		{ "NOVNC_GATE_DURATION_PRETTY", "1h 12min 34s" },
+		{ "SYSLOG_IDENTIFIER", "novnc-gate" },
+	};
+	int journal = journal_socket();
+	const char *entry;
+	char level[2] = { 0 };
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	log_level(LOG_DEBUG);
+	log_event(sentences[_i].ev, &full);
+	entry = packet(journal);
+	ck_assert_ptr_nonnull(entry);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		ck_assert_str_eq(field(entry, fields[i][0]), fields[i][1]);
+	level[0] = (char)('0' + sentences[_i].level);
+	ck_assert_str_eq(field(entry, "PRIORITY"), level);
+	ck_assert_str_eq(field(entry, "MESSAGE"), sentences[_i].message);
+	ck_assert_uint_eq(strlen(field(entry, "MESSAGE_ID")), 32);
+
+	log_event(sentences[_i].ev, &(struct log_fields){ 0 });
+	entry = packet(journal);
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_str_eq(field(entry, "MESSAGE"), sentences[_i].bare);
+	ck_assert_ptr_null(strstr(entry, "NOVNC_GATE_"));
+	ck_assert_ptr_null(packet(reader));
+	log_release();
+}
+END_TEST
+
+START_TEST(release_leaves_nothing_behind)
+{
+	int journal = journal_socket(), before;
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	before = fds_open();
+	for (int i = 0; i < 3; i++) {
+		log_event(LOG_HANDLING, &full);
+		log_event(LOG_PROXYING, &full);
+		ck_assert_ptr_nonnull(packet(journal));
+		ck_assert_ptr_nonnull(packet(journal));
+		ck_assert(library_is_loaded());
+		log_release();
+		ck_assert(!library_is_loaded());
+		ck_assert_int_eq(fds_open(), before);
+	}
+	log_release();
+}
+END_TEST
+
+/* ---- status and id */
+
+START_TEST(the_status_goes_to_systemd_only_if_it_listens)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(sa.sun_family); /* the kernel picks an abstract name */
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char expected[8 + TEXT_MAX + 1], junk[TEXT_MAX + 1];
+
+	capture();
+	log_status(SLICE("nobody hears it"));
+	ck_assert(!library_is_loaded());
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
+	len = sizeof(sa);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	sa.sun_path[0] = '@';
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	log_status(SLICE("noVNC session s-1\nREADY=1"));
+	ck_assert_str_eq(packet(fd), "STATUS=noVNC session s-1\\x0aREADY=1");
+
+	memset(junk, 'a', sizeof(junk));
+	log_status((struct slice){ junk, TEXT_MAX });
+	snprintf(expected, sizeof(expected), "STATUS=%.*s", TEXT_MAX, junk);
+	ck_assert_str_eq(packet(fd), expected);
+	log_status((struct slice){ junk, TEXT_MAX + 1 });
+	snprintf(expected, sizeof(expected), "STATUS=%.*s...", TEXT_MAX - 3, junk);
+	ck_assert_str_eq(packet(fd), expected);
+	log_release();
+}
+END_TEST
+
+START_TEST(the_id_is_the_invocation_or_the_process)
+{
+	static const char *const wrong[] = { "", "0123456789abcdef0123456789abcde",
+					     "0123456789abcdef0123456789abcdef0",
+					     "0123456789abcdef0123456789abcdeg",
+					     "0123456789abcdef0123456789abcdef\n" };
+	char own[32];
+
+	snprintf(own, sizeof(own), "novnc-gate[%d]", getpid());
+	unsetenv("INVOCATION_ID");
+	ck_assert_str_eq(log_id(), own);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		setenv("INVOCATION_ID", wrong[i], 1);
+		ck_assert_str_eq(log_id(), own);
+	}
+	setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef", 1);
+	ck_assert_str_eq(log_id(), "0123456789abcdef0123456789abcdef");
+}
+END_TEST
+
+/* ---- catalog and binary */
+
+static const char *slurp(const char *file)
+{
+	static char text[2][65536];
+	static int next;
+	char *to = text[next++ % 2];
+	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, to, sizeof(text[0]));
+
+	ck_assert_msg(n > 0 && (size_t)n < sizeof(text[0]), "%s: run this from the top",
+		      file);
+	to[n] = '\0';
+	return to;
+}
+
+/* The id at the start of the text, or "". */
+static const char *id_at(const char *text)
+{
+	static char id[2][33];
+	static int next;
+	char *to = id[next++ % 2];
+
+	snprintf(to, sizeof(id[0]), "%.32s", text);
+	return strspn(to, "0123456789abcdef") == 32 ? to : "";
+}
+
+START_TEST(table_and_catalog_have_the_same_ids)
+{
+	const char *catalog = slurp("units/novnc-gate.catalog"),
+		   *table = slurp("src/log.c");
+	int in_catalog = 0, in_table = 0;
+	char quoted[40];
+
+	for (const char *p = catalog; (p = strstr(p, "\n-- ")) != NULL; in_catalog++) {
+		p += strlen("\n-- ");
+		snprintf(quoted, sizeof(quoted), "\"%s\"", id_at(p));
+		ck_assert_msg(strstr(table, quoted) != NULL, "only in the catalog: %s",
+			      quoted);
+		ck_assert_msg(strstr(p, id_at(p)) == strstr(catalog, id_at(p)) &&
+				      strstr(p + 1, id_at(p)) == NULL,
+			      "twice: %s", quoted);
+	}
+	for (const char *p = table; (p = strchr(p, '"')) != NULL; p++)
+		in_table += *id_at(p + 1) != '\0' && p[33] == '"';
+	ck_assert_int_eq(in_catalog, LOG_EVENTS);
+	ck_assert_int_eq(in_table, LOG_EVENTS);
+}
+END_TEST
+
+START_TEST(catalog_entries_are_complete)
+{
+	static const char *const header[] = { "Subject: ", "Defined-By: novnc-gate\n",
+					      "Support: ", "Documentation: " };
+	const char *p = slurp("units/novnc-gate.catalog");
+
+	while ((p = strstr(p, "\n-- ")) != NULL) {
+		const char *line = p = strchr(p + 1, '\n') + 1;
+
+		for (size_t i = 0; i < sizeof(header) / sizeof(header[0]); i++) {
+			ck_assert_msg(strncmp(line, header[i], strlen(header[i])) == 0,
+				      "%s is not where %.40s is", header[i], line);
+			line = strchr(line, '\n') + 1;
+		}
+		while (strncmp(line, "Documentation: ", strlen("Documentation: ")) == 0)
+			line = strchr(line, '\n') + 1;
+		ck_assert(line[0] == '\n' && line[1] != '\n');
+	}
+}
+END_TEST
+
+START_TEST(the_catalog_names_only_fields_that_exist)
+{
+	const char *p = slurp("units/novnc-gate.catalog"), *source = slurp("src/log.c");
+	int found = 0;
+
+	while ((p = strstr(p, "@NOVNC_GATE_")) != NULL) {
+		size_t n = strcspn(++p, "@\n");
+		char quoted[64];
+
+		ck_assert_int_eq(p[n], '@');
+		snprintf(quoted, sizeof(quoted), "\"%.*s\"", (int)n, p);
+		ck_assert_msg(strstr(source, quoted) != NULL, "no such field: %s",
+			      quoted);
+		p += n + 1;
+		found++;
+	}
+	ck_assert_int_gt(found, 20);
+}
+END_TEST
+
+/* Looks for the note among those of the program itself. */
+static int find_note(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		const char *p = (const char *)(info->dlpi_addr + ph->p_vaddr),
+			   *end = p + ph->p_memsz;
+
+		while (ph->p_type == PT_NOTE && ph->p_align == 4 && p < end) {
+			const ElfW(Nhdr) *note = (const void *)p;
+			const char *owner = p + sizeof(*note);
+			const char *text = owner + ((note->n_namesz + 3) & ~3U);
+
+			if (note->n_type == 0x407c0c0a && strcmp(owner, "FDO") == 0)
+				*(const char **)userdata = text;
+			p = text + ((note->n_descsz + 3) & ~3U);
+		}
+	}
+	return 1; /* the program is the first object, and enough */
+}
+
+START_TEST(the_binary_names_the_library_it_loads)
+{
+	const char *json = NULL;
+
+	ck_assert_int_eq(dl_iterate_phdr(find_note, &json), 1);
+	ck_assert_ptr_nonnull(json);
+	ck_assert_str_eq(json, "[{\"feature\":\"journal\","
+			       "\"description\":\"Structured log entries\","
+			       "\"priority\":\"recommended\","
+			       "\"soname\":[\"libsystemd.so.0\"]}]");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("log");
+	Suite *s = suite_create("log");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_set_timeout(t, 60); /* valgrind */
+	tcase_add_loop_test(t, an_event_is_one_line_in_its_own_words, 0, LOG_EVENTS);
+	tcase_add_loop_test(t, nothing_is_written_below_the_threshold, 0, LOG_EVENTS);
+	tcase_add_test(t, the_threshold_is_notice_at_first);
+	tcase_add_test(t, durations_read_well);
+	tcase_add_test(t, hostile_text_cannot_leave_its_place);
+	tcase_add_test(t, every_byte_can_be_read_back);
+	tcase_add_test(t, long_text_is_cut_and_says_so);
+	tcase_add_loop_test(t, the_largest_entry_fits, 0, LOG_EVENTS);
+	tcase_add_test(t, a_query_is_never_logged);
+	tcase_add_test(t, another_journal_stream_means_standard_error);
+	tcase_add_test(t, a_client_on_standard_error_reads_nothing);
+	tcase_add_test(t, a_closed_standard_error_does_no_harm);
+	tcase_add_test(t, without_libsystemd_the_journal_gets_the_sentence);
+	tcase_add_test(t, a_journal_that_does_not_listen_gets_the_sentence);
+	tcase_add_loop_test(t, the_journal_gets_every_field, 0, LOG_EVENTS);
+	tcase_add_test(t, release_leaves_nothing_behind);
+	tcase_add_test(t, the_status_goes_to_systemd_only_if_it_listens);
+	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
+	tcase_add_test(t, table_and_catalog_have_the_same_ids);
+	tcase_add_test(t, catalog_entries_are_complete);
+	tcase_add_test(t, the_catalog_names_only_fields_that_exist);
+	tcase_add_test(t, the_binary_names_the_library_it_loads);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}
