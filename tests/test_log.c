@@ -576,13 +576,13 @@ START_TEST(the_id_is_the_invocation_or_the_process)
 }
 END_TEST
 
-/* ---- catalog and binary */
+/* ---- catalog, manual and binary */
 
 static const char *slurp(const char *file)
 {
-	static char text[2][65536];
+	static char text[3][65536];
 	static int next;
-	char *to = text[next++ % 2];
+	char *to = text[next++ % 3];
 	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC);
 	ssize_t n = read(fd, to, sizeof(text[0]));
 
@@ -603,10 +603,10 @@ static const char *id_at(const char *text)
 	return strspn(to, "0123456789abcdef") == 32 ? to : "";
 }
 
-START_TEST(table_and_catalog_have_the_same_ids)
+START_TEST(table_catalog_and_manual_have_the_same_ids)
 {
 	const char *catalog = slurp("units/novnc-gate.catalog"),
-		   *table = slurp("src/log.c");
+		   *table = slurp("src/log.c"), *manual = slurp("man/novnc-gate.8");
 	int in_catalog = 0, in_table = 0;
 	char quoted[40];
 
@@ -614,6 +614,8 @@ START_TEST(table_and_catalog_have_the_same_ids)
 		p += strlen("\n-- ");
 		snprintf(quoted, sizeof(quoted), "\"%s\"", id_at(p));
 		ck_assert_msg(strstr(table, quoted) != NULL, "only in the catalog: %s",
+			      quoted);
+		ck_assert_msg(strstr(manual, id_at(p)) != NULL, "not in the manual: %s",
 			      quoted);
 		ck_assert_msg(strstr(p, id_at(p)) == strstr(catalog, id_at(p)) &&
 				      strstr(p + 1, id_at(p)) == NULL,
@@ -664,6 +666,25 @@ START_TEST(the_catalog_names_only_fields_that_exist)
 		found++;
 	}
 	ck_assert_int_gt(found, 20);
+}
+END_TEST
+
+START_TEST(the_manual_has_every_field)
+{
+	const char *manual = slurp("man/novnc-gate.8");
+	int found = 0;
+
+	for (const char *p = slurp("src/log.c"); (p = strstr(p, "\"NOVNC_GATE_")) != NULL;
+	     found++) {
+		size_t n = strcspn(++p, "\"");
+		char item[64];
+
+		if (n == strlen("NOVNC_GATE_")) /* the prefix */
+			continue;
+		snprintf(item, sizeof(item), " %.*s Ns =", (int)n, p);
+		ck_assert_msg(strstr(manual, item) != NULL, "not in the manual:%s", item);
+	}
+	ck_assert_int_eq(found, 13);
 }
 END_TEST
 
@@ -729,9 +750,10 @@ int main(void)
 	tcase_add_test(t, release_leaves_nothing_behind);
 	tcase_add_test(t, the_status_goes_to_systemd_only_if_it_listens);
 	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
-	tcase_add_test(t, table_and_catalog_have_the_same_ids);
+	tcase_add_test(t, table_catalog_and_manual_have_the_same_ids);
 	tcase_add_test(t, catalog_entries_are_complete);
 	tcase_add_test(t, the_catalog_names_only_fields_that_exist);
+	tcase_add_test(t, the_manual_has_every_field);
 	tcase_add_test(t, the_binary_names_the_library_it_loads);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
