@@ -141,7 +141,7 @@ FILES = $(foreach u,$(UNITS),units/$u:$(unitdir)/$u) \
 	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
 # Directories that go with the last file in them.
 DIRS = $(unitdir)/novnc-gate.socket.d $(unitdir) $(PREFIX)/lib/systemd/catalog \
-	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(sharedir) \
+	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
 	$(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8
 
 userunitdir = $(HOME)/.config/systemd/user
@@ -177,6 +177,16 @@ elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
 rm -f $1.new $2/novnc-gate.conf
 endef
 
+# $(call take_units,SYSTEMCTL,DIRECTORY)
+define take_units
+if [ -e $2/novnc-gate.socket ]; then \
+	$1 disable novnc-gate.socket; \
+	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.socket novnc-gate.slice; \
+fi
+endef
+
+take_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
+
 install: all
 	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call put_program,$(DESTDIR)$(sbindir))
@@ -194,13 +204,12 @@ endif
 
 uninstall:
 ifeq ($(DESTDIR),)
-	[ ! -d /run/systemd/system ] || systemctl disable --now novnc-gate.socket
-	[ ! -d /run/systemd/system ] || systemctl stop 'novnc-gate@*.service' novnc-gate.slice
+	$(call take_units,systemctl,$(unitdir))
 endif
 	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	rm -f $(DESTDIR)$(sbindir)/novnc-gate \
 		$(foreach f,$(FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
-	rmdir --ignore-fail-on-non-empty $(wildcard $(DIRS:%=$(DESTDIR)%))
+	$(call take_dirs,$(DIRS:%=$(DESTDIR)%))
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
@@ -223,12 +232,11 @@ install-user: all
 	@echo "Next: systemctl --user enable --now novnc-gate.socket"
 
 uninstall-user:
-	systemctl --user disable --now novnc-gate.socket
-	systemctl --user stop 'novnc-gate@*.service' novnc-gate.slice
+	$(call take_units,systemctl --user,$(userunitdir))
 	$(call take_conf,$(userconf),$(usersharedir))
 	rm -f $(HOME)/.local/bin/novnc-gate $(UNITS:%=$(userunitdir)/%) \
 		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf
-	rmdir --ignore-fail-on-non-empty $(wildcard $(userunitdir)/novnc-gate.socket.d $(usersharedir))
+	$(call take_dirs,$(userunitdir)/novnc-gate.socket.d $(usersharedir))
 	systemctl --user daemon-reload
 
 clean:

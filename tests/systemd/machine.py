@@ -1,0 +1,206 @@
+"""A machine with systemd as PID 1, and the two backends that the gate on it talks to."""
+
+import base64
+import ctypes
+import hashlib
+import json
+import os
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[2]
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wait_for(what, timeout=20):
+    """Returns what() as soon as it is true; fails with its last value after the timeout."""
+    end = time.monotonic() + timeout
+    while not (value := what()):
+        assert time.monotonic() < end, f"still {value!r} after {timeout} s"
+        time.sleep(0.05)  # between two looks
+    return value
+
+
+class Machine:
+    """systemd-nspawn on an overlay of this machine's root; the tree is at /src.
+
+    It shares the network namespace of the caller, which is one of its own (see `run`).
+    """
+
+    def __init__(self, work):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", work], check=True)
+        for name in ("upper", "work", "tree", "root"):
+            (work / name).mkdir()
+        self.root = work / "root"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                        f"lowerdir=/,upperdir={work}/upper,workdir={work}/work", self.root],
+                       check=True)
+        (self.root / "etc/fstab").write_text("")
+        # Not this machine's journal, nor where it forwards to.
+        journald = self.root / "etc/systemd/journald.conf.d/test.conf"
+        journald.parent.mkdir(exist_ok=True)
+        journald.write_text("[Journal]\nStorage=volatile\nForwardToSyslog=no\n")
+        self.nspawn = subprocess.Popen(
+            ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--link-journal=no",
+             "--machine=novnc-gate-test", "--resolv-conf=off", "--timezone=off",
+             "--console=read-only", f"--overlay={TREE}:{work}/tree:/src", "-D", self.root,
+             "--boot", "systemd.unit=basic.target"],
+            stdin=subprocess.DEVNULL, stdout=(work / "console").open("w"),
+            stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+        children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
+        try:
+            self.leader = wait_for(lambda: self.alive() and children.read_text().split())[0]
+            wait_for(lambda: "basic.target" in self.run(
+                "systemctl", "list-units", "--state=active", "basic.target", check=False))
+        except AssertionError:
+            raise AssertionError("no systemd:\n" + (work / "console").read_text()) from None
+
+    def alive(self):
+        assert self.nspawn.poll() is None, "systemd-nspawn ended"
+        return True
+
+    def close(self):
+        os.kill(int(self.leader), signal.SIGRTMIN + 4)  # systemctl poweroff
+        try:
+            self.nspawn.wait(15)
+        except subprocess.TimeoutExpired:
+            self.nspawn.kill()
+            self.nspawn.wait()
+
+    def run(self, *argv, check=True, user=None):
+        """Runs a command on the machine; returns what it printed, both streams together."""
+        enter = ["nsenter", "--target", self.leader, "--all"]
+        env = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+               "LANG=C.UTF-8", "HOME=/root"]
+        if user:
+            uid = self.run("id", "-u", user).strip()
+            env = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", *env,
+                   f"HOME=/home/{user}", f"XDG_RUNTIME_DIR=/run/user/{uid}"]
+        done = subprocess.run([*enter, *env, *argv], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert not check or done.returncode == 0, f"{' '.join(argv)}:\n{done.stdout}"
+        return done.stdout
+
+    def make(self, *argv, user=None, check=True):
+        return self.run("make", "-C", "/src", *argv, user=user, check=check)
+
+    def sync(self):
+        self.run("journalctl", "--sync")
+
+    def journal(self, *match):
+        """The entries that match, in order, each as a dictionary."""
+        self.sync()
+        out = self.run("journalctl", "--all", "--output=json", "--no-pager", *match)
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+    def cursor(self):
+        """Where the journal ends, as an argument for journal()."""
+        return "--after-cursor=" + self.journal("--lines=1")[0]["__CURSOR"]
+
+    def property(self, unit, name):
+        return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
+
+    def instances(self):
+        """The running connections' units."""
+        out = self.run("systemctl", "list-units", "--plain", "--no-legend", "--full",
+                       "novnc-gate@*.service")
+        return [line.split()[0] for line in out.splitlines()]
+
+
+def accept_of(key):
+    digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    return base64.b64encode(digest).decode()
+
+
+class Backend(socketserver.ThreadingTCPServer):
+    """Answers plain requests with its name; a WebSocket upgrade with a 101, then echoes."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 4096
+
+    def __init__(self, port, name):
+        self.name = name
+        super().__init__(("127.0.0.1", port), BackendConnection)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass  # a peer that went away is part of the tests
+
+
+class BackendConnection(socketserver.StreamRequestHandler):
+    def handle(self):
+        while self.rfile.readline():
+            head = {}
+            while (line := self.rfile.readline().decode("latin-1").strip()):
+                name, _, value = line.partition(":")
+                head[name.lower()] = value.strip()
+            if "upgrade" in head:
+                return self.tunnel(head)
+            body = self.server.name.encode()
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                                 b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def tunnel(self, head):
+        self.request.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                             b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+                             % accept_of(head["sec-websocket-key"]).encode())
+        while (data := self.rfile.read1(65536)):
+            self.request.sendall(data)
+
+
+class Session:
+    """A noVNC session through the gate, from a browser's side."""
+
+    def __init__(self, session="7", address="127.0.0.1", path=None):
+        self.path = path or f"/api/auth/session/{session}/novnc/websock"
+        self.sock = socket.create_connection((address, 3000), timeout=20)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.sock.sendall((f"GET {self.path}?token=secret HTTP/1.1\r\nHost: localhost:3000\r\n"
+                           "Origin: http://localhost:3000\r\nUpgrade: websocket\r\n"
+                           f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+                           "Sec-WebSocket-Version: 13\r\n\r\n").encode())
+        self.file = self.sock.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        for line in self.file:
+            if line == b"\r\n":
+                break
+
+    def echoes(self, data=b"hello"):
+        self.sock.sendall(data)
+        return self.file.read(len(data)) == data
+
+    def ended(self):
+        """Waits for the end, clean or not."""
+        try:
+            return self.file.read() == b""
+        except ConnectionError:
+            return True
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def get(path="/", address="127.0.0.1", port=3000):
+    """One page, on a connection of its own: (status, body)."""
+    with socket.create_connection((address, port), timeout=20) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost:3000\r\n"
+                     "Connection: close\r\n\r\n".encode())
+        head, _, body = sock.makefile("rb").read().partition(b"\r\n\r\n")
+        return int(head.split()[1]), body

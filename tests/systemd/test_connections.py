@@ -1,0 +1,207 @@
+"""Connections as systemd sees them: instances, limits, the log."""
+
+import concurrent.futures
+import re
+import time
+
+import pytest
+
+from machine import Session, get, wait_for
+
+
+def instance_of(gate, session):
+    """The unit that serves this session: its name ends in the client's address and port."""
+    host, port = session.sock.getsockname()[:2]
+    return wait_for(lambda: [u for u in gate.instances() if u.endswith(f"{host}:{port}.service")])[0]
+
+
+def main_pid(gate, unit):
+    return gate.property(unit, "MainPID")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_page_comes_from_nextjs_over_ipv4_and_ipv6(gate, address):
+    assert get(address=address) == (200, b"Next.js")
+
+
+def test_a_tunnel_is_an_instance_that_tells_what_it_does(gate):
+    with Session("4711") as session:
+        assert session.status == 101 and session.echoes()
+        unit = instance_of(gate, session)
+        assert session.path in gate.property(unit, "StatusText")
+        assert session.path in gate.run("systemctl", "status", unit)
+        assert gate.property(unit, "Slice") == "novnc-gate.slice"
+    wait_for(lambda: unit not in gate.instances())
+
+
+def test_stopping_one_instance_cuts_that_session_and_no_other(gate):
+    with Session("1") as first, Session("2") as second:
+        gate.run("systemctl", "stop", instance_of(gate, first))
+        assert first.ended()
+        assert second.echoes()
+
+
+def test_a_crash_harms_no_other_session_and_leaves_no_failed_unit(gate):
+    with Session("1") as first, Session("2") as second:
+        unit = instance_of(gate, first)
+        gate.run("systemctl", "kill", "--signal=SEGV", unit)
+        assert first.ended()
+        assert second.echoes()
+        wait_for(lambda: not gate.run("systemctl", "list-units", "--all", "--no-legend", unit))
+        assert "novnc" not in gate.run("systemctl", "list-units", "--failed")
+
+
+def test_a_new_binary_and_a_restarted_socket_cut_no_session(gate):
+    with Session("1") as old:
+        pid = main_pid(gate, instance_of(gate, old))
+        gate.make("install", "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000")
+        gate.run("systemctl", "restart", "novnc-gate.socket")
+        with Session("2") as new:
+            assert new.echoes()
+            assert old.echoes()
+            assert main_pid(gate, instance_of(gate, old)) == pid
+            assert gate.run("readlink", f"/proc/{pid}/exe").strip().endswith("(deleted)")
+            assert gate.run("readlink", f"/proc/{main_pid(gate, instance_of(gate, new))}/exe"
+                            ).strip() == "/usr/local/sbin/novnc-gate"
+
+
+def test_a_stopped_socket_takes_no_new_sessions_and_cuts_none(gate):
+    with Session("1") as session:
+        gate.run("systemctl", "stop", "novnc-gate.socket")
+        try:
+            with pytest.raises(ConnectionRefusedError):
+                get()
+            assert session.echoes()
+        finally:
+            gate.run("systemctl", "start", "novnc-gate.socket")
+
+
+def test_500_connections_in_a_second_leave_the_socket_listening(gate):
+    accepted = int(gate.property("novnc-gate.socket", "NAccepted"))
+    start = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(500) as pool:
+        answers = list(pool.map(lambda _: get(), range(500)))
+    took = time.monotonic() - start
+    print(f"500 connections took {took:.1f} s")
+    assert answers == [(200, b"Next.js")] * 500
+    assert int(gate.property("novnc-gate.socket", "NAccepted")) == accepted + 500
+    assert gate.property("novnc-gate.socket", "ActiveState") == "active"
+    assert gate.property("novnc-gate.socket", "SubState") == "listening"
+    assert get() == (200, b"Next.js")
+
+
+def test_300_sessions_stand_at_once(gate):
+    sessions = [Session(str(n)) for n in range(300)]
+    try:
+        assert all(s.status == 101 and s.echoes() for s in sessions)
+        assert len(gate.instances()) == 300
+    finally:
+        for session in sessions:
+            session.close()
+    wait_for(lambda: not gate.instances())
+
+
+def test_an_instance_runs_unprivileged_and_limited(gate):
+    with Session() as session:
+        pid = main_pid(gate, instance_of(gate, session))
+        status = dict(re.findall(r"(\w+):\s*(.*)", gate.run("cat", f"/proc/{pid}/status")))
+        limits = gate.run("cat", f"/proc/{pid}/limits")
+        uid = gate.run("id", "-u", "novnc-gate").strip()
+    assert status["Uid"].split() == [uid] * 4 and uid != "0"
+    assert status["NoNewPrivs"] == "1"
+    assert {status[name] for name in ("CapEff", "CapBnd", "CapPrm", "CapAmb")} == {"0" * 16}
+    assert status["Umask"] == "0077"
+    assert re.search(r"Max core file size +0 +0", limits)
+    assert re.search(r"Max open files +64 +64", limits)
+    assert re.search(r"Max processes +unlimited", limits)
+
+
+def test_a_session_is_three_entries_with_their_fields(gate):
+    before = gate.cursor()
+    with Session("4711") as session:
+        assert session.echoes(b"x" * 1000)
+        unit = instance_of(gate, session)
+        client = "%s:%d" % session.sock.getsockname()[:2]
+        invocation = gate.property(unit, "InvocationID")
+    wait_for(lambda: not gate.instances())
+
+    entries = gate.journal(before, "-u", unit)
+    handling, proxying, closed = (e["MESSAGE"] for e in entries)
+    assert handling == f"Handling noVNC connection: {session.path}"
+    assert proxying == f"Proxying: {session.path}"
+    assert closed.startswith(f"noVNC session closed: {session.path} ")
+    for entry in entries:
+        assert entry["NOVNC_GATE_SESSION"] == "4711"
+        assert entry["NOVNC_GATE_PATH"] == session.path
+        assert entry["NOVNC_GATE_CLIENT"] == client
+        assert entry["SYSLOG_IDENTIFIER"] == "novnc-gate"
+        assert entry["PRIORITY"] == "5"
+        assert entry["_SYSTEMD_INVOCATION_ID"] == invocation
+        assert "secret" not in str(entry)
+    end = entries[-1]
+    assert end["NOVNC_GATE_BACKEND"]
+    assert end["NOVNC_GATE_STATUS"] == "101"
+    assert end["NOVNC_GATE_UP_BYTES"] == "1000"
+    assert end["NOVNC_GATE_DOWN_BYTES"] == "1000"
+    assert int(end["NOVNC_GATE_DURATION_MS"]) > 0
+    assert end["NOVNC_GATE_REASON"]
+    assert len({e["MESSAGE_ID"] for e in entries}) == 3
+
+
+def test_journalctl_x_explains_each_of_the_three(gate):
+    before = gate.cursor()
+    with Session("4712") as session:
+        assert session.echoes()
+    wait_for(lambda: not gate.instances())
+    gate.sync()
+    out = gate.run("journalctl", before, "--catalog", "NOVNC_GATE_SESSION=4712")
+    assert out.count("Subject: ") == 3, out
+
+
+def test_a_page_leaves_nothing_in_the_journal(gate):
+    wait_for(lambda: not gate.instances())
+    before = gate.cursor()
+    assert get("/dashboard") == (200, b"Next.js")
+    wait_for(lambda: not gate.instances())
+    assert [e["MESSAGE"] for e in gate.journal(before) if "novnc" in str(e)] == []
+
+
+def test_each_of_many_refusals_is_found_by_its_invocation(gate):
+    """Also that of a process which ends right after its only entry."""
+    before = gate.cursor()
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        for status in pool.map(lambda n: Session(path=f"/other/{n}").status, range(100)):
+            assert status == 403
+    wait_for(lambda: not gate.instances())
+    entries = [e for e in gate.journal(before, "SYSLOG_IDENTIFIER=novnc-gate")
+               if e["MESSAGE"].startswith("Rejecting non-noVNC connection: /other/")]
+    assert len(entries) == 100
+    assert len({e.get("_SYSTEMD_INVOCATION_ID") for e in entries} - {None}) == 100
+
+
+def test_a_changed_configuration_holds_for_the_next_connection(gate):
+    conf = "/etc/novnc-gate.conf.d/test.conf"
+    with Session() as session:
+        gate.run("sh", "-c", f"mkdir -p /etc/novnc-gate.conf.d; "
+                             f"printf '[NextJs]\\nUrl=http://127.0.0.1:4000\\n' >{conf}")
+        try:
+            assert get() == (200, b"master-controller")
+        finally:
+            gate.run("rm", "-r", "/etc/novnc-gate.conf.d")
+        assert session.echoes()
+
+
+def test_an_unknown_key_stops_the_socket_from_starting_and_says_where(gate):
+    conf = "/etc/novnc-gate.conf.d/test.conf"
+    gate.run("systemctl", "stop", "novnc-gate.socket")
+    gate.run("sh", "-c", f"mkdir -p /etc/novnc-gate.conf.d; "
+                         f"printf '[Limits]\\n# a slip\\nHeadTimeout=5\\n' >{conf}")
+    try:
+        gate.run("systemctl", "start", "novnc-gate.socket", check=False)
+        assert gate.property("novnc-gate.socket", "ActiveState") == "failed"
+        status = gate.run("systemctl", "status", "--full", "novnc-gate.socket", check=False)
+        assert f"{conf}:3" in status and "HeadTimeout" in status
+    finally:
+        gate.run("rm", "-r", "/etc/novnc-gate.conf.d")
+        gate.run("systemctl", "start", "novnc-gate.socket")
+    assert get() == (200, b"Next.js")

@@ -1,0 +1,154 @@
+"""What `make install` puts where, and that `make uninstall` takes exactly that away."""
+
+import pytest
+
+from machine import get
+
+CONF = "/etc/novnc-gate.conf"
+URLS = "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000"
+# Not files of a program: logs, databases made from installed files, and what keeps the system user,
+# which stays.
+PRUNE = "/var/tmp", "/var/log", "/var/lib/systemd"
+USERS = {f"/etc/{n}{s}" for n in ("passwd", "group", "shadow", "gshadow") for s in ("", "-")} | {
+    "/etc/.pwd.lock", "/etc"}
+
+
+def listing(machine):
+    """Every path where something could be installed, with what would show a change."""
+    prune = [arg for path in PRUNE for arg in ("-path", path, "-prune", "-o")]
+    out = machine.run("find", "/etc", "/usr", "/var", "/opt", "/home", *prune, "-type", "d", "-printf", "%p\t%m\t%U:%G\n",
+                      "-o", "-printf", "%p\t%y%m\t%U:%G\t%l\t%s\n")
+    return {line for line in out.splitlines() if line.split("\t")[0] not in USERS}
+
+
+def content(machine, path):
+    return machine.run("cat", path)
+
+
+def write(machine, path, text):
+    machine.run("sh", "-c", 'printf %s "$1" >"$2"', "sh", text, path)
+
+
+@pytest.fixture
+def installed(bare):
+    before = listing(bare)
+    bare.make("install", *URLS)
+    yield bare
+    bare.make("uninstall")
+    bare.run("rm", "-f", CONF)
+    assert listing(bare) == before
+
+
+def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
+    before = listing(bare)
+    bare.make("install", *URLS)
+    added = {line.split("\t")[0] for line in listing(bare) - before}
+    assert {p for p in added if "." in p or p.endswith("/novnc-gate")} >= {
+        "/etc/novnc-gate.conf",
+        "/usr/local/sbin/novnc-gate",
+        "/usr/local/lib/systemd/system/novnc-gate.socket",
+        "/usr/local/lib/systemd/system/novnc-gate@.service",
+        "/usr/local/lib/systemd/system/novnc-gate.slice",
+        "/usr/local/lib/sysusers.d/novnc-gate.conf",
+        "/usr/local/lib/systemd/catalog/novnc-gate.catalog",
+        "/usr/local/share/man/man8/novnc-gate.8",
+        "/usr/local/share/man/man5/novnc-gate.conf.5",
+    }
+    assert "novnc-gate:" in content(bare, "/etc/passwd")
+
+    bare.run("systemctl", "enable", "--now", "novnc-gate.socket")
+    bare.make("uninstall")
+    assert listing(bare) == before
+    assert "novnc-gate" not in bare.run("systemctl", "list-units", "--all")
+
+
+def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
+    before = listing(bare)
+    bare.make("install", "DESTDIR=/tmp/image", "PREFIX=/usr")
+    assert listing(bare) == before
+    unit = content(bare, "/tmp/image/usr/lib/systemd/system/novnc-gate@.service")
+    assert "ExecStart=/usr/sbin/novnc-gate\n" in unit
+    bare.make("uninstall", "DESTDIR=/tmp/image", "PREFIX=/usr")
+    assert bare.run("find", "/tmp/image", "-type", "f") == ""
+    bare.run("rm", "-r", "/tmp/image")
+
+
+def test_the_configuration_has_both_urls_and_passes_the_check(installed):
+    installed.make("uninstall")
+    installed.make("install", "NEXTJS=http://localhost:8001", "CONTROLLER=http://[::1]:4000")
+    conf = content(installed, CONF)
+    assert "\nUrl=http://localhost:8001\n" in conf and "\nUrl=http://[::1]:4000\n" in conf
+    installed.run("novnc-gate", "--check=config")
+
+
+@pytest.mark.parametrize("url", ["", "localhost:3001", "http://h:1/x y", "http://h:1&", "http://h'",
+                                 "http://h:1|e touch /tmp/x", "http://h:1\\n[Log]", "ftp://h"])
+def test_a_url_that_is_none_installs_nothing(bare, url):
+    before = listing(bare)
+    bare.run("make", "-C", "/src", "install", f"CONTROLLER={url}", check=False)
+    assert listing(bare) == before
+    assert bare.run("ls", "/tmp/x", check=False).endswith("No such file or directory\n")
+
+
+def test_an_edited_configuration_is_kept_with_the_new_one_beside_it(installed):
+    edited = content(installed, CONF) + "# mine\n"
+    write(installed, CONF, edited)
+    assert f"{CONF}.new" in installed.make("install", *URLS)
+    assert content(installed, CONF) == edited
+    assert content(installed, f"{CONF}.new") == edited.removesuffix("# mine\n")
+
+    assert f"{CONF} was edited and stays" in installed.make("uninstall")
+    assert content(installed, CONF) == edited
+    assert "No such file" in installed.run("ls", f"{CONF}.new", check=False)
+
+
+def test_installing_twice_changes_nothing(installed):
+    before = listing(installed)
+    installed.make("install", *URLS)
+    assert listing(installed) == before
+
+
+def test_systemd_analyze_has_nothing_to_say(installed):
+    units = "novnc-gate.socket", "novnc-gate@1.service", "novnc-gate.slice"
+    example = "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service"
+    installed.run("install", "-m", "755", "/bin/true", "/tmp/node")
+    installed.run("sed", "s|/usr/bin/node|/tmp/node|; w /tmp/novnc-gate-nextjs.service", example)
+    out = installed.run("systemd-analyze", "verify", *units, "/tmp/novnc-gate-nextjs.service")
+    assert [line for line in out.splitlines() if "novnc" in line] == []
+
+
+def test_the_poll_limit_is_lifted_where_systemd_has_one(installed):
+    version = int(installed.run("systemctl", "--version").split()[1])
+    limit = installed.property("novnc-gate.socket", "PollLimitIntervalUSec")
+    assert limit == ("0" if version >= 255 else "")
+    assert installed.property("novnc-gate.socket", "TriggerLimitIntervalUSec") == "0"
+
+
+def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
+    before = listing(bare)
+    bare.run("useradd", "--create-home", "dev")
+    try:
+        bare.run("systemctl", "start", "systemd-logind")
+        bare.run("loginctl", "enable-linger", "dev")
+        bare.run("systemctl", "start", f"user@{bare.run('id', '-u', 'dev').strip()}.service")
+        fresh = listing(bare)
+        bare.make("install-user", *URLS, user="dev")
+        bare.run("systemctl", "--user", "enable", "--now", "novnc-gate.socket", user="dev")
+        assert get() == (200, b"Next.js")
+        assert get(address="::1") == (200, b"Next.js")
+        listens = bare.run("systemctl", "--user", "show", "-p", "Listen", "novnc-gate.socket",
+                           user="dev")
+        assert sorted(listens.split()) == ["(Stream)", "(Stream)", "Listen=127.0.0.1:3000",
+                                           "Listen=[::1]:3000"]
+        verify = bare.run("systemd-analyze", "--user", "verify", "novnc-gate.socket",
+                          "novnc-gate@1.service", "novnc-gate.slice", user="dev")
+        assert [line for line in verify.splitlines() if "novnc" in line] == []
+        bare.make("uninstall-user", user="dev")
+        left = {line.split("\t")[0] for line in listing(bare) - fresh}
+        assert [p for p in left if "novnc" in p] == []
+    finally:
+        bare.run("loginctl", "disable-linger", "dev", check=False)
+        bare.run("loginctl", "terminate-user", "dev", check=False)
+        bare.run("systemctl", "stop", f"user@{bare.run('id', '-u', 'dev').strip()}.service")
+        bare.run("userdel", "--remove", "dev", check=False)
+    assert {l for l in listing(bare) - before if "subuid" not in l and "subgid" not in l} == set()
