@@ -1,0 +1,121 @@
+// What the tests share: a world, a browser that remembers what went wrong in it, the VM's screen.
+
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { BUILD, DEMO, World } from '../demo/world.mjs';
+
+const { chromium } = createRequire(join(DEMO, 'package.json'))('playwright-core');
+const ARTIFACTS = process.env.ARTIFACTS || join(BUILD, 'artifacts');
+const PATIENCE_MS = 30_000;
+
+// Resolves once check() returns or resolves to something true; else fails with what it said last.
+export async function until(check) {
+	for (const deadline = Date.now() + PATIENCE_MS; ; await pause(50)) {
+		let wrong = new Error(`never so: ${check}`);
+		const got = await Promise.resolve().then(check).catch((error) => { wrong = error; });
+
+		if (got)
+			return got;
+		if (Date.now() > deadline)
+			throw wrong;
+	}
+}
+
+// For one test file: a world and a browser, there before its first test and gone after the last.
+// After each test a screenshot, named by it, and in the end the logs go to the artefacts.
+export function suite(name, options) {
+	const dir = mkdtempSync(join(DEMO, 'test-'));
+	const artifacts = join(ARTIFACTS, name);
+	const it = { world: new World({ dir, ...options }) };
+
+	rmSync(artifacts, { recursive: true, force: true });
+	mkdirSync(artifacts, { recursive: true });
+
+	before(async () => {
+		await it.world.start();
+		it.browser = await chromium.launch({
+			executablePath: '/usr/bin/chromium',
+			chromiumSandbox: process.getuid() !== 0,
+			args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+				'--disable-background-networking', '--disable-component-update'],
+		});
+		await openPage(it);
+	});
+	afterEach(async (test) => {
+		await it.page?.screenshot({ path: join(artifacts, `${test.name.replaceAll(' ', '-')}.png`) });
+	});
+	after(async () => {
+		await it.browser?.close();
+		await it.world.stop();
+		cpSync(join(dir, 'log'), join(artifacts, 'log'), { recursive: true });
+		rmSync(dir, { recursive: true });
+	});
+	return it;
+}
+
+// it.errors: what the console or the page complained of.  it.closed: the close code of each
+// WebSocket that has closed, noVNC's in its frame and Next.js' own alike.
+async function openPage(it) {
+	Object.assign(it, { errors: [], closed: [] });
+	it.page = await it.browser.newPage({ viewport: { width: 1440, height: 900 } });
+	it.page.setDefaultTimeout(PATIENCE_MS);
+	it.page.on('console', (message) => message.type() === 'error' && it.errors.push(message.text()));
+	it.page.on('pageerror', (error) => it.errors.push(String(error)));
+	await it.page.exposeFunction('webSocketClosed', (url, code) => it.closed.push({ url, code }));
+	await it.page.addInitScript(() => {
+		window.WebSocket = new Proxy(WebSocket, {
+			construct(target, args) {
+				const socket = new target(...args);
+				socket.addEventListener('close', ({ code }) => window.webSocketClosed(socket.url, code));
+				return socket;
+			},
+		});
+	});
+}
+
+// A test that goes on where the one before it stopped, and so is skipped once one has failed.
+let failed = false;
+
+export function step(name, todo) {
+	test(name, async (t) => {
+		if (failed)
+			return t.skip('an earlier step failed');
+		failed = true;
+		await todo(t);
+		failed = false;
+	});
+}
+
+export async function statusIs(page, words) {
+	await page.getByRole('status').filter({ hasText: new RegExp(`^${words}$`) }).waitFor();
+}
+
+// What share of the VM's screen, as noVNC has drawn it, has each of these colours ('#rrggbb'), or
+// nearly: VNC sends what is not flat as JPEG.
+export async function shares(page, colours) {
+	const canvas = page.frameLocator('iframe').locator('#noVNC_container canvas');
+
+	return canvas.evaluate((element, wanted) => {
+		const { width, height } = element;
+		const { data } = element.getContext('2d').getImageData(0, 0, width, height);
+
+		function share(colour) {
+			const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+			let count = 0;
+
+			for (let i = 0; i < data.length; i += 4)
+				count += rgb.every((value, c) => Math.abs(data[i + c] - value) < 16);
+			return count / (width * height);
+		}
+		return [`${width}x${height}`, ...wanted.map(share)];
+	}, colours);
+}
+
+// Types into the VM as a person would: a click into its screen, then keys.
+export async function type(page, text) {
+	await page.frameLocator('iframe').locator('#noVNC_container canvas').click();
+	await page.keyboard.type(text);
+}

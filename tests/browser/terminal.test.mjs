@@ -1,0 +1,81 @@
+// A person opens the dashboard, connects, types, disconnects; then the master-controller goes away
+// and comes back.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BACKGROUND, FOREGROUND, SCREEN } from '../demo/world.mjs';
+import { shares, statusIs, step, suite, type, until } from './browser.mjs';
+
+const it = suite('terminal');
+const gateLog = () => readFileSync(it.world.log('gate'), 'utf8');
+
+// The terminal's background all over, and on it some writing.
+async function terminalIsShown() {
+	const [size, background, writing] = await shares(it.page, [BACKGROUND, FOREGROUND]);
+
+	assert.equal(size, SCREEN);
+	assert.ok(background > 0.9, `background on ${background} of the screen`);
+	assert.ok(writing > 0.001, `writing on ${writing} of the screen`);
+	return true;
+}
+
+step('the dashboard loads', async () => {
+	await it.page.goto(it.world.page);
+	await statusIs(it.page, 'Not connected');
+	assert.equal(await it.page.locator('iframe').count(), 0);
+});
+
+step('connect shows the screen of the VM', async () => {
+	await it.page.getByRole('button', { name: 'Connect', exact: true }).click();
+	await statusIs(it.page, 'Connected');
+	await until(terminalIsShown);
+	assert.match(gateLog(), new RegExp(`Handling noVNC connection: ${it.world.path}/websock`));
+	assert.match(gateLog(), new RegExp(`Proxying: ${it.world.path}/websock`));
+});
+
+step('typed keys change the VM', async () => {
+	await type(it.page, 'echo "Typed by hand: $((6*7))" > typed\n');
+	await until(() => readFileSync(join(it.world.home, 'typed'), 'utf8') === 'Typed by hand: 42\n');
+});
+
+step('what changes in the VM is seen', async () => {
+	const colour = '#7a1f4b';
+
+	await type(it.page, `clear; printf '\\e]11;${colour}\\a'\n`);
+	await until(async () => (await shares(it.page, [colour]))[1] > 0.9);
+});
+
+step('disconnect and reconnect leave no error behind', async () => {
+	await it.page.getByRole('button', { name: 'Disconnect' }).click();
+	await statusIs(it.page, 'Disconnected');
+	await until(() => it.closed.length > 0);
+	await it.page.getByRole('button', { name: 'Reconnect' }).click();
+	await statusIs(it.page, 'Connected');
+	assert.deepEqual(it.closed.filter(({ code }) => code === 1006), []);
+	assert.deepEqual(it.errors, []);
+});
+
+step('with the master-controller stopped the page says so', async () => {
+	await it.world.stopController();
+	await statusIs(it.page, 'Disconnected');
+	await it.page.getByRole('alert').filter({ hasText: /master-controller.*502/ }).waitFor();
+	await it.page.getByRole('button', { name: 'Reconnect' }).click();
+	await it.page.getByRole('alert').filter({ hasText: /master-controller.*502/ }).waitFor();
+	assert.ok(it.world.isUp('gate') && it.world.isUp('next'));
+});
+
+step('the log names the cause when noVNC itself tries again', async () => {
+	const button = it.page.frameLocator('iframe').locator('#noVNC_connect_button');
+
+	await button.evaluate((element) => element.click());	// it lies below the page's own
+	await until(() => /WebSocket proxy error: .*refused/i.test(gateLog()));
+});
+
+step('with the master-controller back a reconnect works', async () => {
+	await it.world.startController();
+	await it.page.getByRole('button', { name: 'Reconnect' }).click();
+	await statusIs(it.page, 'Connected');
+	await type(it.page, 'touch again\n');
+	await until(() => readFileSync(join(it.world.home, 'again')).length === 0);
+});

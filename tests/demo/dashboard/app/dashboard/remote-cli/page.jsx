@@ -1,0 +1,32 @@
+import { connection } from 'next/server';
+import Terminal from './terminal';
+
+// What the master-controller knows of the VM; the demo says it in the environment.
+export default async function RemoteCli() {
+	await connection();	// the values of now, not those of the build
+	const { VM_NAME, VM_SCREEN, VM_SESSION, VM_URL, CONTROLLER_URL } = process.env;
+	const path = `/api/auth/session/${VM_SESSION}/novnc`;
+
+	return (
+		<>
+			<h1>{VM_NAME}</h1>
+			<div className="columns">
+				<Terminal path={path} />
+				<aside className="card">
+					<h2>Virtual machine</h2>
+					<dl>
+						<dt>Name</dt><dd>{VM_NAME}</dd>
+						<dt>Session</dt><dd><code>{VM_SESSION}</code></dd>
+						<dt>Screen</dt><dd>{VM_SCREEN}</dd>
+					</dl>
+					<h2>How the terminal gets here</h2>
+					<ol>
+						<li>this page&rsquo;s own origin<code>{path}/websock</code></li>
+						<li>master-controller<code>{CONTROLLER_URL}</code></li>
+						<li>the VM<code>{VM_URL}</code></li>
+					</ol>
+				</aside>
+			</div>
+		</>
+	);
+}

@@ -1,0 +1,75 @@
+// `make demo`: the whole world on this machine, until Ctrl-C.  PORT= is the gate's port.
+
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { buildDashboard, DEMO, GATE, install, listenOnce, World } from './world.mjs';
+
+const say = (text) => console.log(text);
+
+function fail(text) {
+	console.error(`make demo: ${text}`);
+	process.exit(1);
+}
+
+async function mustBeFree(port) {
+	for (const address of ['127.0.0.1', '::1']) {
+		const wrong = await listenOnce(port, address).then(() => null, (error) => error.code);
+
+		if (wrong === 'EADDRINUSE')
+			fail(`port ${port} is taken ('ss -ltnp sport = :${port}' shows by whom). ` +
+				'Another one: make demo PORT=3100');
+		if (wrong === 'EACCES')
+			fail(`port ${port} is for root only. Another one: make demo PORT=3100`);
+	}
+}
+
+// Enter stops the master-controller, and starts it again.
+function offerController(world) {
+	let up = true;
+	let last = Promise.resolve();
+
+	say('Enter stops the master-controller (and starts it again): see what the page says then.');
+	createInterface({ input: process.stdin }).on('line', () => {
+		last = last.then(async () => {
+			await (up ? world.stopController() : world.startController());
+			up = !up;
+			say(`The master-controller is ${up ? 'back' : 'stopped'}.`);
+		}).catch((error) => fail(error.message));
+	});
+}
+
+const port = Number(process.env.PORT || 3000);
+
+if (!Number.isInteger(port) || port < 1 || port > 65535)
+	fail(`PORT=${process.env.PORT} is no port.`);
+if (!existsSync(GATE))
+	fail('build/novnc-gate is not built yet: make');
+await mustBeFree(port);
+install(say);
+buildDashboard(say);
+
+const world = new World({ port, dir: DEMO });
+const signalled = new Promise((done) => ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((signal) =>
+	process.on(signal, () => done(null))));
+
+async function untilEnd() {
+	say('Starting the VM, the master-controller, Next.js and the gate');
+	await world.start();
+	say(`
+    ${world.page}
+
+Open it in a browser on this machine, click "Connect", then click into the terminal and type.
+Logs: ${DEMO}/log/`);
+	if (process.stdin.isTTY)
+		offerController(world);
+	say('Ctrl-C stops everything.');
+	return world.died;
+}
+
+const error = await Promise.race([signalled, untilEnd().catch((wrong) => wrong)]);
+
+if (error)
+	console.error(`make demo: ${error.message}`);
+say('Stopping');
+await world.stop().catch((wrong) => fail(wrong.message));
+process.exit(error ? 1 : 0);

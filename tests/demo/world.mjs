@@ -1,0 +1,388 @@
+// The demo's world: what `make demo` and the browser tests start, and how it all ends again.
+//
+//   browser - novnc-gate - Next.js dashboard
+//                        - controller.mjs - websockify - Xtigervnc with a terminal in it: the VM
+//
+// Everything listens on loopback only, for the terminal is a shell of the user who started it.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, rmSync,
+	statSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+export const BUILD = fileURLToPath(new URL('../../build/', import.meta.url));
+export const DEMO = join(BUILD, 'demo');
+export const GATE = join(BUILD, 'novnc-gate');
+const NODE = join(DEMO, 'node_modules/.bin/node');
+const NEXT = join(DEMO, 'node_modules/next/dist/bin/next');
+export const SCREEN = '1024x640';
+export const BACKGROUND = '#10243f';
+export const FOREGROUND = '#e8eef7';
+const READY_MS = 90_000;
+const STOP_MS = 5_000;
+
+// Not even a runner that is killed leaves behind what it started.
+const TIED = ['--pdeathsig', 'TERM', '--'];
+
+// ---- what must be there before
+
+function newestUnder(dir) {
+	return Math.max(...readdirSync(dir, { withFileTypes: true }).map((entry) => entry.isDirectory()
+		? newestUnder(join(dir, entry.name)) : statSync(join(dir, entry.name)).mtimeMs));
+}
+
+function builtAt(file) {
+	return existsSync(file) ? statSync(file).mtimeMs : 0;
+}
+
+function run(argv, cwd) {
+	execFileSync('setpriv', [...TIED, ...argv], {
+		cwd,
+		env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
+		stdio: ['ignore', 'inherit', 'inherit'],
+	});
+}
+
+// The packages that package-lock.json names, in build/demo.
+export function install(say) {
+	const done = join(DEMO, 'node_modules/.installed');
+	const files = ['package.json', 'package-lock.json'].map((name) => join(HERE, name));
+
+	if (files.every((file) => builtAt(file) < builtAt(done)))
+		return;
+	say('Installing Next.js and node from npm into build/demo');
+	mkdirSync(DEMO, { recursive: true });
+	for (const file of files)
+		cpSync(file, join(DEMO, file.slice(HERE.length)));
+	run(['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'], DEMO);
+	writeFileSync(done, '');
+}
+
+// A copy of the dashboard, named dir, beside node_modules.
+export function copyDashboard(dir) {
+	rmSync(dir, { recursive: true, force: true });
+	cpSync(join(HERE, 'dashboard'), dir, { recursive: true });
+	return dir;
+}
+
+export function buildDashboard(say) {
+	const dir = join(DEMO, 'dashboard');
+	const built = builtAt(join(dir, '.next/BUILD_ID'));
+
+	if (built > newestUnder(join(HERE, 'dashboard')) && built > builtAt(join(DEMO, 'node_modules/.installed')))
+		return;
+	say('Building the dashboard');
+	copyDashboard(dir);
+	run([NODE, NEXT, 'build'], dir);
+}
+
+// ---- one part of the world: a process in a group of its own, with a log
+
+class Part {
+	constructor(name, argv, log, { ready, env = {}, cwd, stdio = [] }) {
+		const { PATH, HOME } = process.env;
+		const out = openSync(log, 'a');
+
+		this.name = name;
+		this.log = log;
+		this.logStart = statSync(log).size;
+		this.child = spawn('setpriv', [...TIED, ...argv], {
+			cwd,
+			detached: true,
+			env: { PATH, HOME, LANG: 'C.UTF-8', NEXT_TELEMETRY_DISABLED: '1', ...env },
+			stdio: ['ignore', out, out, ...stdio],
+		});
+		closeSync(out);
+		this.ended = new Promise((done) => {
+			this.child.on('error', (error) => done(error.message));
+			this.child.on('exit', (code, signal) => done(signal ?? `exit status ${code}`));
+		});
+		this.isReady = ready;
+	}
+
+	// Resolves once isReady() does; throws if the part ends first, or takes too long.
+	async untilReady() {
+		const end = this.ended.then((how) => this.fault(`ended (${how}) before it was ready`));
+		const deadline = Date.now() + READY_MS;
+
+		for (;;) {
+			const asked = this.isReady(this.child).then(() => null, (error) => error);
+			const wrong = await Promise.race([end, asked]);
+
+			if (!wrong)
+				return;
+			if (wrong.part)
+				throw wrong;
+			if (Date.now() > deadline)
+				throw this.fault(`is not ready after ${READY_MS / 1000} s: ${wrong.message}`);
+			await pause(50);
+		}
+	}
+
+	fault(what) {
+		const said = readFileSync(this.log).subarray(this.logStart).toString().trimEnd();
+		const tail = said.split('\n').slice(-8).map((line) => `    ${line}\n`).join('');
+		const error = new Error(`${this.name} ${what}\n${tail}  (${this.log})`);
+
+		return Object.assign(error, {
+			part: this.name,
+			portTaken: /EADDRINUSE|address already in use/i.test(said),
+		});
+	}
+
+	signal(signal) {
+		try {
+			process.kill(-this.child.pid, signal);
+			return true;
+		} catch {
+			return false;	// the whole group is gone
+		}
+	}
+
+	async stop() {
+		this.stopping = true;
+		if (this.child.pid === undefined || !this.signal('SIGTERM'))
+			return;
+		for (const start = Date.now(); this.signal(0); await pause(20)) {
+			if (Date.now() > start + 2 * STOP_MS)
+				throw this.fault('does not end');
+			if (Date.now() > start + STOP_MS)
+				this.signal('SIGKILL');
+		}
+	}
+}
+
+// ---- ports and probes
+
+export function listenOnce(port, host) {
+	return new Promise((done, failed) => {
+		const server = net.createServer();
+		server.on('error', failed);
+		server.listen(port, host, () => {
+			const got = server.address().port;
+			server.close(() => done(got));
+		});
+	});
+}
+
+// The loopback addresses that this machine has, as systemd-socket-activate wants them.
+async function loopback() {
+	const six = await listenOnce(0, '::1').then(() => true, () => false);
+	return six ? ['127.0.0.1', '[::1]'] : ['127.0.0.1'];
+}
+
+async function onFreePort(start) {
+	for (let tries = 1; ; tries++) {
+		try {
+			return await start(await listenOnce(0, '127.0.0.1'));
+		} catch (error) {
+			if (!error.portTaken || tries === 5)
+				throw error;
+		}
+	}
+}
+
+function get(url, options) {
+	return new Promise((done, failed) => {
+		const request = http.get(url, { timeout: 20_000, agent: false, ...options });
+		request.on('timeout', () => request.destroy(new Error(`${url}: no answer`)));
+		request.on('error', failed);
+		request.on('response', (response) => {
+			response.resume();
+			if (response.statusCode >= 400)
+				failed(new Error(`${url}: status ${response.statusCode}`));
+			else
+				done();
+		});
+		request.on('upgrade', (response, socket, head) => done({ socket, head }));
+	});
+}
+
+// A VNC server greets with its version; through a WebSocket, in its first frame.
+async function vncGreets(url) {
+	const { socket, head } = await get(url, { headers: {
+		Connection: 'Upgrade',
+		Upgrade: 'websocket',
+		'Sec-WebSocket-Version': '13',
+		'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+	} }).then((upgraded) => upgraded ?? Promise.reject(new Error(`${url}: not upgraded`)));
+
+	try {
+		let seen = head.toString('latin1');
+		socket.setTimeout(5_000, () => socket.destroy());
+		for await (const bytes of seen.includes('RFB 00') ? [] : socket)
+			if ((seen += bytes.toString('latin1')).includes('RFB 00'))
+				break;
+		if (!seen.includes('RFB 00'))
+			throw new Error(`${url}: no VNC server behind it`);
+	} finally {
+		socket.destroy();
+	}
+}
+
+function hasLine(stream) {
+	return new Promise((done, failed) => {
+		stream.once('data', (bytes) => done(bytes.toString().trim()));
+		stream.once('end', () => failed(new Error('no line')));
+	});
+}
+
+// ---- the world
+
+export class World {
+	parts = [];
+
+	// port: the gate's, any free one if 0.  dir: for the configuration, the logs and the VM's files.
+	// dev: a copy of the dashboard, served by `next dev`; else the built one by `next start`.
+	constructor({ port = 0, dir, dev = null }) {
+		Object.assign(this, { port, dir, dev, session: randomUUID() });
+		this.home = join(dir, 'vm');
+		this.died = new Promise((done) => { this.tellDeath = done; });
+		for (const part of ['log', 'vm'])
+			rmSync(join(dir, part), { recursive: true, force: true });
+		mkdirSync(join(dir, 'log'), { recursive: true });
+		mkdirSync(this.home);
+	}
+
+	log(name) {
+		return join(this.dir, 'log', `${name}.log`);
+	}
+
+	async run(name, argv, options) {
+		if (this.stopping)
+			throw new Error('stopped');
+
+		const part = new Part(name, argv, this.log(name), options);
+
+		this.parts.push(part);
+		try {
+			await part.untilReady();
+		} catch (error) {
+			await this.stopPart(part);
+			throw error;
+		}
+		part.ended.then((how) => part.stopping ||
+			this.tellDeath(part.fault(`ended (${how})`)));
+		return part;
+	}
+
+	async stopPart(part) {
+		await part.stop();
+		this.parts = this.parts.filter((other) => other !== part);
+	}
+
+	isUp(name) {
+		return this.parts.some((part) => part.name === name && part.child.exitCode === null);
+	}
+
+	async startVm() {
+		let display;
+
+		const vncPort = await onFreePort(async (port) => {
+			await this.run('vnc', ['Xtigervnc', '-displayfd', '3', '-rfbport', port,
+				'-localhost=1', '-SecurityTypes=None', '-UseBlacklist=0', '-desktop=vm',
+				'-geometry', SCREEN, '-depth', '24', '-nolisten', 'tcp'],
+			{ stdio: ['pipe'], ready: async (child) => { display ??= await hasLine(child.stdio[3]); } });
+			return port;
+		});
+
+		const ready = join(this.dir, 'vm-ready');
+		rmSync(ready, { force: true });
+		await this.run('terminal', ['xterm', '-ut', '-maximized', '-bw', '0',
+			'-fa', 'Monospace', '-fs', '13', '-bg', BACKGROUND, '-fg', FOREGROUND,
+			'-e', 'sh', '-c', 'while :; do bash --noprofile --rcfile "$1" -i; done', 'sh',
+			join(HERE, 'vm.bashrc')],
+		{
+			cwd: this.home,
+			env: { DISPLAY: `:${display}`, HOME: this.home, VM_READY: ready },
+			ready: async () => void statSync(ready),
+		});
+
+		this.vmUrl = await onFreePort(async (port) => {
+			const url = `http://127.0.0.1:${port}/websockify`;
+			await this.run('websockify', ['websockify', `127.0.0.1:${port}`, `127.0.0.1:${vncPort}`],
+				{ ready: () => vncGreets(url) });
+			return url.replace('http:', 'ws:');
+		});
+	}
+
+	get path() {
+		return `/api/auth/session/${this.session}/novnc`;
+	}
+
+	async startController(port = new URL(this.controllerUrl).port) {
+		const url = `http://127.0.0.1:${port}`;
+
+		this.controller = await this.run('controller',
+			[NODE, join(HERE, 'controller.mjs'), port, this.session, this.vmUrl],
+			{ ready: () => vncGreets(`${url}${this.path}/websock`) });
+		this.controllerUrl = url;
+	}
+
+	async stopController() {
+		await this.stopPart(this.controller);
+	}
+
+	async startNext() {
+		const settings = {
+			VM_NAME: 'vm-1',
+			VM_SCREEN: SCREEN,
+			VM_SESSION: this.session,
+			VM_URL: this.vmUrl,
+			CONTROLLER_URL: this.controllerUrl,
+		};
+
+		this.nextUrl = await onFreePort(async (port) => {
+			const url = `http://127.0.0.1:${port}`;
+			await this.run('next', [NODE, NEXT, this.dev ? 'dev' : 'start', '-H', '127.0.0.1', '-p', port],
+				{ cwd: this.dev ?? join(DEMO, 'dashboard'), env: settings,
+					ready: () => get(`${url}/dashboard/remote-cli`) });
+			return url;
+		});
+	}
+
+	async startGate(port) {
+		const config = join(this.dir, 'novnc-gate.conf');
+		const addresses = (await loopback()).map((address) => `${address}:${port}`);
+
+		writeFileSync(config, `[NextJs]
+Url=${this.nextUrl}
+
+[MasterController]
+Url=${this.controllerUrl}
+
+[Routes]
+ControllerPath=/api/auth/session/*/novnc /api/auth/session/*/novnc/**
+`);
+		await this.run('gate', ['systemd-socket-activate', '--inetd', '-a',
+			...addresses.flatMap((address) => ['-l', address]), GATE, `--config=${config}`],
+		{
+			env: { SYSTEMD_LOG_LEVEL: 'notice' },
+			ready: () => Promise.all(addresses.flatMap((address) => [
+				get(`http://${address}/dashboard/remote-cli`),
+				vncGreets(`http://${address}${this.path}/websock`),
+			])),
+		});
+		this.url = `http://localhost:${port}`;
+		this.page = `${this.url}/dashboard/remote-cli`;
+	}
+
+	async start() {
+		await this.startVm();
+		await onFreePort((port) => this.startController(port));
+		await this.startNext();
+		await (this.port ? this.startGate(this.port) : onFreePort((port) => this.startGate(port)));
+	}
+
+	async stop() {
+		this.stopping = true;
+		await Promise.all(this.parts.map((part) => part.stop()));
+		this.parts = [];
+	}
+}
