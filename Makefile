@@ -13,7 +13,7 @@ PKG_CONFIG = pkg-config
 # browser tests need stands beside them.
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
-	clang clang-format mandoc systemd systemd-container libpam-systemd dbus iproute2
+	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 DEMO_PACKAGES = $(call list,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
@@ -104,17 +104,27 @@ browser-packages: check-packages
 
 deps: browser-packages
 
-# ---- tests
+# ---- tests: one part after the other, cheap ones first
 
-# One part after the other, cheap ones first; with SAN=1 the unit and end-to-end tests alone, on
-# the build with sanitizers.
 ifdef SAN
 check: check-packages $(SAN_UNIT_TESTS) build/san/novnc-gate
 	tests/run san e2e-san
 else
 check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS)
-	tests/run unit san valgrind lint e2e systemd browser
+	$(flags_file)tests/run unit lint san valgrind e2e systemd browser
 endif
+
+lint: check-packages | build/san
+	$(flags_file)tests/lint
+
+# What tests/lint compiles with.
+flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
+
+check-long: deps
+	tests/fresh-root 12 13
+
+demo: demo-packages all
+	tests/demo/run
 
 # ---- install
 
@@ -243,9 +253,20 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make [all]       build build/novnc-gate'
-	@echo 'make check       all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
-	@echo 'make clean       remove build/'
+	@echo 'make                 build build/novnc-gate'
+	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
+	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
+	@echo 'make check-long      demo and check on fresh Debian 12 and 13 (root, about an hour)'
+	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
+	@echo 'make deps            install the Debian packages for all of these'
+	@echo 'make install         NEXTJS=URL CONTROLLER=URL; PREFIX=$(PREFIX), DESTDIR='
+	@echo 'make uninstall       take exactly that away again; an edited configuration stays'
+	@echo 'make install-user    the same for your own systemd --user, on loopback; needs no root'
+	@echo 'make uninstall-user'
+	@echo 'make clean           remove build/'
+	@echo
+	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given.'
 
-.PHONY: all check clean deps help build-packages check-packages demo-packages browser-packages
+.PHONY: all check check-long lint demo install uninstall install-user uninstall-user clean deps \
+	help build-packages check-packages demo-packages browser-packages
 .DELETE_ON_ERROR:
