@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes in memory and descriptors with one owner; the only header that holds bodies. */
+#ifndef NOVNC_GATE_BUF_H
+#define NOVNC_GATE_BUF_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Text inside somebody else's buffer: no NUL at its end, dies when that buffer next moves. */
+struct slice {
+	const char *p;
+	size_t len;
+};
+
+/* What is only known at run time, as a slice (the string must outlive it). */
+static inline struct slice slice_str(const char *s)
+{
+	return (struct slice){ s, strlen(s) };
+}
+
+/* A string literal as a slice. */
+#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+
+/* Arguments for a "%.*s". */
+#define SLICE_FMT(s) (int)(s).len, (s).p
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+/* Equal but for the case of ASCII letters. */
+static inline bool slice_caseeq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || strncasecmp(a.p, b.p, a.len) == 0);
+}
+
+static inline bool slice_casestarts(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len && strncasecmp(s.p, prefix.p, prefix.len) == 0;
+}
+
+/* The rest after the first n bytes; n is at most s.len. */
+static inline struct slice slice_from(struct slice s, size_t n)
+{
+	assert(n <= s.len);
+	return (struct slice){ s.p + n, s.len - n };
+}
+
+/* The offset of the first c, or s.len where there is none. */
+static inline size_t slice_find(struct slice s, char c)
+{
+	const char *hit = s.len > 0 ? memchr(s.p, c, s.len) : NULL;
+
+	return hit ? (size_t)(hit - s.p) : s.len;
+}
+
+/* Without the spaces and tabs around it (OWS, RFC 9110 5.6.3). */
+static inline struct slice slice_trim(struct slice s)
+{
+	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = slice_from(s, 1);
+	while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+/* Splits off the text up to the next c (or all of it); false when nothing is left. */
+static inline bool slice_split(struct slice *rest, char c, struct slice *ret)
+{
+	size_t n;
+
+	if (!rest->p)
+		return false;
+	n = slice_find(*rest, c);
+	*ret = (struct slice){ rest->p, n };
+	*rest = n < rest->len ? slice_from(*rest, n + 1) : (struct slice){ NULL, 0 };
+	return true;
+}
+
+/* Traffic: the caller's storage, fixed capacity, start <= end <= cap at any time. */
+struct buf {
+	char *data;
+	size_t cap;
+	size_t start;	/* first byte not yet consumed */
+	size_t end;	/* one past the last byte */
+};
+
+static inline size_t buf_len(const struct buf *b)
+{
+	return b->end - b->start;
+}
+
+static inline struct slice buf_slice(const struct buf *b)
+{
+	return (struct slice){ b->data + b->start, buf_len(b) };
+}
+
+/* The room behind the content. */
+static inline size_t buf_room(const struct buf *b)
+{
+	return b->cap - b->end;
+}
+
+static inline void buf_consume(struct buf *b, size_t n)
+{
+	assert(n <= buf_len(b));
+	b->start += n;
+	if (b->start == b->end)
+		b->start = b->end = 0;
+}
+
+/* Moves the content to the front; slices into the buffer are dead after it. */
+static inline void buf_compact(struct buf *b)
+{
+	if (b->start == 0)
+		return;
+	memmove(b->data, b->data + b->start, buf_len(b));
+	b->end -= b->start;
+	b->start = 0;
+}
+
+/* Appends all of it or nothing: 0, or -ENOBUFS. */
+static inline int buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (n > buf_room(b))
+		return -ENOBUFS;
+	if (n > 0)
+		memcpy(b->data + b->end, p, n);
+	b->end += n;
+	return 0;
+}
+
+static inline int buf_put_slice(struct buf *b, struct slice s)
+{
+	return buf_put(b, s.p, s.len);
+}
+
+/* A descriptor that its scope closes: AUTO_FD int fd = open(...). */
+#define AUTO_FD __attribute__((cleanup(fd_close_auto)))
+
+static inline void fd_close_auto(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		(void)close(*fd);	/* nothing was written that could fail late */
+	*fd = -1;
+	errno = saved;
+}
+
+/* Hands a descriptor on: returns it and leaves -1 behind. */
+static inline int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* `--check`: for people, on standard output and standard error. */
+#include "check.h"
+
+#include <stdio.h>
+
+#include "stream.h"
+
+static void report(void *userdata, const char *file, unsigned line, const char *what)
+{
+	(void)userdata;
+	if (line > 0)
+		(void)fprintf(stderr, "%s:%u: %s\n", file, line, what);
+	else
+		(void)fprintf(stderr, "%s: %s\n", file, what);
+}
+
+int check_config(const char *file, struct config *ret)
+{
+	return config_load(file, report, NULL, ret);
+}
+
+static int check_backend(const struct config *cfg, const struct backend *be)
+{
+	struct stream_cause cause = { "" };
+	struct stream s = STREAM_NONE;
+	int r = stream_dial(be, cfg->connect_ms, -1, -1, &s, &cause);
+
+	if (r < 0)
+		(void)printf("%s: %s\n", be->name, cause.text);
+	else
+		(void)printf("%s: %s accepts connections\n", be->name, be->url);
+	stream_done(&s);
+	return r;
+}
+
+static void print_paths(const char *what, config_list paths, const struct backend *be)
+{
+	for (; *paths; paths++)
+		(void)printf("%s %s -> %s\n", what, *paths, be->url);
+}
+
+int check_backends(const struct config *cfg)
+{
+	const struct backend *nextjs = &cfg->backend[CONFIG_NEXTJS];
+	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
+	int r, first = 0;
+
+	config_print(cfg);
+	(void)printf("\nWhat happens:\n");
+	print_paths("WebSocket", cfg->novnc_path, controller);
+	print_paths("WebSocket", cfg->nextjs_upgrade_path, nextjs);
+	(void)printf("any other WebSocket -> 403\n");
+	print_paths("request", cfg->controller_path, controller);
+	(void)printf("any other request -> %s\n\n", nextjs->url);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+		r = check_backend(cfg, &cfg->backend[i]);
+		if (r < 0 && first == 0)
+			first = r;
+	}
+	return first;
+}

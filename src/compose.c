@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* Heads written anew, chunks, and the gate's own replies. No I/O. */
+#include "compose.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static int put_format(struct buf *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int put_format(struct buf *out, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(out->data + out->end, buf_room(out), format, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= buf_room(out))
+		return -ENOBUFS;
+	out->end += (size_t)n;
+	return 0;
+}
+
+static int put_all(struct buf *out, const struct slice *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (buf_put_slice(out, parts[i]) < 0)
+			return -ENOBUFS;
+	return 0;
+}
+
+#define PUT(out, ...)                                              \
+	put_all(out, (const struct slice[]){ __VA_ARGS__ },        \
+		sizeof((const struct slice[]){ __VA_ARGS__ }) /    \
+			sizeof(struct slice))
+
+static int put_field(struct buf *out, struct slice name, struct slice value)
+{
+	return PUT(out, name, SLICE(": "), value, SLICE("\r\n"));
+}
+
+static bool is_one_of(struct slice name, const char *const *names)
+{
+	for (; *names; names++)
+		if (slice_caseeq(name, slice_str(*names)))
+			return true;
+	return false;
+}
+
+/* What concerns this connection only, either way; framing is written by the caller. */
+static bool is_hop_by_hop(const struct http1_head *h, struct slice name)
+{
+	static const char *const names[] = {
+		"Connection", "Content-Length",	   "HTTP2-Settings", "Keep-Alive",
+		"TE",	      "Transfer-Encoding", "Upgrade",	     NULL,
+	};
+
+	return is_one_of(name, names) || slice_casestarts(name, SLICE("Proxy-")) ||
+	       (h && http1_has_token(h, SLICE("Connection"), name));
+}
+
+/* What a client must not be able to tell a backend. */
+static bool is_forged(struct slice name)
+{
+	static const char *const names[] = { "Forwarded", "Host", "X-Real-IP", NULL };
+
+	return is_one_of(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
+	       slice_find(name, '_') < name.len;	/* CGI reads it as "-" */
+}
+
+static int put_request_line(const struct http1_head *h, const struct verdict *v, struct buf *out)
+{
+	bool rooted = v->target.len > 0 && v->target.p[0] != '?';
+
+	return PUT(out, h->method, SLICE(" "), rooted ? SLICE("") : SLICE("/"), v->target,
+		   SLICE(" HTTP/1.1\r\n"));
+}
+
+static int put_forwarded(const struct verdict *v, const struct client *who, struct buf *out)
+{
+	int r = put_field(out, SLICE("X-Forwarded-Proto"), SLICE("http"));
+
+	if (r == 0 && who->address[0])
+		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(who->address));
+	if (r == 0 && v->host.len > 0)
+		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
+	return r;
+}
+
+static int put_length(struct buf *out, uint64_t length)
+{
+	return put_format(out, "Content-Length: %llu\r\n", (unsigned long long)length);
+}
+
+static int put_framing(struct buf *out, enum http1_framing framing, uint64_t length)
+{
+	if (framing == HTTP1_CHUNKED)
+		return put_field(out, SLICE("Transfer-Encoding"), SLICE("chunked"));
+	return framing == HTTP1_LENGTH ? put_length(out, length) : 0;
+}
+
+static int put_upgrade(struct buf *out)
+{
+	return PUT(out, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
+}
+
+int compose_request(const struct http1_head *h, const struct verdict *v,
+		    const struct backend *be, const struct client *who, struct buf *out)
+{
+	bool own_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
+	int r = put_request_line(h, v, out);
+
+	if (r == 0)
+		r = put_field(out, SLICE("Host"), own_host ? v->host : slice_str(be->authority));
+	for (size_t i = 0; r == 0 && i < h->fields; i++) {
+		const struct field *f = &h->field[i];
+
+		if (is_hop_by_hop(h, f->name) || is_forged(f->name) ||
+		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
+			continue;
+		r = put_field(out, f->name, f->value);
+	}
+	if (r == 0)
+		r = put_forwarded(v, who, out);
+	if (r == 0)
+		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
+					     : put_framing(out, h->framing, h->length);
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+/*
+ * What is left of a Location below that authority, or the whole of it. A path of "//" is
+ * left alone: on its own it would name another host.
+ */
+static struct slice relocated(struct slice location, const struct backend *be)
+{
+	struct slice authority = slice_str(be->authority), rest = location;
+
+	rest = slice_from(rest, slice_find(rest, ':'));
+	if (!be->host[0] || !slice_casestarts(location, SLICE("http")) ||
+	    !slice_casestarts(rest, SLICE("://")))
+		return location;
+	rest = slice_from(rest, strlen("://"));
+	if (!slice_casestarts(rest, authority))
+		return location;
+	rest = slice_from(rest, authority.len);
+	if (rest.len == 0)
+		return SLICE("/");
+	return rest.p[0] == '/' && (rest.len == 1 || (rest.p[1] != '/' && rest.p[1] != '\\'))
+		       ? rest
+		       : location;
+}
+
+static int put_response_field(const struct http1_head *h, const struct field *f,
+			      const struct compose_how *how, struct buf *out)
+{
+	if (is_hop_by_hop(h, f->name))
+		return 0;
+	if (how->relocate && slice_caseeq(f->name, SLICE("Location")))
+		return put_field(out, f->name, relocated(f->value, how->relocate));
+	return put_field(out, f->name, f->value);
+}
+
+int compose_response(const struct http1_head *h, const struct compose_how *how, struct buf *out)
+{
+	bool bodiless = h->status < 200 || h->status == 204;
+	bool has_length = http1_count(h, SLICE("Content-Length")) > 0;
+	int r = put_format(out, "HTTP/1.1 %03u ", h->status);
+
+	if (r == 0)
+		r = PUT(out, h->reason, SLICE("\r\n"));
+	for (size_t i = 0; r == 0 && i < h->fields; i++)
+		r = put_response_field(h, &h->field[i], how, out);
+	if (r == 0 && how->chunked)
+		r = put_framing(out, HTTP1_CHUNKED, 0);
+	else if (r == 0 && has_length && !bodiless)
+		r = put_length(out, h->length);	/* to HEAD and with 304 as well */
+	if (r == 0 && h->status == 101)
+		r = put_upgrade(out);
+	else if (r == 0 && how->close)
+		r = put_field(out, SLICE("Connection"), SLICE("close"));
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+/* Four digits, so that the size can be filled in when the payload is there. */
+#define CHUNK_HEADER "0000\r\n"
+
+size_t compose_chunk_open(struct buf *out)
+{
+	size_t opened = out->end;
+
+	(void)PUT(out, SLICE(CHUNK_HEADER));	/* the caller has left room */
+	return opened;
+}
+
+void compose_chunk_close(struct buf *out, size_t opened)
+{
+	size_t len = out->end - opened - strlen(CHUNK_HEADER);
+
+	assert(len <= COMPOSE_CHUNK_MAX);
+	if (len == 0) {
+		out->end = opened;
+		return;
+	}
+	for (size_t i = 0; i < 4; i++)
+		out->data[opened + i] = "0123456789abcdef"[len >> (12 - 4 * i) & 15];
+	(void)PUT(out, SLICE("\r\n"));	/* the caller has left room */
+}
+
+int compose_last_chunk(struct slice trailers, struct buf *out)
+{
+	struct field f;
+	int r = PUT(out, SLICE("0\r\n"));
+
+	while (r == 0 && trailers.len > 0 && lines_field(&trailers, &f) > 0)
+		if (!is_hop_by_hop(NULL, f.name) && !is_forged(f.name))
+			r = put_field(out, f.name, f.value);
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+static const char *reason_phrase(unsigned status)
+{
+	switch (status) {
+	case 400: return "Bad Request";
+	case 403: return "Forbidden";
+	case 405: return "Method Not Allowed";
+	case 408: return "Request Timeout";
+	case 414: return "URI Too Long";
+	case 426: return "Upgrade Required";
+	case 431: return "Request Header Fields Too Large";
+	case 500: return "Internal Server Error";
+	case 501: return "Not Implemented";
+	case 502: return "Bad Gateway";
+	case 503: return "Service Unavailable";
+	case 504: return "Gateway Timeout";
+	case 505: return "HTTP Version Not Supported";
+	}
+	return "Error";
+}
+
+/* The fields that belong to one status only. */
+static struct slice reply_fields(unsigned status)
+{
+	switch (status) {
+	case 405:
+		return SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+			     "Connection: close\r\n");
+	case 426:
+		return SLICE("Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+			     "Connection: close, Upgrade\r\n");
+	}
+	return SLICE("Connection: close\r\n");
+}
+
+int compose_reply(const struct compose_reply *r, struct buf *out)
+{
+	char text[1024];
+	int len;
+
+	if (strncmp(r->log_id, "novnc-gate[", strlen("novnc-gate[")) == 0)
+		len = snprintf(text, sizeof(text), "%.*s.\nLog entries: %s\n",
+			       SLICE_FMT(r->sentence), r->log_id);
+	else
+		len = snprintf(text, sizeof(text),
+			       "%.*s.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=%s\n",
+			       SLICE_FMT(r->sentence), r->log_id);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return -ENOBUFS;
+	return put_format(out,
+			  "HTTP/1.1 %u %s\r\n"
+			  "Content-Type: text/plain; charset=utf-8\r\n"
+			  "Content-Length: %d\r\n"
+			  "Cache-Control: no-store\r\n"
+			  "%.*s\r\n%s",
+			  r->status, reason_phrase(r->status), len,
+			  SLICE_FMT(reply_fields(r->status)), r->head_request ? "" : text);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Heads written anew from what was parsed, chunks, and the gate's own replies. Nothing is
+ * ever copied raw: hop-by-hop fields (RFC 9110 7.6.1) and what could be forged stay behind.
+ * No I/O. All return 0, or -ENOBUFS where out has no room (its content is then undefined).
+ */
+#ifndef NOVNC_GATE_COMPOSE_H
+#define NOVNC_GATE_COMPOSE_H
+
+#include "client.h"
+#include "config.h"
+#include "http1.h"
+#include "route.h"
+
+/* The most that compose_chunk_open() and _close() add to a chunk, bytes. */
+#define COMPOSE_CHUNK_FRAME 8
+/* The largest chunk, bytes. */
+#define COMPOSE_CHUNK_MAX 0xffff
+
+/* The request of that verdict for its backend, its Host and X-Forwarded-* set. */
+int compose_request(const struct http1_head *h, const struct verdict *v,
+		    const struct backend *be, const struct client *who, struct buf *out);
+
+/* How an answer is passed on. */
+struct compose_how {
+	const struct backend *relocate;	/* a Location there becomes path-only; or NULL */
+	bool chunked;			/* the body is sent in chunks */
+	bool close;			/* the connection ends after it */
+};
+
+/* An answer for the client, final or interim (1xx), or the checked 101. */
+int compose_response(const struct http1_head *h, const struct compose_how *how, struct buf *out);
+
+/*
+ * One chunk around bytes that are appended in between: open returns where it began, close
+ * fills in its size, or takes it back where nothing was appended. The caller has left room
+ * for COMPOSE_CHUNK_FRAME and appends at most COMPOSE_CHUNK_MAX bytes.
+ */
+size_t compose_chunk_open(struct buf *out);
+void compose_chunk_close(struct buf *out, size_t opened);
+
+/* The last chunk with the trailer section (as http1_body has it; may be empty). */
+int compose_last_chunk(struct slice trailers, struct buf *out);
+
+/* The gate's own reply: status, one sentence, and the id its log entries are found by. */
+struct compose_reply {
+	unsigned status;
+	struct slice sentence;	/* without its full stop; escaped here where it must be */
+	const char *log_id;	/* log_id() */
+	bool head_request;	/* no content */
+};
+
+int compose_reply(const struct compose_reply *r, struct buf *out);
+
+#endif

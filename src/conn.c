@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection, request after request: read a head, decide, carry out, log, reply. */
+#include "conn.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "compose.h"
+#include "exchange.h"
+#include "log.h"
+
+/* After a reply: how long and how much is still read, so that no reset overtakes it. */
+#define CONN_LINGER_MS 2000
+#define CONN_LINGER_BYTES (256 * 1024)
+/* What is read at once, bytes. */
+#define CONN_INPUT_MIN (64 * 1024)
+/* Room for one chunk with its trailers, bytes. */
+#define CONN_OUTPUT_MIN (96 * 1024)
+
+/* One request, as the log and a reply need it once its head is gone. */
+struct request {
+	struct verdict verdict;
+	bool head_request;
+	uint64_t start_ms;
+	char path[512], session[256], method[32];
+	struct log_fields fields;	/* into the members above */
+};
+
+struct conn {
+	struct wire wire;
+	const struct conn_setup *setup;
+	struct http1_head head;
+	struct request request;
+	uint64_t start_ms;
+	bool served;		/* a request has been answered: the next one may take its time */
+};
+
+/* Storage. */
+
+static char *carve(char **rest, size_t len)
+{
+	char *p = *rest;
+
+	*rest += len;
+	return p;
+}
+
+/* One mapping for the four buffers; its pages come into being when they are used. */
+static int buffers_map(struct wire *w, char **ret, size_t *ret_len)
+{
+	size_t in = w->cfg->head_max > CONN_INPUT_MIN ? w->cfg->head_max : CONN_INPUT_MIN;
+	size_t out = 2 * w->cfg->head_max + CONN_OUTPUT_MIN, len = 2 * (in + out);
+	char *rest = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (rest == MAP_FAILED)
+		return -errno;
+	*ret = rest;
+	*ret_len = len;
+	w->client_in = (struct buf){ .data = carve(&rest, in), .cap = in };
+	w->backend_in = (struct buf){ .data = carve(&rest, in), .cap = in };
+	w->up_out = (struct buf){ .data = carve(&rest, out), .cap = out };
+	w->down_out = (struct buf){ .data = carve(&rest, out), .cap = out };
+	return 0;
+}
+
+/* Waiting for the client. */
+
+/* Waits for events on the client: 0, -ETIMEDOUT, -ECANCELED for SIGTERM, or -errno. */
+static int conn_wait(struct conn *c, short events, uint64_t deadline_ms)
+{
+	struct pollfd p[] = {
+		{ .fd = c->wire.client.fd, .events = events },
+		{ .fd = c->setup->sigfd, .events = POLLIN },
+	};
+
+	for (;;) {
+		int n = poll(p, 2, stream_timeout_ms(stream_clock_ms(), deadline_ms));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			return p[1].revents ? -ECANCELED : 0;
+		if (n == 0 && stream_clock_ms() >= deadline_ms)
+			return -ETIMEDOUT;
+	}
+}
+
+/* Reads more, waiting where there is nothing yet. 0 also at the end; or as conn_wait(). */
+static int conn_read(struct conn *c, struct buf *b, uint64_t deadline_ms)
+{
+	struct stream *s = &c->wire.client;
+	ssize_t n = s->can_read ? stream_read(s, b) : -EAGAIN;
+	int r = 0;
+
+	while (n == -EAGAIN && r == 0) {
+		r = conn_wait(c, POLLIN, deadline_ms);
+		if (r == 0)
+			n = stream_read(s, b);
+	}
+	return r < 0 ? r : n < 0 ? (int)n : 0;
+}
+
+/* Writes all of down_out within the time that a lingering close may take. */
+static int conn_flush(struct conn *c)
+{
+	uint64_t deadline_ms = stream_deadline_ms(stream_clock_ms(), CONN_LINGER_MS);
+	struct buf *out = &c->wire.down_out;
+	int r = 0;
+
+	while (buf_len(out) > 0 && r == 0) {
+		struct iovec iov = { .iov_base = out->data + out->start, .iov_len = buf_len(out) };
+		ssize_t n = stream_write(&c->wire.client, &iov, 1);
+
+		if (n == -EAGAIN)
+			r = conn_wait(c, POLLOUT, deadline_ms);
+		else if (n < 0)
+			r = (int)n;
+		else
+			buf_consume(out, (size_t)n);
+	}
+	return r;
+}
+
+/*
+ * Ends our direction and reads on for a while, or the reset that unread bytes provoke
+ * would overtake what was sent (RFC 9112 9.6).
+ */
+static void conn_linger(struct conn *c)
+{
+	uint64_t deadline_ms = stream_deadline_ms(stream_clock_ms(), CONN_LINGER_MS);
+	struct buf *in = &c->wire.client_in;
+	size_t seen = 0;
+
+	stream_shut(&c->wire.client);
+	while (!c->wire.client.eof && seen < CONN_LINGER_BYTES) {
+		in->start = in->end = 0;
+		if (conn_read(c, in, deadline_ms) < 0)
+			return;
+		seen += buf_len(in);
+	}
+}
+
+/* Log and replies. */
+
+static struct slice keep(char *room, size_t size, struct slice s)
+{
+	size_t len = s.len < size ? s.len : size;
+
+	if (len > 0)
+		memcpy(room, s.p, len);
+	return (struct slice){ room, len };
+}
+
+/* What outlives the head. A path is cut where the log would cut it anyway. */
+static void request_begin(struct conn *c, const struct verdict *v)
+{
+	struct request *q = &c->request;
+	const struct backend *be = &c->wire.cfg->backend[v->backend];
+
+	q->verdict = *v;
+	q->start_ms = stream_clock_ms();
+	q->fields = (struct log_fields){
+		.client = slice_str(c->setup->client->text),
+		.session = keep(q->session, sizeof(q->session), v->session),
+		.path = keep(q->path, sizeof(q->path), v->path),
+		.method = keep(q->method, sizeof(q->method), c->head.method),
+	};
+	if (v->kind == ROUTE_PLAIN || v->kind == ROUTE_UPGRADE)
+		q->fields.backend = slice_str(be->name);
+}
+
+static void conn_log(struct conn *c, enum log_event ev, unsigned status, const char *reason)
+{
+	struct log_fields *f = &c->request.fields;
+
+	f->status = status;
+	f->reason = slice_str(reason);
+	log_event(ev, f);
+}
+
+/* The gate's own reply, after which the connection ends. */
+static void conn_reply(struct conn *c, unsigned status, const char *prefix, const char *reason)
+{
+	char sentence[640];
+	struct compose_reply reply = {
+		.status = status,
+		.log_id = log_id(),
+		.head_request = c->request.head_request,
+	};
+
+	(void)snprintf(sentence, sizeof(sentence), "%s: %s", prefix, reason);
+	reply.sentence = slice_str(sentence);
+	if (compose_reply(&reply, &c->wire.down_out) == 0 && conn_flush(c) == 0)
+		conn_linger(c);
+}
+
+#define CONN_REFUSED "The request was refused"
+
+/* A request that never got as far as a verdict. */
+static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
+{
+	struct verdict none = { .kind = ROUTE_REFUSED };
+
+	c->head.method = SLICE("");
+	request_begin(c, &none);
+	conn_log(c, LOG_REFUSED, status, why);
+	conn_reply(c, status, CONN_REFUSED, why);
+}
+
+/* A verdict that forwards nothing. */
+static void conn_refuse(struct conn *c)
+{
+	struct verdict *v = &c->request.verdict;
+	const struct field *origin = http1_field(&c->head, SLICE("Origin"));
+	char both[512];
+
+	if (v->kind == ROUTE_REFUSED_PATH) {
+		conn_log(c, LOG_REJECTED, v->status, v->why);
+	} else if (v->kind == ROUTE_REFUSED_ORIGIN) {
+		c->request.fields.origin = origin->value;
+		(void)snprintf(both, sizeof(both), "Origin %.*s is not that of Host %.*s",
+			       SLICE_FMT(origin->value), SLICE_FMT(v->host));
+		conn_log(c, LOG_ORIGIN, v->status, both);
+	} else {
+		conn_log(c, LOG_REFUSED, v->status, v->why);
+	}
+	conn_reply(c, v->status, CONN_REFUSED, v->why);
+}
+
+/* A tunnel stands: the second of a session's opening sentences. */
+static void on_opened(void *userdata)
+{
+	struct conn *c = userdata;
+	const struct log_fields *f = &c->request.fields;
+	char status[512];
+
+	if (c->request.verdict.backend == CONFIG_CONTROLLER) {
+		conn_log(c, LOG_PROXYING, 101, "");
+		(void)snprintf(status, sizeof(status), "noVNC session %.*s of %.*s",
+			       SLICE_FMT(f->session), SLICE_FMT(f->client));
+	} else {
+		(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
+			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
+	}
+	log_status(slice_str(status));
+	log_release();
+}
+
+/* The entry of an exchange that has ended, whichever way. */
+static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange *x)
+{
+	struct log_fields *f = &c->request.fields;
+	bool upgrade = c->request.verdict.kind == ROUTE_UPGRADE;
+	bool session = upgrade && c->request.verdict.backend == CONFIG_CONTROLLER;
+	bool failed = end == EXCHANGE_REFUSED || end == EXCHANGE_CUT || end == EXCHANGE_RESET;
+
+	f->ended = true;
+	f->up_bytes = x->up_bytes;
+	f->down_bytes = x->down_bytes;
+	f->duration_ms = stream_clock_ms() - c->request.start_ms;
+	if (session && !x->reason[0])
+		(void)snprintf(x->reason, sizeof(x->reason), "%.*s answered %u instead of 101",
+			       SLICE_FMT(f->backend), x->status);
+	if (failed && x->blame == EXCHANGE_GATE)
+		conn_log(c, LOG_FAULT, x->status, x->reason);
+	else if (session && (x->tunnel || end != EXCHANGE_REFUSED))
+		conn_log(c, LOG_CLOSED, x->status, x->reason);
+	else if (failed && x->blame == EXCHANGE_CLIENT)
+		conn_log(c, LOG_REFUSED, x->status, x->reason);
+	else if (failed && x->blame == EXCHANGE_BACKEND)
+		conn_log(c, upgrade ? LOG_WS_ERROR : LOG_BACKEND, x->status, x->reason);
+	else
+		conn_log(c, LOG_PAGE, x->status, x->reason);
+}
+
+/* Carries out a verdict that forwards; true when another request may follow. */
+static bool conn_forward(struct conn *c, size_t head_len)
+{
+	bool upgrade = c->request.verdict.kind == ROUTE_UPGRADE;
+	struct exchange x;
+	enum exchange_end end;
+
+	if (upgrade && c->request.verdict.backend == CONFIG_CONTROLLER)
+		conn_log(c, LOG_HANDLING, 0, "");
+	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened, c, &x);
+	conn_log_end(c, end, &x);
+	switch (end) {
+	case EXCHANGE_NEXT:
+		return true;
+	case EXCHANGE_LAST:
+		conn_linger(c);
+		break;
+	case EXCHANGE_REFUSED:
+		conn_reply(c, x.status,
+			   x.blame == EXCHANGE_CLIENT ? CONN_REFUSED
+			   : upgrade		      ? "WebSocket proxy error"
+						      : "Proxy error",
+			   x.reason);
+		break;
+	case EXCHANGE_RESET:
+		stream_reset(&c->wire.client);
+		break;
+	case EXCHANGE_CUT:
+	case EXCHANGE_GONE:
+		break;
+	}
+	return false;
+}
+
+/* Heads. */
+
+/*
+ * Reads until a head is complete. Returns its length, 0 where the connection ends without
+ * a word, -EBADMSG, -EMSGSIZE, -ETIMEDOUT or -ECONNABORTED where a reply is due.
+ */
+static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
+{
+	const struct config *cfg = c->wire.cfg;
+	struct buf *in = &c->wire.client_in;
+	uint64_t deadline_ms =
+		c->served ? stream_deadline_ms(stream_clock_ms(), cfg->keep_alive_ms)
+			  : stream_deadline_ms(c->start_ms, cfg->head_ms);
+	bool begun = false;
+
+	for (;;) {
+		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
+		int r;
+
+		if (len == (ssize_t)strlen("\r\n")) {	/* RFC 9112 2.2: before a request line */
+			buf_consume(in, (size_t)len);
+			*scan = (struct lines_scan){ 0 };
+			continue;
+		}
+		if (len != -EAGAIN)
+			return len;
+		if (buf_len(in) > 0 && !begun && c->served)
+			deadline_ms = stream_deadline_ms(stream_clock_ms(), cfg->head_ms);
+		begun = buf_len(in) > 0;
+		if (c->wire.client.eof)
+			return begun ? -ECONNABORTED : 0;
+		buf_compact(in);
+		r = conn_read(c, in, deadline_ms);
+		if (r == -ETIMEDOUT && begun)
+			return r;
+		if (r < 0)
+			return 0;	/* reset, SIGTERM, or it never sent a byte */
+	}
+}
+
+static void conn_no_head(struct conn *c, ssize_t r, const struct lines_scan *scan)
+{
+	if (r == -EBADMSG)
+		conn_refuse_head(c, 400, scan->why);
+	else if (r == -EMSGSIZE && scan->lines == 0)
+		conn_refuse_head(c, 414, "its request line is over HeadMaxBytes=");
+	else if (r == -EMSGSIZE)
+		conn_refuse_head(c, 431, "its head is over HeadMaxBytes=");
+	else if (r == -ETIMEDOUT)
+		conn_refuse_head(c, 408, "its head did not come in time");
+	else
+		conn_refuse_head(c, 400, "it ended before its head was complete");
+}
+
+/* One request; true when another one may follow. */
+static bool conn_next(struct conn *c)
+{
+	struct lines_scan scan = { 0 };
+	ssize_t len = conn_read_head(c, &scan);
+	struct slice raw = buf_slice(&c->wire.client_in);
+	struct http1_fault fault;
+	struct verdict v;
+
+	if (len == 0)
+		return false;
+	c->request.head_request = slice_casestarts(raw, SLICE("HEAD "));
+	if (len < 0) {
+		conn_no_head(c, len, &scan);
+		return false;
+	}
+	raw.len = (size_t)len;
+	if (http1_parse_request(raw, &c->head, &fault) < 0) {
+		conn_refuse_head(c, fault.status, fault.why);
+		return false;
+	}
+	route_decide(c->wire.cfg, &c->head, &v);
+	request_begin(c, &v);
+	if (c->setup->broken) {
+		conn_reply(c, 500, "The gate's configuration is broken",
+			   "its log names the file and the line");
+		return false;
+	}
+	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {
+		conn_refuse(c);
+		return false;
+	}
+	c->served = conn_forward(c, (size_t)len);
+	return c->served;
+}
+
+static void conn_fault(struct conn *c, const char *what, int r)
+{
+	char reason[256];
+
+	(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
+	c->request.fields = (struct log_fields){ .client = slice_str(c->setup->client->text) };
+	conn_log(c, LOG_FAULT, 0, reason);
+}
+
+int conn_serve(int fd, const struct conn_setup *setup)
+{
+	struct conn c = {
+		.setup = setup,
+		.start_ms = stream_clock_ms(),
+		.wire = { .cfg = setup->cfg, .who = setup->client, .sigfd = setup->sigfd },
+	};
+	AUTO_FD int owned = fd;
+	char *storage = NULL;
+	size_t storage_len = 0;
+	int r = stream_adopt(fd, &c.wire.client);
+
+	if (r < 0) {
+		conn_fault(&c, "fcntl", r);
+		return r;
+	}
+	(void)fd_take(&owned);	/* c.wire.client has it now */
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		c.wire.link[i] = LINK_NONE;
+	r = buffers_map(&c.wire, &storage, &storage_len);
+	if (r < 0) {
+		conn_fault(&c, "mmap", r);
+		stream_done(&c.wire.client);
+		return r;
+	}
+	while (conn_next(&c))
+		;
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		link_drop(&c.wire.link[i]);
+	stream_done(&c.wire.client);
+	(void)munmap(storage, storage_len);	/* nothing is left in it */
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection, request after request. */
+#ifndef NOVNC_GATE_CONN_H
+#define NOVNC_GATE_CONN_H
+
+#include "client.h"
+#include "config.h"
+
+struct conn_setup {
+	const struct config *cfg;
+	const struct client *client;
+	int sigfd;		/* borrowed; readable when SIGTERM has come */
+	bool broken;		/* the configuration is: every request is answered with 500 */
+};
+
+/*
+ * Serves the connection on fd, which it takes over, until either side ends it. What the
+ * peers do wrong is answered and logged here. Returns 0, or -errno where the gate itself
+ * had to give up (logged as well).
+ */
+int conn_serve(int fd, const struct conn_setup *setup);
+
+#endif

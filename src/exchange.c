@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* One request with its backend: dial or reuse, answer, tunnel. */
+#include "exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "compose.h"
+#include "upgrade.h"
+
+/* An exchange under way: what is still needed of the request once its head has gone. */
+struct run {
+	struct wire *w;
+	struct link *link;
+	const struct backend *be;
+	struct exchange *ret;
+	struct relay relay;
+	struct lines_scan scan;		/* of the answer's head */
+	struct http1_head answer;
+	size_t sent_len;		/* of the composed request head, for another try */
+	bool upgrade, head_method, http10, expect;
+	bool persistent;		/* the client's wish */
+	bool repeatable;		/* idempotent, without a body: may be sent once more */
+	bool reused;			/* the connection has been used before */
+	bool answered;			/* a final head has been composed for the client */
+	bool close;			/* the client's connection ends after the answer */
+	bool reset_shows;		/* only a reset tells the client of an incomplete body */
+	char accept[UPGRADE_ACCEPT_SIZE];
+};
+
+static void explain(struct run *x, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void explain(struct run *x, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	/* a reason that is cut says enough */
+	(void)vsnprintf(x->ret->reason, sizeof(x->ret->reason), format, ap);
+	va_end(ap);
+}
+
+/* It cannot go on: with a reply of that status, or, once an answer has begun, without. */
+static enum exchange_end fail(struct run *x, enum exchange_blame blame, unsigned status)
+{
+	x->ret->blame = blame;
+	if (!x->answered) {
+		x->ret->status = status;
+		return EXCHANGE_REFUSED;
+	}
+	return x->reset_shows ? EXCHANGE_RESET : EXCHANGE_CUT;
+}
+
+#define FAIL(x, blame, status, ...) (explain(x, __VA_ARGS__), fail(x, blame, status))
+
+/* RFC 9110 9.2.2, of the methods that are without a body as a rule. */
+static bool is_idempotent(struct slice method)
+{
+	static const char *const names[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_eq(method, slice_str(names[i])))
+			return true;
+	return false;
+}
+
+/* EXCHANGE_NEXT where the connection stands. */
+static enum exchange_end run_dial(struct run *x)
+{
+	struct stream_cause cause;
+	int r = stream_dial(x->be, x->w->cfg->connect_ms, x->w->client.fd, x->w->sigfd,
+			    &x->link->stream, &cause);
+
+	if (r == 0)
+		return EXCHANGE_NEXT;
+	if (r == -EPIPE)
+		return EXCHANGE_GONE;
+	if (r == -ECANCELED)
+		return FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS)
+		return FAIL(x, EXCHANGE_GATE, 500, "%s", cause.text);
+	return FAIL(x, EXCHANGE_BACKEND, r == -ETIMEDOUT ? 504 : 502, "%s", cause.text);
+}
+
+/* The flows' state before a byte of this request has moved. */
+static void run_start(struct run *x, enum http1_framing framing, uint64_t length)
+{
+	struct wire *w = x->w;
+
+	/* an answer cannot be there yet: the first look at it is a poll */
+	x->link->stream.can_read = false;
+	flow_init(&x->relay.up, &w->client, &x->link->stream, &w->client_in, &w->up_out);
+	flow_begin(&x->relay.up, framing, length, true);
+	flow_init(&x->relay.down, &x->link->stream, &w->client, &w->backend_in, &w->down_out);
+	x->relay.down.waiting = true;
+	x->scan = (struct lines_scan){ 0 };
+}
+
+/* A kept connection may have been closed just as it was used: once more, on a new one. */
+static bool run_may_repeat(const struct run *x)
+{
+	return x->reused && x->repeatable && !x->answered && buf_len(&x->w->backend_in) == 0 &&
+	       buf_len(&x->w->down_out) == 0;
+}
+
+static enum exchange_end run_repeat(struct run *x)
+{
+	enum exchange_end end;
+
+	x->reused = false;
+	link_drop(x->link);
+	x->w->up_out.start = 0;
+	x->w->up_out.end = x->sent_len;
+	end = run_dial(x);
+	if (end == EXCHANGE_NEXT)
+		run_start(x, HTTP1_NO_BODY, 0);
+	return end;
+}
+
+/* Whether the client has sent more behind an upgrade that was not granted. */
+static bool run_bytes_follow(struct wire *w)
+{
+	if (buf_len(&w->client_in) == 0 && !w->client.eof)
+		(void)stream_read(&w->client, &w->client_in);	/* nothing: nothing followed */
+	return buf_len(&w->client_in) > 0;
+}
+
+/* Whether the client's connection cannot go on after this answer. */
+static bool run_must_close(struct run *x, bool backend_persistent)
+{
+	const struct flow *up = &x->relay.up;
+	bool body_left = !flow_ended(up);
+
+	if (!x->persistent || x->http10 || x->answer.framing == HTTP1_UNTIL_CLOSE)
+		return true;
+	if (x->upgrade && run_bytes_follow(x->w))
+		return true;
+	/* a body that nobody will read, or that may never come (RFC 9110 10.1.1) */
+	return up->deaf || (body_left && (!backend_persistent || (x->expect && up->bytes == 0)));
+}
+
+/* The final answer's head, for the client; its body follows. EXCHANGE_NEXT: go on. */
+static enum exchange_end run_answer(struct run *x)
+{
+	const struct http1_head *h = &x->answer;
+	bool backend_persistent = http1_persistent(h) && h->framing != HTTP1_UNTIL_CLOSE;
+	struct compose_how how = {
+		.relocate = x->be == &x->w->cfg->backend[CONFIG_CONTROLLER] ? x->be : NULL,
+		.chunked = h->framing == HTTP1_CHUNKED && !x->http10,
+		.close = run_must_close(x, backend_persistent),
+	};
+
+	if (compose_response(h, &how, &x->w->down_out) < 0)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with a head that is too large", x->be->name);
+	x->answered = true;
+	x->close = how.close;
+	x->reset_shows = h->framing == HTTP1_UNTIL_CLOSE ||
+			 (h->framing == HTTP1_CHUNKED && !how.chunked);
+	x->ret->status = h->status;
+	link_take_answer(x->link, h);
+	x->relay.down_suffices = x->close && !flow_ended(&x->relay.up) &&
+				 (!backend_persistent || x->expect);
+	flow_begin(&x->relay.down, h->framing, h->length, how.chunked);
+	return EXCHANGE_NEXT;
+}
+
+static enum exchange_end run_interim(struct run *x)
+{
+	static const struct compose_how how = { 0 };
+
+	if (!x->http10 && compose_response(&x->answer, &how, &x->w->down_out) < 0)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers", x->be->name);
+	return EXCHANGE_NEXT;
+}
+
+/* A 101 that stands the check; from here on bytes are bytes. */
+static enum exchange_end run_open_tunnel(struct run *x)
+{
+	static const struct compose_how how = { 0 };
+	const struct config *cfg = x->w->cfg;
+	const char *fault = x->upgrade ? upgrade_fault(&x->answer, x->accept)
+				       : "a 101 that nobody asked for";
+
+	if (fault)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s", x->be->name, fault);
+	if (compose_response(&x->answer, &how, &x->w->down_out) < 0)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with a head that is too large", x->be->name);
+	x->answered = x->ret->tunnel = x->reset_shows = true;
+	x->ret->status = 101;
+	x->relay.tunnel = true;
+	x->relay.linger_ms = cfg->linger_ms;
+	x->relay.idle_ms = cfg->idle_ms;
+	flow_begin(&x->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
+	flow_begin(&x->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
+	return EXCHANGE_NEXT;
+}
+
+/* The answer's head cannot be had: why, as what lines_scan() said. */
+static enum exchange_end run_no_head(struct run *x, ssize_t len)
+{
+	const char *name = x->be->name;
+
+	if (len == -EMSGSIZE)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with a head over HeadMaxBytes=",
+			    name);
+	if (len == -EBADMSG)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s", name,
+			    x->scan.why);
+	if (run_may_repeat(x))
+		return run_repeat(x);
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s closed the connection before its answer%s", name,
+		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
+}
+
+/* Reads what has come of the answer's heads, interim ones included. */
+static enum exchange_end run_read_heads(struct run *x)
+{
+	struct slice method = x->head_method ? SLICE("HEAD") : SLICE("GET");
+	struct buf *in = &x->w->backend_in;
+	enum exchange_end end = EXCHANGE_NEXT;
+	struct http1_fault fault;
+
+	while (x->relay.down.waiting && end == EXCHANGE_NEXT) {
+		ssize_t len = lines_scan(&x->scan, buf_slice(in), x->w->cfg->head_max);
+
+		if (len == -EAGAIN && !x->link->stream.eof)
+			break;
+		if (len < 0)
+			return run_no_head(x, len);
+		if (http1_parse_response((struct slice){ in->data + in->start, (size_t)len },
+					 method, &x->answer, &fault) < 0)
+			return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
+				    x->be->name, fault.why);
+		if (x->answer.status == 101)
+			end = run_open_tunnel(x);
+		else
+			end = x->answer.status < 200 ? run_interim(x) : run_answer(x);
+		buf_consume(in, (size_t)len);
+		x->scan = (struct lines_scan){ 0 };
+	}
+	return end;
+}
+
+static enum exchange_end run_client_failed(struct run *x)
+{
+	const struct flow *up = &x->relay.up;
+
+	if (up->error == -EBADMSG)
+		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s", up->body.why);
+	if (up->error == -ECONNABORTED)
+		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early");
+	explain(x, "client: %s", strerror(-up->error));
+	x->ret->status = x->answered ? x->answer.status : 0;
+	if (x->ret->tunnel)
+		stream_reset(&x->link->stream);
+	return EXCHANGE_GONE;
+}
+
+static enum exchange_end run_backend_failed(struct run *x)
+{
+	const struct flow *down = &x->relay.down;
+
+	if (run_may_repeat(x))
+		return run_repeat(x);
+	if (down->error == -EBADMSG)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent a body that is not valid: %s", x->be->name,
+			      down->body.why ? down->body.why : "trailers that are too long");
+	if (down->error == -ECONNABORTED)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s closed the connection before its answer was complete",
+			      x->be->name);
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s: %s", x->be->name, strerror(-down->error));
+}
+
+/* A tunnel or an answer has come to its end. */
+static enum exchange_end run_done(struct run *x)
+{
+	const struct flow *up = &x->relay.up;
+
+	if (x->ret->tunnel) {
+		explain(x, "closed by %s",
+			     x->relay.first == up ? "the client" : x->be->name);
+		return EXCHANGE_LAST;
+	}
+	if (!flow_ended(up) || up->deaf)
+		return EXCHANGE_LAST;
+	x->link->kept &= !x->link->stream.eof && buf_len(&x->w->backend_in) == 0;
+	link_rest(x->link);
+	return x->close ? EXCHANGE_LAST : EXCHANGE_NEXT;
+}
+
+/* Why the relay stopped, as the end of the exchange; EXCHANGE_NEXT with *again: it goes on. */
+static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again)
+{
+	enum exchange_end next;
+
+	*again = false;
+	switch (end) {
+	case RELAY_INPUT:
+		next = run_read_heads(x);
+		*again = next == EXCHANGE_NEXT;
+		return next;
+	case RELAY_BACKEND_FAILED:
+		next = run_backend_failed(x);
+		*again = next == EXCHANGE_NEXT;
+		return next;
+	case RELAY_DONE:
+		return run_done(x);
+	case RELAY_CLIENT_FAILED:
+		return run_client_failed(x);
+	case RELAY_ANSWER_TIMEOUT:
+		return FAIL(x, EXCHANGE_BACKEND, 504, "%s did not answer in time", x->be->name);
+	case RELAY_BACKEND_TIMEOUT:
+		return FAIL(x, EXCHANGE_BACKEND, 504, "%s stopped in the middle of a body", x->be->name);
+	case RELAY_CLIENT_TIMEOUT:
+		return FAIL(x, EXCHANGE_CLIENT, 408, "the client stopped in the middle of a body");
+	case RELAY_LINGER_TIMEOUT:
+		explain(x, "%s had closed, then nothing came for LingerTimeoutSec=",
+			     x->relay.first == &x->relay.up ? "the client" : x->be->name);
+		return EXCHANGE_LAST;
+	case RELAY_IDLE_TIMEOUT:
+		explain(x, "nothing came for IdleTimeoutSec=");
+		return EXCHANGE_LAST;
+	case RELAY_TERMINATED:
+		next = FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
+		return x->ret->tunnel ? EXCHANGE_GONE : next;
+	case RELAY_FAULT:
+		break;
+	}
+	return FAIL(x, EXCHANGE_GATE, 500, "poll: %s", strerror(errno));
+}
+
+/* Everything between a standing connection and the end of the exchange. */
+static enum exchange_end run_relay(struct run *x, void (*opened)(void *), void *userdata)
+{
+	enum exchange_end end;
+	bool again, was_tunnel;
+
+	do {
+		was_tunnel = x->ret->tunnel;
+		end = run_take(x, relay_run(&x->relay), &again);
+		if (again && x->ret->tunnel && !was_tunnel)
+			opened(userdata);
+	} while (again);
+	x->ret->up_bytes = x->relay.up.bytes;
+	x->ret->down_bytes = x->relay.down.bytes;
+	flow_done(&x->relay.up);
+	flow_done(&x->relay.down);
+	return end;
+}
+
+static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
+		     const struct verdict *v, struct exchange *ret)
+{
+	const struct field *key = http1_field(h, SLICE("Sec-WebSocket-Key"));
+
+	x->w = w;
+	x->be = &w->cfg->backend[v->backend];
+	x->link = &w->link[v->backend];
+	x->ret = ret;
+	*ret = (struct exchange){ 0 };
+	x->upgrade = v->kind == ROUTE_UPGRADE;
+	x->head_method = slice_eq(h->method, SLICE("HEAD"));
+	x->http10 = h->minor == 0;
+	x->persistent = http1_persistent(h);
+	x->expect = !x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
+	x->repeatable = is_idempotent(h->method) && h->framing == HTTP1_NO_BODY && !x->upgrade;
+	x->answered = x->close = x->reset_shows = false;
+	if (x->upgrade)
+		upgrade_accept(key->value, x->accept);
+	x->relay = (struct relay){
+		.sigfd = w->sigfd,
+		.answer_ms = x->upgrade ? w->cfg->upgrade_ms : w->cfg->response_ms,
+		.body_ms = w->cfg->body_ms,
+	};
+}
+
+enum exchange_end exchange_run(struct wire *w, const struct http1_head *h, size_t head_len,
+			       const struct verdict *v, void (*opened)(void *userdata),
+			       void *userdata, struct exchange *ret)
+{
+	enum http1_framing framing = v->kind == ROUTE_UPGRADE ? HTTP1_NO_BODY : h->framing;
+	enum exchange_end end = EXCHANGE_NEXT;
+	uint64_t length = h->length;
+	struct run x;
+
+	run_init(&x, w, h, v, ret);
+	if (compose_request(h, v, x.be, w->who, &w->up_out) < 0)
+		return FAIL(&x, EXCHANGE_CLIENT, 431, "its header fields are too large");
+	x.sent_len = w->up_out.end;
+	x.reused = !x.upgrade && link_reusable(x.link, x.repeatable);
+	buf_consume(&w->client_in, head_len);
+	if (!x.reused) {
+		link_drop(x.link);	/* an upgrade gets a connection of its own */
+		end = run_dial(&x);
+	}
+	if (end == EXCHANGE_NEXT) {
+		run_start(&x, framing, length);
+		end = run_relay(&x, opened, userdata);
+	}
+	w->up_out.start = w->up_out.end = 0;
+	w->backend_in.start = w->backend_in.end = 0;
+	if (end != EXCHANGE_NEXT || !x.link->kept)
+		link_drop(x.link);
+	return end;
+}

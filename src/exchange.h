@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* One request with its backend: dial or reuse, answer, tunnel. */
+#ifndef NOVNC_GATE_EXCHANGE_H
+#define NOVNC_GATE_EXCHANGE_H
+
+#include "client.h"
+#include "config.h"
+#include "link.h"
+#include "relay.h"
+#include "route.h"
+#include "stream.h"
+
+/* What the exchanges of a connection share; owned by conn_serve(). */
+struct wire {
+	const struct config *cfg;
+	const struct client *who;
+	int sigfd;
+	struct stream client;
+	struct link link[CONFIG_BACKENDS];
+	struct buf client_in;	/* from the client; after an exchange, the next requests */
+	struct buf backend_in;	/* from the backend of the current exchange */
+	struct buf up_out, down_out;	/* composed for the backend, for the client */
+};
+
+enum exchange_end {
+	EXCHANGE_NEXT,		/* the connection is ready for another request */
+	EXCHANGE_LAST,		/* the answer is complete; the connection ends after it */
+	EXCHANGE_REFUSED,	/* nothing has been sent to the client: a reply is due */
+	EXCHANGE_CUT,		/* ends incomplete, which a plain end of the stream shows */
+	EXCHANGE_RESET,		/* likewise, which only a reset shows */
+	EXCHANGE_GONE,		/* the client is gone, or the process is to end */
+};
+
+enum exchange_blame {
+	EXCHANGE_NOBODY,
+	EXCHANGE_CLIENT,
+	EXCHANGE_BACKEND,
+	EXCHANGE_GATE,
+};
+
+/* What came of it: for the log, and for the reply that is due. */
+struct exchange {
+	unsigned status;	/* of the answer, or of the reply that is due; 0: none */
+	enum exchange_blame blame;	/* whose fault it was that it went wrong */
+	bool tunnel;		/* a checked 101 had opened it */
+	uint64_t up_bytes, down_bytes;	/* of bodies or of the tunnel */
+	char reason[512];	/* one sentence without its full stop; "" where all went well */
+};
+
+/*
+ * Carries out a verdict that forwards: the head h (of head_len bytes at the beginning of
+ * client_in, consumed here) goes to the verdict's backend, the answer to the client.
+ * opened is called once a tunnel stands.
+ */
+enum exchange_end exchange_run(struct wire *w, const struct http1_head *h, size_t head_len,
+			       const struct verdict *v, void (*opened)(void *userdata),
+			       void *userdata, struct exchange *ret);
+
+#endif

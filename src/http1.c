@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP/1 heads and message ends; the only file that includes llhttp.h. No I/O. */
+#include "http1.h"
+
+#include <ctype.h>
+#include <llhttp.h>
+
+/* What framing fields say, before it is known what the message's kind makes of it. */
+struct framing {
+	size_t lengths, codings;	/* fields seen */
+	uint64_t length;
+	bool chunked;			/* the last coding so far is it */
+	bool other_coding;		/* another one came before */
+};
+
+static int refuse(struct http1_fault *fault, unsigned status, const char *why)
+{
+	*fault = (struct http1_fault){ status, why };
+	return -EBADMSG;
+}
+
+/* 1*DIGIT that fits, RFC 9110 8.6. */
+static int length_parse(struct slice s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (s.len == 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned)(s.p[i] - '0');
+
+		if (digit > 9 || v > ((uint64_t)INT64_MAX - digit) / 10)
+			return -EBADMSG;
+		v = v * 10 + digit;
+	}
+	*ret = v;
+	return 0;
+}
+
+/* Adds one Transfer-Encoding line; false where nothing may follow or an element is empty. */
+static bool codings_add(struct framing *f, struct slice list)
+{
+	struct slice coding;
+
+	f->codings++;
+	while (slice_split(&list, ',', &coding)) {
+		coding = slice_trim(coding);
+		if (coding.len == 0 || f->chunked)
+			return false;
+		if (slice_caseeq(coding, SLICE("chunked")))
+			f->chunked = true;
+		else
+			f->other_coding = true;
+	}
+	return true;
+}
+
+/* Sets the framing that the fields alone say; RFC 9112 6.1 and 6.3, without its mercy. */
+static int framing_parse(struct http1_head *h, struct framing *f, struct http1_fault *fault)
+{
+	for (size_t i = 0; i < h->fields; i++) {
+		const struct field *field = &h->field[i];
+
+		if (slice_caseeq(field->name, SLICE("Content-Length"))) {
+			if (f->lengths++ > 0)
+				return refuse(fault, 400, "more than one Content-Length");
+			if (length_parse(field->value, &f->length) < 0)
+				return refuse(fault, 400, "a malformed Content-Length");
+		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
+			if (!codings_add(f, field->value))
+				return refuse(fault, 400, "a malformed Transfer-Encoding");
+		}
+	}
+	if (f->codings > 0 && f->lengths > 0)
+		return refuse(fault, 400, "Transfer-Encoding together with Content-Length");
+	if (f->codings > 0 && h->minor == 0)
+		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
+	if (f->codings > 0 && !f->chunked)
+		return refuse(fault, 400, "a Transfer-Encoding that does not end in chunked");
+	h->framing = f->chunked ? HTTP1_CHUNKED : f->lengths ? HTTP1_LENGTH : HTTP1_NO_BODY;
+	h->length = f->length;
+	return 0;
+}
+
+static int fields_parse(struct slice rest, struct http1_head *h, struct http1_fault *fault)
+{
+	struct field field;
+	int r;
+
+	while ((r = lines_field(&rest, &field)) > 0) {
+		if (h->fields == HTTP1_FIELDS_MAX)
+			return refuse(fault, 431, "too many header fields");
+		h->field[h->fields++] = field;
+	}
+	return r < 0 ? refuse(fault, 400, "a malformed header line") : 0;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+	(void)parser;
+	return HPE_PAUSED;	/* bodies are read elsewhere */
+}
+
+/*
+ * The second reading, by Next.js' own parser: a head goes on only where both find it well
+ * formed and ending at the same byte. Returns llhttp's errno.
+ */
+static llhttp_errno_t reread(llhttp_type_t type, struct slice raw)
+{
+	llhttp_settings_t settings;
+	llhttp_errno_t err;
+	llhttp_t parser;
+
+	llhttp_settings_init(&settings);
+	settings.on_headers_complete = on_headers_complete;
+	llhttp_init(&parser, type, &settings);
+	err = llhttp_execute(&parser, raw.p, raw.len);
+	if (err != HPE_PAUSED)
+		return err == HPE_OK ? HPE_INVALID_EOF_STATE : err;
+	return llhttp_get_error_pos(&parser) == raw.p + raw.len ? HPE_OK : HPE_STRICT;
+}
+
+/* "HTTP/" DIGIT "." DIGIT, RFC 9112 2.3. */
+static bool version_parse(struct slice s, unsigned *major, unsigned *minor)
+{
+	if (s.len != strlen("HTTP/1.1") || memcmp(s.p, "HTTP/", 5) != 0 || s.p[6] != '.' ||
+	    !isdigit((unsigned char)s.p[5]) || !isdigit((unsigned char)s.p[7]))
+		return false;
+	*major = (unsigned)(s.p[5] - '0');
+	*minor = (unsigned)(s.p[7] - '0');
+	return true;
+}
+
+/* Visible ASCII; a fragment is not sent (RFC 9112 3.2). */
+static bool is_target(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] <= 0x20 || s.p[i] == 0x7f || s.p[i] == '#')
+			return false;
+	return s.len > 0;
+}
+
+int http1_parse_request(struct slice raw, struct http1_head *ret, struct http1_fault *fault)
+{
+	struct slice rest = raw, words = lines_take(&rest), version;
+	struct framing f = { 0 };
+	unsigned major;
+	llhttp_errno_t err;
+	int r;
+
+	ret->fields = 0;
+	if (!slice_split(&words, ' ', &ret->method) || !lines_is_token(ret->method) ||
+	    !slice_split(&words, ' ', &ret->target) || !is_target(ret->target) ||
+	    !slice_split(&words, ' ', &version) || words.p ||
+	    !version_parse(version, &major, &ret->minor))
+		return refuse(fault, 400, "a malformed request line");
+	r = fields_parse(rest, ret, fault);
+	if (r < 0)
+		return r;
+	r = framing_parse(ret, &f, fault);
+	if (r < 0)
+		return r;
+	if (major != 1 || ret->minor > 1)
+		return refuse(fault, 505, "an HTTP version other than 1.0 and 1.1");
+	if (slice_eq(ret->method, SLICE("CONNECT")) || slice_eq(ret->method, SLICE("TRACE")))
+		return refuse(fault, 405, "a method that is not served here");
+	if (f.other_coding)
+		return refuse(fault, 501, "a transfer coding other than chunked");
+	err = reread(HTTP_REQUEST, raw);
+	if (err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT)
+		return refuse(fault, 501, "an unknown method");
+	if (err != HPE_OK)
+		return refuse(fault, 400, "a malformed request head");
+	return 0;
+}
+
+/* RFC 9112 4; the space before an empty reason phrase is often left out. */
+static bool status_line_parse(struct slice line, struct http1_head *h)
+{
+	struct slice version, status;
+	unsigned major;
+
+	if (!slice_split(&line, ' ', &version) ||
+	    !version_parse(version, &major, &h->minor) || major != 1 || h->minor > 1 ||
+	    !slice_split(&line, ' ', &status) || status.len != 3)
+		return false;
+	h->status = 0;
+	for (size_t i = 0; i < status.len; i++) {
+		if (!isdigit((unsigned char)status.p[i]))
+			return false;
+		h->status = h->status * 10 + (unsigned)(status.p[i] - '0');
+	}
+	h->reason = line.p ? line : SLICE("");
+	return h->status >= 100;
+}
+
+int http1_parse_response(struct slice raw, struct slice request_method,
+			 struct http1_head *ret, struct http1_fault *fault)
+{
+	struct slice rest = raw, line = lines_take(&rest);
+	struct framing f = { 0 };
+
+	ret->fields = 0;
+	if (!status_line_parse(line, ret))
+		return refuse(fault, 502, "no HTTP/1.1 status line");
+	if (fields_parse(rest, ret, fault) < 0 || framing_parse(ret, &f, fault) < 0)
+		return refuse(fault, 502, fault->why);
+	if (f.other_coding)
+		return refuse(fault, 502, "a transfer coding other than chunked");
+	if (reread(HTTP_RESPONSE, raw) != HPE_OK)
+		return refuse(fault, 502, "a malformed response head");
+	if (slice_eq(request_method, SLICE("HEAD")) || ret->status < 200 ||
+	    ret->status == 204 || ret->status == 304)
+		ret->framing = HTTP1_NO_BODY;
+	else if (ret->framing == HTTP1_NO_BODY)
+		ret->framing = HTTP1_UNTIL_CLOSE;
+	return 0;
+}
+
+const struct field *http1_field(const struct http1_head *h, struct slice name)
+{
+	for (size_t i = 0; i < h->fields; i++)
+		if (slice_caseeq(h->field[i].name, name))
+			return &h->field[i];
+	return NULL;
+}
+
+size_t http1_count(const struct http1_head *h, struct slice name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->fields; i++)
+		n += slice_caseeq(h->field[i].name, name);
+	return n;
+}
+
+bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token)
+{
+	for (size_t i = 0; i < h->fields; i++) {
+		struct slice list = h->field[i].value, element;
+
+		if (!slice_caseeq(h->field[i].name, name))
+			continue;
+		while (slice_split(&list, ',', &element))
+			if (slice_caseeq(slice_trim(element), token))
+				return true;
+	}
+	return false;
+}
+
+bool http1_persistent(const struct http1_head *h)
+{
+	if (http1_has_token(h, SLICE("Connection"), SLICE("close")))
+		return false;
+	return h->minor > 0 ||
+	       http1_has_token(h, SLICE("Connection"), SLICE("keep-alive"));
+}
+
+/* Chunked bodies. */
+
+struct decode {		/* what the callbacks see while llhttp_execute() runs */
+	struct http1_body *body;
+	struct buf *out;
+	const char *last;	/* one past the last payload byte, or the input's start */
+};
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+	struct decode *d = parser->data;
+
+	if (d->body->gap + (size_t)(at - d->last) > HTTP1_CHUNK_LINE_MAX)
+		return HPE_USER;
+	d->body->gap = 0;
+	d->last = at + len;
+	return buf_put(d->out, at, len) < 0 ? HPE_USER : 0;
+}
+
+static int on_chunk_header(llhttp_t *parser)
+{
+	/* the trailer section behind the last chunk is read as strictly as a head */
+	return parser->content_length == 0 ? HPE_PAUSED : 0;
+}
+
+static const llhttp_settings_t *chunked_settings(void)
+{
+	static const llhttp_settings_t settings = {
+		.on_body = on_body,
+		.on_chunk_header = on_chunk_header,
+	};
+
+	return &settings;
+}
+
+void http1_body_init(struct http1_body *b, enum http1_framing framing, uint64_t length)
+{
+	static const char head[] = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+	llhttp_t *parser = (llhttp_t *)b->parser;
+	llhttp_errno_t err;
+
+	_Static_assert(sizeof(llhttp_t) <= sizeof(b->parser), "http1_body.parser is too small");
+	*b = (struct http1_body){ .framing = framing, .left = length };
+	b->done = framing == HTTP1_NO_BODY || (framing == HTTP1_LENGTH && length == 0);
+	if (framing != HTTP1_CHUNKED)
+		return;
+	llhttp_init(parser, HTTP_REQUEST, chunked_settings());
+	err = llhttp_execute(parser, head, sizeof(head) - 1);
+	assert(err == HPE_OK);	/* the head is ours */
+}
+
+static int decode_fail(struct http1_body *b, const char *why)
+{
+	b->why = why;
+	return -EBADMSG;
+}
+
+static int decode_chunks(struct http1_body *b, struct buf *in, struct buf *out, size_t room)
+{
+	llhttp_t *parser = (llhttp_t *)b->parser;
+	size_t len = buf_len(in) < room ? buf_len(in) : room;
+	const char *start = in->data + in->start, *end = start + len;
+	struct decode d = { b, out, start };
+	llhttp_errno_t err;
+
+	assert(room <= buf_room(out));
+	parser->data = &d;
+	err = llhttp_execute(parser, start, len);
+	if (err == HPE_PAUSED) {
+		b->in_trailers = true;
+		end = llhttp_get_error_pos(parser);
+	} else if (err != HPE_OK) {
+		return decode_fail(b, err == HPE_USER ? "chunk extensions that are too long"
+						      : "a malformed chunk");
+	}
+	b->gap += (size_t)(end - d.last);
+	if (b->gap > HTTP1_CHUNK_LINE_MAX)
+		return decode_fail(b, "chunk extensions that are too long");
+	buf_consume(in, (size_t)(end - start));
+	return 0;
+}
+
+static int decode_trailers(struct http1_body *b, struct buf *in)
+{
+	ssize_t len = lines_scan(&b->scan, buf_slice(in), HTTP1_TRAILERS_MAX);
+	struct slice rest;
+	struct field field;
+	size_t fields = 0;
+	int r;
+
+	if (len == -EAGAIN)
+		return 0;
+	if (len < 0)
+		return decode_fail(b, b->scan.why ? b->scan.why : "trailers that are too long");
+	rest = b->trailers = (struct slice){ in->data + in->start, (size_t)len };
+	while ((r = lines_field(&rest, &field)) > 0)
+		if (++fields > HTTP1_FIELDS_MAX)
+			return decode_fail(b, "too many trailer fields");
+	if (r < 0)
+		return decode_fail(b, "a malformed trailer line");
+	b->done = true;
+	buf_consume(in, (size_t)len);
+	return 0;
+}
+
+int http1_body_decode(struct http1_body *b, struct buf *in, struct buf *out, size_t room)
+{
+	int r = 0;
+
+	assert(b->framing == HTTP1_CHUNKED);
+	if (!b->in_trailers && room > 0)
+		r = decode_chunks(b, in, out, room);
+	if (r == 0 && b->in_trailers && !b->done)
+		r = decode_trailers(b, in);
+	return r;
+}
+
+void http1_body_passed(struct http1_body *b, uint64_t n)
+{
+	if (b->framing != HTTP1_LENGTH)
+		return;
+	assert(n <= b->left);
+	b->left -= n;
+	b->done = b->left == 0;
+}

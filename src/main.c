@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* novnc-gate: options, --check, the order of start, the exit code. See novnc-gate(8). */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+
+#include "buf.h"
+#include "check.h"
+#include "client.h"
+#include "config.h"
+#include "conn.h"
+#include "log.h"
+
+#define EXIT_UNREACHABLE 1	/* --check: a backend */
+#define EXIT_USAGE 2
+
+static const char help[] =
+	"novnc-gate [--config=FILE]\n"
+	"novnc-gate [--config=FILE] --check[=config]\n"
+	"\n"
+	"One origin for a Next.js dashboard and its noVNC terminals: serves the HTTP connection\n"
+	"that systemd hands it on standard input.\n"
+	"\n"
+	"  --config=FILE   read FILE and FILE.d/*.conf instead of " NOVNC_GATE_CONF "\n"
+	"  --check         read the configuration, say what it does, try both backends\n"
+	"  --check=config  read the configuration only\n"
+	"  --help, --version\n"
+	"\n"
+	"To start it: systemctl enable --now novnc-gate.socket\n"
+	"To try it:   systemd-socket-activate --inetd -a -l 3000 novnc-gate\n"
+	"See novnc-gate(8) and novnc-gate.conf(5).\n";
+
+struct options {
+	const char *file;
+	bool check, check_backends;
+};
+
+/* Returns 0 to go on, or 1 with the exit code. */
+static int options_parse(int argc, char *argv[], struct options *o, int *ret)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", optional_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ 0 },
+	};
+	int option;
+
+	*o = (struct options){ .file = NOVNC_GATE_CONF };
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (option) {
+		case 'c':
+			o->file = optarg;
+			continue;
+		case 'k':
+			o->check = true;
+			o->check_backends = !optarg;
+			if (!optarg || strcmp(optarg, "config") == 0)
+				continue;
+			(void)fprintf(stderr, "novnc-gate: --check=%s: not \"config\"\n", optarg);
+			break;
+		case 'h':
+			(void)fputs(help, stdout);
+			*ret = EXIT_SUCCESS;
+			return 1;
+		case 'v':
+			(void)puts("novnc-gate " NOVNC_GATE_VERSION);
+			*ret = EXIT_SUCCESS;
+			return 1;
+		}
+		*ret = EXIT_USAGE;
+		return 1;
+	}
+	if (optind == argc)
+		return 0;
+	(void)fprintf(stderr, "novnc-gate: %s: no such option\n", argv[optind]);
+	*ret = EXIT_USAGE;
+	return 1;
+}
+
+static int check(const struct options *o)
+{
+	struct config cfg;
+	int code = EXIT_SUCCESS;
+
+	if (check_config(o->file, &cfg) < 0)
+		code = EX_CONFIG;
+	else if (o->check_backends && check_backends(&cfg) < 0)
+		code = EXIT_UNREACHABLE;
+	config_done(&cfg);
+	if (fflush(stdout) != 0)
+		code = EX_OSERR;
+	return code;
+}
+
+/* Standard input is no connection to serve: say what would be. */
+static int explain_stdin(int r)
+{
+	if (r == -EINVAL)
+		(void)fputs("novnc-gate: standard input is a listening socket; the socket unit "
+			    "needs Accept=yes\n",
+			    stderr);
+	else
+		(void)fputs("novnc-gate: standard input is no connection\n", stderr);
+	(void)fputs(help, stderr);
+	return EXIT_USAGE;
+}
+
+/* One broken line of the configuration. */
+static void on_config_error(void *userdata, const char *file, unsigned line, const char *what)
+{
+	char reason[1024];
+
+	(void)userdata;
+	(void)snprintf(reason, sizeof(reason), line > 0 ? "%s:%u: %s" : "%s:%.0u %s", file, line,
+		       what);
+	log_event(LOG_CONFIG, &(struct log_fields){ .reason = slice_str(reason) });
+}
+
+/* SIGTERM as something to poll for; a peer that is gone is an errno, not a signal. */
+static int signals_take(void)
+{
+	sigset_t term;
+
+	(void)sigemptyset(&term);	/* these have no way to fail with these arguments */
+	(void)sigaddset(&term, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &term, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int serve(const struct options *o, const struct client *client)
+{
+	AUTO_FD int sigfd = signals_take();
+	struct conn_setup setup = { .client = client, .sigfd = sigfd };
+	struct config cfg;
+	int r;
+
+	setup.broken = config_load(o->file, on_config_error, NULL, &cfg) < 0;
+	setup.cfg = &cfg;
+	log_level(cfg.log_level);
+	r = conn_serve(STDIN_FILENO, &setup);
+	config_done(&cfg);
+	log_release();
+	return setup.broken ? EX_CONFIG : r < 0 ? EX_OSERR : EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+	struct client client;
+	struct options o;
+	int code, r;
+
+	if (options_parse(argc, argv, &o, &code))
+		return code;
+	if (o.check)
+		return check(&o);
+	r = client_identify(STDIN_FILENO, &client);
+	if (r == -ENOTCONN)
+		return EXIT_SUCCESS;	/* the client was quicker than we */
+	if (r < 0)
+		return explain_stdin(r);
+	/* inetd style hands the connection on as standard output too: it has one owner */
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	return serve(&o, &client);
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration and head to a verdict. No I/O. */
+#include "route.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+
+#include "upgrade.h"
+
+/* An authority taken apart, RFC 3986 3.2. */
+struct authority {
+	struct slice host;	/* an IPv6 address with its brackets */
+	unsigned port;		/* 0: none */
+};
+
+/* Paths. */
+
+static bool is_dot_segment(struct slice s)
+{
+	return slice_eq(s, SLICE(".")) || slice_eq(s, SLICE(".."));
+}
+
+/* Whether every server reads the same segments in it. */
+static bool path_is_plain(struct slice path)
+{
+	static const char *const bad[] = { "%2e", "%2f", "%5c", "%00" };
+	struct slice rest = path, segment;
+
+	if (path.len == 0 || path.p[0] != '/' || slice_find(path, '\\') < path.len)
+		return false;
+	for (size_t at = slice_find(path, '%'); at < path.len; at++)
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+			if (slice_casestarts(slice_from(path, at), slice_str(bad[i])))
+				return false;
+	rest = slice_from(rest, 1);
+	while (slice_split(&rest, '/', &segment))
+		if (is_dot_segment(segment) || (segment.len == 0 && rest.p))
+			return false;	/* a trailing slash is no empty segment */
+	return true;
+}
+
+/* One segment against one of a glob's, in which `*` is any text. */
+static bool segment_match(struct slice glob, struct slice s)
+{
+	size_t star = slice_find(glob, '*');
+
+	if (star == glob.len)
+		return slice_eq(glob, s);
+	if (s.len < star || memcmp(glob.p, s.p, star) != 0)
+		return false;
+	glob = slice_from(glob, star + 1);
+	for (size_t at = star; at <= s.len; at++)
+		if (segment_match(glob, slice_from(s, at)))
+			return true;
+	return false;
+}
+
+static bool segments_match(struct slice glob, struct slice path, struct slice *star)
+{
+	struct slice g, s;
+
+	while (slice_split(&glob, '/', &g)) {
+		if (slice_eq(g, SLICE("**"))) {
+			do {
+				if (segments_match(glob, path, star))
+					return true;
+			} while (slice_split(&path, '/', &s));
+			return false;
+		}
+		if (!slice_split(&path, '/', &s) || !segment_match(g, s))
+			return false;
+		if (slice_eq(g, SLICE("*"))) {
+			if (s.len == 0)
+				return false;
+			if (!star->p)
+				*star = s;
+		}
+	}
+	return !path.p;
+}
+
+bool route_match(const char *glob, struct slice path, struct slice *star)
+{
+	*star = (struct slice){ NULL, 0 };
+	return path_is_plain(path) &&
+	       segments_match(slice_str(glob + 1), slice_from(path, 1), star);
+}
+
+static bool any_match(config_list globs, struct slice path, struct slice *star)
+{
+	for (; *globs; globs++)
+		if (route_match(*globs, path, star))
+			return true;
+	return false;
+}
+
+/* Authorities. */
+
+static bool is_reg_name(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '%') {
+			if (s.len - i < 3 || !isxdigit((unsigned char)s.p[i + 1]) ||
+			    !isxdigit((unsigned char)s.p[i + 2]))
+				return false;
+		} else if (c >= 0x80 || !(isalnum(c) || strchr("-._~!$&'()*+,;=", c))) {
+			return false;
+		}
+	}
+	return s.len > 0;
+}
+
+static bool is_ipv6_literal(struct slice s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (s.len < 2 || s.len - 2 >= sizeof(text) || s.p[s.len - 1] != ']')
+		return false;
+	memcpy(text, s.p + 1, s.len - 2);
+	text[s.len - 2] = '\0';
+	return strlen(text) == s.len - 2 && inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* host [ ":" port ], RFC 9110 7.2; a port without digits is none. */
+static bool authority_parse(struct slice s, struct authority *ret)
+{
+	size_t len = s.len > 0 && s.p[0] == '[' ? slice_find(s, ']') + 1 : slice_find(s, ':');
+	struct slice port;
+
+	if (len > s.len)
+		return false;
+	*ret = (struct authority){ .host = { s.p, len } };
+	if (!(s.p && len > 0 && s.p[0] == '[' ? is_ipv6_literal(ret->host)
+					      : is_reg_name(ret->host)))
+		return false;
+	port = slice_from(s, len);
+	if (port.len == 0)
+		return true;
+	if (port.p[0] != ':' || port.len > strlen(":65535"))
+		return false;
+	for (size_t i = 1; i < port.len; i++) {
+		if (!isdigit((unsigned char)port.p[i]))
+			return false;
+		ret->port = ret->port * 10 + (unsigned)(port.p[i] - '0');
+	}
+	return ret->port <= UINT16_MAX && (port.len == 1 || ret->port > 0);
+}
+
+/* Origins. */
+
+static unsigned default_port(struct slice scheme)
+{
+	if (slice_caseeq(scheme, SLICE("http")))
+		return 80;
+	return slice_caseeq(scheme, SLICE("https")) ? 443 : 0;
+}
+
+/* scheme "://" host [ ":" port ] of the two schemes that serve pages, RFC 6454 6.2. */
+static bool origin_parse(struct slice s, struct slice *scheme, struct authority *ret)
+{
+	*scheme = (struct slice){ s.p, slice_find(s, ':') };
+	if (default_port(*scheme) == 0)
+		return false;
+	s = slice_from(s, scheme->len);
+	if (!slice_casestarts(s, SLICE("://")) ||
+	    !authority_parse(slice_from(s, strlen("://")), ret))
+		return false;
+	if (ret->port == 0)
+		ret->port = default_port(*scheme);
+	return true;
+}
+
+/* Whether an origin is at that authority, which without a port has the origin's default. */
+static bool origin_at(struct slice scheme, const struct authority *origin, struct slice authority)
+{
+	struct authority a;
+
+	if (!authority_parse(authority, &a))
+		return false;
+	if (a.port == 0)
+		a.port = default_port(scheme);
+	return slice_caseeq(a.host, origin->host) && a.port == origin->port;
+}
+
+static bool origin_listed(const struct config *cfg, struct slice value)
+{
+	struct slice scheme, listed_scheme;
+	struct authority origin, listed;
+
+	for (config_list o = cfg->allowed_origins; *o; o++) {
+		if (strcmp(*o, "*") == 0 || slice_caseeq(slice_str(*o), value))
+			return true;
+		if (origin_parse(value, &scheme, &origin) &&
+		    origin_parse(slice_str(*o), &listed_scheme, &listed) &&
+		    slice_caseeq(scheme, listed_scheme) &&
+		    slice_caseeq(origin.host, listed.host) && origin.port == listed.port)
+			return true;
+	}
+	return false;
+}
+
+/* Cross-site WebSocket hijacking: a browser always says which page asked. */
+static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
+			   struct slice host)
+{
+	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
+	const struct field *field = http1_field(h, SLICE("Origin"));
+	struct authority origin;
+	struct slice scheme;
+
+	if (!field)
+		return true;	/* no browser */
+	if (http1_count(h, SLICE("Origin")) > 1)
+		return false;
+	if (origin_listed(cfg, field->value))
+		return true;
+	if (!origin_parse(field->value, &scheme, &origin))
+		return false;
+	return origin_at(scheme, &origin, host) ||
+	       (controller->host[0] &&
+		origin_at(scheme, &origin, slice_str(controller->authority)));
+}
+
+/* The steps of judgement. */
+
+static bool refuse(struct verdict *v, enum route_kind kind, unsigned status, const char *why)
+{
+	v->kind = kind;
+	v->status = status;
+	v->why = why;
+	return false;
+}
+
+/* Hop-by-hop by a client's say-so would take it away from a backend that decides by it. */
+static bool is_protected(struct slice option)
+{
+	static const char *const names[] = {
+		"Host",	  "Content-Length", "Transfer-Encoding", "Origin",
+		"Cookie", "Authorization",  "Forwarded",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_caseeq(option, slice_str(names[i])))
+			return true;
+	return slice_casestarts(option, SLICE("Sec-WebSocket-")) ||
+	       slice_casestarts(option, SLICE("X-Forwarded-"));
+}
+
+static bool names_protected(const struct http1_head *h)
+{
+	for (size_t i = 0; i < h->fields; i++) {
+		struct slice list = h->field[i].value, option;
+
+		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
+			continue;
+		while (slice_split(&list, ',', &option))
+			if (is_protected(slice_trim(option)))
+				return true;
+	}
+	return false;
+}
+
+static bool judge_host(const struct http1_head *h, struct verdict *v)
+{
+	const struct field *field = http1_field(h, SLICE("Host"));
+	struct authority host;
+
+	if (!field)
+		return h->minor == 0 || refuse(v, ROUTE_REFUSED, 400, "no Host");
+	if (http1_count(h, SLICE("Host")) > 1)
+		return refuse(v, ROUTE_REFUSED, 400, "more than one Host");
+	if (!authority_parse(field->value, &host))
+		return refuse(v, ROUTE_REFUSED, 400, "a malformed Host");
+	v->host = field->value;
+	return true;
+}
+
+/* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */
+static bool judge_target(const struct http1_head *h, struct verdict *v)
+{
+	struct slice rest = h->target, authority, scheme = { rest.p, slice_find(rest, ':') };
+	struct authority parsed;
+	size_t len;
+
+	if (rest.p[0] == '/')
+		return true;
+	if (slice_eq(rest, SLICE("*")))
+		return slice_eq(h->method, SLICE("OPTIONS")) ||
+		       refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+	rest = slice_from(rest, scheme.len);
+	if (default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
+		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+	rest = slice_from(rest, strlen("://"));
+	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
+		len++;
+	authority = (struct slice){ rest.p, len };
+	if (!authority_parse(authority, &parsed))
+		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+	if (v->host.len > 0 && !slice_caseeq(authority, v->host))
+		return refuse(v, ROUTE_REFUSED, 400, "a target whose authority is not the Host");
+	if (upgrade_requested(h))
+		return refuse(v, ROUTE_REFUSED, 400, "an upgrade of an absolute target");
+	v->host = authority;
+	v->target = slice_from(rest, len);
+	if (v->target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
+		v->target = SLICE("*");	/* RFC 9112 3.2.4 */
+	return true;
+}
+
+static bool judge_upgrade(const struct config *cfg, const struct http1_head *h, struct verdict *v)
+{
+	struct slice star;
+	const char *why = NULL;
+	unsigned status;
+
+	if (any_match(cfg->novnc_path, v->path, &v->session))
+		v->backend = CONFIG_CONTROLLER;
+	else if (!any_match(cfg->nextjs_upgrade_path, v->path, &star))
+		return refuse(v, ROUTE_REFUSED_PATH, 403, "no WebSocket is served on this path");
+	if (!origin_allowed(cfg, h, v->host))
+		return refuse(v, ROUTE_REFUSED_ORIGIN, 403,
+			      "a WebSocket from this Origin is not allowed");
+	status = upgrade_refusal(h, &why);
+	if (status != 0)
+		return refuse(v, ROUTE_REFUSED, status, why);
+	v->kind = ROUTE_UPGRADE;
+	return true;
+}
+
+void route_decide(const struct config *cfg, const struct http1_head *h, struct verdict *ret)
+{
+	struct slice star;
+
+	*ret = (struct verdict){
+		.kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS, .target = h->target
+	};
+	ret->path = (struct slice){ h->target.p, slice_find(h->target, '?') };
+	if (!judge_host(h, ret))
+		return;
+	if (names_protected(h)) {
+		(void)refuse(ret, ROUTE_REFUSED, 400, "a Connection option that names a protected header");
+		return;
+	}
+	if (!judge_target(h, ret))
+		return;
+	ret->path = (struct slice){ ret->target.p, slice_find(ret->target, '?') };
+	if (upgrade_requested(h))
+		(void)judge_upgrade(cfg, h, ret);
+	else if (any_match(cfg->controller_path, ret->path, &star))
+		ret->backend = CONFIG_CONTROLLER;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* WebSocket's opening handshake. No I/O. */
+#define OPENSSL_SUPPRESS_DEPRECATED	/* SHA1_* start at no cost, EVP_* load providers */
+#include "upgrade.h"
+
+#include <openssl/sha.h>
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+bool upgrade_requested(const struct http1_head *h)
+{
+	return http1_has_token(h, SLICE("Upgrade"), SLICE("websocket")) &&
+	       http1_has_token(h, SLICE("Connection"), SLICE("upgrade"));
+}
+
+/* The base64 of 16 bytes: 22 digits, of which the last carries but 2 bits, and "==". */
+static bool key_valid(struct slice key)
+{
+	if (key.len != 24 || key.p[22] != '=' || key.p[23] != '=')
+		return false;
+	for (size_t i = 0; i < 22; i++)
+		if (!memchr(alphabet, key.p[i], sizeof(alphabet) - 1))
+			return false;
+	return memchr("AQgw", key.p[21], 4) != NULL;
+}
+
+/* The value of a field that stands there once, or one of no length. */
+static struct slice only_value(const struct http1_head *h, struct slice name)
+{
+	const struct field *field = http1_field(h, name);
+
+	return field && http1_count(h, name) == 1 ? field->value : SLICE("");
+}
+
+unsigned upgrade_refusal(const struct http1_head *h, const char **why)
+{
+	if (h->minor == 0) {
+		*why = "a WebSocket upgrade needs HTTP/1.1";
+	} else if (!slice_eq(h->method, SLICE("GET"))) {
+		*why = "a WebSocket upgrade needs the method GET";
+	} else if (h->framing == HTTP1_CHUNKED || h->length > 0) {
+		*why = "a WebSocket upgrade has no body";
+	} else if (!key_valid(only_value(h, SLICE("Sec-WebSocket-Key")))) {
+		*why = "a WebSocket upgrade needs one valid Sec-WebSocket-Key";
+	} else if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Version")), SLICE("13"))) {
+		*why = "the only WebSocket version here is 13";
+		return 426;
+	} else {
+		return 0;
+	}
+	return 400;
+}
+
+static void base64_encode(const unsigned char *in, size_t len, char *out)
+{
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t bits = (uint32_t)in[i] << 16;
+
+		if (i + 1 < len)
+			bits |= (uint32_t)in[i + 1] << 8;
+		if (i + 2 < len)
+			bits |= in[i + 2];
+		*out++ = alphabet[bits >> 18];
+		*out++ = alphabet[bits >> 12 & 63];
+		*out++ = i + 1 < len ? alphabet[bits >> 6 & 63] : '=';
+		*out++ = i + 2 < len ? alphabet[bits & 63] : '=';
+	}
+	*out = '\0';
+}
+
+void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";	/* RFC 6455 1.3 */
+	unsigned char digest[SHA_DIGEST_LENGTH];
+	SHA_CTX sha;
+
+	(void)SHA1_Init(&sha);	/* these three have no way to fail */
+	(void)SHA1_Update(&sha, key.p, key.len);
+	(void)SHA1_Update(&sha, guid, sizeof(guid) - 1);
+	(void)SHA1_Final(digest, &sha);
+	base64_encode(digest, sizeof(digest), ret);
+}
+
+const char *upgrade_fault(const struct http1_head *h, const char *accept)
+{
+	if (!slice_caseeq(only_value(h, SLICE("Upgrade")), SLICE("websocket")))
+		return "its 101 does not say Upgrade: websocket";
+	if (!http1_has_token(h, SLICE("Connection"), SLICE("upgrade")))
+		return "its 101 does not say Connection: upgrade";
+	if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
+		return "its Sec-WebSocket-Accept does not belong to the client's key";
+	return NULL;
+}
