@@ -264,7 +264,7 @@ static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange 
 			       SLICE_FMT(f->backend), x->status);
 	if (failed && x->blame == EXCHANGE_GATE)
 		conn_log(c, LOG_FAULT, x->status, x->reason);
-	else if (session && (x->tunnel || end != EXCHANGE_REFUSED))
+	else if (session && (x->tunnel || x->blame == EXCHANGE_NOBODY))
 		conn_log(c, LOG_CLOSED, x->status, x->reason);
 	else if (failed && x->blame == EXCHANGE_CLIENT)
 		conn_log(c, LOG_REFUSED, x->status, x->reason);
