@@ -88,8 +88,8 @@ static inline bool slice_split(struct slice *rest, char c, struct slice *ret)
 struct buf {
 	char *data;
 	size_t cap;
-	size_t start;	/* first byte not yet consumed */
-	size_t end;	/* one past the last byte */
+	size_t start; /* first byte not yet consumed */
+	size_t end;   /* one past the last byte */
 };
 
 static inline size_t buf_len(const struct buf *b)
@@ -150,7 +150,7 @@ static inline void fd_close_auto(int *fd)
 	int saved = errno;
 
 	if (*fd >= 0)
-		(void)close(*fd);	/* nothing was written that could fail late */
+		(void)close(*fd); /* nothing was written that could fail late */
 	*fd = -1;
 	errno = saved;
 }

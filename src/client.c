@@ -25,9 +25,11 @@ static void client_format(const struct sockaddr_storage *ss, struct client *ret)
 
 	*ret = (struct client){ .text = "local" };
 	if (ss->ss_family == AF_INET || mapped) {
-		(void)inet_ntop(AF_INET, mapped ? (const void *)&v6->sin6_addr.s6_addr[12]
-						: (const void *)&v4->sin_addr,
-				ret->address, (socklen_t)size);	/* has the room it needs */
+		(void)inet_ntop(AF_INET,
+				mapped ? (const void *)&v6->sin6_addr.s6_addr[12]
+				       : (const void *)&v4->sin_addr,
+				ret->address,
+				(socklen_t)size); /* has the room it needs */
 		(void)snprintf(ret->text, sizeof(ret->text), "%s:%u", ret->address,
 			       ntohs(mapped ? v6->sin6_port : v4->sin_port));
 	} else if (ss->ss_family == AF_INET6) {

@@ -6,8 +6,9 @@
 #include <arpa/inet.h>
 
 struct client {
-	char address[INET6_ADDRSTRLEN];	/* v4-mapped as v4; "" for a local socket */
-	char text[INET6_ADDRSTRLEN + 8]; /* "192.0.2.1:51234", "[2001:db8::1]:51234", "local" */
+	char address[INET6_ADDRSTRLEN]; /* v4-mapped as v4; "" for a local socket */
+	char text[INET6_ADDRSTRLEN +
+		  8]; /* "192.0.2.1:51234", "[2001:db8::1]:51234", "local" */
 };
 
 /*

@@ -30,10 +30,9 @@ static int put_all(struct buf *out, const struct slice *parts, size_t n)
 	return 0;
 }
 
-#define PUT(out, ...)                                              \
-	put_all(out, (const struct slice[]){ __VA_ARGS__ },        \
-		sizeof((const struct slice[]){ __VA_ARGS__ }) /    \
-			sizeof(struct slice))
+#define PUT(out, ...)                                       \
+	put_all(out, (const struct slice[]){ __VA_ARGS__ }, \
+		sizeof((const struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice))
 
 static int put_field(struct buf *out, struct slice name, struct slice value)
 {
@@ -52,8 +51,8 @@ static bool is_one_of(struct slice name, const char *const *names)
 static bool is_hop_by_hop(const struct http1_head *h, struct slice name)
 {
 	static const char *const names[] = {
-		"Connection", "Content-Length",	   "HTTP2-Settings", "Keep-Alive",
-		"TE",	      "Transfer-Encoding", "Upgrade",	     NULL,
+		"Connection", "Content-Length",    "HTTP2-Settings", "Keep-Alive",
+		"TE",         "Transfer-Encoding", "Upgrade",        NULL,
 	};
 
 	return is_one_of(name, names) || slice_casestarts(name, SLICE("Proxy-")) ||
@@ -66,10 +65,11 @@ static bool is_forged(struct slice name)
 	static const char *const names[] = { "Forwarded", "Host", "X-Real-IP", NULL };
 
 	return is_one_of(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
-	       slice_find(name, '_') < name.len;	/* CGI reads it as "-" */
+	       slice_find(name, '_') < name.len; /* CGI reads it as "-" */
 }
 
-static int put_request_line(const struct http1_head *h, const struct verdict *v, struct buf *out)
+static int put_request_line(const struct http1_head *h, const struct verdict *v,
+			    struct buf *out)
 {
 	bool rooted = v->target.len > 0 && v->target.p[0] != '?';
 
@@ -77,7 +77,8 @@ static int put_request_line(const struct http1_head *h, const struct verdict *v,
 		   SLICE(" HTTP/1.1\r\n"));
 }
 
-static int put_forwarded(const struct verdict *v, const struct client *who, struct buf *out)
+static int put_forwarded(const struct verdict *v, const struct client *who,
+			 struct buf *out)
 {
 	int r = put_field(out, SLICE("X-Forwarded-Proto"), SLICE("http"));
 
@@ -112,7 +113,8 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	int r = put_request_line(h, v, out);
 
 	if (r == 0)
-		r = put_field(out, SLICE("Host"), own_host ? v->host : slice_str(be->authority));
+		r = put_field(out, SLICE("Host"),
+			      own_host ? v->host : slice_str(be->authority));
 	for (size_t i = 0; r == 0 && i < h->fields; i++) {
 		const struct field *f = &h->field[i];
 
@@ -147,7 +149,8 @@ static struct slice relocated(struct slice location, const struct backend *be)
 	rest = slice_from(rest, authority.len);
 	if (rest.len == 0)
 		return SLICE("/");
-	return rest.p[0] == '/' && (rest.len == 1 || (rest.p[1] != '/' && rest.p[1] != '\\'))
+	return rest.p[0] == '/' &&
+			       (rest.len == 1 || (rest.p[1] != '/' && rest.p[1] != '\\'))
 		       ? rest
 		       : location;
 }
@@ -162,7 +165,8 @@ static int put_response_field(const struct http1_head *h, const struct field *f,
 	return put_field(out, f->name, f->value);
 }
 
-int compose_response(const struct http1_head *h, const struct compose_how *how, struct buf *out)
+int compose_response(const struct http1_head *h, const struct compose_how *how,
+		     struct buf *out)
 {
 	bool bodiless = h->status < 200 || h->status == 204;
 	bool has_length = http1_count(h, SLICE("Content-Length")) > 0;
@@ -175,7 +179,7 @@ int compose_response(const struct http1_head *h, const struct compose_how *how, 
 	if (r == 0 && how->chunked)
 		r = put_framing(out, HTTP1_CHUNKED, 0);
 	else if (r == 0 && has_length && !bodiless)
-		r = put_length(out, h->length);	/* to HEAD and with 304 as well */
+		r = put_length(out, h->length); /* to HEAD and with 304 as well */
 	if (r == 0 && h->status == 101)
 		r = put_upgrade(out);
 	else if (r == 0 && how->close)
@@ -190,7 +194,7 @@ size_t compose_chunk_open(struct buf *out)
 {
 	size_t opened = out->end;
 
-	(void)PUT(out, SLICE(CHUNK_HEADER));	/* the caller has left room */
+	(void)PUT(out, SLICE(CHUNK_HEADER)); /* the caller has left room */
 	return opened;
 }
 
@@ -205,7 +209,7 @@ void compose_chunk_close(struct buf *out, size_t opened)
 	}
 	for (size_t i = 0; i < 4; i++)
 		out->data[opened + i] = "0123456789abcdef"[len >> (12 - 4 * i) & 15];
-	(void)PUT(out, SLICE("\r\n"));	/* the caller has left room */
+	(void)PUT(out, SLICE("\r\n")); /* the caller has left room */
 }
 
 int compose_last_chunk(struct slice trailers, struct buf *out)
@@ -262,9 +266,10 @@ int compose_reply(const struct compose_reply *r, struct buf *out)
 		len = snprintf(text, sizeof(text), "%.*s.\nLog entries: %s\n",
 			       SLICE_FMT(r->sentence), r->log_id);
 	else
-		len = snprintf(text, sizeof(text),
-			       "%.*s.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=%s\n",
-			       SLICE_FMT(r->sentence), r->log_id);
+		len = snprintf(
+			text, sizeof(text),
+			"%.*s.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=%s\n",
+			SLICE_FMT(r->sentence), r->log_id);
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return -ENOBUFS;
 	return put_format(out,
@@ -274,5 +279,6 @@ int compose_reply(const struct compose_reply *r, struct buf *out)
 			  "Cache-Control: no-store\r\n"
 			  "%.*s\r\n%s",
 			  r->status, reason_phrase(r->status), len,
-			  SLICE_FMT(reply_fields(r->status)), r->head_request ? "" : text);
+			  SLICE_FMT(reply_fields(r->status)),
+			  r->head_request ? "" : text);
 }

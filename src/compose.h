@@ -15,7 +15,7 @@
 /* The most that compose_chunk_open() and _close() add to a chunk, bytes. */
 #define COMPOSE_CHUNK_FRAME 8
 /* The largest chunk, bytes. */
-#define COMPOSE_CHUNK_MAX 0xffff
+#define COMPOSE_CHUNK_MAX   0xffff
 
 /* The request of that verdict for its backend, its Host and X-Forwarded-* set. */
 int compose_request(const struct http1_head *h, const struct verdict *v,
@@ -23,13 +23,14 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 
 /* How an answer is passed on. */
 struct compose_how {
-	const struct backend *relocate;	/* a Location there becomes path-only; or NULL */
-	bool chunked;			/* the body is sent in chunks */
-	bool close;			/* the connection ends after it */
+	const struct backend *relocate; /* a Location there becomes path-only; or NULL */
+	bool chunked;                   /* the body is sent in chunks */
+	bool close;                     /* the connection ends after it */
 };
 
 /* An answer for the client, final or interim (1xx), or the checked 101. */
-int compose_response(const struct http1_head *h, const struct compose_how *how, struct buf *out);
+int compose_response(const struct http1_head *h, const struct compose_how *how,
+		     struct buf *out);
 
 /*
  * One chunk around bytes that are appended in between: open returns where it began, close
@@ -45,9 +46,9 @@ int compose_last_chunk(struct slice trailers, struct buf *out);
 /* The gate's own reply: status, one sentence, and the id its log entries are found by. */
 struct compose_reply {
 	unsigned status;
-	struct slice sentence;	/* without its full stop; escaped here where it must be */
-	const char *log_id;	/* log_id() */
-	bool head_request;	/* no content */
+	struct slice sentence; /* without its full stop; escaped here where it must be */
+	const char *log_id;    /* log_id() */
+	bool head_request;     /* no content */
 };
 
 int compose_reply(const struct compose_reply *r, struct buf *out);

@@ -33,14 +33,14 @@ enum config_backend {
 
 /* One `Url=`, taken apart. */
 struct backend {
-	const char *name;	/* "Next.js", "master-controller": for people */
-	const char *url;	/* as configured */
-	char authority[280];	/* what Host says: "host:port", "host" at the scheme's
+	const char *name;    /* "Next.js", "master-controller": for people */
+	const char *url;     /* as configured */
+	char authority[280]; /* what Host says: "host:port", "host" at the scheme's
 				 * default port, "localhost" for unix: */
-	char host[256];		/* name or address without brackets; "" for unix: */
+	char host[256];      /* name or address without brackets; "" for unix: */
 	uint16_t port;
-	bool literal;		/* addr holds the address, nothing to resolve */
-	struct sockaddr_storage addr;	/* of a literal address or a unix: path */
+	bool literal;                 /* addr holds the address, nothing to resolve */
+	struct sockaddr_storage addr; /* of a literal address or a unix: path */
 	socklen_t addr_len;
 };
 
@@ -52,15 +52,15 @@ struct config_text;
 
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
-	config_list novnc_path;		/* NoVncPath= */
-	config_list controller_path;	/* ControllerPath= */
+	config_list novnc_path;          /* NoVncPath= */
+	config_list controller_path;     /* ControllerPath= */
 	config_list nextjs_upgrade_path; /* NextJsUpgradePath= */
-	config_list allowed_origins;	/* AllowedOrigins= */
-	size_t head_max;		/* HeadMaxBytes=, bytes */
+	config_list allowed_origins;     /* AllowedOrigins= */
+	size_t head_max;                 /* HeadMaxBytes=, bytes */
 	/* all in milliseconds, CONFIG_INFINITY where the file says infinity */
 	uint64_t head_ms, keep_alive_ms, connect_ms, upgrade_ms, response_ms, body_ms,
 		linger_ms, idle_ms;
-	int log_level;			/* Level=, as in syslog(3) */
+	int log_level; /* Level=, as in syslog(3) */
 	struct config_text *texts;
 };
 
@@ -68,7 +68,8 @@ struct config {
  * Told of each thing that is wrong: the file, the line (0: the file as a whole) and one
  * sentence that names the allowed values.
  */
-typedef void (*config_report)(void *userdata, const char *file, unsigned line, const char *what);
+typedef void (*config_report)(void *userdata, const char *file, unsigned line,
+			      const char *what);
 
 /* The defaults, with nothing read and nothing allocated. */
 void config_init(struct config *ret);
@@ -79,11 +80,12 @@ void config_init(struct config *ret);
  * reported. Returns 0, or -EBADMSG after the last report; *ret is usable either way (what
  * is wrong is as if it were not there) and wants config_done().
  */
-int config_load(const char *file, config_report report, void *userdata, struct config *ret);
+int config_load(const char *file, config_report report, void *userdata,
+		struct config *ret);
 
 /* Reads one file's text, wherever it comes from, on top of *c. Returns as config_load(). */
-int config_parse_text(const char *file, const char *text, size_t len, config_report report,
-		      void *userdata, struct config *c);
+int config_parse_text(const char *file, const char *text, size_t len,
+		      config_report report, void *userdata, struct config *c);
 
 /* Prints every section, key and effective value in the file's own syntax (for --check). */
 void config_print(const struct config *c);

@@ -7,24 +7,24 @@
 
 enum config_syntax_kind {
 	CONFIG_SYNTAX_END,
-	CONFIG_SYNTAX_SECTION,		/* name */
-	CONFIG_SYNTAX_ASSIGNMENT,	/* name, value */
-	CONFIG_SYNTAX_ERROR,		/* why, for people; what follows may be read on */
+	CONFIG_SYNTAX_SECTION,    /* name */
+	CONFIG_SYNTAX_ASSIGNMENT, /* name, value */
+	CONFIG_SYNTAX_ERROR,      /* why, for people; what follows may be read on */
 };
 
 /* What config_syntax_next() has found. The strings lie in the text. */
 struct config_syntax_item {
 	enum config_syntax_kind kind;
-	unsigned line;		/* where it begins */
-	const char *name;	/* without the brackets or the "=" */
-	char *value;		/* trimmed, continued lines joined */
+	unsigned line;    /* where it begins */
+	const char *name; /* without the brackets or the "=" */
+	char *value;      /* trimmed, continued lines joined */
 	char why[128];
 };
 
 struct config_syntax {
-	char *next;		/* the text not yet read, */
-	char *end;		/* its end, */
-	unsigned line;		/* and the lines read before it */
+	char *next;    /* the text not yet read, */
+	char *end;     /* its end, */
+	unsigned line; /* and the lines read before it */
 };
 
 /* Reads the text in place: lines are joined and ended in it. text[len] must be a NUL. */

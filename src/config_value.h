@@ -22,14 +22,15 @@ struct config_kind {
 	/* Writes the member as text. Not for lists. */
 	void (*format)(const void *value, char ret[static CONFIG_VALUE_TEXT]);
 	/* Writes what the bounds add to `allowed`; NULL for a kind that has none. */
-	void (*format_bounds)(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE_TEXT]);
+	void (*format_bounds)(uint64_t min, uint64_t max,
+			      char ret[static CONFIG_VALUE_TEXT]);
 };
 
-extern const struct config_kind config_kind_url;	/* struct backend */
-extern const struct config_kind config_kind_globs;	/* config_list, of paths */
-extern const struct config_kind config_kind_origins;	/* config_list */
-extern const struct config_kind config_kind_bytes;	/* size_t */
-extern const struct config_kind config_kind_span;	/* uint64_t, milliseconds */
-extern const struct config_kind config_kind_level;	/* int, of syslog(3) */
+extern const struct config_kind config_kind_url;     /* struct backend */
+extern const struct config_kind config_kind_globs;   /* config_list, of paths */
+extern const struct config_kind config_kind_origins; /* config_list */
+extern const struct config_kind config_kind_bytes;   /* size_t */
+extern const struct config_kind config_kind_span;    /* uint64_t, milliseconds */
+extern const struct config_kind config_kind_level;   /* int, of syslog(3) */
 
 #endif

@@ -11,12 +11,12 @@
 #include "log.h"
 
 /* After a reply: how long and how much is still read, so that no reset overtakes it. */
-#define CONN_LINGER_MS 2000
+#define CONN_LINGER_MS    2000
 #define CONN_LINGER_BYTES (256 * 1024)
 /* What is read at once, bytes. */
-#define CONN_INPUT_MIN (64 * 1024)
+#define CONN_INPUT_MIN    (64 * 1024)
 /* Room for one chunk with its trailers, bytes. */
-#define CONN_OUTPUT_MIN (96 * 1024)
+#define CONN_OUTPUT_MIN   (96 * 1024)
 
 /* One request, as the log and a reply need it once its head is gone. */
 struct request {
@@ -24,7 +24,7 @@ struct request {
 	bool head_request;
 	uint64_t start_ms;
 	char path[512], session[256], method[32];
-	struct log_fields fields;	/* into the members above */
+	struct log_fields fields; /* into the members above */
 };
 
 struct conn {
@@ -33,7 +33,7 @@ struct conn {
 	struct http1_head head;
 	struct request request;
 	uint64_t start_ms;
-	bool served;		/* a request has been answered: the next one may take its time */
+	bool served; /* a request has been answered: the next one may take its time */
 };
 
 /* Storage. */
@@ -51,7 +51,8 @@ static int buffers_map(struct wire *w, char **ret, size_t *ret_len)
 {
 	size_t in = w->cfg->head_max > CONN_INPUT_MIN ? w->cfg->head_max : CONN_INPUT_MIN;
 	size_t out = 2 * w->cfg->head_max + CONN_OUTPUT_MIN, len = 2 * (in + out);
-	char *rest = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *rest = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
 
 	if (rest == MAP_FAILED)
 		return -errno;
@@ -109,7 +110,8 @@ static int conn_flush(struct conn *c)
 	int r = 0;
 
 	while (buf_len(out) > 0 && r == 0) {
-		struct iovec iov = { .iov_base = out->data + out->start, .iov_len = buf_len(out) };
+		struct iovec iov = { .iov_base = out->data + out->start,
+				     .iov_len = buf_len(out) };
 		ssize_t n = stream_write(&c->wire.client, &iov, 1);
 
 		if (n == -EAGAIN)
@@ -170,7 +172,8 @@ static void request_begin(struct conn *c, const struct verdict *v)
 		q->fields.backend = slice_str(be->name);
 }
 
-static void conn_log(struct conn *c, enum log_event ev, unsigned status, const char *reason)
+static void conn_log(struct conn *c, enum log_event ev, unsigned status,
+		     const char *reason)
 {
 	struct log_fields *f = &c->request.fields;
 
@@ -180,7 +183,8 @@ static void conn_log(struct conn *c, enum log_event ev, unsigned status, const c
 }
 
 /* The gate's own reply, after which the connection ends. */
-static void conn_reply(struct conn *c, unsigned status, const char *prefix, const char *reason)
+static void conn_reply(struct conn *c, unsigned status, const char *prefix,
+		       const char *reason)
 {
 	char sentence[640];
 	struct compose_reply reply = {
@@ -253,15 +257,17 @@ static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange 
 	struct log_fields *f = &c->request.fields;
 	bool upgrade = c->request.verdict.kind == ROUTE_UPGRADE;
 	bool session = upgrade && c->request.verdict.backend == CONFIG_CONTROLLER;
-	bool failed = end == EXCHANGE_REFUSED || end == EXCHANGE_CUT || end == EXCHANGE_RESET;
+	bool failed =
+		end == EXCHANGE_REFUSED || end == EXCHANGE_CUT || end == EXCHANGE_RESET;
 
 	f->ended = true;
 	f->up_bytes = x->up_bytes;
 	f->down_bytes = x->down_bytes;
 	f->duration_ms = stream_clock_ms() - c->request.start_ms;
 	if (session && !x->reason[0])
-		(void)snprintf(x->reason, sizeof(x->reason), "%.*s answered %u instead of 101",
-			       SLICE_FMT(f->backend), x->status);
+		(void)snprintf(x->reason, sizeof(x->reason),
+			       "%.*s answered %u instead of 101", SLICE_FMT(f->backend),
+			       x->status);
 	if (failed && x->blame == EXCHANGE_GATE)
 		conn_log(c, LOG_FAULT, x->status, x->reason);
 	else if (session && (x->tunnel || x->blame == EXCHANGE_NOBODY))
@@ -283,7 +289,8 @@ static bool conn_forward(struct conn *c, size_t head_len)
 
 	if (upgrade && c->request.verdict.backend == CONFIG_CONTROLLER)
 		conn_log(c, LOG_HANDLING, 0, "");
-	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened, c, &x);
+	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened,
+			   c, &x);
 	conn_log_end(c, end, &x);
 	switch (end) {
 	case EXCHANGE_NEXT:
@@ -294,7 +301,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	case EXCHANGE_REFUSED:
 		conn_reply(c, x.status,
 			   x.blame == EXCHANGE_CLIENT ? CONN_REFUSED
-			   : upgrade		      ? "WebSocket proxy error"
+			   : upgrade                  ? "WebSocket proxy error"
 						      : "Proxy error",
 			   x.reason);
 		break;
@@ -327,7 +334,8 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
 		int r;
 
-		if (len == (ssize_t)strlen("\r\n")) {	/* RFC 9112 2.2: before a request line */
+		if (len ==
+		    (ssize_t)strlen("\r\n")) { /* RFC 9112 2.2: before a request line */
 			buf_consume(in, (size_t)len);
 			*scan = (struct lines_scan){ 0 };
 			continue;
@@ -344,7 +352,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		if (r == -ETIMEDOUT && begun)
 			return r;
 		if (r < 0)
-			return 0;	/* reset, SIGTERM, or it never sent a byte */
+			return 0; /* reset, SIGTERM, or it never sent a byte */
 	}
 }
 
@@ -403,7 +411,8 @@ static void conn_fault(struct conn *c, const char *what, int r)
 	char reason[256];
 
 	(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
-	c->request.fields = (struct log_fields){ .client = slice_str(c->setup->client->text) };
+	c->request.fields =
+		(struct log_fields){ .client = slice_str(c->setup->client->text) };
 	conn_log(c, LOG_FAULT, 0, reason);
 }
 
@@ -412,7 +421,9 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	struct conn c = {
 		.setup = setup,
 		.start_ms = stream_clock_ms(),
-		.wire = { .cfg = setup->cfg, .who = setup->client, .sigfd = setup->sigfd },
+		.wire = { .cfg = setup->cfg,
+			  .who = setup->client,
+			  .sigfd = setup->sigfd },
 	};
 	AUTO_FD int owned = fd;
 	char *storage = NULL;
@@ -423,7 +434,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		conn_fault(&c, "fcntl", r);
 		return r;
 	}
-	(void)fd_take(&owned);	/* c.wire.client has it now */
+	(void)fd_take(&owned); /* c.wire.client has it now */
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		c.wire.link[i] = LINK_NONE;
 	r = buffers_map(&c.wire, &storage, &storage_len);
@@ -437,6 +448,6 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		link_drop(&c.wire.link[i]);
 	stream_done(&c.wire.client);
-	(void)munmap(storage, storage_len);	/* nothing is left in it */
+	(void)munmap(storage, storage_len); /* nothing is left in it */
 	return 0;
 }

@@ -9,8 +9,8 @@
 struct conn_setup {
 	const struct config *cfg;
 	const struct client *client;
-	int sigfd;		/* borrowed; readable when SIGTERM has come */
-	bool broken;		/* the configuration is: every request is answered with 500 */
+	int sigfd;   /* borrowed; readable when SIGTERM has come */
+	bool broken; /* the configuration is: every request is answered with 500 */
 };
 
 /*

@@ -15,16 +15,16 @@ struct run {
 	const struct backend *be;
 	struct exchange *ret;
 	struct relay relay;
-	struct lines_scan scan;		/* of the answer's head */
+	struct lines_scan scan; /* of the answer's head */
 	struct http1_head answer;
-	size_t sent_len;		/* of the composed request head, for another try */
+	size_t sent_len; /* of the composed request head, for another try */
 	bool upgrade, head_method, http10, expect;
-	bool persistent;		/* the client's wish */
-	bool repeatable;		/* idempotent, without a body: may be sent once more */
-	bool reused;			/* the connection has been used before */
-	bool answered;			/* a final head has been composed for the client */
-	bool close;			/* the client's connection ends after the answer */
-	bool reset_shows;		/* only a reset tells the client of an incomplete body */
+	bool persistent;  /* the client's wish */
+	bool repeatable;  /* idempotent, without a body: may be sent once more */
+	bool reused;      /* the connection has been used before */
+	bool answered;    /* a final head has been composed for the client */
+	bool close;       /* the client's connection ends after the answer */
+	bool reset_shows; /* only a reset tells the client of an incomplete body */
 	char accept[UPGRADE_ACCEPT_SIZE];
 };
 
@@ -92,7 +92,8 @@ static void run_start(struct run *x, enum http1_framing framing, uint64_t length
 	x->link->stream.can_read = false;
 	flow_init(&x->relay.up, &w->client, &x->link->stream, &w->client_in, &w->up_out);
 	flow_begin(&x->relay.up, framing, length, true);
-	flow_init(&x->relay.down, &x->link->stream, &w->client, &w->backend_in, &w->down_out);
+	flow_init(&x->relay.down, &x->link->stream, &w->client, &w->backend_in,
+		  &w->down_out);
 	x->relay.down.waiting = true;
 	x->scan = (struct lines_scan){ 0 };
 }
@@ -100,8 +101,8 @@ static void run_start(struct run *x, enum http1_framing framing, uint64_t length
 /* A kept connection may have been closed just as it was used: once more, on a new one. */
 static bool run_may_repeat(const struct run *x)
 {
-	return x->reused && x->repeatable && !x->answered && buf_len(&x->w->backend_in) == 0 &&
-	       buf_len(&x->w->down_out) == 0;
+	return x->reused && x->repeatable && !x->answered &&
+	       buf_len(&x->w->backend_in) == 0 && buf_len(&x->w->down_out) == 0;
 }
 
 static enum exchange_end run_repeat(struct run *x)
@@ -122,7 +123,8 @@ static enum exchange_end run_repeat(struct run *x)
 static bool run_bytes_follow(struct wire *w)
 {
 	if (buf_len(&w->client_in) == 0 && !w->client.eof)
-		(void)stream_read(&w->client, &w->client_in);	/* nothing: nothing followed */
+		(void)stream_read(&w->client,
+				  &w->client_in); /* nothing: nothing followed */
 	return buf_len(&w->client_in) > 0;
 }
 
@@ -137,7 +139,8 @@ static bool run_must_close(struct run *x, bool backend_persistent)
 	if (x->upgrade && run_bytes_follow(x->w))
 		return true;
 	/* a body that nobody will read, or that may never come (RFC 9110 10.1.1) */
-	return up->deaf || (body_left && (!backend_persistent || (x->expect && up->bytes == 0)));
+	return up->deaf ||
+	       (body_left && (!backend_persistent || (x->expect && up->bytes == 0)));
 }
 
 /* The final answer's head, for the client; its body follows. EXCHANGE_NEXT: go on. */
@@ -146,13 +149,15 @@ static enum exchange_end run_answer(struct run *x)
 	const struct http1_head *h = &x->answer;
 	bool backend_persistent = http1_persistent(h) && h->framing != HTTP1_UNTIL_CLOSE;
 	struct compose_how how = {
-		.relocate = x->be == &x->w->cfg->backend[CONFIG_CONTROLLER] ? x->be : NULL,
+		.relocate =
+			x->be == &x->w->cfg->backend[CONFIG_CONTROLLER] ? x->be : NULL,
 		.chunked = h->framing == HTTP1_CHUNKED && !x->http10,
 		.close = run_must_close(x, backend_persistent),
 	};
 
 	if (compose_response(h, &how, &x->w->down_out) < 0)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with a head that is too large", x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s answered with a head that is too large", x->be->name);
 	x->answered = true;
 	x->close = how.close;
 	x->reset_shows = h->framing == HTTP1_UNTIL_CLOSE ||
@@ -170,7 +175,8 @@ static enum exchange_end run_interim(struct run *x)
 	static const struct compose_how how = { 0 };
 
 	if (!x->http10 && compose_response(&x->answer, &how, &x->w->down_out) < 0)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers", x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
+			    x->be->name);
 	return EXCHANGE_NEXT;
 }
 
@@ -183,9 +189,11 @@ static enum exchange_end run_open_tunnel(struct run *x)
 				       : "a 101 that nobody asked for";
 
 	if (fault)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s", x->be->name, fault);
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
+			    x->be->name, fault);
 	if (compose_response(&x->answer, &how, &x->w->down_out) < 0)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with a head that is too large", x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s answered with a head that is too large", x->be->name);
 	x->answered = x->ret->tunnel = x->reset_shows = true;
 	x->ret->status = 101;
 	x->relay.tunnel = true;
@@ -202,14 +210,15 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 	const char *name = x->be->name;
 
 	if (len == -EMSGSIZE)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with a head over HeadMaxBytes=",
-			    name);
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s answered with a head over HeadMaxBytes=", name);
 	if (len == -EBADMSG)
 		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s", name,
 			    x->scan.why);
 	if (run_may_repeat(x))
 		return run_repeat(x);
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s closed the connection before its answer%s", name,
+	return FAIL(x, EXCHANGE_BACKEND, 502,
+		    "%s closed the connection before its answer%s", name,
 		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
 }
 
@@ -228,8 +237,9 @@ static enum exchange_end run_read_heads(struct run *x)
 			break;
 		if (len < 0)
 			return run_no_head(x, len);
-		if (http1_parse_response((struct slice){ in->data + in->start, (size_t)len },
-					 method, &x->answer, &fault) < 0)
+		if (http1_parse_response(
+			    (struct slice){ in->data + in->start, (size_t)len }, method,
+			    &x->answer, &fault) < 0)
 			return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
 				    x->be->name, fault.why);
 		if (x->answer.status == 101)
@@ -247,7 +257,8 @@ static enum exchange_end run_client_failed(struct run *x)
 	const struct flow *up = &x->relay.up;
 
 	if (up->error == -EBADMSG)
-		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s", up->body.why);
+		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s",
+			    up->body.why);
 	if (up->error == -ECONNABORTED)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early");
 	explain(x, "client: %s", strerror(-up->error));
@@ -264,12 +275,16 @@ static enum exchange_end run_backend_failed(struct run *x)
 	if (run_may_repeat(x))
 		return run_repeat(x);
 	if (down->error == -EBADMSG)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent a body that is not valid: %s", x->be->name,
-			      down->body.why ? down->body.why : "trailers that are too long");
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s sent a body that is not valid: %s", x->be->name,
+			    down->body.why ? down->body.why
+					   : "trailers that are too long");
 	if (down->error == -ECONNABORTED)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s closed the connection before its answer was complete",
-			      x->be->name);
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s: %s", x->be->name, strerror(-down->error));
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s closed the connection before its answer was complete",
+			    x->be->name);
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s: %s", x->be->name,
+		    strerror(-down->error));
 }
 
 /* A tunnel or an answer has come to its end. */
@@ -279,7 +294,7 @@ static enum exchange_end run_done(struct run *x)
 
 	if (x->ret->tunnel) {
 		explain(x, "closed by %s",
-			     x->relay.first == up ? "the client" : x->be->name);
+			x->relay.first == up ? "the client" : x->be->name);
 		return EXCHANGE_LAST;
 	}
 	if (!flow_ended(up) || up->deaf)
@@ -309,14 +324,17 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 	case RELAY_CLIENT_FAILED:
 		return run_client_failed(x);
 	case RELAY_ANSWER_TIMEOUT:
-		return FAIL(x, EXCHANGE_BACKEND, 504, "%s did not answer in time", x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 504, "%s did not answer in time",
+			    x->be->name);
 	case RELAY_BACKEND_TIMEOUT:
-		return FAIL(x, EXCHANGE_BACKEND, 504, "%s stopped in the middle of a body", x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 504,
+			    "%s stopped in the middle of a body", x->be->name);
 	case RELAY_CLIENT_TIMEOUT:
-		return FAIL(x, EXCHANGE_CLIENT, 408, "the client stopped in the middle of a body");
+		return FAIL(x, EXCHANGE_CLIENT, 408,
+			    "the client stopped in the middle of a body");
 	case RELAY_LINGER_TIMEOUT:
 		explain(x, "%s had closed, then nothing came for LingerTimeoutSec=",
-			     x->relay.first == &x->relay.up ? "the client" : x->be->name);
+			x->relay.first == &x->relay.up ? "the client" : x->be->name);
 		return EXCHANGE_LAST;
 	case RELAY_IDLE_TIMEOUT:
 		explain(x, "nothing came for IdleTimeoutSec=");
@@ -363,8 +381,10 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 	x->head_method = slice_eq(h->method, SLICE("HEAD"));
 	x->http10 = h->minor == 0;
 	x->persistent = http1_persistent(h);
-	x->expect = !x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
-	x->repeatable = is_idempotent(h->method) && h->framing == HTTP1_NO_BODY && !x->upgrade;
+	x->expect =
+		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
+	x->repeatable =
+		is_idempotent(h->method) && h->framing == HTTP1_NO_BODY && !x->upgrade;
 	x->answered = x->close = x->reset_shows = false;
 	if (x->upgrade)
 		upgrade_accept(key->value, x->accept);
@@ -375,11 +395,13 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 	};
 }
 
-enum exchange_end exchange_run(struct wire *w, const struct http1_head *h, size_t head_len,
-			       const struct verdict *v, void (*opened)(void *userdata),
-			       void *userdata, struct exchange *ret)
+enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
+			       size_t head_len, const struct verdict *v,
+			       void (*opened)(void *userdata), void *userdata,
+			       struct exchange *ret)
 {
-	enum http1_framing framing = v->kind == ROUTE_UPGRADE ? HTTP1_NO_BODY : h->framing;
+	enum http1_framing framing =
+		v->kind == ROUTE_UPGRADE ? HTTP1_NO_BODY : h->framing;
 	enum exchange_end end = EXCHANGE_NEXT;
 	uint64_t length = h->length;
 	struct run x;
@@ -391,7 +413,7 @@ enum exchange_end exchange_run(struct wire *w, const struct http1_head *h, size_
 	x.reused = !x.upgrade && link_reusable(x.link, x.repeatable);
 	buf_consume(&w->client_in, head_len);
 	if (!x.reused) {
-		link_drop(x.link);	/* an upgrade gets a connection of its own */
+		link_drop(x.link); /* an upgrade gets a connection of its own */
 		end = run_dial(&x);
 	}
 	if (end == EXCHANGE_NEXT) {

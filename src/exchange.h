@@ -17,18 +17,18 @@ struct wire {
 	int sigfd;
 	struct stream client;
 	struct link link[CONFIG_BACKENDS];
-	struct buf client_in;	/* from the client; after an exchange, the next requests */
-	struct buf backend_in;	/* from the backend of the current exchange */
-	struct buf up_out, down_out;	/* composed for the backend, for the client */
+	struct buf client_in;  /* from the client; after an exchange, the next requests */
+	struct buf backend_in; /* from the backend of the current exchange */
+	struct buf up_out, down_out; /* composed for the backend, for the client */
 };
 
 enum exchange_end {
-	EXCHANGE_NEXT,		/* the connection is ready for another request */
-	EXCHANGE_LAST,		/* the answer is complete; the connection ends after it */
-	EXCHANGE_REFUSED,	/* nothing has been sent to the client: a reply is due */
-	EXCHANGE_CUT,		/* ends incomplete, which a plain end of the stream shows */
-	EXCHANGE_RESET,		/* likewise, which only a reset shows */
-	EXCHANGE_GONE,		/* the client is gone, or the process is to end */
+	EXCHANGE_NEXT,    /* the connection is ready for another request */
+	EXCHANGE_LAST,    /* the answer is complete; the connection ends after it */
+	EXCHANGE_REFUSED, /* nothing has been sent to the client: a reply is due */
+	EXCHANGE_CUT,     /* ends incomplete, which a plain end of the stream shows */
+	EXCHANGE_RESET,   /* likewise, which only a reset shows */
+	EXCHANGE_GONE,    /* the client is gone, or the process is to end */
 };
 
 enum exchange_blame {
@@ -40,11 +40,11 @@ enum exchange_blame {
 
 /* What came of it: for the log, and for the reply that is due. */
 struct exchange {
-	unsigned status;	/* of the answer, or of the reply that is due; 0: none */
-	enum exchange_blame blame;	/* whose fault it was that it went wrong */
-	bool tunnel;		/* a checked 101 had opened it */
-	uint64_t up_bytes, down_bytes;	/* of bodies or of the tunnel */
-	char reason[512];	/* one sentence without its full stop; "" where all went well */
+	unsigned status; /* of the answer, or of the reply that is due; 0: none */
+	enum exchange_blame blame;     /* whose fault it was that it went wrong */
+	bool tunnel;                   /* a checked 101 had opened it */
+	uint64_t up_bytes, down_bytes; /* of bodies or of the tunnel */
+	char reason[512]; /* one sentence without its full stop; "" where all went well */
 };
 
 /*
@@ -52,8 +52,9 @@ struct exchange {
  * client_in, consumed here) goes to the verdict's backend, the answer to the client.
  * opened is called once a tunnel stands.
  */
-enum exchange_end exchange_run(struct wire *w, const struct http1_head *h, size_t head_len,
-			       const struct verdict *v, void (*opened)(void *userdata),
-			       void *userdata, struct exchange *ret);
+enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
+			       size_t head_len, const struct verdict *v,
+			       void (*opened)(void *userdata), void *userdata,
+			       struct exchange *ret);
 
 #endif

@@ -7,10 +7,10 @@
 
 /* What framing fields say, before it is known what the message's kind makes of it. */
 struct framing {
-	size_t lengths, codings;	/* fields seen */
+	size_t lengths, codings; /* fields seen */
 	uint64_t length;
-	bool chunked;			/* the last coding so far is it */
-	bool other_coding;		/* another one came before */
+	bool chunked;      /* the last coding so far is it */
+	bool other_coding; /* another one came before */
 };
 
 static int refuse(struct http1_fault *fault, unsigned status, const char *why)
@@ -56,7 +56,8 @@ static bool codings_add(struct framing *f, struct slice list)
 }
 
 /* Sets the framing that the fields alone say; RFC 9112 6.1 and 6.3, without its mercy. */
-static int framing_parse(struct http1_head *h, struct framing *f, struct http1_fault *fault)
+static int framing_parse(struct http1_head *h, struct framing *f,
+			 struct http1_fault *fault)
 {
 	for (size_t i = 0; i < h->fields; i++) {
 		const struct field *field = &h->field[i];
@@ -68,21 +69,27 @@ static int framing_parse(struct http1_head *h, struct framing *f, struct http1_f
 				return refuse(fault, 400, "a malformed Content-Length");
 		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
 			if (!codings_add(f, field->value))
-				return refuse(fault, 400, "a malformed Transfer-Encoding");
+				return refuse(fault, 400,
+					      "a malformed Transfer-Encoding");
 		}
 	}
 	if (f->codings > 0 && f->lengths > 0)
-		return refuse(fault, 400, "Transfer-Encoding together with Content-Length");
+		return refuse(fault, 400,
+			      "Transfer-Encoding together with Content-Length");
 	if (f->codings > 0 && h->minor == 0)
 		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
 	if (f->codings > 0 && !f->chunked)
-		return refuse(fault, 400, "a Transfer-Encoding that does not end in chunked");
-	h->framing = f->chunked ? HTTP1_CHUNKED : f->lengths ? HTTP1_LENGTH : HTTP1_NO_BODY;
+		return refuse(fault, 400,
+			      "a Transfer-Encoding that does not end in chunked");
+	h->framing = f->chunked   ? HTTP1_CHUNKED
+		     : f->lengths ? HTTP1_LENGTH
+				  : HTTP1_NO_BODY;
 	h->length = f->length;
 	return 0;
 }
 
-static int fields_parse(struct slice rest, struct http1_head *h, struct http1_fault *fault)
+static int fields_parse(struct slice rest, struct http1_head *h,
+			struct http1_fault *fault)
 {
 	struct field field;
 	int r;
@@ -98,7 +105,7 @@ static int fields_parse(struct slice rest, struct http1_head *h, struct http1_fa
 static int on_headers_complete(llhttp_t *parser)
 {
 	(void)parser;
-	return HPE_PAUSED;	/* bodies are read elsewhere */
+	return HPE_PAUSED; /* bodies are read elsewhere */
 }
 
 /*
@@ -123,8 +130,9 @@ static llhttp_errno_t reread(llhttp_type_t type, struct slice raw)
 /* "HTTP/" DIGIT "." DIGIT, RFC 9112 2.3. */
 static bool version_parse(struct slice s, unsigned *major, unsigned *minor)
 {
-	if (s.len != strlen("HTTP/1.1") || memcmp(s.p, "HTTP/", 5) != 0 || s.p[6] != '.' ||
-	    !isdigit((unsigned char)s.p[5]) || !isdigit((unsigned char)s.p[7]))
+	if (s.len != strlen("HTTP/1.1") || memcmp(s.p, "HTTP/", 5) != 0 ||
+	    s.p[6] != '.' || !isdigit((unsigned char)s.p[5]) ||
+	    !isdigit((unsigned char)s.p[7]))
 		return false;
 	*major = (unsigned)(s.p[5] - '0');
 	*minor = (unsigned)(s.p[7] - '0');
@@ -140,7 +148,8 @@ static bool is_target(struct slice s)
 	return s.len > 0;
 }
 
-int http1_parse_request(struct slice raw, struct http1_head *ret, struct http1_fault *fault)
+int http1_parse_request(struct slice raw, struct http1_head *ret,
+			struct http1_fault *fault)
 {
 	struct slice rest = raw, words = lines_take(&rest), version;
 	struct framing f = { 0 };
@@ -162,7 +171,8 @@ int http1_parse_request(struct slice raw, struct http1_head *ret, struct http1_f
 		return r;
 	if (major != 1 || ret->minor > 1)
 		return refuse(fault, 505, "an HTTP version other than 1.0 and 1.1");
-	if (slice_eq(ret->method, SLICE("CONNECT")) || slice_eq(ret->method, SLICE("TRACE")))
+	if (slice_eq(ret->method, SLICE("CONNECT")) ||
+	    slice_eq(ret->method, SLICE("TRACE")))
 		return refuse(fault, 405, "a method that is not served here");
 	if (f.other_coding)
 		return refuse(fault, 501, "a transfer coding other than chunked");
@@ -258,10 +268,10 @@ bool http1_persistent(const struct http1_head *h)
 
 /* Chunked bodies. */
 
-struct decode {		/* what the callbacks see while llhttp_execute() runs */
+struct decode { /* what the callbacks see while llhttp_execute() runs */
 	struct http1_body *body;
 	struct buf *out;
-	const char *last;	/* one past the last payload byte, or the input's start */
+	const char *last; /* one past the last payload byte, or the input's start */
 };
 
 static int on_body(llhttp_t *parser, const char *at, size_t len)
@@ -293,18 +303,20 @@ static const llhttp_settings_t *chunked_settings(void)
 
 void http1_body_init(struct http1_body *b, enum http1_framing framing, uint64_t length)
 {
-	static const char head[] = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+	static const char head[] =
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 	llhttp_t *parser = (llhttp_t *)b->parser;
 	llhttp_errno_t err;
 
-	_Static_assert(sizeof(llhttp_t) <= sizeof(b->parser), "http1_body.parser is too small");
+	_Static_assert(sizeof(llhttp_t) <= sizeof(b->parser),
+		       "http1_body.parser is too small");
 	*b = (struct http1_body){ .framing = framing, .left = length };
 	b->done = framing == HTTP1_NO_BODY || (framing == HTTP1_LENGTH && length == 0);
 	if (framing != HTTP1_CHUNKED)
 		return;
 	llhttp_init(parser, HTTP_REQUEST, chunked_settings());
 	err = llhttp_execute(parser, head, sizeof(head) - 1);
-	assert(err == HPE_OK);	/* the head is ours */
+	assert(err == HPE_OK); /* the head is ours */
 }
 
 static int decode_fail(struct http1_body *b, const char *why)
@@ -313,7 +325,8 @@ static int decode_fail(struct http1_body *b, const char *why)
 	return -EBADMSG;
 }
 
-static int decode_chunks(struct http1_body *b, struct buf *in, struct buf *out, size_t room)
+static int decode_chunks(struct http1_body *b, struct buf *in, struct buf *out,
+			 size_t room)
 {
 	llhttp_t *parser = (llhttp_t *)b->parser;
 	size_t len = buf_len(in) < room ? buf_len(in) : room;
@@ -328,8 +341,9 @@ static int decode_chunks(struct http1_body *b, struct buf *in, struct buf *out, 
 		b->in_trailers = true;
 		end = llhttp_get_error_pos(parser);
 	} else if (err != HPE_OK) {
-		return decode_fail(b, err == HPE_USER ? "chunk extensions that are too long"
-						      : "a malformed chunk");
+		return decode_fail(b, err == HPE_USER
+					      ? "chunk extensions that are too long"
+					      : "a malformed chunk");
 	}
 	b->gap += (size_t)(end - d.last);
 	if (b->gap > HTTP1_CHUNK_LINE_MAX)
@@ -349,7 +363,8 @@ static int decode_trailers(struct http1_body *b, struct buf *in)
 	if (len == -EAGAIN)
 		return 0;
 	if (len < 0)
-		return decode_fail(b, b->scan.why ? b->scan.why : "trailers that are too long");
+		return decode_fail(b, b->scan.why ? b->scan.why
+						  : "trailers that are too long");
 	rest = b->trailers = (struct slice){ in->data + in->start, (size_t)len };
 	while ((r = lines_field(&rest, &field)) > 0)
 		if (++fields > HTTP1_FIELDS_MAX)

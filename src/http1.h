@@ -11,27 +11,27 @@
 #include "lines.h"
 
 /* Field lines in one head, field lines in one trailer section. */
-#define HTTP1_FIELDS_MAX 256
+#define HTTP1_FIELDS_MAX     256
 /* A trailer section, bytes. */
-#define HTTP1_TRAILERS_MAX 16384
+#define HTTP1_TRAILERS_MAX   16384
 /* A chunk's size line with its extensions, and the end of the chunk before it, bytes. */
 #define HTTP1_CHUNK_LINE_MAX 4096
 
-enum http1_framing {	/* RFC 9112 6.3 */
-	HTTP1_NO_BODY,
-	HTTP1_LENGTH,		/* Content-Length */
-	HTTP1_CHUNKED,
-	HTTP1_UNTIL_CLOSE,	/* answers only */
+enum http1_framing { /* RFC 9112 6.3 */
+		     HTTP1_NO_BODY,
+		     HTTP1_LENGTH, /* Content-Length */
+		     HTTP1_CHUNKED,
+		     HTTP1_UNTIL_CLOSE, /* answers only */
 };
 
 /* Everything points into the buffer that was parsed. */
 struct http1_head {
-	struct slice method, target;	/* requests */
-	unsigned status;		/* answers */
+	struct slice method, target; /* requests */
+	unsigned status;             /* answers */
 	struct slice reason;
-	unsigned minor;			/* 0 or 1, of HTTP/1.minor */
+	unsigned minor; /* 0 or 1, of HTTP/1.minor */
 	enum http1_framing framing;
-	uint64_t length;		/* with HTTP1_LENGTH, bytes */
+	uint64_t length; /* with HTTP1_LENGTH, bytes */
 	size_t fields;
 	struct field field[HTTP1_FIELDS_MAX];
 };
@@ -47,7 +47,8 @@ struct http1_fault {
  * filled. The order of judgement is DESIGN's: syntax and framing (400, 431 for too many
  * fields), version (505), method (405, 501).
  */
-int http1_parse_request(struct slice raw, struct http1_head *ret, struct http1_fault *fault);
+int http1_parse_request(struct slice raw, struct http1_head *ret,
+			struct http1_fault *fault);
 
 /* request_method decides whether there is a body (HEAD). The fault's status is 502. */
 int http1_parse_response(struct slice raw, struct slice request_method,
@@ -66,14 +67,14 @@ bool http1_persistent(const struct http1_head *h);
 /* The end of one message's body, followed as it passes. */
 struct http1_body {
 	enum http1_framing framing;
-	bool done;		/* the last byte of the message has been seen */
-	uint64_t left;		/* with HTTP1_LENGTH: bytes to come */
-	struct slice trailers;	/* with HTTP1_CHUNKED, once done: the section's lines */
-	const char *why;	/* with -EBADMSG: what is wrong, for people */
+	bool done;             /* the last byte of the message has been seen */
+	uint64_t left;         /* with HTTP1_LENGTH: bytes to come */
+	struct slice trailers; /* with HTTP1_CHUNKED, once done: the section's lines */
+	const char *why;       /* with -EBADMSG: what is wrong, for people */
 	/* with HTTP1_CHUNKED, private */
 	bool in_trailers;
-	size_t gap;		/* bytes since the last payload byte */
-	struct lines_scan scan;	/* of the trailer section */
+	size_t gap;                             /* bytes since the last payload byte */
+	struct lines_scan scan;                 /* of the trailer section */
 	_Alignas(16) unsigned char parser[192]; /* llhttp_t */
 };
 

@@ -49,7 +49,7 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 			return refuse(s, why);
 		if (in.p[s->pos] != '\n')
 			continue;
-		if (s->pos - s->line == 1)	/* nothing but its CRLF */
+		if (s->pos - s->line == 1) /* nothing but its CRLF */
 			return (ssize_t)++s->pos;
 		s->line = s->pos + 1;
 		s->lines++;

@@ -15,10 +15,10 @@ struct field {
 
 /* How far a section has been looked over; zeroed at its beginning. */
 struct lines_scan {
-	size_t pos;		/* bytes looked over */
-	size_t line;		/* where the current line begins */
-	size_t lines;		/* complete lines before it */
-	const char *why;	/* with -EBADMSG: what is wrong, for people */
+	size_t pos;      /* bytes looked over */
+	size_t line;     /* where the current line begins */
+	size_t lines;    /* complete lines before it */
+	const char *why; /* with -EBADMSG: what is wrong, for people */
 };
 
 /*

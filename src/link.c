@@ -3,9 +3,9 @@
 #include "link.h"
 
 /* At rest for longer, it is not trusted with a request that cannot be repeated. */
-#define LINK_TRUST_MS 2000
+#define LINK_TRUST_MS     2000
 /* This long before the backend's own time-out it counts as closed. */
-#define LINK_MARGIN_MS 1000
+#define LINK_MARGIN_MS    1000
 /* No backend means longer than a day. */
 #define LINK_KEEP_MAX_SEC 86400
 

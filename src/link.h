@@ -8,9 +8,9 @@
 
 struct link {
 	struct stream stream;
-	bool kept;		/* has carried an exchange and may carry another */
-	uint64_t since_ms;	/* when the last exchange ended */
-	uint64_t keep_ms;	/* how long the backend keeps it open without one */
+	bool kept;         /* has carried an exchange and may carry another */
+	uint64_t since_ms; /* when the last exchange ended */
+	uint64_t keep_ms;  /* how long the backend keeps it open without one */
 };
 
 #define LINK_NONE ((struct link){ .stream = { .fd = -1 } })

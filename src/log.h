@@ -15,17 +15,17 @@
 
 /* One row of the table in log.c each: level, MESSAGE_ID, sentence, catalog entry. */
 enum log_event {
-	LOG_HANDLING,	/* notice: Handling noVNC connection: PATH */
-	LOG_PROXYING,	/* notice: Proxying: PATH */
-	LOG_CLOSED,	/* notice: a session's closing entry */
-	LOG_REJECTED,	/* notice: Rejecting non-noVNC connection: PATH */
-	LOG_ORIGIN,	/* notice: an Origin that is not allowed; reason names both values */
-	LOG_REFUSED,	/* notice: any other request that was answered with an error, REASON */
-	LOG_WS_ERROR,	/* warning: WebSocket proxy error: REASON */
-	LOG_BACKEND,	/* warning: a backend failed on a plain request, REASON */
-	LOG_PAGE,	/* debug: one plain request served */
-	LOG_CONFIG,	/* error: FILE:LINE: what is wrong, in reason */
-	LOG_FAULT,	/* error: the gate's own fault, REASON */
+	LOG_HANDLING, /* notice: Handling noVNC connection: PATH */
+	LOG_PROXYING, /* notice: Proxying: PATH */
+	LOG_CLOSED,   /* notice: a session's closing entry */
+	LOG_REJECTED, /* notice: Rejecting non-noVNC connection: PATH */
+	LOG_ORIGIN, /* notice: an Origin that is not allowed; reason names both values */
+	LOG_REFUSED, /* notice: any other request that was answered with an error, REASON */
+	LOG_WS_ERROR, /* warning: WebSocket proxy error: REASON */
+	LOG_BACKEND,  /* warning: a backend failed on a plain request, REASON */
+	LOG_PAGE,     /* debug: one plain request served */
+	LOG_CONFIG,   /* error: FILE:LINE: what is wrong, in reason */
+	LOG_FAULT,    /* error: the gate's own fault, REASON */
 	LOG_EVENTS,
 };
 
@@ -34,18 +34,18 @@ enum log_event {
  * NOVNC_GATE_<MEMBER>=, and a sentence in the table may name it.
  */
 struct log_fields {
-	struct slice client;	/* "192.0.2.1:51234" */
-	struct slice session;	/* the id from the path: an id, not a secret */
-	struct slice path;	/* of the request; a query is cut off here */
+	struct slice client;  /* "192.0.2.1:51234" */
+	struct slice session; /* the id from the path: an id, not a secret */
+	struct slice path;    /* of the request; a query is cut off here */
 	struct slice method;
-	struct slice backend;	/* "Next.js", "master-controller" */
+	struct slice backend; /* "Next.js", "master-controller" */
 	struct slice origin;
 	struct slice reason;
-	unsigned status;	/* sent to the client; 0: none */
-	bool ended;		/* the three below are known */
-	uint64_t up_bytes;	/* client to backend */
-	uint64_t down_bytes;	/* backend to client */
-	uint64_t duration_ms;	/* and once more for people: NOVNC_GATE_DURATION_PRETTY */
+	unsigned status;      /* sent to the client; 0: none */
+	bool ended;           /* the three below are known */
+	uint64_t up_bytes;    /* client to backend */
+	uint64_t down_bytes;  /* backend to client */
+	uint64_t duration_ms; /* and once more for people: NOVNC_GATE_DURATION_PRETTY */
 };
 
 /* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)); before it is notice. */

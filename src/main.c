@@ -15,8 +15,8 @@
 #include "conn.h"
 #include "log.h"
 
-#define EXIT_UNREACHABLE 1	/* --check: a backend */
-#define EXIT_USAGE 2
+#define EXIT_UNREACHABLE 1 /* --check: a backend */
+#define EXIT_USAGE       2
 
 static const char help[] =
 	"novnc-gate [--config=FILE]\n"
@@ -62,7 +62,8 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 			o->check_backends = !optarg;
 			if (!optarg || strcmp(optarg, "config") == 0)
 				continue;
-			(void)fprintf(stderr, "novnc-gate: --check=%s: not \"config\"\n", optarg);
+			(void)fprintf(stderr, "novnc-gate: --check=%s: not \"config\"\n",
+				      optarg);
 			break;
 		case 'h':
 			(void)fputs(help, stdout);
@@ -102,9 +103,10 @@ static int check(const struct options *o)
 static int explain_stdin(int r)
 {
 	if (r == -EINVAL)
-		(void)fputs("novnc-gate: standard input is a listening socket; the socket unit "
-			    "needs Accept=yes\n",
-			    stderr);
+		(void)fputs(
+			"novnc-gate: standard input is a listening socket; the socket unit "
+			"needs Accept=yes\n",
+			stderr);
 	else
 		(void)fputs("novnc-gate: standard input is no connection\n", stderr);
 	(void)fputs(help, stderr);
@@ -112,13 +114,14 @@ static int explain_stdin(int r)
 }
 
 /* One broken line of the configuration. */
-static void on_config_error(void *userdata, const char *file, unsigned line, const char *what)
+static void on_config_error(void *userdata, const char *file, unsigned line,
+			    const char *what)
 {
 	char reason[1024];
 
 	(void)userdata;
-	(void)snprintf(reason, sizeof(reason), line > 0 ? "%s:%u: %s" : "%s:%.0u %s", file, line,
-		       what);
+	(void)snprintf(reason, sizeof(reason), line > 0 ? "%s:%u: %s" : "%s:%.0u %s",
+		       file, line, what);
 	log_event(LOG_CONFIG, &(struct log_fields){ .reason = slice_str(reason) });
 }
 
@@ -127,7 +130,7 @@ static int signals_take(void)
 {
 	sigset_t term;
 
-	(void)sigemptyset(&term);	/* these have no way to fail with these arguments */
+	(void)sigemptyset(&term); /* these have no way to fail with these arguments */
 	(void)sigaddset(&term, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &term, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -162,7 +165,7 @@ int main(int argc, char *argv[])
 		return check(&o);
 	r = client_identify(STDIN_FILENO, &client);
 	if (r == -ENOTCONN)
-		return EXIT_SUCCESS;	/* the client was quicker than we */
+		return EXIT_SUCCESS; /* the client was quicker than we */
 	if (r < 0)
 		return explain_stdin(r);
 	/* inetd style hands the connection on as standard output too: it has one owner */

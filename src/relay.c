@@ -11,7 +11,7 @@
 /* What a pipe is grown to, bytes: more moves per system call (past that it stops paying). */
 #define RELAY_PIPE_SIZE (1024 * 1024)
 /* Steps before the loop looks at its signal and at the other end's events again. */
-#define RELAY_ROUNDS 16
+#define RELAY_ROUNDS    16
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
@@ -27,7 +27,8 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 	http1_body_init(&f->body, HTTP1_NO_BODY, 0);
 }
 
-void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length, bool chunked_out)
+void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
+		bool chunked_out)
 {
 	http1_body_init(&f->body, framing, length);
 	f->rechunk = chunked_out;
@@ -100,7 +101,7 @@ static void flow_pipe(struct flow *f)
 	if (!stream_is_plain(f->from) || !stream_is_plain(f->to))
 		return;
 	if (pipe2(f->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-		return;		/* out of descriptors: slower, not wrong */
+		return; /* out of descriptors: slower, not wrong */
 	/* EPERM beyond /proc/sys/fs/pipe-user-pages-soft: slower, not wrong */
 	(void)fcntl(f->pipe[1], F_SETPIPE_SZ, RELAY_PIPE_SIZE);
 }
@@ -135,7 +136,8 @@ static ssize_t flow_copy(struct flow *f)
 /* Moves payload out of chunks, and into new ones where the receiver reads them. */
 static int flow_decode(struct flow *f)
 {
-	size_t trailers = HTTP1_TRAILERS_MAX + COMPOSE_CHUNK_FRAME, room = buf_room(f->out);
+	size_t trailers = HTTP1_TRAILERS_MAX + COMPOSE_CHUNK_FRAME,
+	       room = buf_room(f->out);
 	size_t opened = f->out->end, payload;
 	int r;
 
@@ -191,9 +193,10 @@ static bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 	int r;
 
 	if (flow_hungry(f) && f->from->can_read) {
-		ssize_t n = f->pipe[0] >= 0 && !f->waiting && f->body.framing != HTTP1_CHUNKED
-				    ? flow_splice(f)
-				    : flow_copy(f);
+		ssize_t n =
+			f->pipe[0] >= 0 && !f->waiting && f->body.framing != HTTP1_CHUNKED
+				? flow_splice(f)
+				: flow_copy(f);
 
 		if (n < 0 && n != -EAGAIN)
 			f->error = (int)n;
@@ -243,7 +246,7 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 
 	moved |= flow_step(&r->down, now_ms, &down_error);
 	if (up_error < 0)
-		r->up.deaf = true;	/* an answer may have come before the end */
+		r->up.deaf = true; /* an answer may have come before the end */
 	if (down_error < 0)
 		r->up.error = down_error;
 	if (r->tunnel) {
@@ -277,7 +280,8 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 	uint64_t deadline_ms = CONFIG_INFINITY, down_ms;
 
 	if (r->tunnel) {
-		uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
+		uint64_t last_ms =
+			up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
 		bool ending = up_over || flow_ended(down);
 
 		*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;
@@ -301,7 +305,8 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 	return deadline_ms;
 }
 
-static short events_for(const struct stream *s, const struct flow *from, const struct flow *to)
+static short events_for(const struct stream *s, const struct flow *from,
+			const struct flow *to)
 {
 	int events = 0;
 
@@ -378,8 +383,7 @@ enum relay_end relay_run(struct relay *r)
 			    (buf_len(r->down.in) > seen || r->down.from->eof))
 				return RELAY_INPUT;
 		}
-		if (!relay_wait(r, &client_hup, &end) ||
-		    relay_over(r, &end))
+		if (!relay_wait(r, &client_hup, &end) || relay_over(r, &end))
 			return end;
 	}
 }

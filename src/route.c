@@ -9,8 +9,8 @@
 
 /* An authority taken apart, RFC 3986 3.2. */
 struct authority {
-	struct slice host;	/* an IPv6 address with its brackets */
-	unsigned port;		/* 0: none */
+	struct slice host; /* an IPv6 address with its brackets */
+	unsigned port;     /* 0: none */
 };
 
 /* Paths. */
@@ -35,7 +35,7 @@ static bool path_is_plain(struct slice path)
 	rest = slice_from(rest, 1);
 	while (slice_split(&rest, '/', &segment))
 		if (is_dot_segment(segment) || (segment.len == 0 && rest.p))
-			return false;	/* a trailing slash is no empty segment */
+			return false; /* a trailing slash is no empty segment */
 	return true;
 }
 
@@ -127,7 +127,8 @@ static bool is_ipv6_literal(struct slice s)
 /* host [ ":" port ], RFC 9110 7.2; a port without digits is none. */
 static bool authority_parse(struct slice s, struct authority *ret)
 {
-	size_t len = s.len > 0 && s.p[0] == '[' ? slice_find(s, ']') + 1 : slice_find(s, ':');
+	size_t len =
+		s.len > 0 && s.p[0] == '[' ? slice_find(s, ']') + 1 : slice_find(s, ':');
 	struct slice port;
 
 	if (len > s.len)
@@ -174,7 +175,8 @@ static bool origin_parse(struct slice s, struct slice *scheme, struct authority 
 }
 
 /* Whether an origin is at that authority, which without a port has the origin's default. */
-static bool origin_at(struct slice scheme, const struct authority *origin, struct slice authority)
+static bool origin_at(struct slice scheme, const struct authority *origin,
+		      struct slice authority)
 {
 	struct authority a;
 
@@ -212,7 +214,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 	struct slice scheme;
 
 	if (!field)
-		return true;	/* no browser */
+		return true; /* no browser */
 	if (http1_count(h, SLICE("Origin")) > 1)
 		return false;
 	if (origin_listed(cfg, field->value))
@@ -226,7 +228,8 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 
 /* The steps of judgement. */
 
-static bool refuse(struct verdict *v, enum route_kind kind, unsigned status, const char *why)
+static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
+		   const char *why)
 {
 	v->kind = kind;
 	v->status = status;
@@ -238,7 +241,7 @@ static bool refuse(struct verdict *v, enum route_kind kind, unsigned status, con
 static bool is_protected(struct slice option)
 {
 	static const char *const names[] = {
-		"Host",	  "Content-Length", "Transfer-Encoding", "Origin",
+		"Host",   "Content-Length", "Transfer-Encoding", "Origin",
 		"Cookie", "Authorization",  "Forwarded",
 	};
 
@@ -281,7 +284,8 @@ static bool judge_host(const struct http1_head *h, struct verdict *v)
 /* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */
 static bool judge_target(const struct http1_head *h, struct verdict *v)
 {
-	struct slice rest = h->target, authority, scheme = { rest.p, slice_find(rest, ':') };
+	struct slice rest = h->target, authority,
+		     scheme = { rest.p, slice_find(rest, ':') };
 	struct authority parsed;
 	size_t len;
 
@@ -300,17 +304,19 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 	if (!authority_parse(authority, &parsed))
 		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
 	if (v->host.len > 0 && !slice_caseeq(authority, v->host))
-		return refuse(v, ROUTE_REFUSED, 400, "a target whose authority is not the Host");
+		return refuse(v, ROUTE_REFUSED, 400,
+			      "a target whose authority is not the Host");
 	if (upgrade_requested(h))
 		return refuse(v, ROUTE_REFUSED, 400, "an upgrade of an absolute target");
 	v->host = authority;
 	v->target = slice_from(rest, len);
 	if (v->target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
-		v->target = SLICE("*");	/* RFC 9112 3.2.4 */
+		v->target = SLICE("*"); /* RFC 9112 3.2.4 */
 	return true;
 }
 
-static bool judge_upgrade(const struct config *cfg, const struct http1_head *h, struct verdict *v)
+static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
+			  struct verdict *v)
 {
 	struct slice star;
 	const char *why = NULL;
@@ -319,7 +325,8 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h, 
 	if (any_match(cfg->novnc_path, v->path, &v->session))
 		v->backend = CONFIG_CONTROLLER;
 	else if (!any_match(cfg->nextjs_upgrade_path, v->path, &star))
-		return refuse(v, ROUTE_REFUSED_PATH, 403, "no WebSocket is served on this path");
+		return refuse(v, ROUTE_REFUSED_PATH, 403,
+			      "no WebSocket is served on this path");
 	if (!origin_allowed(cfg, h, v->host))
 		return refuse(v, ROUTE_REFUSED_ORIGIN, 403,
 			      "a WebSocket from this Origin is not allowed");
@@ -330,18 +337,20 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h, 
 	return true;
 }
 
-void route_decide(const struct config *cfg, const struct http1_head *h, struct verdict *ret)
+void route_decide(const struct config *cfg, const struct http1_head *h,
+		  struct verdict *ret)
 {
 	struct slice star;
 
-	*ret = (struct verdict){
-		.kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS, .target = h->target
-	};
+	*ret = (struct verdict){ .kind = ROUTE_PLAIN,
+				 .backend = CONFIG_NEXTJS,
+				 .target = h->target };
 	ret->path = (struct slice){ h->target.p, slice_find(h->target, '?') };
 	if (!judge_host(h, ret))
 		return;
 	if (names_protected(h)) {
-		(void)refuse(ret, ROUTE_REFUSED, 400, "a Connection option that names a protected header");
+		(void)refuse(ret, ROUTE_REFUSED, 400,
+			     "a Connection option that names a protected header");
 		return;
 	}
 	if (!judge_target(h, ret))

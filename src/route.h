@@ -7,27 +7,29 @@
 #include "http1.h"
 
 enum route_kind {
-	ROUTE_PLAIN,		/* one request, one answer */
-	ROUTE_UPGRADE,		/* a WebSocket upgrade */
-	ROUTE_REFUSED,		/* answered here: status and why */
-	ROUTE_REFUSED_PATH,	/* likewise: an upgrade on a path that has none */
-	ROUTE_REFUSED_ORIGIN,	/* likewise: an upgrade from another site */
+	ROUTE_PLAIN,          /* one request, one answer */
+	ROUTE_UPGRADE,        /* a WebSocket upgrade */
+	ROUTE_REFUSED,        /* answered here: status and why */
+	ROUTE_REFUSED_PATH,   /* likewise: an upgrade on a path that has none */
+	ROUTE_REFUSED_ORIGIN, /* likewise: an upgrade from another site */
 };
 
 /* Slices point into the head; all but the refusals' members are set in any case. */
 struct verdict {
 	enum route_kind kind;
 	enum config_backend backend;
-	unsigned status;	/* refusals */
-	const char *why;	/* refusals: for people */
-	struct slice target;	/* origin-form, but for a "/" that an absolute-form left out */
-	struct slice path;	/* target up to its "?" */
-	struct slice host;	/* what the request is for; no length: HTTP/1.0 without Host */
-	struct slice session;	/* upgrades to the controller: the id in the path */
+	unsigned status; /* refusals */
+	const char *why; /* refusals: for people */
+	struct slice
+		target;    /* origin-form, but for a "/" that an absolute-form left out */
+	struct slice path; /* target up to its "?" */
+	struct slice host; /* what the request is for; no length: HTTP/1.0 without Host */
+	struct slice session; /* upgrades to the controller: the id in the path */
 };
 
 /* Judges in DESIGN's order what http1_parse_request() has let through. */
-void route_decide(const struct config *cfg, const struct http1_head *h, struct verdict *ret);
+void route_decide(const struct config *cfg, const struct http1_head *h,
+		  struct verdict *ret);
 
 /*
  * Whether a path matches a glob: `*` does not cross "/" and is not nothing where it is a

@@ -17,7 +17,7 @@ uint64_t stream_clock_ms(void)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);	/* cannot fail: the clock exists */
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail: the clock exists */
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
@@ -33,7 +33,8 @@ int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
 	if (deadline_ms <= now_ms)
 		return 0;
 	/* the clock is cut to whole ms: one more, or the last would be spent in a spin */
-	return deadline_ms - now_ms >= INT32_MAX ? INT32_MAX : (int)(deadline_ms - now_ms) + 1;
+	return deadline_ms - now_ms >= INT32_MAX ? INT32_MAX
+						 : (int)(deadline_ms - now_ms) + 1;
 }
 
 static int stream_open(int fd, struct stream *ret)
@@ -66,7 +67,7 @@ static int wait_connected(int fd, uint64_t deadline_ms, const struct watch *w)
 	struct pollfd p[] = {
 		{ .fd = fd, .events = POLLOUT },
 		{ .fd = w->sigfd, .events = POLLIN },
-		{ .fd = w->client_fd },		/* POLLERR comes unasked */
+		{ .fd = w->client_fd }, /* POLLERR comes unasked */
 	};
 
 	for (;;) {
@@ -84,7 +85,7 @@ static int wait_connected(int fd, uint64_t deadline_ms, const struct watch *w)
 			return 0;
 		if (p[2].revents & POLLERR)
 			return -EPIPE;
-		p[2].fd = -1;	/* a mere POLLHUP would spin */
+		p[2].fd = -1; /* a mere POLLHUP would spin */
 	}
 }
 
@@ -99,7 +100,8 @@ static int socket_error(int fd)
 static int dial_address(const struct sockaddr *sa, socklen_t len, uint64_t timeout_ms,
 			const struct watch *w, int *ret)
 {
-	AUTO_FD int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	AUTO_FD int fd =
+		socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r = 0;
 
 	if (fd < 0)
@@ -108,7 +110,8 @@ static int dial_address(const struct sockaddr *sa, socklen_t len, uint64_t timeo
 		if (errno != EINPROGRESS)
 			/* a local socket's full backlog (unix(7)) */
 			return errno == EAGAIN ? -ECONNREFUSED : -errno;
-		r = wait_connected(fd, stream_deadline_ms(stream_clock_ms(), timeout_ms), w);
+		r = wait_connected(fd, stream_deadline_ms(stream_clock_ms(), timeout_ms),
+				   w);
 		if (r == 0)
 			r = socket_error(fd);
 	}
@@ -124,8 +127,8 @@ static bool is_final(int r)
 	       r == -ENOMEM || r == -ENOBUFS;
 }
 
-static void cause_set(struct stream_cause *cause, const char *what, const struct backend *be,
-		      const char *why)
+static void cause_set(struct stream_cause *cause, const char *what,
+		      const struct backend *be, const char *why)
 {
 	(void)snprintf(cause->text, sizeof(cause->text), "%s %s: %s", what,
 		       be->host[0] ? be->authority : be->url, why);
@@ -146,7 +149,7 @@ static int resolve(const struct backend *be, struct addrinfo **ret)
 	int r;
 
 	(void)snprintf(port, sizeof(port), "%u", be->port);
-	(void)sigemptyset(&term);	/* these three cannot fail with these arguments */
+	(void)sigemptyset(&term); /* these three cannot fail with these arguments */
 	(void)sigaddset(&term, SIGTERM);
 	(void)pthread_sigmask(SIG_UNBLOCK, &term, &saved);
 	r = getaddrinfo(be->host, port, &hints, ret);
@@ -173,8 +176,8 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 		spent_ms = stream_clock_ms() - start_ms;
 		if (spent_ms > timeout_ms)
 			spent_ms = timeout_ms;
-		r = dial_address(ai->ai_addr, ai->ai_addrlen, (timeout_ms - spent_ms) / left, w,
-				 ret);
+		r = dial_address(ai->ai_addr, ai->ai_addrlen,
+				 (timeout_ms - spent_ms) / left, w, ret);
 		if (is_final(r))
 			break;
 	}
@@ -191,8 +194,8 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 	int fd = -1, r;
 
 	if (be->literal) {
-		r = dial_address((const struct sockaddr *)&be->addr, be->addr_len, timeout_ms, &w,
-				 &fd);
+		r = dial_address((const struct sockaddr *)&be->addr, be->addr_len,
+				 timeout_ms, &w, &fd);
 		if (r < 0)
 			cause_set(cause, "connect to", be, strerror(-r));
 	} else {
@@ -252,12 +255,14 @@ ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len)
 {
 	/* a pipe takes what it has room for: a short count says nothing of the socket */
-	return read_result(s, splice(s->fd, NULL, pipe_fd, NULL, len, SPLICE_F_NONBLOCK), 1);
+	return read_result(s, splice(s->fd, NULL, pipe_fd, NULL, len, SPLICE_F_NONBLOCK),
+			   1);
 }
 
 ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len)
 {
-	return write_result(s, splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK));
+	return write_result(s,
+			    splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK));
 }
 
 bool stream_is_plain(const struct stream *s)
@@ -276,7 +281,7 @@ void stream_shut(struct stream *s)
 {
 	if (s->shut || s->fd < 0)
 		return;
-	(void)shutdown(s->fd, SHUT_WR);	/* a dead peer shows up at the next read */
+	(void)shutdown(s->fd, SHUT_WR); /* a dead peer shows up at the next read */
 	s->shut = true;
 }
 

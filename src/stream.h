@@ -12,11 +12,11 @@
 #include "config.h"
 
 struct stream {
-	int fd;			/* owned; -1: closed */
-	bool can_read;		/* a read may find something; false after one that did not */
-	bool can_write;		/* likewise */
-	bool eof;		/* the peer has ended its direction */
-	bool shut;		/* we have ended ours */
+	int fd;         /* owned; -1: closed */
+	bool can_read;  /* a read may find something; false after one that did not */
+	bool can_write; /* likewise */
+	bool eof;       /* the peer has ended its direction */
+	bool shut;      /* we have ended ours */
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })

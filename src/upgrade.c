@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* WebSocket's opening handshake. No I/O. */
-#define OPENSSL_SUPPRESS_DEPRECATED	/* SHA1_* start at no cost, EVP_* load providers */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA1_* start at no cost, EVP_* load providers */
 #include "upgrade.h"
 
 #include <openssl/sha.h>
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 bool upgrade_requested(const struct http1_head *h)
 {
@@ -42,7 +43,8 @@ unsigned upgrade_refusal(const struct http1_head *h, const char **why)
 		*why = "a WebSocket upgrade has no body";
 	} else if (!key_valid(only_value(h, SLICE("Sec-WebSocket-Key")))) {
 		*why = "a WebSocket upgrade needs one valid Sec-WebSocket-Key";
-	} else if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Version")), SLICE("13"))) {
+	} else if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Version")),
+			     SLICE("13"))) {
 		*why = "the only WebSocket version here is 13";
 		return 426;
 	} else {
@@ -70,11 +72,12 @@ static void base64_encode(const unsigned char *in, size_t len, char *out)
 
 void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 {
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";	/* RFC 6455 1.3 */
+	static const char guid[] =
+		"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
 	unsigned char digest[SHA_DIGEST_LENGTH];
 	SHA_CTX sha;
 
-	(void)SHA1_Init(&sha);	/* these three have no way to fail */
+	(void)SHA1_Init(&sha); /* these three have no way to fail */
 	(void)SHA1_Update(&sha, key.p, key.len);
 	(void)SHA1_Update(&sha, guid, sizeof(guid) - 1);
 	(void)SHA1_Final(digest, &sha);
