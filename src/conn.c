@@ -293,11 +293,8 @@ static bool conn_forward(struct conn *c, size_t head_len)
 			   c, &x);
 	conn_log_end(c, end, &x);
 	switch (end) {
-	case EXCHANGE_NEXT:
-		return true;
-	case EXCHANGE_LAST:
-		conn_linger(c);
-		break;
+	case EXCHANGE_NEXT: return true;
+	case EXCHANGE_LAST: conn_linger(c); break;
 	case EXCHANGE_REFUSED:
 		conn_reply(c, x.status,
 			   x.blame == EXCHANGE_CLIENT ? CONN_REFUSED
@@ -305,12 +302,9 @@ static bool conn_forward(struct conn *c, size_t head_len)
 						      : "Proxy error",
 			   x.reason);
 		break;
-	case EXCHANGE_RESET:
-		stream_reset(&c->wire.client);
-		break;
+	case EXCHANGE_RESET: stream_reset(&c->wire.client); break;
 	case EXCHANGE_CUT:
-	case EXCHANGE_GONE:
-		break;
+	case EXCHANGE_GONE: break;
 	}
 	return false;
 }

@@ -319,10 +319,8 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 		next = run_backend_failed(x);
 		*again = next == EXCHANGE_NEXT;
 		return next;
-	case RELAY_DONE:
-		return run_done(x);
-	case RELAY_CLIENT_FAILED:
-		return run_client_failed(x);
+	case RELAY_DONE: return run_done(x);
+	case RELAY_CLIENT_FAILED: return run_client_failed(x);
 	case RELAY_ANSWER_TIMEOUT:
 		return FAIL(x, EXCHANGE_BACKEND, 504, "%s did not answer in time",
 			    x->be->name);
@@ -342,8 +340,7 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 	case RELAY_TERMINATED:
 		next = FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
 		return x->ret->tunnel ? EXCHANGE_GONE : next;
-	case RELAY_FAULT:
-		break;
+	case RELAY_FAULT: break;
 	}
 	return FAIL(x, EXCHANGE_GATE, 500, "poll: %s", strerror(errno));
 }
@@ -380,7 +377,7 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 	x->upgrade = v->kind == ROUTE_UPGRADE;
 	x->head_method = slice_eq(h->method, SLICE("HEAD"));
 	x->http10 = h->minor == 0;
-	x->persistent = http1_persistent(h);
+	x->persistent = http1_persistent(h) && w->cfg->keep_alive_ms > 0;
 	x->expect =
 		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
 	x->repeatable =

@@ -54,9 +54,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	*o = (struct options){ .file = NOVNC_GATE_CONF };
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
-		case 'c':
-			o->file = optarg;
-			continue;
+		case 'c': o->file = optarg; continue;
 		case 'k':
 			o->check = true;
 			o->check_backends = !optarg;
