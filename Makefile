@@ -27,7 +27,10 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 
 LLHTTP_CFLAGS = -DLLHTTP_STRICT_MODE=1 \
 	$(shell $(PKG_CONFIG) --cflags libllhttp 2>/dev/null || echo -I/usr/share/include/llhttp)
-LLHTTP_LIBS = $(shell $(PKG_CONFIG) --libs libllhttp 2>/dev/null)
+# The archive where there is one: a shared library is dear at each start.
+LLHTTP_LIBS = $(patsubst -lllhttp,$(if $(wildcard $(llhttp_dir)/libllhttp.a),-l:libllhttp.a,-lllhttp), \
+	$(shell $(PKG_CONFIG) --libs libllhttp 2>/dev/null))
+llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
 
 # $(FLAVOUR) is FORTIFY or SANITIZERS, by directory.
 our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
@@ -72,9 +75,9 @@ build/%.o: src/%.c Makefile | build-packages build/san
 build/san/%.o: src/%.c Makefile | build-packages build/san
 	$(compile)
 build/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
-	$(compile) -Isrc
+	$(compile) -iquote src
 build/san/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
-	$(compile) -Isrc
+	$(compile) -iquote src
 
 # node-llhttp's sources, without our warnings; empty where the system has llhttp as a library.
 build/llhttp.a build/san/llhttp.a: Makefile | build-packages build/san
@@ -124,7 +127,7 @@ check-long: deps
 	tests/fresh-root 12 13
 
 demo: demo-packages all
-	tests/demo/run
+	@node tests/demo/demo.mjs
 
 # ---- install
 
@@ -158,6 +161,9 @@ userunitdir = $(HOME)/.config/systemd/user
 usersharedir = $(HOME)/.local/share/novnc-gate
 userconf = $(HOME)/.config/novnc-gate.conf
 
+# A recipe's scratch file.
+tmp = set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT
+
 # By renaming, so that no connection finds half a program.
 # $(call put_program,DIRECTORY)
 put_program = install -D -m 755 build/novnc-gate $1/.novnc-gate.new && \
@@ -166,9 +172,8 @@ put_program = install -D -m 755 build/novnc-gate $1/.novnc-gate.new && \
 # The configuration with both URLs, read by the program itself before it goes anywhere. An edited one
 # is kept; whether it was edited shows the copy in DIRECTORY.  $(call put_conf,FILE,DIRECTORY)
 define put_conf
-@set -e; for url in "$$NEXTJS" "$$CONTROLLER"; do case $$url in \
+@$(tmp); for url in "$$NEXTJS" "$$CONTROLLER"; do case $$url in \
 	*[!A-Za-z0-9._~:/@%+=,[\]-]*|'') echo "Not a URL: '$$url'" >&2; exit 1; esac; done; \
-tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT; \
 sed "s|@NEXTJS@|$$NEXTJS|; s|@CONTROLLER@|$$CONTROLLER|" units/novnc-gate.conf.in >"$$tmp"; \
 build/novnc-gate --check=config --config="$$tmp" >/dev/null; \
 if [ ! -e $1 ]; then \
@@ -200,10 +205,10 @@ take_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "
 install: all
 	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call put_program,$(DESTDIR)$(sbindir))
-	@set -e; for f in $(FILES); do \
+	@$(tmp); for f in $(FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \
-		sed 's|/usr/local/sbin|$(sbindir)|g' "$${f%%:*}" | \
-			install -D -m 644 /dev/stdin "$(DESTDIR)$${f#*:}"; \
+		sed 's|/usr/local/sbin|$(sbindir)|g' "$${f%%:*}" >"$$tmp"; \
+		install -D -m 644 "$$tmp" "$(DESTDIR)$${f#*:}"; \
 	done
 ifeq ($(DESTDIR),)
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/novnc-gate.conf
@@ -230,12 +235,13 @@ endif
 install-user: all
 	$(call put_conf,$(userconf),$(usersharedir))
 	$(call put_program,$(HOME)/.local/bin)
-	@set -e; for u in $(UNITS); do \
+	@$(tmp); for u in $(UNITS); do \
 		echo "$(userunitdir)/$$u"; \
 		sed -e '/only the system manager/,/^$$/d' \
 			-e 's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
 			-e 's|^ListenStream=3000|ListenStream=127.0.0.1:3000\nListenStream=[::1]:3000|' \
-			"units/$$u" | install -D -m 644 /dev/stdin "$(userunitdir)/$$u"; \
+			"units/$$u" >"$$tmp"; \
+		install -D -m 644 "$$tmp" "$(userunitdir)/$$u"; \
 	done
 	$(foreach u,$(POLL_LIMIT),install -D -m 644 units/$(notdir $u) $(userunitdir)/$u)
 	systemctl --user daemon-reload

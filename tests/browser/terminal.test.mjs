@@ -42,26 +42,43 @@ step('typed keys change the VM', async () => {
 step('what changes in the VM is seen', async () => {
 	const colour = '#7a1f4b';
 
-	await type(it.page, `clear; printf '\\e]11;${colour}\\a'\n`);
+	await type(it.page, `printf '\\e]11;${colour}\\a'\n`);
 	await until(async () => (await shares(it.page, [colour]))[1] > 0.9);
+	await type(it.page, `printf '\\e]111\\a'\n`);
+	await until(terminalIsShown);
 });
 
-step('disconnect and reconnect leave no error behind', async () => {
+step('so far nothing has closed and nothing is complained of', () => {
+	assert.deepEqual(it.closed, []);
+	assert.deepEqual(it.errors, []);
+});
+
+step('a closing handshake goes through', async () => {
+	const code = await it.page.evaluate((path) => new Promise((done) => {
+		const socket = new WebSocket(path);
+		socket.onmessage = () => socket.close(1000);
+		socket.onclose = (event) => done(event.code);
+	}), `${it.world.path}/websock`);
+
+	assert.equal(code, 1000);
+});
+
+// What noVNC closes with is not looked at: it gives no code, and websockify then answers with one
+// that no browser accepts (1005), gate or no gate.
+step('disconnect, and connect again', async () => {
 	await it.page.getByRole('button', { name: 'Disconnect' }).click();
 	await statusIs(it.page, 'Disconnected');
-	await until(() => it.closed.length > 0);
 	await it.page.getByRole('button', { name: 'Reconnect' }).click();
 	await statusIs(it.page, 'Connected');
-	assert.deepEqual(it.closed.filter(({ code }) => code === 1006), []);
-	assert.deepEqual(it.errors, []);
+	await until(terminalIsShown);
 });
 
 step('with the master-controller stopped the page says so', async () => {
 	await it.world.stopController();
 	await statusIs(it.page, 'Disconnected');
-	await it.page.getByRole('alert').filter({ hasText: /master-controller.*502/ }).waitFor();
+	await it.page.getByRole('alert').filter({ hasText: /master-controller does not answer.*502/ }).waitFor();
 	await it.page.getByRole('button', { name: 'Reconnect' }).click();
-	await it.page.getByRole('alert').filter({ hasText: /master-controller.*502/ }).waitFor();
+	await it.page.getByRole('alert').filter({ hasText: /master-controller does not answer.*502/ }).waitFor();
 	assert.ok(it.world.isUp('gate') && it.world.isUp('next'));
 });
 

@@ -1,6 +1,8 @@
 // `make demo`: the whole world on this machine, until Ctrl-C.  PORT= is the gate's port.
+// With --prepare it only installs and builds what the world needs in build/demo.
 
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildDashboard, DEMO, GATE, install, listenOnce, World } from './world.mjs';
 
@@ -38,6 +40,16 @@ function offerController(world) {
 	});
 }
 
+function prepare() {
+	install(say);
+	buildDashboard(say);
+}
+
+if (process.argv[2] === '--prepare') {
+	prepare();
+	process.exit();
+}
+
 const port = Number(process.env.PORT || 3000);
 
 if (!Number.isInteger(port) || port < 1 || port > 65535)
@@ -45,10 +57,9 @@ if (!Number.isInteger(port) || port < 1 || port > 65535)
 if (!existsSync(GATE))
 	fail('build/novnc-gate is not built yet: make');
 await mustBeFree(port);
-install(say);
-buildDashboard(say);
+prepare();
 
-const world = new World({ port, dir: DEMO });
+const world = new World({ port, dir: join(DEMO, String(port)) });
 const signalled = new Promise((done) => ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((signal) =>
 	process.on(signal, () => done(null))));
 
@@ -59,7 +70,7 @@ async function untilEnd() {
     ${world.page}
 
 Open it in a browser on this machine, click "Connect", then click into the terminal and type.
-Logs: ${DEMO}/log/`);
+Logs: ${world.dir}/log/`);
 	if (process.stdin.isTTY)
 		offerController(world);
 	say('Ctrl-C stops everything.');

@@ -45,7 +45,7 @@ function run(argv, cwd) {
 	execFileSync('setpriv', [...TIED, ...argv], {
 		cwd,
 		env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
-		stdio: ['ignore', 'inherit', 'inherit'],
+		stdio: ['ignore', 'ignore', 'inherit'],
 	});
 }
 

@@ -10,13 +10,19 @@ const WORDS = {
 	disconnected: 'Disconnected',
 };
 
-// What is wrong with the way to the terminal, in the words of whoever refused; null if nothing is.
+// What is wrong with the way to the terminal, and the words of whoever said so; null if nothing is.
 async function fault(path) {
 	try {
 		const answer = await fetch(path, { cache: 'no-store' });
-		return answer.ok ? null : `${answer.status}: ${(await answer.text()).trim()}`;
+		if (answer.ok)
+			return null;
+		return {
+			what: [502, 504].includes(answer.status) ? 'The master-controller does not answer.'
+				: 'The master-controller has no terminal for this session.',
+			words: `${answer.status}: ${await answer.text()}`,
+		};
 	} catch (error) {
-		return String(error);
+		return { what: 'The dashboard does not answer.', words: String(error) };
 	}
 }
 
@@ -89,8 +95,8 @@ export default function Terminal({ path }) {
 					<div className="cover">
 						{why && (
 							<p role="alert">
-								The terminal cannot be reached through the master-controller.
-								<code>{why}</code>
+								{why.what}
+								<code>{why.words}</code>
 							</p>
 						)}
 						<button onClick={connect} disabled={!alive}>

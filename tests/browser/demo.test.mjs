@@ -1,0 +1,97 @@
+// What `make demo` starts, it ends: on Ctrl-C, when a part of it dies, even when it is killed itself.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { DEMO, listenOnce } from '../demo/world.mjs';
+import { until } from './browser.mjs';
+
+const script = fileURLToPath(new URL('../demo/demo.mjs', import.meta.url));
+
+function startDemo(t, port) {
+	const child = spawn(process.execPath, [script],
+		{ env: { ...process.env, PORT: port }, stdio: ['ignore', 'pipe', 'pipe'] });
+	const demo = { child, said: '', complained: '', ended: once(child, 'close') };
+
+	child.stdout.on('data', (bytes) => { demo.said += bytes; });
+	child.stderr.on('data', (bytes) => { demo.complained += bytes; });
+	t.after(() => {
+		child.kill('SIGKILL');
+		rmSync(join(DEMO, String(port)), { recursive: true, force: true });
+	});
+	return demo;
+}
+
+// Every process below this one, by name.
+function descendants(pid, found = {}) {
+	const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+
+	for (const child of children) {
+		(found[readFileSync(`/proc/${child}/comm`, 'utf8').trim()] ??= []).push(Number(child));
+		descendants(child, found);
+	}
+	return found;
+}
+
+// A demo with a terminal open in it.
+async function runningDemo(t) {
+	const port = await listenOnce(0, '127.0.0.1');
+	const demo = startDemo(t, port);
+	const page = `http://localhost:${port}/dashboard/remote-cli`;
+
+	await until(() => demo.said.includes(`${page}\n`));
+	const [path] = (await (await fetch(page)).text()).match(/\/api\/auth\/session\/[\w-]+\/novnc/);
+	const socket = new WebSocket(`ws://localhost:${port}${path}/websock`);
+	await once(socket, 'message');
+
+	demo.parts = descendants(demo.child.pid);
+	for (const name of ['Xtigervnc', 'xterm', 'bash', 'websockify', 'node', 'novnc-gate'])
+		assert.ok(demo.parts[name], `${name} runs`);
+	return demo;
+}
+
+async function nothingIsLeft({ parts }) {
+	await until(() => Object.values(parts).flat().every((pid) => !existsSync(`/proc/${pid}`)));
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+	test(`${signal} ends all`, async (t) => {
+		const demo = await runningDemo(t);
+
+		demo.child.kill(signal);
+		assert.deepEqual(await demo.ended, [0, null]);
+		assert.equal(demo.complained, '');
+		await nothingIsLeft(demo);
+	});
+}
+
+test('killed, it leaves nothing behind', async (t) => {
+	const demo = await runningDemo(t);
+
+	demo.child.kill('SIGKILL');
+	await nothingIsLeft(demo);
+});
+
+test('a part that dies is named, and ends all', async (t) => {
+	const demo = await runningDemo(t);
+
+	process.kill(Math.min(...demo.parts.websockify), 'SIGKILL');
+	assert.deepEqual(await demo.ended, [1, null]);
+	assert.match(demo.complained, /^make demo: websockify ended \(SIGKILL\)/);
+	await nothingIsLeft(demo);
+});
+
+test('a taken port is named', async (t) => {
+	const server = net.createServer().listen(0, '127.0.0.1');
+
+	t.after(() => server.close());
+	await once(server, 'listening');
+	const demo = startDemo(t, server.address().port);
+	assert.deepEqual(await demo.ended, [1, null]);
+	assert.match(demo.complained, new RegExp(`port ${server.address().port} is taken`));
+});
