@@ -2,21 +2,12 @@
 /* One connection, request after request: read a head, decide, carry out, log, reply. */
 #include "conn.h"
 
-#include <poll.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "compose.h"
 #include "exchange.h"
 #include "log.h"
-
-/* After a reply: how long and how much is still read, so that no reset overtakes it. */
-#define CONN_LINGER_MS    2000
-#define CONN_LINGER_BYTES (256 * 1024)
-/* What is read at once, bytes. */
-#define CONN_INPUT_MIN    (64 * 1024)
-/* Room for one chunk with its trailers, bytes. */
-#define CONN_OUTPUT_MIN   (96 * 1024)
+#include "wire.h"
 
 /* One request, as the log and a reply need it once its head is gone. */
 struct request {
@@ -35,113 +26,6 @@ struct conn {
 	uint64_t start_ms;
 	bool served; /* a request has been answered: the next one may take its time */
 };
-
-/* Storage. */
-
-static char *carve(char **rest, size_t len)
-{
-	char *p = *rest;
-
-	*rest += len;
-	return p;
-}
-
-/* One mapping for the four buffers; its pages come into being when they are used. */
-static int buffers_map(struct wire *w, char **ret, size_t *ret_len)
-{
-	size_t in = w->cfg->head_max > CONN_INPUT_MIN ? w->cfg->head_max : CONN_INPUT_MIN;
-	size_t out = 2 * w->cfg->head_max + CONN_OUTPUT_MIN, len = 2 * (in + out);
-	char *rest = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
-
-	if (rest == MAP_FAILED)
-		return -errno;
-	*ret = rest;
-	*ret_len = len;
-	w->client_in = (struct buf){ .data = carve(&rest, in), .cap = in };
-	w->backend_in = (struct buf){ .data = carve(&rest, in), .cap = in };
-	w->up_out = (struct buf){ .data = carve(&rest, out), .cap = out };
-	w->down_out = (struct buf){ .data = carve(&rest, out), .cap = out };
-	return 0;
-}
-
-/* Waiting for the client. */
-
-/* Waits for events on the client: 0, -ETIMEDOUT, -ECANCELED for SIGTERM, or -errno. */
-static int conn_wait(struct conn *c, short events, uint64_t deadline_ms)
-{
-	struct pollfd p[] = {
-		{ .fd = c->wire.client.fd, .events = events },
-		{ .fd = c->setup->sigfd, .events = POLLIN },
-	};
-
-	for (;;) {
-		int n = poll(p, 2, stream_timeout_ms(stream_clock_ms(), deadline_ms));
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			return p[1].revents ? -ECANCELED : 0;
-		if (n == 0 && stream_clock_ms() >= deadline_ms)
-			return -ETIMEDOUT;
-	}
-}
-
-/* Reads more, waiting where there is nothing yet. 0 also at the end; or as conn_wait(). */
-static int conn_read(struct conn *c, struct buf *b, uint64_t deadline_ms)
-{
-	struct stream *s = &c->wire.client;
-	ssize_t n = s->can_read ? stream_read(s, b) : -EAGAIN;
-	int r = 0;
-
-	while (n == -EAGAIN && r == 0) {
-		r = conn_wait(c, POLLIN, deadline_ms);
-		if (r == 0)
-			n = stream_read(s, b);
-	}
-	return r < 0 ? r : n < 0 ? (int)n : 0;
-}
-
-/* Writes all of down_out within the time that a lingering close may take. */
-static int conn_flush(struct conn *c)
-{
-	uint64_t deadline_ms = stream_deadline_ms(stream_clock_ms(), CONN_LINGER_MS);
-	struct buf *out = &c->wire.down_out;
-	int r = 0;
-
-	while (buf_len(out) > 0 && r == 0) {
-		struct iovec iov = { .iov_base = out->data + out->start,
-				     .iov_len = buf_len(out) };
-		ssize_t n = stream_write(&c->wire.client, &iov, 1);
-
-		if (n == -EAGAIN)
-			r = conn_wait(c, POLLOUT, deadline_ms);
-		else if (n < 0)
-			r = (int)n;
-		else
-			buf_consume(out, (size_t)n);
-	}
-	return r;
-}
-
-/*
- * Ends our direction and reads on for a while, or the reset that unread bytes provoke
- * would overtake what was sent (RFC 9112 9.6).
- */
-static void conn_linger(struct conn *c)
-{
-	uint64_t deadline_ms = stream_deadline_ms(stream_clock_ms(), CONN_LINGER_MS);
-	struct buf *in = &c->wire.client_in;
-	size_t seen = 0;
-
-	stream_shut(&c->wire.client);
-	while (!c->wire.client.eof && seen < CONN_LINGER_BYTES) {
-		in->start = in->end = 0;
-		if (conn_read(c, in, deadline_ms) < 0)
-			return;
-		seen += buf_len(in);
-	}
-}
 
 /* Log and replies. */
 
@@ -195,8 +79,8 @@ static void conn_reply(struct conn *c, unsigned status, const char *prefix,
 
 	(void)snprintf(sentence, sizeof(sentence), "%s: %s", prefix, reason);
 	reply.sentence = slice_str(sentence);
-	if (compose_reply(&reply, &c->wire.down_out) == 0 && conn_flush(c) == 0)
-		conn_linger(c);
+	if (compose_reply(&reply, &c->wire.down_out) == 0 && wire_flush(&c->wire) == 0)
+		wire_linger(&c->wire);
 }
 
 #define CONN_REFUSED "The request was refused"
@@ -294,7 +178,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	conn_log_end(c, end, &x);
 	switch (end) {
 	case EXCHANGE_NEXT: return true;
-	case EXCHANGE_LAST: conn_linger(c); break;
+	case EXCHANGE_LAST: wire_linger(&c->wire); break;
 	case EXCHANGE_REFUSED:
 		conn_reply(c, x.status,
 			   x.blame == EXCHANGE_CLIENT ? CONN_REFUSED
@@ -342,7 +226,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		if (c->wire.client.eof)
 			return begun ? -ECONNABORTED : 0;
 		buf_compact(in);
-		r = conn_read(c, in, deadline_ms);
+		r = wire_read(&c->wire, in, deadline_ms);
 		if (r == -ETIMEDOUT && begun)
 			return r;
 		if (r < 0)
@@ -412,36 +296,15 @@ static void conn_fault(struct conn *c, const char *what, int r)
 
 int conn_serve(int fd, const struct conn_setup *setup)
 {
-	struct conn c = {
-		.setup = setup,
-		.start_ms = stream_clock_ms(),
-		.wire = { .cfg = setup->cfg,
-			  .who = setup->client,
-			  .sigfd = setup->sigfd },
-	};
-	AUTO_FD int owned = fd;
-	char *storage = NULL;
-	size_t storage_len = 0;
-	int r = stream_adopt(fd, &c.wire.client);
+	struct conn c = { .setup = setup, .start_ms = stream_clock_ms() };
+	int r = wire_open(&c.wire, fd, setup->cfg, setup->client, setup->sigfd);
 
 	if (r < 0) {
-		conn_fault(&c, "fcntl", r);
-		return r;
-	}
-	(void)fd_take(&owned); /* c.wire.client has it now */
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		c.wire.link[i] = LINK_NONE;
-	r = buffers_map(&c.wire, &storage, &storage_len);
-	if (r < 0) {
-		conn_fault(&c, "mmap", r);
-		stream_done(&c.wire.client);
+		conn_fault(&c, "the connection cannot be taken over", r);
 		return r;
 	}
 	while (conn_next(&c))
 		;
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		link_drop(&c.wire.link[i]);
-	stream_done(&c.wire.client);
-	(void)munmap(storage, storage_len); /* nothing is left in it */
+	wire_done(&c.wire);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "compose.h"
+#include "relay.h"
 #include "upgrade.h"
 
 /* An exchange under way: what is still needed of the request once its head has gone. */

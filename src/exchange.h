@@ -3,24 +3,9 @@
 #ifndef NOVNC_GATE_EXCHANGE_H
 #define NOVNC_GATE_EXCHANGE_H
 
-#include "client.h"
-#include "config.h"
-#include "link.h"
-#include "relay.h"
+#include "http1.h"
 #include "route.h"
-#include "stream.h"
-
-/* What the exchanges of a connection share; owned by conn_serve(). */
-struct wire {
-	const struct config *cfg;
-	const struct client *who;
-	int sigfd;
-	struct stream client;
-	struct link link[CONFIG_BACKENDS];
-	struct buf client_in;  /* from the client; after an exchange, the next requests */
-	struct buf backend_in; /* from the backend of the current exchange */
-	struct buf up_out, down_out; /* composed for the backend, for the client */
-};
+#include "wire.h"
 
 enum exchange_end {
 	EXCHANGE_NEXT,    /* the connection is ready for another request */
