@@ -130,8 +130,7 @@ static void complain(struct reader *r, const char *fmt, ...)
 		return;
 	va_start(ap, fmt);
 	if (r->reports < CONFIG_REPORTS_MAX)
-		(void)vsnprintf(what, sizeof(what), fmt,
-				ap); /* all values are cut short */
+		(void)vsnprintf(what, sizeof(what), fmt, ap); /* values are cut short */
 	va_end(ap);
 	r->report(r->userdata, r->file, r->line, what);
 }
@@ -303,15 +302,13 @@ static void read_text(struct reader *r, const char *file, const char *text, size
 
 static void read_file(struct reader *r, const char *file)
 {
-	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char *text = malloc(CONFIG_FILE_MAX + 1);
+	AUTO_FD int fd = text ? open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
 	size_t len = 0;
 	ssize_t n = -1;
 
-	if (fd >= 0 && text) {
-		while ((n = read(fd, text + len, CONFIG_FILE_MAX + 1 - len)) > 0)
-			len += (size_t)n;
-	}
+	while (fd >= 0 && (n = read(fd, text + len, CONFIG_FILE_MAX + 1 - len)) > 0)
+		len += (size_t)n;
 	r->file = file;
 	r->line = 0;
 	if (n < 0)
@@ -362,7 +359,7 @@ static void read_drop_ins(struct reader *r, const char *file)
 	free(entries);
 }
 
-/* ---- what others call */
+/* ---- the interface */
 
 void config_init(struct config *ret)
 {

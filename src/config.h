@@ -33,11 +33,11 @@ enum config_backend {
 
 /* One `Url=`, taken apart. */
 struct backend {
-	const char *name;    /* "Next.js", "master-controller": for people */
-	const char *url;     /* as configured */
-	char authority[280]; /* what Host says: "host:port", "host" at the scheme's
-				 * default port, "localhost" for unix: */
-	char host[256];      /* name or address without brackets; "" for unix: */
+	const char *name; /* "Next.js", "master-controller": for people */
+	const char *url;  /* as configured */
+	/* what Host says: "host:port", "host" at port 80, "localhost" for unix: */
+	char authority[280];
+	char host[256]; /* name or address without brackets; "" for unix: */
 	uint16_t port;
 	bool literal;                 /* addr holds the address, nothing to resolve */
 	struct sockaddr_storage addr; /* of a literal address or a unix: path */
@@ -60,8 +60,8 @@ struct config {
 	/* all in milliseconds, CONFIG_INFINITY where the file says infinity */
 	uint64_t head_ms, keep_alive_ms, connect_ms, upgrade_ms, response_ms, body_ms,
 		linger_ms, idle_ms;
-	int log_level; /* Level=, as in syslog(3) */
-	struct config_text *texts;
+	int log_level;             /* Level=, as in syslog(3) */
+	struct config_text *texts; /* what the pointers above point into */
 };
 
 /*

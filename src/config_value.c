@@ -58,9 +58,12 @@ static void bytes_text(uint64_t v, char *ret, size_t cap)
 {
 	const char *unit = "";
 
-	for (const char *u = "K\0M"; *u != '\0' && v >= 1024 && v % 1024 == 0; u += 2) {
-		unit = u;
+	if (v > 0 && v % (1024 * 1024) == 0) {
+		v /= 1024 * 1024;
+		unit = "M";
+	} else if (v > 0 && v % 1024 == 0) {
 		v /= 1024;
+		unit = "K";
 	}
 	(void)snprintf(ret, cap, "%llu%s", (unsigned long long)v, unit);
 }
@@ -91,7 +94,7 @@ const struct config_kind config_kind_bytes = {
 #define SECOND_US 1000000ULL
 
 static const struct {
-	char names[28];
+	char names[24];
 	uint64_t us;
 } units[] = {
 	{ "us usec \302\265s \316\274s", 1 }, /* micro sign and Greek letter */
