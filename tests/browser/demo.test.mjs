@@ -42,11 +42,12 @@ function descendants(pid, found = {}) {
 async function runningDemo(t) {
 	const port = await listenOnce(0, '127.0.0.1');
 	const demo = startDemo(t, port);
-	const page = `http://localhost:${port}/dashboard/remote-cli`;
+	const host = `127.0.0.1:${port}`;	// a fresh machine may have no name for it
 
-	await until(() => demo.said.includes(`${page}\n`));
-	const [path] = (await (await fetch(page)).text()).match(/\/api\/auth\/session\/[\w-]+\/novnc/);
-	const socket = new WebSocket(`ws://localhost:${port}${path}/websock`);
+	await until(() => demo.said.includes(`http://localhost:${port}/dashboard/remote-cli\n`));
+	const page = await fetch(`http://${host}/dashboard/remote-cli`);
+	const [path] = (await page.text()).match(/\/api\/auth\/session\/[\w-]+\/novnc/);
+	const socket = new WebSocket(`ws://${host}${path}/websock`);
 	await once(socket, 'message');
 
 	demo.parts = descendants(demo.child.pid);

@@ -41,8 +41,12 @@ function offerController(world) {
 }
 
 function prepare() {
-	install(say);
-	buildDashboard(say);
+	try {
+		install(say);
+		buildDashboard(say);
+	} catch (error) {
+		fail(error.message);
+	}
 }
 
 if (process.argv[2] === '--prepare') {

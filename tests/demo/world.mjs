@@ -19,7 +19,9 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 export const BUILD = fileURLToPath(new URL('../../build/', import.meta.url));
 export const DEMO = join(BUILD, 'demo');
 export const GATE = join(BUILD, 'novnc-gate');
-const NODE = join(DEMO, 'node_modules/.bin/node');
+// The project's own, for Debian 12's is too old for Next.js.  Not node_modules/.bin/node: an npm as
+// old as that leaves the link out.
+const NODE = join(DEMO, `node_modules/node-linux-${process.arch}/bin/node`);
 const NEXT = join(DEMO, 'node_modules/next/dist/bin/next');
 export const SCREEN = '1024x640';
 export const BACKGROUND = '#10243f';
