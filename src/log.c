@@ -8,8 +8,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -22,6 +25,7 @@
 #define LOG_VALUE_MAX  512
 #define LOG_ENTRY_MAX  8192
 #define LOG_FIELDS_MAX 16
+#define LOG_DRAIN_MS   200
 
 /*
  * The table of events. @NAME@ in a sentence is the value of NOVNC_GATE_NAME=, as it is in
@@ -360,12 +364,29 @@ void log_status(struct slice text)
 	(void)logger.notify(0, line); /* only for show */
 }
 
+/*
+ * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc, so the
+ * sender has to live until its last entry was read; but it does not wait for ever.
+ */
+static void journal_drain(int fd)
+{
+	int queued;
+
+	for (int ms = 0; ms < LOG_DRAIN_MS; ms++) {
+		if (ioctl(fd, SIOCOUTQ, &queued) < 0 || queued == 0)
+			return;
+		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
+	}
+}
+
 void log_release(void)
 {
 	if (logger.library)
 		(void)dlclose(logger.library);
-	if (logger.journal_fd >= 0)
+	if (logger.journal_fd >= 0) {
+		journal_drain(logger.journal_fd);
 		(void)close(logger.journal_fd);
+	}
 	logger.library = NULL;
 	logger.journal_fd = -1;
 }
