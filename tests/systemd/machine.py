@@ -102,10 +102,6 @@ class Machine:
         out = self.run("journalctl", "--all", "--output=json", "--no-pager", *match)
         return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
-    def cursor(self):
-        """Where the journal ends, as an argument for journal()."""
-        return "--after-cursor=" + self.journal("--lines=1")[0]["__CURSOR"]
-
     def property(self, unit, name):
         return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
 

@@ -28,8 +28,9 @@ def test_a_tunnel_is_an_instance_that_tells_what_it_does(gate):
     with Session("4711") as session:
         assert session.status == 101 and session.echoes()
         unit = instance_of(gate, session)
-        assert session.path in gate.property(unit, "StatusText")
-        assert session.path in gate.run("systemctl", "status", unit)
+        status = gate.property(unit, "StatusText")
+        assert "4711" in status and "127.0.0.1" in status
+        assert f'Status: "{status}"' in gate.run("systemctl", "status", unit)
         assert gate.property(unit, "Slice") == "novnc-gate.slice"
     wait_for(lambda: unit not in gate.instances())
 
@@ -113,11 +114,9 @@ def test_an_instance_runs_unprivileged_and_limited(gate):
     assert status["Umask"] == "0077"
     assert re.search(r"Max core file size +0 +0", limits)
     assert re.search(r"Max open files +64 +64", limits)
-    assert re.search(r"Max processes +unlimited", limits)
 
 
 def test_a_session_is_three_entries_with_their_fields(gate):
-    before = gate.cursor()
     with Session("4711") as session:
         assert session.echoes(b"x" * 1000)
         unit = instance_of(gate, session)
@@ -125,7 +124,7 @@ def test_a_session_is_three_entries_with_their_fields(gate):
         invocation = gate.property(unit, "InvocationID")
     wait_for(lambda: not gate.instances())
 
-    entries = gate.journal(before, "-u", unit)
+    entries = gate.journal("-u", unit)
     handling, proxying, closed = (e["MESSAGE"] for e in entries)
     assert handling == f"Handling noVNC connection: {session.path}"
     assert proxying == f"Proxying: {session.path}"
@@ -149,31 +148,29 @@ def test_a_session_is_three_entries_with_their_fields(gate):
 
 
 def test_journalctl_x_explains_each_of_the_three(gate):
-    before = gate.cursor()
     with Session("4712") as session:
         assert session.echoes()
     wait_for(lambda: not gate.instances())
     gate.sync()
-    out = gate.run("journalctl", before, "--catalog", "NOVNC_GATE_SESSION=4712")
+    out = gate.run("journalctl", "--catalog", "NOVNC_GATE_SESSION=4712")
     assert out.count("Subject: ") == 3, out
 
 
 def test_a_page_leaves_nothing_in_the_journal(gate):
     wait_for(lambda: not gate.instances())
-    before = gate.cursor()
+    before = gate.journal("--lines=1")[0]["__CURSOR"]
     assert get("/dashboard") == (200, b"Next.js")
     wait_for(lambda: not gate.instances())
-    assert [e["MESSAGE"] for e in gate.journal(before) if "novnc" in str(e)] == []
+    assert [e["MESSAGE"] for e in gate.journal(f"--after-cursor={before}") if "novnc" in str(e)] == []
 
 
 def test_each_of_many_refusals_is_found_by_its_invocation(gate):
     """Also that of a process which ends right after its only entry."""
-    before = gate.cursor()
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         for status in pool.map(lambda n: Session(path=f"/other/{n}").status, range(100)):
             assert status == 403
     wait_for(lambda: not gate.instances())
-    entries = [e for e in gate.journal(before, "SYSLOG_IDENTIFIER=novnc-gate")
+    entries = [e for e in gate.journal("SYSLOG_IDENTIFIER=novnc-gate")
                if e["MESSAGE"].startswith("Rejecting non-noVNC connection: /other/")]
     assert len(entries) == 100
     assert len({e.get("_SYSTEMD_INVOCATION_ID") for e in entries} - {None}) == 100

@@ -113,7 +113,7 @@ def test_systemd_analyze_has_nothing_to_say(installed):
     example = "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service"
     installed.run("install", "-m", "755", "/bin/true", "/tmp/node")
     installed.run("sed", "s|/usr/bin/node|/tmp/node|; w /tmp/novnc-gate-nextjs.service", example)
-    out = installed.run("systemd-analyze", "verify", *units, "/tmp/novnc-gate-nextjs.service")
+    out = installed.run("systemd-analyze", "--man=no", "verify", *units, "/tmp/novnc-gate-nextjs.service")
     assert [line for line in out.splitlines() if "novnc" in line] == []
 
 
@@ -140,7 +140,7 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
                            user="dev")
         assert sorted(listens.split()) == ["(Stream)", "(Stream)", "Listen=127.0.0.1:3000",
                                            "Listen=[::1]:3000"]
-        verify = bare.run("systemd-analyze", "--user", "verify", "novnc-gate.socket",
+        verify = bare.run("systemd-analyze", "--man=no", "--user", "verify", "novnc-gate.socket",
                           "novnc-gate@1.service", "novnc-gate.slice", user="dev")
         assert [line for line in verify.splitlines() if "novnc" in line] == []
         bare.make("uninstall-user", user="dev")
