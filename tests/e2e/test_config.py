@@ -1,0 +1,237 @@
+"""The configuration: files, drop-ins, and errors that name file, line and remedy."""
+
+import re
+import subprocess
+
+import pytest
+
+from gate import BINARY, NOVNC, clean_env, refusing, request, upgrade
+
+
+def run(*args, **kw):
+    return subprocess.run([BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=20, env=clean_env(), check=False, **kw)
+
+
+def check(world, what="--check"):
+    return run(f"--config={world.gate.config}", what)
+
+
+def broken(world, path, line):
+    """500 to the client; the log, --check and the exit code say where."""
+    c = world.client(request())
+    c.exit_code = 78
+    world.refused(c, 500)
+    where = rf"{re.escape(str(path))}(:|.*\bline ){line}\b"
+    assert any(re.search(where, entry) for entry in c.log), c.log
+    for what in ("--check", "--check=config"):
+        r = check(world, what)
+        assert r.returncode == 78, r
+        assert re.search(where, r.stdout + r.stderr), r
+    return c.log
+
+
+@pytest.mark.parametrize("text, line", [
+    pytest.param(text, line, id=text.replace("\n", " | ")[:60]) for text, line in (
+        ("[Nonsense]\nX=1", 5),
+        ("[limits]\nIdleTimeoutSec=1s", 5),
+        ("[Limits]\nNonsense=1", 6),
+        ("[Limits]\nidletimeoutsec=1", 6),
+        ("[Limits]\nHeadTimeoutSec=1s\n\n# fine\nUrl=http://127.0.0.1:1", 9),
+        ("[Limits]\nHeadTimeoutSec", 6),
+        ("[Limits]\n=5", 6),
+        ("[Limits", 5),
+        ("nonsense", 5),
+        ("[Limits]\nHeadTimeoutSec=x", 6),
+        ("[Limits]\nHeadTimeoutSec=10x", 6),
+        ("[Limits]\nHeadTimeoutSec=-1", 6),
+        ("[Limits]\nHeadTimeoutSec=10s x", 6),
+        ("[Limits]\nHeadTimeoutSec=99999999999999999999", 6),
+        ("[Limits]\nHeadMaxBytes=x", 6),
+        ("[Limits]\nHeadMaxBytes=-1", 6),
+        ("[Limits]\nHeadMaxBytes=32Q", 6),
+        ("[Limits]\nHeadMaxBytes=32 K B", 6),
+        ("[Limits]\nHeadMaxBytes=infinity", 6),
+        ("[Limits]\nHeadMaxBytes=0", 6),
+        ("[Log]\nLevel=loud", 6),
+        ("[NextJs]\nUrl=ftp://127.0.0.1:3001", 6),
+        ("[NextJs]\nUrl=127.0.0.1:3001", 6),
+        ("[NextJs]\nUrl=http://", 6),
+        ("[NextJs]\nUrl=http://:3001", 6),
+        ("[NextJs]\nUrl=http://127.0.0.1:0", 6),
+        ("[NextJs]\nUrl=http://127.0.0.1:65536", 6),
+        ("[NextJs]\nUrl=http://127.0.0.1:x", 6),
+        ("[NextJs]\nUrl=http://127.0.0.1:3001/path", 6),
+        ("[NextJs]\nUrl=http://127.0.0.1:3001?x", 6),
+        ("[NextJs]\nUrl=http://user@127.0.0.1:3001", 6),
+        ("[NextJs]\nUrl=http://a b:3001", 6),
+        ("[NextJs]\nUrl=http://[::1:3001", 6),
+        ("[NextJs]\nUrl=unix:relative.sock", 6),
+        ("[NextJs]\nUrl=unix:", 6),
+        ("[NextJs]\nUrl=unix:/" + "a" * 200, 6),
+        ("[MasterController]\nUrl=nonsense", 6),
+        ("[Routes]\nNoVncPath=api/x", 6),
+        ("[Routes]\nNoVncPath=/ok bad", 6),
+        ("[Routes]\nControllerPath=x", 6),
+        ("[Routes]\nNextJsUpgradePath=hmr", 6),
+        ("[Routes]\nAllowedOrigins=app.example", 6),
+        ("[Routes]\nAllowedOrigins=https://ok.example null", 6),
+        ("[Routes]\nAllowedOrigins=https://app.example/path", 6),
+    )])
+def test_an_error_is_answered_logged_and_found_by_check(world, text, line):
+    world.configure(text)       # from line 5 on
+    broken(world, world.gate.config, line)
+
+
+@pytest.mark.parametrize("text, allowed", [
+    ("[Log]\nLevel=loud", "notice"), ("[Nonsense]", "[Limits]"),
+    ("[Limits]\nNonsense=1", "HeadTimeoutSec"), ("[NextJs]\nUrl=ftp://x:1", "http://"),
+    ("[Limits]\nHeadTimeoutSec=x", "min"), ("[Limits]\nHeadMaxBytes=x", "K")])
+def test_an_error_tells_what_would_be_allowed(world, text, allowed):
+    world.configure(text)
+    assert any(allowed in line for line in broken(world, world.gate.config, 5 + text.count("\n")))
+
+
+@pytest.mark.parametrize("text", [
+    "[Tls]\nCertificate=/x", "[NextJs]\nUrl=https://127.0.0.1:3001",
+    "[MasterController]\nUrl=https://127.0.0.1:4000", "[Client]\nTrustedProxies=127.0.0.1",
+    "[Client]\nProxyProtocol=yes"])
+def test_what_is_not_built_yet_says_so(world, text):
+    world.configure(text)
+    c = world.client(request())
+    c.exit_code = 78
+    world.refused(c, 500)
+
+
+def test_an_error_in_a_drop_in_names_the_drop_in(world):
+    path = world.drop_in("10-x.conf", "# one\n[Limits]\nNonsense=1\n")
+    broken(world, path, 3)
+
+
+def test_a_missing_file(world):
+    world.gate.config.unlink()
+    r = check(world, "--check=config")
+    assert r.returncode == 78 and str(world.gate.config) in r.stdout + r.stderr
+
+
+# What is read
+
+@pytest.mark.parametrize("text", [
+    "[Routes]\nNoVncPath=/vm/*",
+    "[Routes]\nNoVncPath = \t/vm/*  ",
+    "  [Routes]  \n\n  # comment\n; comment\n\tNoVncPath=/vm/*",
+    "[Routes]\n[Limits]\n[Routes]\nNoVncPath=/vm/*",
+    "[Routes]\nNoVncPath=/a /b\t/vm/*   /c",
+    "[Routes]\nNoVncPath=/a\nNoVncPath=/vm/*\nNoVncPath=/b",
+    "[Routes]\nNoVncPath=/a\nNoVncPath=\nNoVncPath=/vm/*",
+    "[Routes]\nControllerPath=\nNextJsUpgradePath=\nAllowedOrigins=\nNoVncPath=/vm/*"], ids=lambda t: t.replace("\n", " | "))
+def test_systemds_syntax(world, text):
+    world.configure(text)
+    world.client(upgrade("/vm/1"))
+    assert world.controller.accept().request().target == "/vm/1"
+
+
+def test_an_empty_value_resets_a_list(world):
+    world.configure("[Routes]\nNoVncPath=/vm/*\nNoVncPath=\nNoVncPath=/other")
+    world.refused(world.client(upgrade("/vm/1")), 403)
+    world.refused(world.client(upgrade()), 403)
+
+
+@pytest.mark.parametrize("value", ["10", "10s", "10 s", "300ms", "5min", "1min 30s", "1h", "2d",
+                                   "1.5s"])
+def test_time_spans(world, value):
+    world.configure(f"[Limits]\nIdleTimeoutSec={value}\nHeadTimeoutSec={value}")
+    world.seen(request())
+
+
+def test_only_a_tunnel_may_wait_for_ever(world):
+    world.configure("[Limits]\nIdleTimeoutSec=infinity")
+    world.tunnel()
+    world.configure("[Limits]\nHeadTimeoutSec=infinity")
+    broken(world, world.gate.config, 6)
+
+
+@pytest.mark.parametrize("value, bytes_", [("2048", 2048), ("2K", 2048), ("128K", 128 << 10)])
+def test_sizes(world, value, bytes_):
+    world.configure(f"[Limits]\nHeadMaxBytes={value}")
+    if bytes_ < 4096:
+        world.error(world.client(request("GET", "/", "X: " + "a" * bytes_)), 431)
+    else:
+        world.seen(request("GET", "/", "X: " + "a" * 60000))
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "notice", "warning", "err"])
+def test_levels(world, level):
+    world.configure(f"[Log]\nLevel={level}")
+    world.seen(request())
+
+
+def test_drop_ins_come_after_the_file_in_order_of_name(world):
+    with refusing() as nobody:
+        world.configure("[Limits]\nHeadMaxBytes=128K", nextjs=nobody.url)
+        world.drop_in("20-b.conf", f"[NextJs]\nUrl={world.nextjs.url}\n")
+        world.drop_in("10-a.conf", f"[NextJs]\nUrl={nobody.url}\n[Limits]\nHeadMaxBytes=64K\n")
+        world.drop_in("30-c.conf.bak", "nonsense")
+        world.drop_in("README", "nonsense")
+        assert world.seen(request("GET", "/", "X: " + "a" * 40000)).target == "/"
+
+
+def test_a_drop_in_starts_in_no_section(world):
+    world.configure("[Limits]")
+    path = world.drop_in("10-x.conf", "HeadTimeoutSec=1s\n")
+    broken(world, path, 1)
+
+
+def test_a_drop_in_adds_to_a_list_and_resets_it(world):
+    world.configure("[Routes]\nAllowedOrigins=https://a.example")
+    path = world.drop_in("10-x.conf", "[Routes]\nAllowedOrigins=https://b.example\n")
+    for origin in ("https://a.example", "https://b.example"):
+        world.client(upgrade(NOVNC, f"Origin: {origin}"))
+        world.controller.accept().request()
+    path.write_text("[Routes]\nAllowedOrigins=\nAllowedOrigins=https://b.example\n")
+    world.refused(world.client(upgrade(NOVNC, "Origin: https://a.example")), 403)
+
+
+def test_a_change_counts_from_the_next_connection_on(world):
+    c, b = world.tunnel()
+    world.configure("nonsense")
+    c.send(b"still")
+    assert b.exactly(5) == b"still"
+    late = world.client(request())
+    late.exit_code = 78
+    world.error(late, 500)
+
+
+# --check
+
+def test_check_of_a_sound_world(world):
+    r = check(world)
+    assert r.returncode == 0, r
+    assert world.nextjs.authority in r.stdout and world.controller.authority in r.stdout
+
+
+@pytest.mark.parametrize("which", ["nextjs", "controller"])
+def test_check_finds_a_backend_that_is_not_there(world, which):
+    with refusing() as nobody:
+        world.configure(**{which: nobody.url})
+        r = check(world)
+        assert r.returncode == 1, r
+        assert nobody.authority in r.stdout + r.stderr
+        assert check(world, "--check=config").returncode == 0
+
+
+def test_check_of_the_configuration_contacts_nobody(world):
+    assert check(world, "--check=config").returncode == 0
+    world.nextjs.untouched()
+    world.controller.untouched()
+
+
+def test_a_broken_configuration_still_reads_the_request(world):
+    """Or the reset would overtake the reply; HEAD gets no content."""
+    world.configure("nonsense")
+    for message, method in ((request("HEAD", "/"), "HEAD"),
+                            (request("POST", "/", body=b"x" * 100000), "POST"),
+                            (upgrade(), "GET")):
+        c = world.client(message)
+        c.exit_code = 78
+        world.refused(c, 500, method)

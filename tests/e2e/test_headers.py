@@ -1,0 +1,156 @@
+"""Header hygiene, both ways, and who asked."""
+
+import pytest
+
+from gate import HOST, NOVNC, Gate, answer, head, request, switching, upgrade
+
+REMOVED = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil",
+           "X-Forwarded-Port: 1", "X-Forwarded-Server: x", "X-Forwarded-Prefix: /x",
+           "X-Forwarded-Ssl: on", "x-forwarded-anything: x", "Forwarded: for=192.0.2.1;host=evil",
+           "X-Real-IP: 192.0.2.1", "X_Forwarded_For: 192.0.2.1", "X_Real_IP: 192.0.2.1",
+           "X_Any: 1", "a_b: 1", "_: 1", "Cook_ie: 1", "Proxy-Connection: keep-alive",
+           "Proxy-Authorization: Basic eA==", "Proxy-Authenticate: x", "Proxy-Anything: x",
+           "HTTP2-Settings: AAMAAABk", "Keep-Alive: timeout=5", "TE: trailers, deflate"]
+
+
+@pytest.mark.parametrize("line", REMOVED)
+@pytest.mark.parametrize("kind", ["plain", "upgrade"])
+def test_what_a_client_cannot_bring_in(world, kind, line):
+    if kind == "plain":
+        m = world.seen(request("GET", "/", line))
+    else:
+        world.client(upgrade(NOVNC, line))
+        m = world.controller.accept().request()
+    name, value = line.split(": ")
+    assert value not in m.all(name)
+    assert_who_asked(m)
+
+
+def assert_who_asked(m, client="127.0.0.1", host=HOST):
+    assert m["X-Forwarded-For"] == client
+    assert m["X-Forwarded-Proto"] == "http"
+    assert m["X-Forwarded-Host"] == host
+    known = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
+    assert not [n for n, _ in m.fields if n.lower().startswith("x-forwarded-")
+                and n.lower() not in known]
+    for name in ("Forwarded", "X-Real-IP", "Via"):
+        assert name not in m
+
+
+def test_all_of_them_at_once_and_twice(world):
+    m = world.seen(request("GET", "/", *REMOVED, *REMOVED))
+    assert_who_asked(m)
+    assert not any("_" in name for name, _ in m.fields)
+
+
+@pytest.mark.parametrize("target", ["/_next/hmr", NOVNC])
+def test_who_asked_on_upgrades(world, target):
+    world.client(upgrade(target))
+    b = (world.controller if target == NOVNC else world.nextjs).accept()
+    assert_who_asked(b.request())
+
+
+def test_the_client_over_ipv6(world, tmp_path):
+    gate = Gate(tmp_path, host="::1")
+    try:
+        gate.config.write_text(world.gate.config.read_text())
+        world.client(request(), gate=gate)
+        assert_who_asked(world.nextjs.accept().request(), client="::1")
+    finally:
+        world.finish()
+        gate.stop()
+
+
+def test_a_v4_client_of_a_dual_stack_socket(world, tmp_path):
+    gate = Gate(tmp_path, host="::")
+    try:
+        gate.config.write_text(world.gate.config.read_text())
+        world.client(request(), gate=gate, host="127.0.0.1")
+        assert_who_asked(world.nextjs.accept().request(), client="127.0.0.1")
+    finally:
+        world.finish()
+        gate.stop()
+
+
+@pytest.mark.parametrize("lines", [
+    ("X-Plain: value",), ("X-Empty:",), ("X-Tab: a\tb",), ("X-Latin: caf\xe9 \xff",),
+    ("X-Twice: 1", "X-Twice: 2"), ("Cookie: a=1", "Cookie: b=2"), ("Accept: a, b;q=0.1",),
+    ("X-Odd!#$%&'*+-.^`|~: x",), ("Range: bytes=0-1",), ("If-None-Match: \"x\"",),
+    ("Accept-Encoding: gzip, br",), ("Content-Type: text/x",), ("Next-Action: x", "RSC: 1"),
+    ("X-Forward: x",), ("X-Colon: a:b: c",), ("Origin: null",)],
+    ids=lambda lines: lines[0].split(":")[0])
+def test_what_passes_to_the_backend(world, lines):
+    m = world.seen(request("POST", "/", *lines))
+    for name in {line.split(":")[0] for line in lines}:
+        assert m.all(name) == [line.split(":", 1)[1].strip() for line in lines
+                               if line.startswith(name + ":")]
+
+
+def test_blanks_around_a_value_go(world):
+    m = world.seen(request("GET", "/", "X-A: \t a b \t ", "X-B:c"))
+    assert m["X-A"] == "a b" and m["X-B"] == "c"
+
+
+@pytest.mark.parametrize("connection", [
+    ("Connection: X-One, x-two",), ("Connection: close, X-ONE", "Connection: x-two"),
+    ("Connection: keep-alive,x-one,,X-Two",)], ids=["list", "lines", "empty elements"])
+def test_headers_named_by_connection_go(world, connection):
+    m = world.seen(request("GET", "/", "X-One: 1", "X-Two: 2", "X-Three: 3", *connection))
+    assert "X-One" not in m and "X-Two" not in m and m["X-Three"] == "3"
+    assert not {"x-one", "x-two"} & set(m.options("Connection"))
+
+
+def test_headers_named_by_connection_go_on_an_upgrade(world):
+    world.client(upgrade(NOVNC, "Connection: Upgrade, X-One", "X-One: 1"))
+    assert "X-One" not in world.controller.accept().request()
+
+
+# From the backend
+
+def test_what_passes_to_the_client(world):
+    lines = ("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2", "X-Latin: caf\xe9", "X-Empty:",
+             "Content-Type: text/html; charset=utf-8", "ETag: \"x\"", "Vary: RSC",
+             "Server: x", "Date: Thu, 01 Jan 1970 00:00:00 GMT", "Location: http://a.example/",
+             "Cache-Control: s-maxage=31536000", "X-Powered-By: Next.js",
+             "Link: </_next/static/x.css>; rel=preload")
+    _, r = world.exchange(world.client(), request(), answer(b"x", *lines))
+    for name in {line.split(":")[0] for line in lines}:
+        assert r.all(name) == [line.split(":", 1)[1].strip() for line in lines
+                               if line.startswith(name + ":")]
+
+
+@pytest.mark.parametrize("line", ["Keep-Alive: timeout=5", "Proxy-Authenticate: x",
+                                  "Proxy-Connection: keep-alive", "Upgrade: h2c",
+                                  "X-Hop: 1"])
+def test_what_is_the_backends_own_hop_stays_there(world, line):
+    _, r = world.exchange(world.client(), request(),
+                          answer(b"x", line, "Connection: keep-alive, X-Hop"))
+    name, value = line.split(": ")
+    assert value not in r.all(name) and "x-hop" not in r.options("Connection")
+    assert r.body == b"x"
+
+
+def test_the_hop_headers_of_a_101_stay_there_too(world):
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(switching("Connection: Upgrade, X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5"))
+    r = c.response()
+    assert "X-Hop" not in r and "Keep-Alive" not in r and r.options("Connection") == ["upgrade"]
+
+
+def test_the_backends_version_is_its_own_hop(world):
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.0 200 OK", "Content-Length: 1") + b"x")
+    r = c.response()
+    assert r.start.startswith("HTTP/1.1 200") and r.body == b"x"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "302 Found", "404 Not Found",
+                                    "418 I'm a teapot", "500 Internal Server Error", "599 X",
+                                    "200 "])
+def test_status_and_reason_pass(world, status):
+    _, r = world.exchange(world.client(), request(), answer(b"x", status=status))
+    assert r.start == f"HTTP/1.1 {status}"

@@ -1,0 +1,78 @@
+"""Many connections at once."""
+
+import os
+import resource
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gate import accept_of, answer, memory_kb, request, switching, upgrade
+
+COUNT = 500
+
+
+@pytest.fixture
+def many_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_500_pages_at_once(world, many_files):
+    """Each waits until all have asked, so that all 500 processes live at the same time."""
+    start = time.monotonic()
+    clients = [world.client(request("GET", f"/{n}")) for n in range(COUNT)]
+    asked = [world.nextjs.accept() for _ in clients]
+    targets = [b.request().target for b in asked]
+    assert sorted(targets) == sorted(f"/{n}" for n in range(COUNT))
+    each = sum(memory_kb(c.pid) for c in clients) / COUNT
+    for b, target in zip(asked, targets):
+        b.send(answer(target.encode()))
+    for n, c in enumerate(clients):
+        assert c.response().body == f"/{n}".encode()
+        c.close()
+    for c in clients:
+        assert c.exited() == 0
+    assert time.monotonic() - start < 30
+    assert each < 2048, f"{each:.0f} kB each"
+
+
+def test_100_sessions_do_not_mix(world):
+    clients, ends = [], {}
+    for n in range(100):
+        clients.append(world.client(upgrade(f"/api/auth/session/{n}/novnc/websockify")))
+    for _ in clients:
+        b = world.controller.accept()
+        ends[b.request().target.split("/")[4]] = b
+    for n, c in enumerate(clients):
+        ends[str(n)].send(switching() + b"hello %d" % n)
+    for n, c in enumerate(clients):
+        r = c.response()
+        assert r["Sec-WebSocket-Accept"] == accept_of("dGhlIHNhbXBsZSBub25jZQ==")
+        assert c.exactly(len(b"hello %d" % n)) == b"hello %d" % n
+        c.send(b"bye %d" % n)
+        assert ends[str(n)].exactly(len(b"bye %d" % n)) == b"bye %d" % n
+
+
+def test_one_killed_connection_harms_no_other(world):
+    (c1, b1), (c2, b2) = world.tunnel(), world.tunnel()
+    c1.exit_code = signal.SIGKILL
+    os.kill(c1.pid, signal.SIGKILL)
+    assert c1.end() in ("FIN", "RST") and b1.end() in ("FIN", "RST")
+    c2.send(b"alive")
+    assert b2.exactly(5) == b"alive"
+
+
+def test_a_burst_of_short_connections(world):
+    def one(n):
+        c = world.gate.connect()
+        c.send(upgrade(f"/evil/{n}"))
+        status = c.response().status
+        c.close()
+        assert c.exited() == 0
+        return status
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(one, range(300))) == {403}

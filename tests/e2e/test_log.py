@@ -1,0 +1,195 @@
+"""What the log says, and what it never says."""
+
+import pytest
+
+from gate import (NOVNC, SECRET, answer, refusing, request, switching, upgrade)
+
+HANDLING, PROXYING = f"Handling noVNC connection: {NOVNC}", f"Proxying: {NOVNC}"
+
+
+def test_a_session_has_two_opening_sentences_and_one_closing_entry(world):
+    c, b = world.tunnel(upgrade(NOVNC + f"?token={SECRET}", f"Cookie: {SECRET}",
+                                f"Authorization: Bearer {SECRET}"))
+    c.send(b"x")
+    b.exactly(1)
+    c.close()
+    b.close()
+    assert c.exited() == 0
+    assert len(c.log) == 3, c.log
+    assert c.log[:2] == [HANDLING, PROXYING]
+    assert c.log[2] not in (HANDLING, PROXYING)
+
+
+@pytest.mark.parametrize("end", ["client closes", "backend closes", "client resets",
+                                 "backend resets"])
+def test_one_closing_entry_however_it_ends(world, end):
+    c, b = world.tunnel()
+    assert c.pid
+    first, second = (c, b) if "client" in end else (b, c)
+    first.reset() if "resets" in end else first.close()
+    second.end()
+    second.close()
+    assert c.exited() == 0
+    assert len(c.log) == 3 and c.log[:2] == [HANDLING, PROXYING], c.log
+
+
+def test_the_sentences_come_when_they_become_true(world):
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    c.logged("^Handling noVNC connection: ")
+    assert not any(line.startswith("Proxying") for line in c.log)
+    b.send(switching())
+    c.logged("^Proxying: ")
+
+
+def test_pages_leave_no_entry(world):
+    c = world.client()
+    for target in ("/", "/x?y", NOVNC):
+        c.send(request("GET", target))
+        b, _ = world.nextjs.next()
+        b.send(answer(b"x"))
+        c.response()
+    c.close()
+    assert c.exited() == 0 and c.log == []
+
+
+def test_a_missing_page_is_the_backends_matter(world):
+    c = world.client()
+    world.exchange(c, request(), answer(b"x", status="404 Not Found"))
+    c.close()
+    assert c.exited() == 0 and c.log == []
+
+
+def test_pages_show_at_level_debug_without_their_query(world):
+    world.configure("[Log]\nLevel=debug")
+    c = world.client()
+    world.exchange(c, request("GET", f"/page/7?token={SECRET}", f"Cookie: {SECRET}"))
+    c.close()
+    assert c.exited() == 0
+    assert any("/page/7" in line for line in c.log), c.log
+    assert not any("?" in line for line in c.log)
+
+
+def test_faults_show_at_level_warning_and_sessions_do_not(world):
+    with refusing() as backend:
+        world.configure("[Log]\nLevel=warning", controller=backend.url)
+        c = world.client(upgrade())
+        assert c.response().status == 502
+        c.close()
+        assert c.exited() == 0
+    assert not any(line.startswith("Handling") for line in c.log)
+    assert any(line.startswith("WebSocket proxy error: ") for line in c.log)
+
+
+def test_a_refused_path_is_logged_without_its_query(world):
+    c = world.client(upgrade(f"/evil/socket?token={SECRET}"))
+    world.refused(c, 403)
+    assert c.log == ["Rejecting non-noVNC connection: /evil/socket"]
+
+
+def test_a_refused_origin_is_logged_with_both_values(world):
+    c = world.client(upgrade(NOVNC, "Origin: http://evil.example", host="app.example"))
+    world.refused(c, 403)
+    assert len(c.log) == 1
+    assert "http://evil.example" in c.log[0] and "app.example" in c.log[0]
+
+
+def test_a_failed_session_names_its_cause_once(world):
+    with refusing() as backend:
+        world.configure(controller=backend.url)
+        c = world.client(upgrade(NOVNC + f"?{SECRET}"))
+        assert c.response().status == 502
+        c.close()
+        assert c.exited() == 0
+    assert c.log[0] == HANDLING and not any(line.startswith("Proxying") for line in c.log)
+    errors = [line for line in c.log if line.startswith("WebSocket proxy error: ")]
+    assert len(errors) == 1 and "refused" in errors[0].lower()
+    assert len(c.log) <= 3
+
+
+def test_a_refused_session_names_the_controllers_status(world):
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(answer(b"who are you", status="401 Unauthorized"))
+    assert c.response().status == 401
+    c.close()
+    assert c.exited() == 0
+    assert c.log[0] == HANDLING and not any(line.startswith("Proxying") for line in c.log)
+    assert any("401" in line for line in c.log[1:]), c.log
+
+
+def test_hot_reload_is_no_novnc_session(world):
+    c, b = world.tunnel(upgrade("/_next/hmr"), backend=world.nextjs)
+    c.close()
+    b.close()
+    assert c.exited() == 0
+    assert not any("noVNC" in line for line in c.log)
+
+
+def test_the_log_of_each_session_down_one_connection(world):
+    """A refused one, then one that stands."""
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(answer(b"", status="503 Service Unavailable"))
+    c.response()
+    c.send(upgrade(NOVNC.replace("s-1", "s-2")))
+    b, _ = world.controller.next()
+    b.send(switching())
+    c.response()
+    c.close()
+    b.close()
+    assert c.exited() == 0
+    assert f"Handling noVNC connection: {NOVNC.replace('s-1', 's-2')}" in c.log
+    assert f"Proxying: {NOVNC.replace('s-1', 's-2')}" in c.log
+    assert f"Proxying: {NOVNC}" not in c.log
+
+
+# Hostile bytes; that no line has others than printable ones is checked after each test
+
+@pytest.mark.parametrize("value", [
+    "\x9b31mred", "\xe2\x80\xae", "\xff\xfe", "http://\xc3\xa4.example", "a\tb", "%s%n%x",
+    "http://evil.example\\nProxying: /x"],
+    ids=["CSI", "right-to-left override", "no UTF-8", "umlaut", "tab", "percent", "escapes"])
+def test_hostile_origins_are_escaped(world, value):
+    c = world.client(upgrade(NOVNC, f"Origin: {value}"))
+    world.refused(c, 403)
+    assert len(c.log) == 1
+
+
+@pytest.mark.parametrize("target", [
+    "/%0aProxying:%20/x", "/%1b[31m", "/%s%n%d", "/\xff\x9b", "/\xe2\x80\xae", "/a\"b'c"])
+def test_hostile_paths_are_escaped(world, target):
+    c = world.client(upgrade(target))
+    assert c.response().status in (403, 400)
+    c.close()
+    assert c.exited() == 0 and len(c.log) == 1
+
+
+def test_a_long_path_is_cut(world):
+    c = world.client(upgrade("/" + "a" * 30000))
+    world.refused(c, 403)
+    assert len(c.log) == 1 and len(c.log[0]) < 4096
+    assert c.log[0].startswith("Rejecting non-noVNC connection: /aaaa")
+
+
+def test_a_long_origin_is_cut(world):
+    c = world.client(upgrade(NOVNC, "Origin: http://" + "a" * 30000))
+    world.refused(c, 403)
+    assert len(c.log) == 1 and len(c.log[0]) < 8192
+
+
+@pytest.mark.parametrize("reply", [b"\x1b[2J\x9b evil\r\n\r\n", b"HTTP/1.1 2\x1b0 OK\r\n\r\n"])
+def test_rubbish_from_a_backend_is_escaped(world, reply):
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(reply)
+    world.error(c, 502)
+
+
+def test_a_reply_repeats_nothing_hostile(world):
+    c = world.client(upgrade(NOVNC, "Origin: http://<script>\xff"))
+    assert b"<script>" not in world.refused(c, 403).body

@@ -1,0 +1,363 @@
+"""The process: how it is started, what it costs, how it ends."""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from gate import (BINARY, HOST, NOVNC, RESET, Direct, Ended, answer, chunked, clean_env,
+                  cpu_seconds, head, memory_kb, refusing, request, switching, upgrade)
+
+
+def run(*args, stdin=subprocess.DEVNULL):
+    return subprocess.run([BINARY, *args], stdin=stdin, capture_output=True, text=True,
+                          timeout=20, env=clean_env(), check=False)
+
+
+@pytest.mark.parametrize("option, word", [("--help", "--check"), ("--version", "novnc-gate")])
+def test_help_and_version(option, word):
+    r = run(option)
+    assert r.returncode == 0 and word in r.stdout and r.stderr == ""
+
+
+@pytest.mark.parametrize("args", [["--nonsense"], ["-x"], ["--check=nonsense"], ["word"],
+                                  ["--config"]], ids=" ".join)
+def test_wrong_usage(args):
+    r = run(*args)
+    assert r.returncode == 2 and r.stderr and not r.stdout
+
+
+@pytest.fixture(params=["null", "pipe", "file", "listening socket", "datagram socket", "terminal"])
+def no_connection(request, tmp_path):
+    if request.param == "null":
+        with open(os.devnull) as f:
+            yield f
+    elif request.param == "pipe":
+        r, w = os.pipe()
+        os.close(w)
+        yield r
+        os.close(r)
+    elif request.param == "file":
+        (tmp_path / "file").write_bytes(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with open(tmp_path / "file") as f:
+            yield f
+    elif request.param == "listening socket":
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            yield s
+    elif request.param == "datagram socket":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            yield s
+    else:
+        master, slave = pty.openpty()
+        yield slave
+        os.close(slave)
+        os.close(master)
+
+
+def test_without_a_connection_it_says_what_it_is_and_how_to_start_it(no_connection):
+    r = run(stdin=no_connection)
+    assert r.returncode == 2
+    assert "novnc-gate.socket" in r.stderr, r.stderr
+
+
+def test_a_connection_that_is_reset_before_the_start_is_no_fault(world):
+    """A failed unit for each port scan would drown the others."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        served, _ = listener.accept()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    sock.close()
+    with served:
+        p = Direct(served, world.gate.config)
+    assert p.wait() == 0 and p.log == []
+
+
+def test_a_request_that_was_complete_before_the_start(world):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        served, _ = listener.accept()
+    sock.sendall(request("GET", "/early"))
+    sock.shutdown(socket.SHUT_WR)
+    with served, sock:
+        p = Direct(served, world.gate.config)
+        b = world.nextjs.accept()
+        assert b.request().target == "/early"
+        b.send(answer(b"x"))
+        assert p.wait() == 0
+
+
+def test_a_non_blocking_connection_is_as_good(world):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        served, _ = listener.accept()
+    served.setblocking(False)
+    with served, sock:
+        p = Direct(served, world.gate.config)
+        sock.sendall(request())
+        world.nextjs.accept().request()
+        sock.close()
+        os.kill(p.pid, signal.SIGTERM)
+        assert p.wait() == 0
+
+
+def test_a_reply_names_the_invocation_that_systemd_gave(world):
+    invocation = "0123456789abcdef0123456789abcdef"
+    c = world.direct(request(host=None), env={"INVOCATION_ID": invocation})
+    r = c.response()
+    assert r.status == 400 and invocation in r.body.decode()
+
+
+def test_nothing_of_the_log_goes_to_the_client(world):
+    world.configure("[Log]\nLevel=debug")
+    c, b = world.tunnel()
+    b.close()
+    assert c.end() == "FIN"
+
+
+# Out of descriptors
+
+@pytest.mark.parametrize("limit", range(4, 16))
+@pytest.mark.parametrize("kind", ["plain", "upgrade"])
+def test_out_of_descriptors_there_is_still_a_clear_answer(world, kind, limit):
+    """Wherever the limit strikes: all works, or a 500 says whose fault it is."""
+    c = world.direct(upgrade() if kind == "upgrade" else request(), nofile=limit)
+    answered = threading.Thread(target=serve_one, daemon=True,
+                                args=(world.controller if kind == "upgrade" else world.nextjs,))
+    answered.start()
+    r = c.response()
+    assert r.status in ((101, 500) if kind == "upgrade" else (200, 500))
+    if r.status == 500:
+        assert c.end() == "FIN"
+        c.close()
+        assert c.exited() in (0, 71)
+        c.exit_code = c.exited()
+        assert c.log
+    world.nextjs.sock.close()
+    world.controller.sock.close()
+
+
+def serve_one(backend):
+    try:
+        b = backend.accept()
+        m = b.request()
+        b.send(switching() if "Upgrade" in m else answer(b"x"))
+    except (AssertionError, Ended, OSError, ValueError):
+        pass
+
+
+# No busy loop
+
+def waiting_for_the_next_request(world):
+    c = world.client()
+    world.exchange(c, request())
+    return c
+
+
+def amid_a_head(world):
+    c = waiting_for_the_next_request(world)
+    c.send(b"GET / HTTP/1.1\r\n")
+    return c
+
+
+def waiting_for_an_answer(world):
+    c = world.client(request())
+    world.nextjs.accept().request()
+    return c
+
+
+def half_closed_and_waiting_for_an_answer(world):
+    c = waiting_for_an_answer(world)
+    c.half_close()
+    return c
+
+
+def waiting_for_an_answer_with_more_requests_behind(world):
+    c = waiting_for_an_answer(world)
+    c.send(request() * 2000)
+    return c
+
+
+def waiting_for_a_101_with_early_bytes(world):
+    c = world.client(upgrade() + b"early" * 1000)
+    world.controller.accept().request()
+    return c
+
+
+def half_closed_and_waiting_for_a_101(world):
+    c = world.client(upgrade())
+    world.controller.accept().request()
+    c.half_close()
+    return c
+
+
+def an_upload_that_nobody_reads(world):
+    c = world.client(request("POST", "/", "Content-Length: 100000000"))
+    world.nextjs.accept()
+    c.sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        while True:
+            c.send(bytes(1 << 20))
+    return c
+
+
+def an_upload_that_pauses(world):
+    c = world.client(request("POST", "/", "Transfer-Encoding: chunked") + chunked(b"x")[:-5])
+    world.nextjs.accept().until(b"x")
+    return c
+
+
+def a_download_that_nobody_reads(world):
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.1 200 OK"))
+    b.sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        while True:
+            b.send(bytes(1 << 20))
+    return c
+
+
+def a_download_that_pauses(world):
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"1\r\nx\r\n")
+    c.until(b"x")
+    return c
+
+
+def an_answer_before_its_body_is_sent(world):
+    c = world.client(request("POST", "/", "Content-Length: 10") + b"x")
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    b.send(answer(b"early"))
+    assert c.response().body == b"early"
+    return c
+
+
+def a_kept_backend_connection_that_has_ended(world):
+    c = waiting_for_the_next_request(world)
+    world.nextjs.peers[0].close()
+    return c
+
+
+def an_idle_tunnel(world):
+    return world.tunnel()[0]
+
+
+def a_tunnel_half_closed_by_the_client(world):
+    c, b = world.tunnel()
+    c.half_close()
+    assert b.end() == "FIN"
+    return c
+
+
+def a_tunnel_half_closed_by_the_backend(world):
+    c, b = world.tunnel()
+    b.half_close()
+    assert c.end() == "FIN"
+    return c
+
+
+def a_refused_client_that_stays(world):
+    c = world.client(request(host=None))
+    c.response()
+    return c
+
+
+STATES = [waiting_for_the_next_request, amid_a_head, waiting_for_an_answer,
+          half_closed_and_waiting_for_an_answer, waiting_for_an_answer_with_more_requests_behind,
+          waiting_for_a_101_with_early_bytes, half_closed_and_waiting_for_a_101,
+          an_upload_that_nobody_reads, an_upload_that_pauses, a_download_that_nobody_reads,
+          a_download_that_pauses, an_answer_before_its_body_is_sent,
+          a_kept_backend_connection_that_has_ended, an_idle_tunnel,
+          a_tunnel_half_closed_by_the_client, a_tunnel_half_closed_by_the_backend,
+          a_refused_client_that_stays]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda s: s.__name__)
+def test_waiting_costs_no_time(world, state):
+    c = state(world)
+    used = cpu_seconds(c.pid)
+    threading.Event().wait(0.5)         # the time in which a busy loop would show
+    assert cpu_seconds(c.pid) - used < 0.05
+
+
+def test_memory_of_an_idle_tunnel(world):
+    """What the process has for itself; a budget, not a measurement."""
+    c, _ = world.tunnel()
+    assert memory_kb(c.pid, "Private_Dirty") < 2048
+    assert memory_kb(c.pid, "Rss") < 16384
+
+
+def test_a_body_costs_no_memory(world):
+    c = world.client(request("POST", "/", "Content-Length: 50000000"))
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    before = memory_kb(c.pid)
+    sending = threading.Thread(target=c.send, args=(bytes(50_000_000),))
+    sending.start()
+    left = 50_000_000
+    while left:
+        left -= len(b.exactly(min(left, 1 << 20)))
+    sending.join()
+    assert memory_kb(c.pid) - before < 1024
+
+
+def test_descriptors_do_not_pile_up(world):
+    c = world.client()
+    world.exchange(c, request())
+    before = len(os.listdir(f"/proc/{c.pid}/fd"))
+    for _ in range(20):
+        world.nextjs.peers[-1].close()
+        world.exchange(c, request())
+    assert len(os.listdir(f"/proc/{c.pid}/fd")) == before
+
+
+def test_no_descriptor_is_left_to_a_stranger(world):
+    """Only the connection and the log; what the starter has left open is not the gate's."""
+    c, _ = world.tunnel()
+    links = [os.readlink(f"/proc/{c.pid}/fd/{n}") for n in os.listdir(f"/proc/{c.pid}/fd")]
+    assert len(links) < 16, links
+    assert not [link for link in links if re.search("conf|random", link)]
+
+
+def test_a_502_on_a_broken_pipe_is_still_an_exit_of_0(world):
+    with refusing() as backend:
+        world.configure(nextjs=backend.url)
+        c = world.client(request())
+        assert c.pid
+        c.reset()
+        assert c.exited() == 0
+
+
+def test_hundreds_of_pipelined_refusals_end_after_the_first(world):
+    c = world.client(upgrade("/evil") * 200)
+    world.refused(c, 403)
+
+
+def test_a_closed_standard_error_harms_nothing(world):
+    """Without anybody to read its log the gate still serves."""
+    r, w = os.pipe()
+    os.close(r)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        served, _ = listener.accept()
+    with served, sock:
+        p = subprocess.Popen([BINARY, f"--config={world.gate.config}"], stdin=served,
+                             stdout=served, stderr=w, env=clean_env())
+        os.close(w)
+        sock.sendall(upgrade(NOVNC, f"Origin: http://{HOST}"))
+        b = world.controller.accept()
+        b.request()
+        b.send(switching())
+        assert sock.recv(12) == b"HTTP/1.1 101"
+        sock.close()
+        b.close()
+        assert p.wait(10) == 0

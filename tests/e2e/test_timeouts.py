@@ -1,0 +1,345 @@
+"""Nothing waits for ever but a tunnel. Time is the subject here, so tests do wait."""
+
+import contextlib
+import select
+import time
+
+import pytest
+
+from gate import Ended, answer, chunked, deaf, head, request, switching, upgrade
+
+SHORT, STEP = 0.4, 0.1
+
+
+@contextlib.contextmanager
+def not_before(seconds=SHORT):
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start > seconds - 0.05, "too early"
+
+
+def limits(world, **keys):
+    world.configure("[Limits]\n" + "\n".join(f"{key}={value}" for key, value in keys.items()))
+
+
+def in_steps(peer, pieces):
+    for piece in pieces:
+        peer.send(piece)
+        time.sleep(STEP)
+
+
+# HeadTimeoutSec
+
+@pytest.mark.parametrize("part", [b"G", b"GET / HT", b"GET / HTTP/1.1\r\n", request()[:-2],
+                                  request()[:-1]])
+def test_a_head_that_does_not_come_to_its_end(world, part):
+    limits(world, HeadTimeoutSec="400ms")
+    with not_before():
+        c = world.client(part)
+        r = c.response()
+    assert r.status == 408 and "close" in r.options("Connection")
+    c.end()
+    world.nextjs.untouched()
+
+
+def test_408_is_a_whole_reply_with_an_entry(world):
+    limits(world, HeadTimeoutSec="400ms")
+    world.refused(world.client(b"GET /"), 408)
+
+
+def test_a_head_that_trickles_gains_no_time(world):
+    limits(world, HeadTimeoutSec="400ms")
+    with not_before():
+        c = world.client(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        for _ in range(100):
+            c.send(b"a")
+            if select.select([c.sock], [], [], 0.05)[0]:
+                break
+        assert c.response().status == 408
+
+
+def test_a_later_heads_time_starts_at_its_first_byte(world):
+    limits(world, HeadTimeoutSec="400ms")
+    c = world.client()
+    world.exchange(c, request())
+    time.sleep(0.6)
+    with not_before():
+        c.send(b"GET /")
+        r = c.response()
+    assert r.status == 408
+
+
+def test_no_byte_ever_is_no_408(world):
+    limits(world, HeadTimeoutSec="400ms")
+    with not_before():
+        c = world.client()
+        assert c.end() == "FIN"
+    assert c.exited() == 0 and c.log == []
+
+
+# KeepAliveTimeoutSec
+
+def test_an_idle_client_is_closed_in_silence(world):
+    limits(world, KeepAliveTimeoutSec="400ms")
+    c = world.client()
+    with not_before():
+        world.exchange(c, request())
+        assert c.end() == "FIN"
+    assert c.exited() == 0 and c.log == []
+
+
+def test_each_request_starts_it_anew(world):
+    limits(world, KeepAliveTimeoutSec="400ms")
+    c = world.client()
+    for _ in range(4):
+        c.send(request())
+        b, _ = world.nextjs.next()
+        b.send(answer(b"x"))
+        assert c.response().body == b"x"
+        time.sleep(0.2)
+
+
+# ConnectTimeoutSec
+
+@pytest.mark.parametrize("kind", ["plain", "upgrade"])
+def test_a_backend_that_does_not_accept(world, kind):
+    with deaf() as backend, not_before():
+        world.configure("[Limits]\nConnectTimeoutSec=400ms", nextjs=backend.url,
+                        controller=backend.url)
+        c = world.client(upgrade() if kind == "upgrade" else request())
+        r = world.error(c, 504)
+    assert r.body.startswith(b"WebSocket proxy error: ") == (kind == "upgrade")
+
+
+# UpgradeTimeoutSec
+
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 1", head("HTTP/1.1 103 Early Hints")],
+                         ids=["nothing", "half a head", "only a 103"])
+def test_an_upgrade_that_hangs(world, reply):
+    limits(world, UpgradeTimeoutSec="400ms")
+    with not_before():
+        c = world.client(upgrade())
+        b = world.controller.accept()
+        b.request()
+        b.send(reply)
+        if b"103" in reply:
+            assert c.response().status == 103
+        r = world.error(c, 504)
+    assert r.body.startswith(b"WebSocket proxy error: ")
+    assert any(line.startswith("WebSocket proxy error: ") for line in c.log)
+
+
+def test_an_upgrade_to_nextjs_that_hangs(world):
+    limits(world, UpgradeTimeoutSec="400ms")
+    c = world.client(upgrade("/_next/hmr"))
+    world.nextjs.accept().request()
+    assert c.response().status == 504
+
+
+def test_a_trickle_of_interim_responses_gains_no_time(world):
+    limits(world, UpgradeTimeoutSec="400ms")
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    for _ in range(100):
+        try:
+            b.send(head("HTTP/1.1 103 Early Hints"))
+        except OSError:
+            break
+        time.sleep(STEP)
+    else:
+        raise AssertionError("the gate waited on")
+    r = c.response()
+    while r.status == 103:
+        r = c.response()
+    assert r.status == 504
+
+
+# ResponseTimeoutSec
+
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 2", head("HTTP/1.1 102 Processing")],
+                         ids=["nothing", "half a head", "only a 102"])
+def test_an_answer_that_does_not_come(world, reply):
+    limits(world, ResponseTimeoutSec="400ms")
+    with not_before():
+        c = world.client(request())
+        b = world.nextjs.accept()
+        b.request()
+        b.send(reply)
+        if b"102" in reply:
+            assert c.response().status == 102
+        world.error(c, 504)
+    with pytest.raises(Ended):
+        b.more()
+
+
+def test_a_late_upload_is_not_a_late_answer(world):
+    limits(world, ResponseTimeoutSec="400ms")
+    c = world.client(request("POST", "/", "Content-Length: 8"))
+    b = world.nextjs.accept()
+    in_steps(c, [b"x"] * 8)
+    assert b.request().body == b"x" * 8
+    b.send(answer(b"ok"))
+    assert c.response().body == b"ok"
+
+
+def test_a_slow_page_is_not_an_upgrade(world):
+    limits(world, UpgradeTimeoutSec="200ms", HeadTimeoutSec="200ms", KeepAliveTimeoutSec="200ms",
+           BodyTimeoutSec="200ms", ConnectTimeoutSec="200ms", LingerTimeoutSec="200ms",
+           IdleTimeoutSec="200ms")
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    c.quiet(0.8)
+    b.send(answer(b"late"))
+    assert c.response().body == b"late"
+
+
+# BodyTimeoutSec
+
+@pytest.mark.parametrize("message", [
+    request("POST", "/", "Content-Length: 10") + b"hello",
+    request("POST", "/", "Transfer-Encoding: chunked") + b"a\r\nhello"], ids=["length", "chunked"])
+def test_a_client_that_stops_within_its_body(world, message):
+    limits(world, BodyTimeoutSec="400ms")
+    with not_before():
+        c = world.client(message)
+        b = world.nextjs.accept()
+        with pytest.raises(Ended):
+            b.request()
+    try:
+        assert c.response().status in (408, 504)
+    except Ended:
+        pass            # cut without a word
+    c.close()
+    assert c.exited() == 0
+
+
+@pytest.mark.parametrize("reply", [
+    head("HTTP/1.1 200 OK", "Content-Length: 10") + b"hello",
+    head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n",
+    head("HTTP/1.1 200 OK") + b"hello"], ids=["length", "chunked", "close-delimited"])
+def test_a_backend_that_stops_within_its_body(world, reply):
+    limits(world, BodyTimeoutSec="400ms")
+    with not_before():
+        c = world.client(request("GET", "/", version="1.0"))
+        b = world.nextjs.accept()
+        b.request()
+        b.send(reply)
+        with pytest.raises(Ended) as e:
+            c.response()
+    assert e.value.how == "RST" or b"Content-Length: 10" in reply
+    assert c.exited() == 0
+
+
+def test_a_client_that_does_not_read_its_answer(world):
+    limits(world, BodyTimeoutSec="400ms")
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.1 200 OK", "Content-Length: 1000000000"))
+    with not_before(), pytest.raises(OSError):
+        while True:
+            b.send(bytes(1 << 20))
+    assert c.exited() == 0
+
+
+def test_a_backend_that_does_not_read_its_body(world):
+    limits(world, BodyTimeoutSec="400ms")
+    c = world.client(request("POST", "/", "Content-Length: 1000000000"))
+    world.nextjs.accept()
+    with not_before(), pytest.raises(OSError):
+        while True:
+            c.send(bytes(1 << 20))
+    c.close()
+    assert c.exited() == 0
+
+
+def test_a_body_that_trickles_goes_on(world):
+    limits(world, BodyTimeoutSec="400ms")
+    c = world.client(request("POST", "/", "Content-Length: 8"))
+    b = world.nextjs.accept()
+    in_steps(c, [b"x"] * 8)
+    assert b.request().body == b"x" * 8
+    b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
+    in_steps(b, [chunked(b"y")[:-5]] * 8)
+    b.send(b"0\r\n\r\n")
+    assert c.response().body == b"y" * 8
+
+
+# The tunnel: LingerTimeoutSec, IdleTimeoutSec
+
+def test_a_tunnel_has_no_time_but_its_own(world):
+    limits(world, HeadTimeoutSec="200ms", KeepAliveTimeoutSec="200ms", ConnectTimeoutSec="200ms",
+           UpgradeTimeoutSec="200ms", ResponseTimeoutSec="200ms", BodyTimeoutSec="200ms",
+           LingerTimeoutSec="200ms")
+    c, b = world.tunnel()
+    c.quiet(1)
+    c.send(b"x")
+    assert b.exactly(1) == b"x"
+    b.send(b"y")
+    assert c.exactly(1) == b"y"
+
+
+@pytest.mark.parametrize("who", ["client", "backend"])
+def test_linger(world, who):
+    limits(world, LingerTimeoutSec="400ms")
+    c, b = world.tunnel()
+    first, second = (c, b) if who == "client" else (b, c)
+    with not_before():
+        first.half_close()
+        assert second.end() == "FIN"
+        assert first.end() in ("FIN", "RST")
+    assert c.exited() == 0
+
+
+def test_a_byte_starts_the_linger_time_anew(world):
+    limits(world, LingerTimeoutSec="400ms")
+    c, b = world.tunnel()
+    c.half_close()
+    for _ in range(10):
+        time.sleep(STEP)
+        b.send(b"x")
+        assert c.exactly(1) == b"x"
+    with not_before():
+        c.end()
+
+
+def test_idle(world):
+    limits(world, IdleTimeoutSec="400ms")
+    with not_before():
+        c, b = world.tunnel()
+        assert c.end() in ("FIN", "RST")
+    assert b.end() in ("FIN", "RST")
+    assert c.exited() == 0
+
+
+@pytest.mark.parametrize("who", ["client", "backend"])
+def test_a_byte_either_way_is_not_idle(world, who):
+    limits(world, IdleTimeoutSec="400ms")
+    c, b = world.tunnel()
+    first, second = (c, b) if who == "client" else (b, c)
+    for _ in range(10):
+        time.sleep(STEP)
+        first.send(b"x")
+        assert second.exactly(1) == b"x"
+
+
+def test_a_reader_that_stalls_is_idle_too(world):
+    limits(world, IdleTimeoutSec="400ms")
+    c, b = world.tunnel()
+    with not_before(), pytest.raises(OSError):
+        while True:
+            b.send(bytes(1 << 20))
+    c.close()
+    assert c.exited() == 0
+
+
+def test_the_upgrade_is_in_time_when_its_101_is(world):
+    limits(world, UpgradeTimeoutSec="2s")
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    time.sleep(0.5)
+    b.send(switching())
+    assert c.response().status == 101

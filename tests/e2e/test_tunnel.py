@@ -1,0 +1,297 @@
+"""The tunnel: every byte, in order, both ways, until both directions have ended."""
+
+import os
+import pathlib
+import random
+import signal
+import socket
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gate import Ended, cpu_seconds, memory_kb, request, switching, upgrade
+
+BLOCK = memoryview(os.urandom((1 << 20) + 4099))    # no multiple of anybody's buffer
+
+
+def send_stream(peer, total):
+    """Send total bytes of the stream that is BLOCK over and over."""
+    while total:
+        piece = BLOCK[:min(total, len(BLOCK))]
+        peer.sock.sendall(piece)
+        total -= len(piece)
+
+
+def read_stream(peer, total):
+    """CRC of exactly so many bytes, or of fewer if the end comes first."""
+    crc = zlib.crc32(peer.buf)
+    total -= len(peer.buf)
+    peer.buf = b""
+    room = memoryview(bytearray(1 << 20))
+    while total and (n := peer.sock.recv_into(room[:min(total, len(room))])):
+        crc = zlib.crc32(room[:n], crc)
+        total -= n
+    assert total == 0, f"{total} bytes never came"
+    return crc
+
+
+def crc_of_stream(total):
+    crc = 0
+    while total:
+        piece = BLOCK[:min(total, len(BLOCK))]
+        crc = zlib.crc32(piece, crc)
+        total -= len(piece)
+    return crc
+
+
+def fill(peer):
+    """Send the stream until nothing more is taken; how much that was."""
+    sent = 0
+    peer.sock.settimeout(0.3)
+    try:
+        while True:
+            sent += peer.sock.send(BLOCK[sent % len(BLOCK):])
+    except TimeoutError:
+        peer.sock.settimeout(10)
+        return sent
+
+
+def both(world, direction):
+    c, b = world.tunnel()
+    return (c, c, b) if direction == "up" else (c, b, c)
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def test_every_byte_value_both_ways(world):
+    c, b = world.tunnel()
+    data = bytes(range(256)) * 3
+    c.send(data)
+    b.send(data[::-1])
+    assert b.exactly(len(data)) == data
+    assert c.exactly(len(data)) == data[::-1]
+
+
+def test_bytes_that_look_like_http_are_just_bytes(world):
+    c, b = world.tunnel()
+    for data in (request("GET", "/x"), upgrade("/evil"), b"0\r\n\r\n", b"GET / HTTP/9.9\n\n"):
+        c.send(data)
+        assert b.exactly(len(data)) == data
+        b.send(switching() + data)
+        assert c.exactly(len(switching() + data)) == switching() + data
+    world.nextjs.untouched()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ping_pong_of_random_sizes(world, seed):
+    rng = random.Random(seed)
+    c, b = world.tunnel()
+    for _ in range(200):
+        a, z = (c, b) if rng.random() < 0.5 else (b, c)
+        data = rng.randbytes(rng.choice((1, 2, 100, 1448, 4096, 65536)))
+        a.send(data)
+        assert z.exactly(len(data)) == data
+
+
+def test_a_key_stroke_is_not_held_back(world):
+    """With Nagle's algorithm each second byte would wait for a delayed ACK of 40 ms."""
+    c, b = world.tunnel()
+    start = time.monotonic()
+    for _ in range(50):
+        c.send(b"a", b"b")
+        assert b.exactly(2) == b"ab"
+        b.send(b"c", b"d")
+        assert c.exactly(2) == b"cd"
+    assert time.monotonic() - start < 1.5
+
+
+def test_a_gibibyte_each_way_at_once(world, threads):
+    total = 1 << 30
+    c, b = world.tunnel()
+    before = memory_kb(c.pid)
+    up, down = threads.submit(read_stream, b, total), threads.submit(read_stream, c, total)
+    ends = threads.submit(send_stream, c, total), threads.submit(send_stream, b, total)
+    expected = crc_of_stream(total)
+    for end in ends:
+        end.result()
+    assert up.result() == down.result() == expected
+    assert memory_kb(c.pid) - before < 1024
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_reader_that_stalls_costs_no_memory_and_no_byte(world, direction):
+    c, sender, reader = both(world, direction)
+    before = memory_kb(c.pid)
+    sent = fill(sender)
+    assert sent < 64 << 20, "the sender was never held back"
+    assert memory_kb(c.pid) - before < 1024
+    used = cpu_seconds(c.pid)
+    reader.sock.settimeout(0.5)
+    sender.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        sender.sock.recv(1)
+    assert cpu_seconds(c.pid) - used < 0.05, "busy while nothing can move"
+    reader.sock.settimeout(10)
+    assert read_stream(reader, sent) == crc_of_stream(sent)
+    sender.sock.settimeout(10)
+    sender.send(b"still there")
+    assert reader.exactly(11) == b"still there"
+
+
+def test_a_stalled_direction_does_not_stall_the_other(world):
+    c, b = world.tunnel()
+    sent = fill(b)
+    for _ in range(20):
+        c.send(b"key")
+        assert b.exactly(3) == b"key"
+    assert read_stream(c, sent) == crc_of_stream(sent)
+
+
+def test_both_directions_stalled_at_once_lose_nothing(world):
+    c, b = world.tunnel()
+    down, up = fill(b), fill(c)
+    assert read_stream(c, down) == crc_of_stream(down)
+    assert read_stream(b, up) == crc_of_stream(up)
+
+
+# Half-close
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_half_close_is_passed_on_and_the_other_direction_lives(world, direction):
+    c, first, second = both(world, direction)
+    first.send(b"bye")
+    first.half_close()
+    assert second.exactly(3) == b"bye" and second.end() == "FIN"
+    used = cpu_seconds(c.pid)
+    first.quiet(0.5)
+    assert cpu_seconds(c.pid) - used < 0.05, "busy while one direction has ended"
+    for _ in range(10):
+        second.send(b"x" * 1000)
+        assert first.exactly(1000) == b"x" * 1000
+    second.close()
+    assert first.end() == "FIN"
+    assert c.exited() == 0
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_was_sent_before_a_half_close_is_drained(world, direction, threads):
+    c, first, second = both(world, direction)
+    total = 20_000_000
+
+    def all_and_fin():
+        send_stream(first, total)
+        first.half_close()
+    sending = threads.submit(all_and_fin)
+    second.send(b"go")
+    assert first.exactly(2) == b"go"
+    assert read_stream(second, total) == crc_of_stream(total)
+    sending.result()
+    assert second.end() == "FIN"
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_was_sent_before_a_close_arrives(world, direction):
+    """A full close of the one end, with all of it still on the way."""
+    c, first, second = both(world, direction)
+    sent = fill(first)
+    first.close()
+    assert read_stream(second, sent) == crc_of_stream(sent)
+    assert second.end() == "FIN"
+    second.close()
+    assert c.exited() == 0
+
+
+def test_both_close_at_once(world):
+    c, b = world.tunnel()
+    c.close()
+    b.close()
+    assert c.exited() == 0
+
+
+# Resets
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize("stalled", [False, True], ids=["idle", "with bytes on the way"])
+def test_a_reset_ends_it_all(world, stalled, direction):
+    c, first, second = both(world, direction)
+    pid = c.pid
+    if stalled:
+        fill(first)
+    first.reset()
+    with pytest.raises((Ended, ConnectionResetError)):
+        while True:
+            second.more()
+            second.buf = b""
+    second.close()
+    assert c.exited() == 0 and pid == c.pid
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_reset_of_one_that_does_not_read(world, direction):
+    c, first, second = both(world, direction)
+    pid = c.pid
+    fill(second)
+    first.reset()
+    with pytest.raises((OSError, Ended)):
+        while True:
+            second.send(b"x" * 65536)
+    second.close()
+    assert c.exited() == 0 and pid == c.pid
+
+
+def test_sigterm_ends_it_at_once(world):
+    c, b = world.tunnel()
+    c.send(b"x")
+    assert b.exactly(1) == b"x"
+    os.kill(c.pid, signal.SIGTERM)
+    assert c.end() in ("FIN", "RST") and b.end() in ("FIN", "RST")
+    assert c.exited() == 0
+
+
+def test_sigterm_amid_a_stream(world):
+    c, b = world.tunnel()
+    fill(b)
+    os.kill(c.pid, signal.SIGTERM)
+    assert c.exited() == 0
+    with pytest.raises((OSError, Ended)):
+        while True:
+            b.send(b"x" * 65536)
+
+
+# The sockets
+
+def timer_of(local, remote):
+    """The kernel's timer of a connection on 127.0.0.1; "02" is a keep-alive probe's."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ports = [int(f.split(":")[1], 16) for f in fields[1:3]]
+        if ports == [local, remote]:
+            return fields[5].split(":")[0]
+    raise AssertionError("no such connection")
+
+
+def test_both_ends_are_probed_so_that_a_vanished_peer_is_noticed(world):
+    c, b = world.tunnel()
+    c.send(b"x")
+    b.exactly(1)
+    b.send(b"x")
+    c.exactly(1)
+    c.quiet(0.3)            # until what was sent is acknowledged
+    assert timer_of(c.sock.getpeername()[1], c.sock.getsockname()[1]) == "02"
+    assert timer_of(b.sock.getpeername()[1], b.sock.getsockname()[1]) == "02"
+
+
+@pytest.mark.parametrize("buffer", [4096, 100000])
+def test_small_socket_buffers_lose_nothing(world, buffer, threads):
+    world.controller.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    c, b = world.tunnel()
+    total = 2_000_000
+    sending = threads.submit(send_stream, c, total)
+    assert read_stream(b, total) == crc_of_stream(total)
+    sending.result()
