@@ -63,8 +63,8 @@ step('a closing handshake goes through', async () => {
 	assert.equal(code, 1000);
 });
 
-// What noVNC closes with is not looked at: it gives no code, and websockify then answers with one
-// that no browser accepts (1005), gate or no gate.
+// What noVNC closes with is not looked at: it gives no code, which websockify 0.10 (Debian 12)
+// answers with 1005, and that no browser accepts, gate or no gate.
 step('disconnect, and connect again', async () => {
 	await it.page.getByRole('button', { name: 'Disconnect' }).click();
 	await statusIs(it.page, 'Disconnected');

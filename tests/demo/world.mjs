@@ -7,7 +7,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, rmSync,
+import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync,
 	statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -23,6 +23,7 @@ export const GATE = join(BUILD, 'novnc-gate');
 // old as that leaves the link out.
 const NODE = join(DEMO, `node_modules/node-linux-${process.arch}/bin/node`);
 const NEXT = join(DEMO, 'node_modules/next/dist/bin/next');
+const INSTALLED = join(DEMO, 'node_modules/.installed');
 export const SCREEN = '1024x640';
 export const BACKGROUND = '#10243f';
 export const FOREGROUND = '#e8eef7';
@@ -53,17 +54,16 @@ function run(argv, cwd) {
 
 // The packages that package-lock.json names, in build/demo.
 export function install(say) {
-	const done = join(DEMO, 'node_modules/.installed');
 	const files = ['package.json', 'package-lock.json'].map((name) => join(HERE, name));
 
-	if (files.every((file) => builtAt(file) < builtAt(done)))
+	if (files.every((file) => builtAt(file) < builtAt(INSTALLED)))
 		return;
 	say('Installing Next.js and node from npm into build/demo');
 	mkdirSync(DEMO, { recursive: true });
 	for (const file of files)
 		cpSync(file, join(DEMO, file.slice(HERE.length)));
 	run(['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'], DEMO);
-	writeFileSync(done, '');
+	writeFileSync(INSTALLED, '');
 }
 
 // A copy of the dashboard, named dir, beside node_modules.
@@ -77,7 +77,7 @@ export function buildDashboard(say) {
 	const dir = join(DEMO, 'dashboard');
 	const built = builtAt(join(dir, '.next/BUILD_ID'));
 
-	if (built > newestUnder(join(HERE, 'dashboard')) && built > builtAt(join(DEMO, 'node_modules/.installed')))
+	if (built > newestUnder(join(HERE, 'dashboard')) && built > builtAt(INSTALLED))
 		return;
 	say('Building the dashboard');
 	copyDashboard(dir);
@@ -162,6 +162,7 @@ class Part {
 
 // ---- ports and probes
 
+// Takes the port (any free one if 0) and lets it go again; resolves to its number.
 export function listenOnce(port, host) {
 	return new Promise((done, failed) => {
 		const server = net.createServer();
@@ -280,7 +281,7 @@ export class World {
 	}
 
 	isUp(name) {
-		return this.parts.some((part) => part.name === name && part.child.exitCode === null);
+		return this.parts.some((part) => part.name === name && part.signal(0));
 	}
 
 	async startVm() {
@@ -290,7 +291,7 @@ export class World {
 			await this.run('vnc', ['Xtigervnc', '-displayfd', '3', '-rfbport', port,
 				'-localhost=1', '-SecurityTypes=None', '-UseBlacklist=0', '-desktop=vm',
 				'-geometry', SCREEN, '-depth', '24', '-nolisten', 'tcp'],
-			{ stdio: ['pipe'], ready: async (child) => { display ??= await hasLine(child.stdio[3]); } });
+			{ stdio: ['pipe'], ready: async (child) => { display = await hasLine(child.stdio[3]); } });
 			return port;
 		});
 
