@@ -159,6 +159,7 @@ DIRS = $(unitdir)/novnc-gate.socket.d $(unitdir) $(PREFIX)/lib/systemd/catalog \
 
 userunitdir = $(HOME)/.config/systemd/user
 usersharedir = $(HOME)/.local/share/novnc-gate
+userman = $(HOME)/.local/share/man
 userconf = $(HOME)/.config/novnc-gate.conf
 
 # A recipe's scratch file.
@@ -244,6 +245,8 @@ install-user: all
 		install -D -m 644 "$$tmp" "$(userunitdir)/$$u"; \
 	done
 	$(foreach u,$(POLL_LIMIT),install -D -m 644 units/$(notdir $u) $(userunitdir)/$u)
+	install -D -m 644 -t $(userman)/man5 man/*.5
+	install -D -m 644 -t $(userman)/man8 man/*.8
 	systemctl --user daemon-reload
 	@echo "Next: systemctl --user enable --now novnc-gate.socket"
 
@@ -251,7 +254,8 @@ uninstall-user:
 	$(call take_units,systemctl --user,$(userunitdir))
 	$(call take_conf,$(userconf),$(usersharedir))
 	rm -f $(HOME)/.local/bin/novnc-gate $(UNITS:%=$(userunitdir)/%) \
-		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf
+		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf \
+		$(userman)/man5/novnc-gate.conf.5 $(userman)/man8/novnc-gate.8
 	$(call take_dirs,$(userunitdir)/novnc-gate.socket.d $(usersharedir))
 	systemctl --user daemon-reload
 
