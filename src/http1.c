@@ -56,7 +56,7 @@ static bool codings_add(struct framing *f, struct slice list)
 }
 
 /* Sets the framing that the fields alone say; RFC 9112 6.1 and 6.3, without its mercy. */
-static int framing_parse(struct http1_head *h, struct framing *f,
+static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			 struct http1_fault *fault)
 {
 	for (size_t i = 0; i < h->fields; i++) {
@@ -76,7 +76,7 @@ static int framing_parse(struct http1_head *h, struct framing *f,
 	if (f->codings > 0 && f->lengths > 0)
 		return refuse(fault, 400,
 			      "Transfer-Encoding together with Content-Length");
-	if (f->codings > 0 && h->minor == 0)
+	if (f->codings > 0 && http10)
 		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
 	if (f->codings > 0 && !f->chunked)
 		return refuse(fault, 400,
@@ -142,9 +142,12 @@ static bool version_parse(struct slice s, unsigned *major, unsigned *minor)
 /* Visible ASCII; a fragment is not sent (RFC 9112 3.2). */
 static bool is_target(struct slice s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] <= 0x20 || s.p[i] == 0x7f || s.p[i] == '#')
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '#')
 			return false;
+	}
 	return s.len > 0;
 }
 
@@ -166,7 +169,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	r = fields_parse(rest, ret, fault);
 	if (r < 0)
 		return r;
-	r = framing_parse(ret, &f, fault);
+	r = framing_parse(ret, major == 1 && ret->minor == 0, &f, fault);
 	if (r < 0)
 		return r;
 	if (major != 1 || ret->minor > 1)
@@ -213,7 +216,8 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 	ret->fields = 0;
 	if (!status_line_parse(line, ret))
 		return refuse(fault, 502, "no HTTP/1.1 status line");
-	if (fields_parse(rest, ret, fault) < 0 || framing_parse(ret, &f, fault) < 0)
+	if (fields_parse(rest, ret, fault) < 0 ||
+	    framing_parse(ret, ret->minor == 0, &f, fault) < 0)
 		return refuse(fault, 502, fault->why);
 	if (f.other_coding)
 		return refuse(fault, 502, "a transfer coding other than chunked");
