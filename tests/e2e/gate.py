@@ -24,6 +24,7 @@ import threading
 
 BINARY = pathlib.Path(os.environ.get("GATE_BINARY") or
                       pathlib.Path(__file__).parents[2] / "build" / "novnc-gate").resolve()
+SANITIZED = b"__asan_init" in (BINARY.read_bytes() if BINARY.exists() else b"")
 DEADLINE = 10
 HOST = "app.example:3000"
 NOVNC = "/api/auth/session/s-1/novnc/websockify"
@@ -32,8 +33,6 @@ SECRET = "s3cr3t-not-for-any-log"
 RESET = struct.pack("ii", 1, 0)
 
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
-REQUEST_LINE = re.compile(rb"[A-Z-]+ [\x21-\xff]+ HTTP/1\.[01]")
-STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9] [\t\x20-\x7e\x80-\xff]*")
 
 
 # What goes out
@@ -145,6 +144,10 @@ def parse_fields(lines):
 class Peer:
     """One end of a connection, with a deadline on each step."""
 
+    forgiving = False
+    REQUEST_LINE = re.compile(rb"[A-Z-]+ [\x21-\xff]+ HTTP/1\.[01]")
+    STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9] [\t\x20-\x7e\x80-\xff]*")
+
     def __init__(self, sock):
         sock.settimeout(DEADLINE)
         if sock.family != socket.AF_UNIX:
@@ -217,15 +220,15 @@ class Peer:
         return Message(first.decode("latin-1"), parse_fields(rest))
 
     def request(self):
-        m = self.head(REQUEST_LINE)
+        m = self.head(self.REQUEST_LINE)
         self._body(m, "none")
         return m
 
     def response(self, to="GET"):
         """The next response head with its body; a 1xx counts as one."""
-        m = self.head(STATUS_LINE)
+        m = self.head(self.STATUS_LINE)
         if m.status < 200 or m.status == 204:
-            assert "Content-Length" not in m and "Transfer-Encoding" not in m
+            assert self.forgiving or not ("Content-Length" in m or "Transfer-Encoding" in m)
         elif to != "HEAD" and m.status != 304:
             self._body(m, "close")
         return m

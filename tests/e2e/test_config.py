@@ -124,7 +124,8 @@ def test_a_missing_file(world):
     "[Routes]\nNoVncPath=/a /b\t/vm/*   /c",
     "[Routes]\nNoVncPath=/a\nNoVncPath=/vm/*\nNoVncPath=/b",
     "[Routes]\nNoVncPath=/a\nNoVncPath=\nNoVncPath=/vm/*",
-    "[Routes]\nControllerPath=\nNextJsUpgradePath=\nAllowedOrigins=\nNoVncPath=/vm/*"], ids=lambda t: t.replace("\n", " | "))
+    "[Routes]\nControllerPath=\nNextJsUpgradePath=\nAllowedOrigins=\nNoVncPath=/vm/*"],
+    ids=lambda t: t.replace("\n", " | "))
 def test_systemds_syntax(world, text):
     world.configure(text)
     world.client(upgrade("/vm/1"))

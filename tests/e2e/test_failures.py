@@ -92,6 +92,15 @@ def test_a_502_to_http_1_0(world):
         world.error(world.client(request(version="1.0")), 502)
 
 
+def test_a_reset_amid_an_upload_is_a_502_too(world):
+    c = world.client(request("POST", "/", "Content-Length: 100000"), b"x" * 1000)
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    b.reset()
+    world.error(c, 502)
+    world.nextjs.untouched()
+
+
 @pytest.fixture
 def hosts(world, tmp_path):
     """A gate for which the name "several" has the given addresses; in its own /etc/hosts."""

@@ -78,8 +78,8 @@ def test_request_trailers_pass(world):
 
 
 @pytest.mark.parametrize("line", [
-    "Host: evil.example", "Content-Length: 5", "Transfer-Encoding: chunked", "X-Forwarded-For: 192.0.2.1", "X_Forwarded_For: 192.0.2.1",
-    "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1", "Connection: close",
+    "Host: evil.example", "Content-Length: 5", "Transfer-Encoding: chunked", "X-Forwarded-For: 192.0.2.1",
+    "X_Forwarded_For: 192.0.2.1", "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1", "Connection: close",
     "Upgrade: websocket", "Proxy-Authorization: x"])
 def test_a_trailer_brings_in_nothing_that_a_header_could_not(world, line):
     world.client(POST_CHUNKED + chunked(b"x", trailers=[line]))
@@ -238,6 +238,14 @@ def test_http_1_0_request_with_a_body(world):
     assert c.end() == "FIN"
 
 
+def test_http_1_0_is_closed_or_told_that_it_is_kept(world):
+    c = world.client()
+    _, r = world.exchange(c, request("GET", "/", "Connection: keep-alive", version="1.0"))
+    if "keep-alive" in r.options("Connection"):
+        world.exchange(c, request("GET", "/", version="1.0"), backend=world.nextjs)
+    assert c.end() == "FIN"
+
+
 def test_http_1_0_response_is_not_chunked(world):
     c = world.client(request("GET", "/", version="1.0"))
     b = world.nextjs.accept()
@@ -356,9 +364,16 @@ def test_an_early_answer_overtakes_the_body(world):
     b = world.nextjs.accept()
     b.until(b"\r\n\r\n")
     b.send(answer(b"early"))
-    assert c.response().body == b"early"
+    r = c.response()
+    assert r.body == b"early"
     c.send(b"world")
     assert b.exactly(10) == b"helloworld"
+    if "close" not in r.options("Connection"):
+        c.send(GET_NEXT)
+        b, m = world.nextjs.next()
+        assert m.target == "/next"
+        b.send(answer(b"next"))
+        assert c.response().body == b"next"
 
 
 @pytest.mark.parametrize("ending", ["close", "reset", "half-close"])
@@ -376,7 +391,7 @@ def test_an_early_refusal_reaches_a_client_that_is_still_sending(world, ending):
     with pytest.raises((Ended, OSError)):
         while True:
             c.send(b"x" * 100000)
-            if c.sock in select.select([c.sock], [], [], 0)[0]:
+            if select.select([c.sock], [], [], 0)[0]:
                 c.more()
     c.close()
     assert c.exited() == 0

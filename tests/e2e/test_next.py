@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from gate import BINARY, clean_env, free_port, request
+from gate import clean_env, free_port, request
 
-DEMO = BINARY.parent / "demo"
+DEMO = pathlib.Path(__file__).parents[2] / "build" / "demo"
 PAUSES = (0.5, 3, 4, 4.7, 4.9, 4.95, 5, 5.05, 5.1, 5.3, 6, 6.5)
 SERVER = """
 require('http').createServer((q, r) => {

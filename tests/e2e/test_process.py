@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from gate import (BINARY, HOST, NOVNC, RESET, Direct, Ended, answer, chunked, clean_env,
+from gate import (BINARY, HOST, NOVNC, RESET, SANITIZED, Direct, Ended, answer, chunked, clean_env,
                   cpu_seconds, head, memory_kb, refusing, request, switching, upgrade)
 
 
@@ -251,6 +251,25 @@ def an_idle_tunnel(world):
     return world.tunnel()[0]
 
 
+def a_tunnel_beside_a_kept_connection_that_has_ended(world):
+    c = waiting_for_the_next_request(world)
+    c.send(upgrade())
+    b = world.controller.accept()
+    b.request()
+    world.nextjs.peers[0].close()
+    b.send(switching())
+    assert c.response().status == 101
+    return c
+
+
+def waiting_beside_a_kept_connection_that_has_ended(world):
+    c = waiting_for_the_next_request(world)
+    c.send(upgrade())
+    world.controller.accept().request()
+    world.nextjs.peers[0].close()
+    return c
+
+
 def a_tunnel_half_closed_by_the_client(world):
     c, b = world.tunnel()
     c.half_close()
@@ -277,6 +296,8 @@ STATES = [waiting_for_the_next_request, amid_a_head, waiting_for_an_answer,
           an_upload_that_nobody_reads, an_upload_that_pauses, a_download_that_nobody_reads,
           a_download_that_pauses, an_answer_before_its_body_is_sent,
           a_kept_backend_connection_that_has_ended, an_idle_tunnel,
+          a_tunnel_beside_a_kept_connection_that_has_ended,
+          waiting_beside_a_kept_connection_that_has_ended,
           a_tunnel_half_closed_by_the_client, a_tunnel_half_closed_by_the_backend,
           a_refused_client_that_stays]
 
@@ -289,6 +310,7 @@ def test_waiting_costs_no_time(world, state):
     assert cpu_seconds(c.pid) - used < 0.05
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer needs memory of its own")
 def test_memory_of_an_idle_tunnel(world):
     """What the process has for itself; a budget, not a measurement."""
     c, _ = world.tunnel()
@@ -307,6 +329,18 @@ def test_a_body_costs_no_memory(world):
     while left:
         left -= len(b.exactly(min(left, 1 << 20)))
     sending.join()
+    assert memory_kb(c.pid) - before < 1024
+
+
+def test_an_answer_costs_no_memory(world):
+    c = waiting_for_an_answer(world)
+    b = world.nextjs.peers[0]
+    b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
+    before = memory_kb(c.pid)
+    b.sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        while True:
+            b.send(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
     assert memory_kb(c.pid) - before < 1024
 
 

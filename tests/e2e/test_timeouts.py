@@ -173,6 +173,20 @@ def test_an_answer_that_does_not_come(world, reply):
         b.more()
 
 
+def test_an_answers_head_that_trickles_gains_no_time(world):
+    limits(world, ResponseTimeoutSec="400ms")
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(b"HTTP/1.1 200 OK\r\nX: ")
+    with contextlib.suppress(OSError):
+        for _ in range(100):
+            b.send(b"a")
+            if select.select([c.sock], [], [], 0.05)[0]:
+                break
+    assert c.response().status == 504
+
+
 def test_a_late_upload_is_not_a_late_answer(world):
     limits(world, ResponseTimeoutSec="400ms")
     c = world.client(request("POST", "/", "Content-Length: 8"))
