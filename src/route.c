@@ -57,13 +57,15 @@ static bool segment_match(struct slice glob, struct slice s)
 
 static bool segments_match(struct slice glob, struct slice path, struct slice *star)
 {
-	struct slice g, s;
+	struct slice g, s, found = *star; /* an attempt that fails leaves *star alone */
 
 	while (slice_split(&glob, '/', &g)) {
 		if (slice_eq(g, SLICE("**"))) {
 			do {
-				if (segments_match(glob, path, star))
+				if (segments_match(glob, path, &found)) {
+					*star = found;
 					return true;
+				}
 			} while (slice_split(&path, '/', &s));
 			return false;
 		}
@@ -72,11 +74,14 @@ static bool segments_match(struct slice glob, struct slice path, struct slice *s
 		if (slice_eq(g, SLICE("*"))) {
 			if (s.len == 0)
 				return false;
-			if (!star->p)
-				*star = s;
+			if (!found.p)
+				found = s;
 		}
 	}
-	return !path.p;
+	if (path.p)
+		return false;
+	*star = found;
+	return true;
 }
 
 bool route_match(const char *glob, struct slice path, struct slice *star)

@@ -35,7 +35,8 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
  * Whether a path matches a glob: `*` does not cross "/" and is not nothing where it is a
  * whole segment, `**` is any number of segments, none included. A path that a server
  * might read in more than one way (dot segments, an encoded separator, a backslash, an
- * empty segment) matches nothing. *star is what the first segment `*` stood for.
+ * empty segment) matches nothing. *star is what the first segment `*` of a glob that
+ * matches stood for, else of no length.
  */
 bool route_match(const char *glob, struct slice path, struct slice *star);
 

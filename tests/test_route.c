@@ -1,0 +1,880 @@
+/* SPDX-License-Identifier: MIT */
+/* route.c: which paths match a glob, and where a request goes or why nowhere. */
+#include "route.h"
+
+#include <stdio.h>
+
+#include "testing.h"
+
+#define SESSION "/api/auth/session/"
+#define WEBSOCK SESSION "s-1/novnc/websock"
+
+#define KEY                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define VERSION             "Sec-WebSocket-Version: 13\r\n"
+#define UPGRADE_ONLY        "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+#define UPGRADE             UPGRADE_ONLY KEY VERSION
+#define GET(target, fields) "GET " target " HTTP/1.1\r\n" fields "\r\n"
+
+#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static struct config cfg;
+static struct http1_head head;
+
+static void defaults(void)
+{
+	config_init(&cfg);
+}
+
+/* Reads and judges a request; slice_free() what is returned when the verdict is done with. */
+static struct slice decide(const char *text, struct verdict *ret)
+{
+	struct slice raw = request_read(text, &head);
+
+	memset(ret, 0xa5, sizeof(*ret));
+	route_decide(&cfg, &head, ret);
+	return raw;
+}
+
+static void expect_refusal(const char *text, enum route_kind kind, unsigned status,
+			   const char *why)
+{
+	struct verdict v;
+	struct slice raw = decide(text, &v);
+
+	ck_assert_msg(v.kind == kind, "kind %d, not %d: %s", v.kind, kind, text);
+	ck_assert_msg(v.status == status && strcmp(v.why, why) == 0,
+		      "%u %s, not %u %s: %s", v.status, v.why, status, why, text);
+	ck_assert(kind != ROUTE_REFUSED_PATH || v.session.len == 0);
+	slice_free(raw);
+}
+
+/* ---- globs */
+
+static bool matches(const char *glob, const char *path, size_t len, struct slice *star)
+{
+	char *block = exact(path, len);
+	bool r = route_match(glob, (struct slice){ block, len }, star);
+
+	/* the same place in the caller's text */
+	if (star->p)
+		star->p = path + (star->p - block);
+	free(block);
+	return r;
+}
+
+static const struct {
+	const char *glob, *path;
+	bool match;
+	const char *star;
+} globs[] = {
+	{ "/", "/", true, "" },
+	{ "/", "/a", false, "" },
+	{ "/a", "/a", true, "" },
+	{ "/a", "/A", false, "" },
+	{ "/a", "/ab", false, "" },
+	{ "/ab", "/a", false, "" },
+	{ "/a", "/a/", false, "" },
+	{ "/a", "/a/b", false, "" },
+	{ "/a", "/b/a", false, "" },
+	{ "/a/", "/a/", true, "" },
+	{ "/a/", "/a", false, "" },
+	/* a whole segment */
+	{ "/*", "/a", true, "a" },
+	{ "/*", "/", false, "" },
+	{ "/*", "/a/", false, "" },
+	{ "/*", "/a/b", false, "" },
+	{ "/a/*", "/a", false, "" },
+	{ "/a/*", "/a/", false, "" },
+	{ "/*/b", "/a/b", true, "a" },
+	{ "/*/b", "/b", false, "" },
+	{ "/*/*", "/a/b", true, "a" },
+	{ "/*/*", "/a/", false, "" },
+	{ "/x/*/y/*", "/x/1/y/2", true, "1" },
+	/* a part of one */
+	{ "/a*", "/a", true, "" },
+	{ "/a*", "/abc", true, "" },
+	{ "/a*", "/ba", false, "" },
+	{ "/a*", "/a/b", false, "" },
+	{ "/*a", "/a", true, "" },
+	{ "/*a", "/bca", true, "" },
+	{ "/*a", "/ab", false, "" },
+	{ "/a*b", "/ab", true, "" },
+	{ "/a*b", "/a-b-b", true, "" },
+	{ "/a*b", "/a", false, "" },
+	{ "/ab*ba", "/aba", false, "" },
+	{ "/*hmr*", "/hmr", true, "" },
+	{ "/*hmr*", "/webpack-hmr-2", true, "" },
+	{ "/*hmr*", "/hm-r", false, "" },
+	{ "/*a*b*", "/xaxbx", true, "" },
+	{ "/*a*b*", "/ba", false, "" },
+	{ "/*.js/*", "/a.js/x", true, "x" },
+	/* any number of them */
+	{ "/**", "/", true, "" },
+	{ "/**", "/a", true, "" },
+	{ "/**", "/a/b/", true, "" },
+	{ "/a/**", "/a", true, "" },
+	{ "/a/**", "/a/", true, "" },
+	{ "/a/**", "/a/b/c", true, "" },
+	{ "/a/**", "/ab", false, "" },
+	{ "/a/**", "/b/a", false, "" },
+	{ "/**/a", "/a", true, "" },
+	{ "/**/a", "/b/c/a", true, "" },
+	{ "/**/a", "/b/c/a/", false, "" },
+	{ "/**/a", "/b/c", false, "" },
+	{ "/a/**/b", "/a/b", true, "" },
+	{ "/a/**/b", "/a/x/b/y/b", true, "" },
+	{ "/a/**/b", "/a/x/b/y", false, "" },
+	{ "/**/a/**/b", "/a/a/x/b", true, "" },
+	{ "/**/a/*", "/x/a/1", true, "1" },
+	{ "/*/**", "/a", true, "a" },
+	{ "/*/**", "/", false, "" },
+	/* the segment of the match, not of an attempt before it */
+	{ "/**/session/*/x", "/session/1/session/2/x", true, "2" },
+	{ "/**/*/x", "/a/b/x", true, "b" },
+	{ "/*/x", "/a/b", false, "" },
+	/* more than one reading */
+	{ "/**", "/a/./b", false, "" },
+	{ "/**", "/a/../b", false, "" },
+	{ "/**", "/.", false, "" },
+	{ "/**", "/..", false, "" },
+	{ "/**", "/a/..", false, "" },
+	{ "/**", "/...", true, "" },
+	{ "/**", "/.a", true, "" },
+	{ "/**", "/a..", true, "" },
+	{ "/**", "//", false, "" },
+	{ "/**", "//a", false, "" },
+	{ "/**", "/a//b", false, "" },
+	{ "/**", "/a//", false, "" },
+	{ "/**", "/a\\b", false, "" },
+	{ "/**", "/%2e", false, "" },
+	{ "/**", "/a%2E", false, "" },
+	{ "/**", "/a%2fb", false, "" },
+	{ "/**", "/a%2Fb", false, "" },
+	{ "/**", "/a%5cb", false, "" },
+	{ "/**", "/a%5Cb", false, "" },
+	{ "/**", "/a%00", false, "" },
+	{ "/**", "/%41%2e", false, "" },
+	{ "/**", "/%%2e", false, "" },
+	{ "/**", "/a%20b", true, "" },
+	{ "/**", "/%252e", true, "" },
+	{ "/**", "/a%2", true, "" },
+	{ "/**", "/a%", true, "" },
+	{ "/*", "/a%2", true, "a%2" },
+	{ "/**", "", false, "" },
+	{ "/**", "*", false, "" },
+	{ "/**", "a", false, "" },
+	{ "/**", "?a", false, "" },
+};
+
+START_TEST(a_glob_matches_the_whole_path)
+{
+	for (size_t i = 0; i < LENGTH(globs); i++) {
+		struct slice star = { "not set", 7 };
+
+		ck_assert_msg(matches(globs[i].glob, globs[i].path, strlen(globs[i].path),
+				      &star) == globs[i].match,
+			      "%s and %s", globs[i].glob, globs[i].path);
+		ck_assert_msg(slice_eq(star, slice_str(globs[i].star)),
+			      "%.*s, not %s: %s and %s", SLICE_FMT(star), globs[i].star,
+			      globs[i].glob, globs[i].path);
+	}
+}
+END_TEST
+
+START_TEST(a_path_may_be_cut_anywhere)
+{
+	static const char path[] = SESSION "a%2/novnc/websock";
+	struct slice star;
+
+	for (size_t n = 0; n < sizeof(path); n++) {
+		bool whole = n == sizeof(path) - 1;
+
+		ck_assert(matches(SESSION "*/novnc/websock", path, n, &star) == whole);
+		ck_assert_slice_eq(star, whole ? "a%2" : "");
+	}
+	for (size_t i = 0; i < LENGTH(globs); i++)
+		for (size_t n = 0; n < strlen(globs[i].path); n++)
+			(void)matches(globs[i].glob, globs[i].path, n,
+				      &star); /* for ASan */
+}
+END_TEST
+
+/* ---- where a request goes */
+
+static const struct {
+	const char *text;
+	enum config_backend backend;
+	const char *target, *path, *host;
+} plain[] = {
+	{ GET("/", "Host: h\r\n"), CONFIG_NEXTJS, "/", "/", "h" },
+	{ GET("/a?b?c", "Host: h:3000\r\n"), CONFIG_NEXTJS, "/a?b?c", "/a", "h:3000" },
+	{ GET("//a/../b", "Host: h\r\n"), CONFIG_NEXTJS, "//a/../b", "//a/../b", "h" },
+	{ GET(WEBSOCK, "Host: h\r\n"), CONFIG_NEXTJS, WEBSOCK, WEBSOCK, "h" },
+	{ "POST " WEBSOCK " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n",
+	  CONFIG_NEXTJS, WEBSOCK, WEBSOCK, "h" },
+	{ "GET / HTTP/1.0\r\n\r\n", CONFIG_NEXTJS, "/", "/", "" },
+	{ "GET / HTTP/1.0\r\nHost: h\r\n\r\n", CONFIG_NEXTJS, "/", "/", "h" },
+	{ "GET http://a:1/b HTTP/1.0\r\n\r\n", CONFIG_NEXTJS, "/b", "/b", "a:1" },
+	{ "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", CONFIG_NEXTJS, "*", "*", "h" },
+	{ "OPTIONS http://h HTTP/1.1\r\nHost: h\r\n\r\n", CONFIG_NEXTJS, "*", "*", "h" },
+	{ "OPTIONS http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", CONFIG_NEXTJS, "/", "/", "h" },
+	{ GET("http://h", "Host: h\r\n"), CONFIG_NEXTJS, "", "", "h" },
+	{ GET("http://h?a/b", "Host: h\r\n"), CONFIG_NEXTJS, "?a/b", "", "h" },
+	{ GET("http://h/a?b", "Host: h\r\n"), CONFIG_NEXTJS, "/a?b", "/a", "h" },
+	{ GET("HTTPS://H:1/", "Host: h:1\r\n"), CONFIG_NEXTJS, "/", "/", "H:1" },
+	{ GET("http://[::1]:3000/a", "Host: [::1]:3000\r\n"), CONFIG_NEXTJS, "/a", "/a",
+	  "[::1]:3000" },
+	{ GET("/http://x/", "Host: h\r\n"), CONFIG_NEXTJS, "/http://x/", "/http://x/",
+	  "h" },
+	/* less than an upgrade */
+	{ GET(WEBSOCK, "Host: h\r\nUpgrade: websocket\r\n"), CONFIG_NEXTJS, WEBSOCK,
+	  WEBSOCK, "h" },
+	{ GET("/", "Host: h\r\nConnection: Upgrade\r\n"), CONFIG_NEXTJS, "/", "/", "h" },
+	{ GET("/", "Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"),
+	  CONFIG_NEXTJS, "/", "/", "h" },
+	{ GET("http://h/", "Host: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"),
+	  CONFIG_NEXTJS, "/", "/", "h" },
+	/* an Origin is for upgrades only */
+	{ GET("/", "Host: h\r\nOrigin: http://evil.example\r\n"), CONFIG_NEXTJS, "/", "/",
+	  "h" },
+};
+
+START_TEST(plain_requests_go_to_nextjs)
+{
+	for (size_t i = 0; i < LENGTH(plain); i++) {
+		struct verdict v;
+		struct slice raw = decide(plain[i].text, &v);
+
+		ck_assert_msg(v.kind == ROUTE_PLAIN, "%s: %s", v.why, plain[i].text);
+		ck_assert_int_eq(v.backend, plain[i].backend);
+		ck_assert_slice_eq(v.target, plain[i].target);
+		ck_assert_slice_eq(v.path, plain[i].path);
+		ck_assert_slice_eq(v.host, plain[i].host);
+		ck_assert_uint_eq(v.session.len, 0);
+		slice_free(raw);
+	}
+}
+END_TEST
+
+START_TEST(plain_requests_go_to_the_controller_where_a_path_says_so)
+{
+	static const struct {
+		const char *target;
+		enum config_backend backend;
+	} table[] = {
+		{ SESSION "1/novnc", CONFIG_CONTROLLER },
+		{ SESSION "1/novnc?a", CONFIG_CONTROLLER },
+		{ SESSION "1/novnc/", CONFIG_CONTROLLER },
+		{ SESSION "1/novnc/core/rfb.js", CONFIG_CONTROLLER },
+		{ "http://h" SESSION "1/novnc", CONFIG_CONTROLLER },
+		{ SESSION "1/novncs", CONFIG_NEXTJS },
+		{ SESSION "1", CONFIG_NEXTJS },
+		{ SESSION "1/novnc/../x", CONFIG_NEXTJS },
+		{ "/x?" SESSION "1/novnc", CONFIG_NEXTJS },
+		{ "/", CONFIG_NEXTJS },
+	};
+	char text[200];
+
+	cfg.controller_path = LIST(SESSION "*/novnc", SESSION "*/novnc/**");
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct verdict v;
+		struct slice raw;
+
+		(void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n",
+			       table[i].target);
+		raw = decide(text, &v);
+		ck_assert_int_eq(v.kind, ROUTE_PLAIN);
+		ck_assert_msg(v.backend == table[i].backend, "%s", text);
+		slice_free(raw);
+	}
+}
+END_TEST
+
+/* An upgrade of that target, as a browser asks for it. */
+static void expect_upgrade(const char *target, enum config_backend backend,
+			   const char *session)
+{
+	char text[400];
+	struct verdict v;
+	struct slice raw;
+
+	(void)snprintf(
+		text, sizeof(text),
+		"GET %s HTTP/1.1\r\nHost: h:3000\r\nOrigin: http://h:3000\r\n" UPGRADE
+		"\r\n",
+		target);
+	if (!session) {
+		expect_refusal(text, ROUTE_REFUSED_PATH, 403,
+			       "no WebSocket is served on this path");
+		return;
+	}
+	raw = decide(text, &v);
+	ck_assert_msg(v.kind == ROUTE_UPGRADE, "%s: %s", v.why, text);
+	ck_assert_int_eq(v.backend, backend);
+	ck_assert_slice_eq(v.target, target);
+	ck_assert_uint_eq(v.path.len, strcspn(target, "?"));
+	ck_assert_slice_eq(v.host, "h:3000");
+	ck_assert_slice_eq(v.session, session);
+	slice_free(raw);
+}
+
+START_TEST(upgrades_go_where_their_path_says)
+{
+	static const struct {
+		const char *target, *session; /* no session: refused */
+		enum config_backend backend;
+	} table[] = {
+		{ WEBSOCK, "s-1", CONFIG_CONTROLLER },
+		{ SESSION "s-1/novnc/websockify", "s-1", CONFIG_CONTROLLER },
+		{ WEBSOCK "?token=a/b", "s-1", CONFIG_CONTROLLER },
+		{ SESSION "%41b%2/novnc/websock", "%41b%2", CONFIG_CONTROLLER },
+		{ SESSION "novnc/novnc/websock?", "novnc", CONFIG_CONTROLLER },
+		{ "/_next/webpack-hmr", "", CONFIG_NEXTJS },
+		{ "/_next/webpack-hmr?page=/a", "", CONFIG_NEXTJS },
+		{ "/_next/hmr", "", CONFIG_NEXTJS },
+		{ "/_next/a-hmr-b", "", CONFIG_NEXTJS },
+		{ "/", NULL, 0 },
+		{ "/websockify", NULL, 0 },
+		{ "/_next", NULL, 0 },
+		{ "/_next/", NULL, 0 },
+		{ "/_next/x", NULL, 0 },
+		{ "/_next/hmr/x", NULL, 0 },
+		{ "/_next/x/hmr", NULL, 0 },
+		{ "/base/_next/hmr", NULL, 0 },
+		{ WEBSOCK "/", NULL, 0 },
+		{ WEBSOCK "x", NULL, 0 },
+		{ "/x" WEBSOCK, NULL, 0 },
+		{ "/" WEBSOCK, NULL, 0 },
+		{ SESSION "novnc/websock", NULL, 0 },
+		{ SESSION "/novnc/websock", NULL, 0 },
+		{ SESSION "a/b/novnc/websock", NULL, 0 },
+		{ SESSION "../novnc/websock", NULL, 0 },
+		{ SESSION "a%2fb/novnc/websock", NULL, 0 },
+		{ SESSION "%2e%2e/novnc/websock", NULL, 0 },
+		{ SESSION "a%00/novnc/websock", NULL, 0 },
+		{ SESSION "a\\b/novnc/websock", NULL, 0 },
+		{ "/api/auth/../auth/session/a/novnc/websock", NULL, 0 },
+		{ "/API/auth/session/a/novnc/websock", NULL, 0 },
+		{ "/?" WEBSOCK, NULL, 0 },
+		{ "/x;" WEBSOCK, NULL, 0 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_upgrade(table[i].target, table[i].backend, table[i].session);
+}
+END_TEST
+
+START_TEST(upgrade_paths_are_configurable)
+{
+	cfg.novnc_path = LIST("/vnc/*", "/**/deep/*/ws");
+	cfg.nextjs_upgrade_path = LIST("/base/_next/*hmr*");
+	expect_upgrade("/vnc/7", CONFIG_CONTROLLER, "7");
+	expect_upgrade("/a/deep/8/ws", CONFIG_CONTROLLER, "8");
+	expect_upgrade("/base/_next/hmr", CONFIG_NEXTJS, "");
+	expect_upgrade("/_next/hmr", 0, NULL);
+	expect_upgrade(WEBSOCK, 0, NULL);
+	/* where both say so, it is the controller's */
+	cfg.nextjs_upgrade_path = LIST("/**");
+	expect_upgrade("/vnc/7", CONFIG_CONTROLLER, "7");
+	expect_upgrade("/a/deep/8/wss", CONFIG_NEXTJS, "");
+	cfg.novnc_path = cfg.nextjs_upgrade_path = (const char *const[]){ NULL };
+	expect_upgrade("/vnc/7", 0, NULL);
+	/* paths for plain requests are none for upgrades */
+	cfg.controller_path = LIST("/**");
+	expect_upgrade("/vnc/7", 0, NULL);
+}
+END_TEST
+
+/* ---- step 3: Host, Connection, target */
+
+static const struct {
+	const char *host;
+	bool good;
+} hosts[] = {
+	{ "a", true },
+	{ "A.example", true },
+	{ "a.", true },
+	{ "a:0001", true },
+	{ "a:1", true },
+	{ "a:65535", true },
+	{ "a:", true },
+	{ "127.0.0.1:3000", true },
+	{ "[::1]", true },
+	{ "[::1]:3000", true },
+	{ "[2001:db8::ffff:192.0.2.1]", true },
+	{ "a_b-c~d", true },
+	{ "!$&'()*+,;=", true },
+	{ "%41%ff", true },
+	{ "", false },
+	{ ":", false },
+	{ ":80", false },
+	{ "a:65536", false },
+	{ "a:0", false },
+	{ "a:00000", false },
+	{ "a:000001", false },
+	{ "a:99999", false },
+	{ "a:1x", false },
+	{ "a:-1", false },
+	{ "a:+1", false },
+	{ "a: 1", false },
+	{ "a:1:2", false },
+	{ "a b", false },
+	{ "a, b", false },
+	{ "a\tb", false },
+	{ "a/b", false },
+	{ "a?b", false },
+	{ "a#b", false },
+	{ "a@b", false },
+	{ "a\\b", false },
+	{ "\"a\"", false },
+	{ "a<b>", false },
+	{ "a|b", false },
+	{ "a^b", false },
+	{ "a`b", false },
+	{ "a{b}", false },
+	{ "http://a", false },
+	{ "%", false },
+	{ "%4", false },
+	{ "%4g", false },
+	{ "%g4", false },
+	{ "a%", false },
+	{ "\xc3\xa4", false },
+	{ "\x80", false },
+	{ "::1", false },
+	{ "[::1", false },
+	{ "[", false },
+	{ "[]", false },
+	{ "]", false },
+	{ "[::1]x", false },
+	{ "[::1]3000", false },
+	{ "[::1]]", false },
+	{ "x[::1]", false },
+	{ "[::g]", false },
+	{ "[1.2.3.4]", false },
+	{ "[v1.a]", false },
+	{ "[::1%25eth0]", false },
+	{ "[0000:0000:0000:0000:0000:0000:255.255.255.255]", true },
+	{ "[0000:0000:0000:0000:0000:0000:0255.255.255.255]", false },
+	{ "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]", false },
+};
+
+START_TEST(a_host_is_a_name_or_an_address_and_a_port)
+{
+	char text[200];
+
+	for (size_t i = 0; i < LENGTH(hosts); i++)
+		for (int minor = 0; minor <= 1; minor++) {
+			(void)snprintf(text, sizeof(text),
+				       "GET / HTTP/1.%d\r\nHost: %s\r\n\r\n", minor,
+				       hosts[i].host);
+			if (hosts[i].good) {
+				struct verdict v;
+				struct slice raw = decide(text, &v);
+
+				ck_assert_msg(v.kind == ROUTE_PLAIN, "%s: %s", v.why,
+					      text);
+				ck_assert_slice_eq(v.host, hosts[i].host);
+				slice_free(raw);
+			} else {
+				expect_refusal(text, ROUTE_REFUSED, 400,
+					       "a malformed Host");
+			}
+		}
+}
+END_TEST
+
+/* Judges a head whose Host and Origin are blocks of their own, cut to these lengths. */
+static enum route_kind judge_cut(const char *host, size_t host_len, const char *origin,
+				 size_t origin_len)
+{
+	struct slice raw =
+		request_read(GET(WEBSOCK, "Host: x\r\nOrigin: x\r\n" UPGRADE), &head);
+	char *host_block = exact(host, host_len),
+	     *origin_block = exact(origin, origin_len);
+	struct verdict v;
+
+	head.field[0].value = (struct slice){ host_block, host_len };
+	head.field[1].value = (struct slice){ origin_block, origin_len };
+	route_decide(&cfg, &head, &v);
+	free(host_block);
+	free(origin_block);
+	slice_free(raw);
+	return v.kind;
+}
+
+START_TEST(a_host_may_be_cut_anywhere)
+{
+	for (size_t i = 0; i < LENGTH(hosts); i++)
+		for (size_t n = 0; n <= strlen(hosts[i].host); n++)
+			(void)judge_cut(hosts[i].host, n, "http://a", 8); /* for ASan */
+	ck_assert_int_eq(judge_cut("[::1]:3000", 10, "http://[::1]:3000", 17),
+			 ROUTE_UPGRADE);
+	for (size_t n = 1; n < 5; n++)
+		ck_assert_int_eq(judge_cut("[::1]:3000", n, "http://[::1]:3000", 17),
+				 ROUTE_REFUSED);
+	for (size_t n = 5; n < 10; n++) /* a host, but another one */
+		ck_assert_int_eq(judge_cut("[::1]:3000", n, "http://[::1]:3000", 17),
+				 ROUTE_REFUSED_ORIGIN);
+}
+END_TEST
+
+START_TEST(what_is_ambiguous_is_refused)
+{
+	static const struct {
+		const char *text, *why;
+	} table[] = {
+		{ GET("/", ""), "no Host" },
+		{ GET("/", "Hos: h\r\n"), "no Host" },
+		{ GET("http://h/", ""), "no Host" },
+		{ GET("/", "Host: h\r\nHost: h\r\n"), "more than one Host" },
+		{ GET("/", "Host: h\r\nA: b\r\nhost: i\r\n"), "more than one Host" },
+		{ GET("/", "Host:\r\n"), "a malformed Host" },
+		{ GET("*", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http://", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http:///a", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http://?a", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http://h:0/", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http://u@h/", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http://h@h/", "Host: h\r\n"), "a malformed request target" },
+		{ GET("ftp://h/", "Host: h\r\n"), "a malformed request target" },
+		{ GET("ws://h/", "Host: h\r\n"), "a malformed request target" },
+		{ GET("http://i/", "Host: h\r\n"),
+		  "a target whose authority is not the Host" },
+		{ GET("http://h:80/", "Host: h\r\n"),
+		  "a target whose authority is not the Host" },
+		{ GET("http://hh/", "Host: h\r\n"),
+		  "a target whose authority is not the Host" },
+		{ GET("http://h/", "Host: hh\r\n"),
+		  "a target whose authority is not the Host" },
+		{ GET("http://h" WEBSOCK, "Host: h\r\n" UPGRADE),
+		  "an upgrade of an absolute target" },
+		{ GET("http://h/_next/hmr", "Host: h\r\n" UPGRADE),
+		  "an upgrade of an absolute target" },
+		{ GET("http://h/", "Host: h\r\n" UPGRADE_ONLY),
+		  "an upgrade of an absolute target" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_refusal(table[i].text, ROUTE_REFUSED, 400, table[i].why);
+}
+END_TEST
+
+START_TEST(connection_options_cannot_take_what_backends_decide_by)
+{
+	static const char *const bad[] = {
+		"Host",
+		"Content-Length",
+		"Transfer-Encoding",
+		"Origin",
+		"Cookie",
+		"Authorization",
+		"Forwarded",
+		"Sec-WebSocket-Key",
+		"Sec-WebSocket-Protocol",
+		"Sec-WebSocket-",
+		"X-Forwarded-For",
+		"X-Forwarded-Anything",
+		"cookie",
+		"close, COOKIE",
+		"cookie ,close",
+		"close,,\tcookie\t,x",
+	};
+	static const char *const good[] = {
+		"close",
+		"keep-alive, X-Mine",
+		"Cookies",
+		"X-Cookie",
+		"Origins",
+		"X-Forwarded",
+		"X-Real-IP",
+		"Sec-WebSocket",
+		"Sec-Fetch-Mode",
+		"Hos",
+		"TE",
+		"Cookie x",
+		"\"Cookie\"",
+	};
+	char text[200];
+
+	for (size_t i = 0; i < LENGTH(bad); i++) {
+		(void)snprintf(text, sizeof(text),
+			       GET("/", "Host: h\r\nConnection: %s\r\n"), bad[i]);
+		expect_refusal(text, ROUTE_REFUSED, 400,
+			       "a Connection option that names a protected header");
+		(void)snprintf(text, sizeof(text),
+			       GET("/", "Host: h\r\nConnection: a\r\nConnection: %s\r\n"),
+			       bad[i]);
+		expect_refusal(text, ROUTE_REFUSED, 400,
+			       "a Connection option that names a protected header");
+	}
+	for (size_t i = 0; i < LENGTH(good); i++) {
+		struct verdict v;
+		struct slice raw;
+
+		(void)snprintf(text, sizeof(text),
+			       GET("/", "Host: h\r\nConnection: %s\r\n"), good[i]);
+		raw = decide(text, &v);
+		ck_assert_msg(v.kind == ROUTE_PLAIN, "%s: %s", v.why, text);
+		slice_free(raw);
+	}
+}
+END_TEST
+
+/* ---- step 4: origins */
+
+static const char *const nothing[] = { NULL };
+
+static void expect_origin(const char *host, const char *origin, bool good)
+{
+	enum route_kind kind = judge_cut(host, strlen(host), origin, strlen(origin));
+
+	ck_assert_msg(kind == (good ? ROUTE_UPGRADE : ROUTE_REFUSED_ORIGIN),
+		      "kind %d: Host %s, Origin %s", kind, host, origin);
+}
+
+START_TEST(an_origin_is_the_requests_own_host_or_the_controllers)
+{
+	static const struct {
+		const char *host, *origin;
+		bool good;
+	} table[] = {
+		{ "h:3000", "http://h:3000", true },
+		{ "h:3000", "https://h:3000", true },
+		{ "h:3000", "HTTP://H:3000", true },
+		{ "H:3000", "http://h:3000", true },
+		{ "h:3000", "http://h:3001", false },
+		{ "h:3000", "http://h", false },
+		{ "h:3000", "http://i:3000", false },
+		{ "h:3000", "http://hh:3000", false },
+		{ "hh:3000", "http://h:3000", false },
+		{ "h.example:3000", "http://evil.h.example:3000", false },
+		{ "h.example:3000", "http://h.example.evil:3000", false },
+		{ "h.example:3000", "http://h.example.:3000", false },
+		{ "[::1]:3000", "http://[::1]:3000", true },
+		{ "[::1]:3000", "http://[::2]:3000", false },
+		/* without a port it is the default of the origin's scheme */
+		{ "h", "http://h", true },
+		{ "h", "https://h", true },
+		{ "h", "http://h:80", true },
+		{ "h", "https://h:443", true },
+		{ "h:", "http://h", true },
+		{ "h:80", "http://h", true },
+		{ "h:443", "https://h", true },
+		{ "h", "http://h:443", false },
+		{ "h", "https://h:80", false },
+		{ "h:443", "http://h", false },
+		{ "h:80", "https://h", false },
+		{ "h:0080", "http://h:80", true },
+		/* the controller's own */
+		{ "h", "http://127.0.0.1:4000", true },
+		{ "h", "https://127.0.0.1:4000", true },
+		{ "h", "http://127.0.0.1:4001", false },
+		{ "h", "http://127.0.0.1", false },
+		{ "h", "http://127.0.0.1:3001", false },
+		/* what is none */
+		{ "h", "", false },
+		{ "h", "null", false },
+		{ "null", "null", false },
+		{ "h", "h", false },
+		{ "h", "//h", false },
+		{ "h", "http:h", false },
+		{ "h", "http:/h", false },
+		{ "h", "http://", false },
+		{ "h", "http://h/", false },
+		{ "h", "http://h/a", false },
+		{ "h", "http://h?a", false },
+		{ "h", "http://u@h", false },
+		{ "h", "http://h, http://h", false },
+		{ "h", "http://h http://h", false },
+		{ "h", "http://h:x", false },
+		{ "h", "http://h:0", false },
+		{ "h", "http://h:65536", false },
+		{ "h", "ws://h", false },
+		{ "h", "file://h", false },
+		{ "h", "chrome-extension://h", false },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_origin(table[i].host, table[i].origin, table[i].good);
+}
+END_TEST
+
+START_TEST(the_controllers_origin_is_its_authority)
+{
+	struct backend *be = &cfg.backend[CONFIG_CONTROLLER];
+
+	(void)strcpy(be->authority, "ctl.example"); /* at http's own port */
+	expect_origin("h", "http://ctl.example", true);
+	expect_origin("h", "http://ctl.example:80", true);
+	expect_origin("h", "http://ctl.example:4000", false);
+	/* a unix: one has none, whatever its Host says */
+	(void)strcpy(be->authority, "localhost");
+	be->host[0] = '\0';
+	expect_origin("h", "http://localhost", false);
+}
+END_TEST
+
+START_TEST(other_origins_can_be_allowed)
+{
+	static const struct {
+		const char *origin;
+		bool good;
+	} table[] = {
+		{ "https://dash.example:8443", true },
+		{ "HTTPS://Dash.Example:8443", true },
+		{ "http://dash.example:8443", false },
+		{ "https://dash.example", false },
+		{ "https://plain.example", true },
+		{ "https://plain.example:443", true },
+		{ "http://plain.example", false },
+		{ "http://plain.example:443", false },
+		{ "http://eighty.example", true },
+		{ "chrome-extension://abc", true },
+		{ "chrome-extension://abcd", false },
+		{ "chrome-extension://ab", false },
+		{ "null", false },
+		{ "", false },
+		{ "https://plain.example, https://plain.example", false },
+		{ "http://h", true },
+	};
+
+	cfg.allowed_origins = LIST("https://dash.example:8443", "https://plain.example",
+				   "http://eighty.example:80", "chrome-extension://abc");
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_origin("h", table[i].origin, table[i].good);
+	/* any at all, but still one */
+	cfg.allowed_origins = LIST("http://x", "*");
+	expect_origin("h", "http://evil.example", true);
+	expect_refusal(GET(WEBSOCK,
+			   "Host: h\r\nOrigin: http://h\r\nOrigin: http://h\r\n" UPGRADE),
+		       ROUTE_REFUSED_ORIGIN, 403,
+		       "a WebSocket from this Origin is not allowed");
+	cfg.allowed_origins = nothing;
+	expect_origin("h", "http://evil.example", false);
+}
+END_TEST
+
+START_TEST(without_an_origin_it_is_no_browser)
+{
+	struct verdict v;
+	struct slice raw = decide(GET(WEBSOCK, "Host: h\r\n" UPGRADE), &v);
+
+	ck_assert_int_eq(v.kind, ROUTE_UPGRADE);
+	slice_free(raw);
+}
+END_TEST
+
+START_TEST(an_origin_may_be_cut_anywhere)
+{
+	static const char *const origins[] = { "http://host.example:3000",
+					       "https://[::1]:3000" };
+	static const char *const hosts_of[] = { "host.example:3000", "[::1]:3000" };
+
+	for (size_t i = 0; i < LENGTH(origins); i++)
+		for (size_t n = 0; n <= strlen(origins[i]); n++)
+			ck_assert_int_eq(judge_cut(hosts_of[i], strlen(hosts_of[i]),
+						   origins[i], n),
+					 n == strlen(origins[i]) ? ROUTE_UPGRADE
+								 : ROUTE_REFUSED_ORIGIN);
+}
+END_TEST
+
+/* ---- the order of judgement */
+
+#define EVIL       "Origin: http://evil.example\r\n"
+#define BAD_OPTION "Connection: Cookie\r\n"
+
+START_TEST(the_earlier_step_answers)
+{
+	static const char no_path[] = "no WebSocket is served on this path";
+	static const char no_origin[] = "a WebSocket from this Origin is not allowed";
+	static const struct {
+		const char *text;
+		enum route_kind kind;
+		unsigned status;
+		const char *why;
+	} table[] = {
+		/* within step 3 */
+		{ GET("http://i/", BAD_OPTION), ROUTE_REFUSED, 400, "no Host" },
+		{ GET("http://i/", "Host: /\r\n" BAD_OPTION), ROUTE_REFUSED, 400,
+		  "a malformed Host" },
+		{ GET("/", "Host: /\r\nHost: /\r\n" BAD_OPTION), ROUTE_REFUSED, 400,
+		  "more than one Host" },
+		{ GET("http://i/", "Host: h\r\n" BAD_OPTION), ROUTE_REFUSED, 400,
+		  "a Connection option that names a protected header" },
+		/* 3 before 4 */
+		{ GET("/x", EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400, "no Host" },
+		{ GET("/x", "Host: h\r\n" EVIL BAD_OPTION UPGRADE_ONLY), ROUTE_REFUSED,
+		  400, "a Connection option that names a protected header" },
+		{ GET("http://h/x", "Host: h\r\n" EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400,
+		  "an upgrade of an absolute target" },
+		{ GET("http://i/x", "Host: h\r\n" EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400,
+		  "a target whose authority is not the Host" },
+		{ "GET http://h/x HTTP/1.0\r\n" UPGRADE_ONLY "\r\n", ROUTE_REFUSED, 400,
+		  "an upgrade of an absolute target" },
+		/* within step 4 */
+		{ GET("/x", "Host: h\r\n" EVIL UPGRADE_ONLY), ROUTE_REFUSED_PATH, 403,
+		  no_path },
+		{ "POST /x HTTP/1.0\r\nContent-Length: 1\r\n" UPGRADE_ONLY "\r\n",
+		  ROUTE_REFUSED_PATH, 403, no_path },
+		{ "OPTIONS * HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", ROUTE_REFUSED_PATH,
+		  403, no_path },
+		{ "POST " WEBSOCK " HTTP/1.0\r\nContent-Length: 1\r\n" EVIL UPGRADE_ONLY
+		  "\r\n",
+		  ROUTE_REFUSED_ORIGIN, 403, no_origin },
+		{ GET("/_next/hmr", "Host: h\r\n" EVIL UPGRADE_ONLY),
+		  ROUTE_REFUSED_ORIGIN, 403, no_origin },
+		{ "GET " WEBSOCK " HTTP/1.0\r\nOrigin: http://h\r\n" UPGRADE "\r\n",
+		  ROUTE_REFUSED_ORIGIN, 403, no_origin },
+		{ "GET " WEBSOCK " HTTP/1.0\r\n" UPGRADE "\r\n", ROUTE_REFUSED, 400,
+		  "a WebSocket upgrade needs HTTP/1.1" },
+		{ "POST " WEBSOCK " HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n",
+		  ROUTE_REFUSED, 400, "a WebSocket upgrade needs the method GET" },
+		{ GET(WEBSOCK, "Host: h\r\nContent-Length: 1\r\n" UPGRADE), ROUTE_REFUSED,
+		  400, "a WebSocket upgrade has no body" },
+		{ GET(WEBSOCK, "Host: h\r\n" UPGRADE_ONLY VERSION), ROUTE_REFUSED, 400,
+		  "a WebSocket upgrade needs one valid Sec-WebSocket-Key" },
+		{ GET("/_next/hmr", "Host: h\r\n" UPGRADE_ONLY KEY), ROUTE_REFUSED, 426,
+		  "the only WebSocket version here is 13" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_refusal(table[i].text, table[i].kind, table[i].status,
+			       table[i].why);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("route");
+	TCase *globs_ = tcase_create("globs"), *goes = tcase_create("where it goes");
+	TCase *step3 = tcase_create("step 3"), *step4 = tcase_create("step 4");
+
+	suite_add_tcase(suite, globs_);
+	tcase_add_test(globs_, a_glob_matches_the_whole_path);
+	tcase_add_test(globs_, a_path_may_be_cut_anywhere);
+
+	suite_add_tcase(suite, goes);
+	tcase_add_checked_fixture(goes, defaults, NULL);
+	tcase_add_test(goes, plain_requests_go_to_nextjs);
+	tcase_add_test(goes, plain_requests_go_to_the_controller_where_a_path_says_so);
+	tcase_add_test(goes, upgrades_go_where_their_path_says);
+	tcase_add_test(goes, upgrade_paths_are_configurable);
+
+	suite_add_tcase(suite, step3);
+	tcase_add_checked_fixture(step3, defaults, NULL);
+	tcase_add_test(step3, a_host_is_a_name_or_an_address_and_a_port);
+	tcase_add_test(step3, a_host_may_be_cut_anywhere);
+	tcase_add_test(step3, what_is_ambiguous_is_refused);
+	tcase_add_test(step3, connection_options_cannot_take_what_backends_decide_by);
+
+	suite_add_tcase(suite, step4);
+	tcase_add_checked_fixture(step4, defaults, NULL);
+	tcase_add_test(step4, an_origin_is_the_requests_own_host_or_the_controllers);
+	tcase_add_test(step4, the_controllers_origin_is_its_authority);
+	tcase_add_test(step4, other_origins_can_be_allowed);
+	tcase_add_test(step4, without_an_origin_it_is_no_browser);
+	tcase_add_test(step4, an_origin_may_be_cut_anywhere);
+	tcase_add_test(step4, the_earlier_step_answers);
+	return suite_run(suite);
+}
