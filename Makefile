@@ -17,6 +17,7 @@ CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 DEMO_PACKAGES = $(call list,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
+BENCH_PACKAGES = $(call list,tests/bench/packages)
 
 # ---- flags. Recursive on purpose: pkg-config is asked after the packages have been installed.
 
@@ -91,10 +92,10 @@ build/san:
 
 -include $(wildcard build/*.d build/san/*.d)
 
-# ---- packages: demo, check and deps install what they need, all else only names it
+# ---- packages: demo, check, bench and deps install what they need, all else only names it
 
 quoted = $(foreach p,$1,'$p')
-installing = $(if $(filter demo check check-long deps,$(MAKECMDGOALS)),--install)
+installing = $(if $(filter demo check check-long bench deps,$(MAKECMDGOALS)),--install)
 
 build-packages:
 	@tests/need $(installing) 'to build novnc-gate' $(call quoted,$(BUILD_PACKAGES))
@@ -104,6 +105,8 @@ demo-packages: build-packages
 	@tests/need $(installing) 'to run the demo' $(call quoted,$(DEMO_PACKAGES))
 browser-packages: check-packages
 	@tests/need $(installing) 'to run the browser tests' $(call quoted,$(BROWSER_PACKAGES))
+bench-packages: build-packages
+	@tests/need $(installing) 'to run the bench' $(call quoted,$(BENCH_PACKAGES))
 
 deps: browser-packages
 
@@ -128,6 +131,26 @@ check-long: deps
 
 demo: demo-packages all
 	@node tests/demo/demo.mjs
+
+# ---- bench: beside other proxies, which are unpacked or installed into build/bench only
+
+bench: bench-packages all build/bench/floor build/bench/load build/bench/backend \
+		build/bench/node_modules build/bench/debian
+	@tests/bench/run
+
+# Not with our compiler and flags: it stays the same whatever becomes of them.
+build/bench/floor: tests/bench/floor.c | build/bench
+	gcc -O2 -D_GNU_SOURCE -static -o $@ $<
+build/bench/%: tests/bench/%.c tests/bench/bench.h | build/bench
+	$(CC) -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -o $@ $<
+build/bench/node_modules: tests/bench/package-lock.json | bench-packages build/bench
+	cp tests/bench/package.json tests/bench/package-lock.json build/bench
+	cd build/bench && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
+build/bench/debian: | bench-packages build/bench
+	tests/bench/unpack nginx haproxy websockify
+build/bench:
+	mkdir -p $@
 
 # ---- install
 
@@ -267,6 +290,7 @@ help:
 	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
 	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
 	@echo 'make check-long      demo and check on fresh Debian 12 and 13 (root, about an hour)'
+	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make deps            install the Debian packages for all of these'
 	@echo 'make install         NEXTJS=URL CONTROLLER=URL; PREFIX=$(PREFIX), DESTDIR='
@@ -277,6 +301,6 @@ help:
 	@echo
 	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given.'
 
-.PHONY: all check check-long lint demo install uninstall install-user uninstall-user clean deps \
-	help build-packages check-packages demo-packages browser-packages
+.PHONY: all check check-long lint bench demo install uninstall install-user uninstall-user \
+	clean deps help build-packages check-packages demo-packages browser-packages bench-packages
 .DELETE_ON_ERROR:

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What load.c and backend.c agree on. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* RFC 6455's own example: the key is always this one, so nobody here needs SHA-1. */
+#define WS_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
+#define WS_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+/* A message of 64 bytes as a browser sends it (masked, with zeros) and as it gets it. */
+#define MESSAGE_SIZE 64
+#define PING_SIZE    (2 + 4 + MESSAGE_SIZE)
+#define PONG_SIZE    (2 + MESSAGE_SIZE)
+static const char ping[PING_SIZE] = { (char)0x82, (char)(0x80 | MESSAGE_SIZE) };
+static const char pong[PONG_SIZE] = { (char)0x82, MESSAGE_SIZE };
+
+/* A chunk of 64 KiB as it is on the wire. */
+#define CHUNK_SIZE 65536
+#define CHUNK_WIRE (sizeof("10000\r\n\r\n") - 1 + CHUNK_SIZE)
+
+static inline void chunk_fill(char chunk[CHUNK_WIRE])
+{
+	memset(chunk, 'x', CHUNK_WIRE);
+	memcpy(chunk, "10000\r\n", 7);
+	memcpy(chunk + CHUNK_WIRE - 2, "\r\n", 2);
+}
+
+_Noreturn static inline void fail(const char *what)
+{
+	(void)fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "unexpected");
+	exit(EXIT_FAILURE);
+}
+
+static inline void files_max(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		fail("getrlimit");
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		fail("setrlimit");
+}
+
+#endif
