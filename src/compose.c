@@ -131,28 +131,34 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
 }
 
-/*
- * What is left of a Location below that authority, or the whole of it. A path of "//" is
- * left alone: on its own it would name another host.
- */
-static struct slice relocated(struct slice location, const struct backend *be)
+/* Whether it names the same host on its own as behind an authority; browsers drop tabs. */
+static bool stands_alone(struct slice path)
 {
-	struct slice authority = slice_str(be->authority), rest = location;
+	if (path.len == 0 || path.p[0] == '?' || path.p[0] == '#')
+		return true;
+	return path.p[0] == '/' && (path.len == 1 || !memchr("/\\\t", path.p[1], 3));
+}
 
-	rest = slice_from(rest, slice_find(rest, ':'));
-	if (!be->host[0] || !slice_casestarts(location, SLICE("http")) ||
-	    !slice_casestarts(rest, SLICE("://")))
-		return location;
-	rest = slice_from(rest, strlen("://"));
-	if (!slice_casestarts(rest, authority))
-		return location;
-	rest = slice_from(rest, authority.len);
-	if (rest.len == 0)
-		return SLICE("/");
-	return rest.p[0] == '/' &&
-			       (rest.len == 1 || (rest.p[1] != '/' && rest.p[1] != '\\'))
-		       ? rest
-		       : location;
+/* Takes scheme and authority off a Location at that backend; one elsewhere stays as it is. */
+static int put_location(struct buf *out, const struct field *f, const struct backend *be)
+{
+	static const char *const starts[] = { "http://", "https://", "//" };
+	struct slice authority = slice_str(be->authority), path;
+
+	for (size_t i = 0; be->host[0] && i < sizeof(starts) / sizeof(starts[0]); i++) {
+		if (!slice_casestarts(f->value, slice_str(starts[i])))
+			continue;
+		path = slice_from(f->value, strlen(starts[i]));
+		if (!slice_casestarts(path, authority))
+			break;
+		path = slice_from(path, authority.len);
+		if (!stands_alone(path))
+			break;
+		return PUT(out, f->name, SLICE(": "),
+			   path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"),
+			   path, SLICE("\r\n"));
+	}
+	return put_field(out, f->name, f->value);
 }
 
 static int put_response_field(const struct http1_head *h, const struct field *f,
@@ -161,7 +167,7 @@ static int put_response_field(const struct http1_head *h, const struct field *f,
 	if (is_hop_by_hop(h, f->name))
 		return 0;
 	if (how->relocate && slice_caseeq(f->name, SLICE("Location")))
-		return put_field(out, f->name, relocated(f->value, how->relocate));
+		return put_location(out, f, how->relocate);
 	return put_field(out, f->name, f->value);
 }
 

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+/* compose.c: what goes out, byte for byte, and what stays behind. */
+#include "compose.h"
+
+#include <stdio.h>
+
+#include "testing.h"
+
+static struct http1_head head;
+static struct verdict verdict;
+static struct backend backend;
+static struct client client;
+static struct compose_how how;
+static struct compose_reply reply;
+static struct slice trailers;
+
+static int put_request(struct buf *out)
+{
+	return compose_request(&head, &verdict, &backend, &client, out);
+}
+
+static int put_response(struct buf *out)
+{
+	return compose_response(&head, &how, out);
+}
+
+static int put_last_chunk(struct buf *out)
+{
+	return compose_last_chunk(trailers, out);
+}
+
+static int put_reply(struct buf *out)
+{
+	return compose_reply(&reply, out);
+}
+
+/*
+ * Expects this text, behind what is in the buffer already, and -ENOBUFS from every buffer
+ * that is too small. spare: bytes that must be free behind it.
+ */
+static void expect_text(int (*put)(struct buf *out), const char *text, size_t spare,
+			const char *about)
+{
+	size_t len = strlen(text);
+	char room[8192] = "before";
+	struct buf out = { room, sizeof(room), 2, 6 };
+
+	ck_assert_msg(put(&out) == 0, "no room: %s", about);
+	ck_assert_uint_eq(out.start, 2);
+	ck_assert_int_eq(memcmp(room, "before", 6), 0);
+	ck_assert_msg(slice_eq(slice_from(buf_slice(&out), 4), slice_str(text)),
+		      "%s\ngives\n%.*s\nnot\n%s", about,
+		      SLICE_FMT(slice_from(buf_slice(&out), 4)), text);
+
+	for (size_t cap = 0; cap <= len + spare; cap++) {
+		char *block = exact(room, cap);
+
+		out = (struct buf){ block, cap, 0, 0 };
+		ck_assert_int_eq(put(&out), cap < len + spare ? -ENOBUFS : 0);
+		ck_assert(out.start <= out.end && out.end <= out.cap);
+		free(block);
+	}
+}
+
+/* ---- requests */
+
+#define CONTROLLER "10.0.0.5:4000"
+#define FORWARDED \
+	"X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Host: h:3000\r\n"
+
+static void expect_request(const char *text, enum route_kind kind, enum config_backend to,
+			   const char *expected)
+{
+	struct slice raw = request_read(text, &head);
+	const struct field *host = http1_field(&head, SLICE("Host"));
+
+	client = (struct client){ .address = "192.0.2.7", .text = "192.0.2.7:50000" };
+	backend = (struct backend){ .authority = CONTROLLER };
+	verdict = (struct verdict){ .kind = kind, .backend = to, .target = head.target };
+	if (host)
+		verdict.host = host->value;
+	expect_text(put_request, expected, 0, text);
+	slice_free(raw);
+}
+
+START_TEST(a_plain_request_is_written_anew)
+{
+	static const struct {
+		const char *text, *expected;
+	} table[] = {
+		{ "GET /a?b HTTP/1.1\r\nHost: h:3000\r\n\r\n",
+		  "GET /a?b HTTP/1.1\r\nHost: h:3000\r\n" FORWARDED "\r\n" },
+		/* Host comes first, the others keep their order and case, not their padding */
+		{ "GET / HTTP/1.1\r\nB:  2\t\r\na:1\r\nHOST: h:3000\r\nB:\r\nCookie: c\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: h:3000\r\nB: 2\r\na: 1\r\nB: \r\nCookie: c\r\n" FORWARDED
+		  "\r\n" },
+		/* framing */
+		{ "POST / HTTP/1.1\r\nHost: h:3000\r\nContent-Length: 007\r\n\r\n",
+		  "POST / HTTP/1.1\r\nHost: h:3000\r\n" FORWARDED
+		  "Content-Length: 7\r\n\r\n" },
+		{ "POST / HTTP/1.1\r\nHost: h:3000\r\nContent-Length: 0\r\n\r\n",
+		  "POST / HTTP/1.1\r\nHost: h:3000\r\n" FORWARDED
+		  "Content-Length: 0\r\n\r\n" },
+		{ "POST / HTTP/1.1\r\nHost: h:3000\r\nContent-Length: 9223372036854775807\r\n\r\n",
+		  "POST / HTTP/1.1\r\nHost: h:3000\r\n" FORWARDED
+		  "Content-Length: 9223372036854775807\r\n\r\n" },
+		{ "POST / HTTP/1.1\r\ntransfer-encoding: CHUNKED\r\nHost: h:3000\r\n\r\n",
+		  "POST / HTTP/1.1\r\nHost: h:3000\r\n" FORWARDED
+		  "Transfer-Encoding: chunked\r\n\r\n" },
+		/* hop by hop, whether it says so itself or Connection does */
+		{ "GET / HTTP/1.1\r\nHost: h:3000\r\nConnection: keep-alive, X-Mine\r\n"
+		  "connection: x-yours\r\nX-Mine: 1\r\nX-YOURS: 2\r\nX-Ours: 3\r\n"
+		  "Keep-Alive: 5\r\nTE: trailers\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"
+		  "Proxy-Connection: close\r\nProxy-Authorization: x\r\nproxy-x: y\r\n"
+		  "Trailer: X\r\nAccept: */*\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: h:3000\r\nX-Ours: 3\r\nTrailer: X\r\n"
+		  "Accept: */*\r\n" FORWARDED "\r\n" },
+		/* forged */
+		{ "GET / HTTP/1.1\r\nHost: h:3000\r\nX-Forwarded-For: 1.2.3.4\r\n"
+		  "x-forwarded-proto: https\r\nX-Forwarded-Host: evil\r\n"
+		  "X-Forwarded-Prefix: /x\r\nX-Forwarded-: y\r\nForwarded: for=1.2.3.4\r\n"
+		  "X-Real-IP: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nA_B: c\r\n_: d\r\n"
+		  "X-Forwarded: e\r\nX-Real-IPs: f\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: h:3000\r\nX-Forwarded: e\r\nX-Real-IPs: f\r\n" FORWARDED
+		  "\r\n" },
+		/* nothing but an upgrade is one */
+		{ "GET / HTTP/1.1\r\nHost: h:3000\r\nUpgrade: websocket\r\n"
+		  "Sec-WebSocket-Key: x\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: h:3000\r\nSec-WebSocket-Key: x\r\n" FORWARDED
+		  "\r\n" },
+		/* expectations, which HTTP/1.0 does not know */
+		{ "PUT / HTTP/1.1\r\nHost: h:3000\r\nExpect: 100-continue\r\n\r\n",
+		  "PUT / HTTP/1.1\r\nHost: h:3000\r\nExpect: 100-continue\r\n" FORWARDED
+		  "\r\n" },
+		{ "PUT / HTTP/1.0\r\nHost: h:3000\r\nExpect: 100-continue\r\nA: b\r\n\r\n",
+		  "PUT / HTTP/1.1\r\nHost: h:3000\r\nA: b\r\n" FORWARDED "\r\n" },
+		{ "OPTIONS * HTTP/1.1\r\nHost: h:3000\r\n\r\n",
+		  "OPTIONS * HTTP/1.1\r\nHost: h:3000\r\n" FORWARDED "\r\n" },
+		{ "GET / HTTP/1.1\r\nHost: h:3000\r\nA: \x80\tb \xff\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: h:3000\r\nA: \x80\tb \xff\r\n" FORWARDED
+		  "\r\n" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_request(table[i].text, ROUTE_PLAIN, CONFIG_NEXTJS,
+			       table[i].expected);
+}
+END_TEST
+
+START_TEST(the_controller_gets_its_own_authority_as_Host)
+{
+	expect_request("GET /a HTTP/1.1\r\nHost: h:3000\r\nOrigin: http://h:3000\r\n\r\n",
+		       ROUTE_PLAIN, CONFIG_CONTROLLER,
+		       "GET /a HTTP/1.1\r\nHost: " CONTROLLER
+		       "\r\nOrigin: http://h:3000\r\n" FORWARDED "\r\n");
+}
+END_TEST
+
+START_TEST(without_Host_it_is_the_backends_authority)
+{
+	expect_request("GET /a HTTP/1.0\r\n\r\n", ROUTE_PLAIN, CONFIG_NEXTJS,
+		       "GET /a HTTP/1.1\r\nHost: " CONTROLLER "\r\n"
+		       "X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n");
+}
+END_TEST
+
+START_TEST(an_upgrade_says_only_websocket)
+{
+	static const char text[] =
+		"GET /w HTTP/1.1\r\nHost: h:3000\r\nConnection: keep-alive, Upgrade, X-A\r\n"
+		"Upgrade: h2c, WebSocket\r\nX-A: b\r\nContent-Length: 0\r\n"
+		"Origin: http://h:3000\r\nCookie: c=d\r\nSec-WebSocket-Key: k\r\n"
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: binary\r\n"
+		"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+	static const char rest[] =
+		"Origin: http://h:3000\r\nCookie: c=d\r\nSec-WebSocket-Key: k\r\n"
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: binary\r\n"
+		"Sec-WebSocket-Extensions: permessage-deflate\r\n" FORWARDED
+		"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+	char expected[1000];
+
+	(void)snprintf(expected, sizeof(expected),
+		       "GET /w HTTP/1.1\r\nHost: " CONTROLLER "\r\n%s", rest);
+	expect_request(text, ROUTE_UPGRADE, CONFIG_CONTROLLER, expected);
+	(void)snprintf(expected, sizeof(expected),
+		       "GET /w HTTP/1.1\r\nHost: h:3000\r\n%s", rest);
+	expect_request(text, ROUTE_UPGRADE, CONFIG_NEXTJS, expected);
+}
+END_TEST
+
+START_TEST(an_absolute_target_becomes_origin_form)
+{
+	static const char *const table[][2] = {
+		{ "", "/" },        { "?a", "/?a" }, { "/", "/" },
+		{ "/a?b", "/a?b" }, { "*", "*" },
+	};
+	struct slice raw =
+		request_read("GET http://h/ HTTP/1.1\r\nHost: other\r\n\r\n", &head);
+	char expected[200];
+
+	client = (struct client){ .text = "local" }; /* which has no address */
+	backend = (struct backend){ .authority = CONTROLLER };
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		verdict = (struct verdict){ .target = slice_str(table[i][0]),
+					    .host = SLICE("h") };
+		(void)snprintf(expected, sizeof(expected),
+			       "GET %s HTTP/1.1\r\nHost: h\r\n"
+			       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n\r\n",
+			       table[i][1]);
+		expect_text(put_request, expected, 0, table[i][0]);
+	}
+	slice_free(raw);
+}
+END_TEST
+
+/* ---- answers */
+
+static void expect_response(const char *text, const char *expected)
+{
+	struct slice raw = answer_read(text, &head);
+
+	expect_text(put_response, expected, 0, text);
+	slice_free(raw);
+}
+
+START_TEST(an_answer_is_written_anew)
+{
+	static const char *const table[][2] = {
+		{ "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n" },
+		{ "HTTP/1.0 404 Not  Found \x80\r\nA:b\r\n\r\n",
+		  "HTTP/1.1 404 Not  Found \x80\r\nA: b\r\n\r\n" },
+		{ "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200 \r\n\r\n" },
+		/* framing */
+		{ "HTTP/1.1 200 OK\r\ncontent-length: 007\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" },
+		{ "HTTP/1.1 304 x\r\nContent-Length: 7\r\n\r\n",
+		  "HTTP/1.1 304 x\r\nContent-Length: 7\r\n\r\n" },
+		{ "HTTP/1.1 204 x\r\nContent-Length: 7\r\n\r\n",
+		  "HTTP/1.1 204 x\r\n\r\n" },
+		{ "HTTP/1.1 100 Continue\r\nContent-Length: 7\r\n\r\n",
+		  "HTTP/1.1 100 Continue\r\n\r\n" },
+		{ "HTTP/1.1 103 x\r\nLink: </a>\r\nLink: </b>\r\n\r\n",
+		  "HTTP/1.1 103 x\r\nLink: </a>\r\nLink: </b>\r\n\r\n" },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\n\r\n" }, /* not said to be sent in chunks */
+		/* hop by hop */
+		{ "HTTP/1.1 200 OK\r\nConnection: close, X-A\r\nX-A: 1\r\nKeep-Alive: timeout=5\r\n"
+		  "Upgrade: h2c\r\nProxy-Authenticate: x\r\nX-B: 2\r\nTrailer: c\r\n"
+		  "Set-Cookie: a\r\nSet-Cookie: b\r\nA_B: c\r\nForwarded: d\r\nHost: e\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\nX-B: 2\r\nTrailer: c\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n"
+		  "A_B: c\r\nForwarded: d\r\nHost: e\r\n\r\n" },
+		{ "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n",
+		  "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n" },
+	};
+
+	how = (struct compose_how){ 0 };
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_response(table[i][0], table[i][1]);
+}
+END_TEST
+
+START_TEST(an_answer_says_how_it_is_sent)
+{
+	how = (struct compose_how){ .close = true };
+	expect_response(
+		"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n");
+	how = (struct compose_how){ .chunked = true };
+	expect_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n");
+	how = (struct compose_how){ .chunked = true, .close = true };
+	expect_response(
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+}
+END_TEST
+
+START_TEST(a_101_keeps_its_upgrade)
+{
+	how = (struct compose_how){ 0 };
+	expect_response(
+		"HTTP/1.1 101 Switching\r\nUPGRADE: WebSocket\r\nConnection: upgrade, X-A\r\n"
+		"X-A: b\r\nSec-WebSocket-Accept: c\r\nSec-WebSocket-Protocol: binary\r\n"
+		"Content-Length: 0\r\n\r\n",
+		"HTTP/1.1 101 Switching\r\nSec-WebSocket-Accept: c\r\n"
+		"Sec-WebSocket-Protocol: binary\r\n"
+		"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+}
+END_TEST
+
+START_TEST(a_location_at_the_controller_becomes_path_only)
+{
+	static const char *const table[][2] = {
+		{ "http://" CONTROLLER "/a?b#c", "/a?b#c" },
+		{ "https://" CONTROLLER "/a", "/a" },
+		{ "HTTP://" CONTROLLER "/", "/" },
+		{ "http://" CONTROLLER, "/" },
+		{ "http://" CONTROLLER "?a", "/?a" },
+		{ "http://" CONTROLLER "#a", "/#a" },
+		{ "//" CONTROLLER "/a", "/a" },
+		/* which elsewhere it is not */
+		{ "", NULL },
+		{ "/", NULL },
+		{ "/a", NULL },
+		{ "a", NULL },
+		{ "?a", NULL },
+		{ "http", NULL },
+		{ "http:", NULL },
+		{ "http://", NULL },
+		{ "//", NULL },
+		{ "http:/" CONTROLLER "/a", NULL },
+		{ "http:" CONTROLLER "/a", NULL },
+		{ "http://" CONTROLLER "0/a", NULL },
+		{ "http://" CONTROLLER ".evil/a", NULL },
+		{ "http://" CONTROLLER "@evil/a", NULL },
+		{ "http://10.0.0.5/a", NULL },
+		{ "http://10.0.0.5:400", NULL },
+		{ "http://10.0.0.5:4001/a", NULL },
+		{ "http://110.0.0.5:4000/a", NULL },
+		{ "http://u@" CONTROLLER "/a", NULL },
+		{ "http://evil/" CONTROLLER "/a", NULL },
+		{ "ws://" CONTROLLER "/a", NULL },
+		{ "httpx://" CONTROLLER "/a", NULL },
+		{ CONTROLLER "/a", NULL },
+		/* what would name another host on its own */
+		{ "http://" CONTROLLER "//evil/a", NULL },
+		{ "http://" CONTROLLER "/\\evil/a", NULL },
+		{ "http://" CONTROLLER "/\t/evil/a", NULL },
+		{ "http://" CONTROLLER "\\evil/a", NULL },
+	};
+	char text[200], expected[200];
+
+	backend = (struct backend){ .authority = CONTROLLER, .host = "10.0.0.5" };
+	how = (struct compose_how){ .relocate = &backend };
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		const char *to = table[i][1] ? table[i][1] : table[i][0];
+
+		(void)snprintf(
+			text, sizeof(text),
+			"HTTP/1.1 302 x\r\nlocation: %s\r\nContent-Location: %s\r\n\r\n",
+			table[i][0], table[i][0]);
+		(void)snprintf(
+			expected, sizeof(expected),
+			"HTTP/1.1 302 x\r\nlocation: %s\r\nContent-Location: %s\r\n\r\n",
+			to, table[i][0]);
+		expect_response(text, expected);
+	}
+	/* behind a unix: socket "localhost" means nothing */
+	backend = (struct backend){ .authority = "localhost" };
+	expect_response("HTTP/1.1 302 x\r\nLocation: http://localhost/a\r\n\r\n",
+			"HTTP/1.1 302 x\r\nLocation: http://localhost/a\r\n\r\n");
+}
+END_TEST
+
+START_TEST(a_location_may_be_cut_anywhere)
+{
+	static const char location[] = "http://" CONTROLLER "/a";
+	char room[200];
+
+	backend = (struct backend){ .authority = CONTROLLER, .host = "10.0.0.5" };
+	how = (struct compose_how){ .relocate = &backend };
+	for (size_t n = 0; n < sizeof(location); n++) {
+		struct slice raw =
+			answer_read("HTTP/1.1 302 x\r\nLocation: x\r\n\r\n", &head);
+		char *block = exact(location, n), expected[200];
+		struct buf out = { room, sizeof(room), 0, 0 };
+		size_t authority = strlen(location) - 2;
+
+		head.field[0].value = (struct slice){ block, n };
+		ck_assert_int_eq(put_response(&out), 0);
+		(void)snprintf(expected, sizeof(expected),
+			       "HTTP/1.1 302 x\r\nLocation: %.*s\r\n\r\n", (int)n,
+			       n < authority               ? location
+			       : n == sizeof(location) - 1 ? "/a"
+							   : "/");
+		ck_assert_slice_eq(buf_slice(&out), expected);
+		free(block);
+		slice_free(raw);
+	}
+}
+END_TEST
+
+/* ---- chunks */
+
+START_TEST(a_chunk_is_its_size_and_its_bytes)
+{
+	static const struct {
+		size_t len;
+		const char *size;
+	} table[] = {
+		{ 1, "0001\r\n" },      { 15, "000f\r\n" },
+		{ 16, "0010\r\n" },     { 0x1234, "1234\r\n" },
+		{ 0xabcd, "abcd\r\n" }, { COMPOSE_CHUNK_MAX, "ffff\r\n" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		size_t cap = 3 + table[i].len + COMPOSE_CHUNK_FRAME;
+		struct buf out = { exact("abc", 3), 3, 0, 3 };
+		size_t opened;
+
+		out.data = realloc(out.data, cap); /* no byte more than it takes */
+		ck_assert_ptr_nonnull(out.data);
+		out.cap = cap;
+		opened = compose_chunk_open(&out);
+		memset(out.data + out.end, 'x', table[i].len);
+		out.end += table[i].len;
+		compose_chunk_close(&out, opened);
+		ck_assert_uint_eq(out.end, cap);
+		ck_assert_int_eq(memcmp(out.data, "abc", 3), 0);
+		ck_assert_int_eq(memcmp(out.data + 3, table[i].size, 6), 0);
+		ck_assert_int_eq(out.data[9], 'x');
+		ck_assert_int_eq(out.data[cap - 3], 'x');
+		ck_assert_int_eq(memcmp(out.data + cap - 2, "\r\n", 2), 0);
+		free(out.data);
+	}
+}
+END_TEST
+
+START_TEST(a_chunk_of_nothing_is_none)
+{
+	char room[3 + COMPOSE_CHUNK_FRAME] = "abc";
+	struct buf out = { room, sizeof(room), 1, 3 };
+
+	compose_chunk_close(&out, compose_chunk_open(&out));
+	ck_assert_slice_eq(buf_slice(&out), "bc");
+}
+END_TEST
+
+START_TEST(the_last_chunk_has_trailers_that_concern_the_receiver)
+{
+	static const char *const table[][2] = {
+		{ "", "0\r\n\r\n" },
+		{ "\r\n", "0\r\n\r\n" },
+		{ "A:b\r\nc: \t d e\t\r\n\r\n", "0\r\nA: b\r\nc: d e\r\n\r\n" },
+		{ "Content-Length: 1\r\nTransfer-Encoding: x\r\nHost: h\r\nConnection: close\r\n"
+		  "Keep-Alive: 1\r\nUpgrade: x\r\nTE: x\r\nProxy-X: x\r\nForwarded: x\r\n"
+		  "X-Forwarded-For: x\r\nX-Real-IP: x\r\nA_B: x\r\nX: y\r\n\r\n",
+		  "0\r\nX: y\r\n\r\n" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		trailers = exact_str(table[i][0]);
+		expect_text(put_last_chunk, table[i][1], 0, table[i][0]);
+		slice_free(trailers);
+	}
+}
+END_TEST
+
+START_TEST(what_is_written_in_chunks_reads_back)
+{
+	static char wire[200000], payload[150000], back[sizeof(payload) + 100];
+	struct buf out = { wire, sizeof(wire), 0, 0 };
+	struct buf read = { back, sizeof(back), 0, 0 };
+	struct http1_body body;
+	size_t done = 0;
+
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (char)(i * 7 + i / 251);
+	for (size_t len = 1; done < sizeof(payload);
+	     len = len * 3 % COMPOSE_CHUNK_MAX + 1) {
+		size_t opened = compose_chunk_open(&out);
+
+		if (len > sizeof(payload) - done)
+			len = sizeof(payload) - done;
+		ck_assert_int_eq(buf_put(&out, payload + done, len), 0);
+		compose_chunk_close(&out, opened);
+		done += len;
+	}
+	ck_assert_int_eq(compose_last_chunk(SLICE("A: b\r\n\r\n"), &out), 0);
+	http1_body_init(&body, HTTP1_CHUNKED, 0);
+	while (!body.done && buf_len(&out) > 0) {
+		size_t before = buf_len(&out);
+
+		ck_assert_int_eq(http1_body_decode(&body, &out, &read, buf_room(&read)),
+				 0);
+		ck_assert_uint_lt(buf_len(&out), before);
+	}
+	ck_assert(body.done);
+	ck_assert_uint_eq(buf_len(&out), 0);
+	ck_assert_uint_eq(buf_len(&read), sizeof(payload));
+	ck_assert_int_eq(memcmp(back, payload, sizeof(payload)), 0);
+	ck_assert_slice_eq(body.trailers, "A: b\r\n\r\n");
+}
+END_TEST
+
+/* ---- the gate's own replies */
+
+START_TEST(a_reply_is_a_complete_answer)
+{
+	static const char close_only[] = "Connection: close\r\n";
+	static const struct {
+		unsigned status;
+		const char *reason, *fields;
+	} table[] = {
+		{ 400, "Bad Request", close_only },
+		{ 403, "Forbidden", close_only },
+		{ 405, "Method Not Allowed",
+		  "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\nConnection: close\r\n" },
+		{ 408, "Request Timeout", close_only },
+		{ 414, "URI Too Long", close_only },
+		{ 426, "Upgrade Required",
+		  "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+		  "Connection: close, Upgrade\r\n" },
+		{ 431, "Request Header Fields Too Large", close_only },
+		{ 500, "Internal Server Error", close_only },
+		{ 501, "Not Implemented", close_only },
+		{ 502, "Bad Gateway", close_only },
+		{ 503, "Service Unavailable", close_only },
+		{ 504, "Gateway Timeout", close_only },
+		{ 505, "HTTP Version Not Supported", close_only },
+	};
+	static const char *const bodies[][2] = {
+		{ "novnc-gate[17]", "It did not.\nLog entries: novnc-gate[17]\n" },
+		{ "0123456789abcdef",
+		  "It did not.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=0123456789abcdef\n" },
+	};
+	char expected[1000];
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		for (size_t k = 0; k < LENGTH(bodies); k++)
+			for (int no_content = 0; no_content <= 1; no_content++) {
+				reply = (struct compose_reply){
+					.status = table[i].status,
+					.sentence = SLICE("It did not"),
+					.log_id = bodies[k][0],
+					.head_request = no_content,
+				};
+				(void)snprintf(
+					expected, sizeof(expected),
+					"HTTP/1.1 %u %s\r\n"
+					"Content-Type: text/plain; charset=utf-8\r\n"
+					"Content-Length: %zu\r\n"
+					"Cache-Control: no-store\r\n%s\r\n%s",
+					table[i].status, table[i].reason,
+					strlen(bodies[k][1]), table[i].fields,
+					no_content ? "" : bodies[k][1]);
+				/* a NUL is written behind it */
+				expect_text(put_reply, expected, 1, table[i].reason);
+			}
+}
+END_TEST
+
+START_TEST(a_reply_reads_as_an_answer)
+{
+	char room[2000];
+	struct buf out = { room, sizeof(room), 0, 0 };
+	struct http1_fault fault;
+	struct lines_scan scan = { 0 };
+	ssize_t len;
+
+	reply = (struct compose_reply){ 426, SLICE("a"), "b", false };
+	ck_assert_int_eq(put_reply(&out), 0);
+	len = lines_scan(&scan, buf_slice(&out), sizeof(room));
+	ck_assert_int_gt(len, 0);
+	ck_assert_int_eq(http1_parse_response((struct slice){ room, (size_t)len },
+					      SLICE("GET"), &head, &fault),
+			 0);
+	ck_assert_int_eq(head.framing, HTTP1_LENGTH);
+	ck_assert_uint_eq(head.length, buf_len(&out) - (size_t)len);
+	ck_assert(!http1_persistent(&head));
+}
+END_TEST
+
+START_TEST(a_sentence_that_is_too_long_is_none)
+{
+	static char room[8192], sentence[2000];
+	struct buf out = { room, sizeof(room), 0, 0 };
+
+	memset(sentence, 'x', sizeof(sentence));
+	for (size_t len = 0; len <= sizeof(sentence); len++) {
+		int r;
+
+		out.end = 0;
+		reply = (struct compose_reply){
+			500, { sentence, len }, "novnc-gate[1]", false
+		};
+		r = put_reply(&out);
+		ck_assert(r == 0 ||
+			  (r == -ENOBUFS && len >= 640)); /* conn.c's are shorter */
+		ck_assert(r < 0 || len < 1024);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("compose");
+	TCase *requests = tcase_create("requests"), *answers = tcase_create("answers");
+	TCase *chunks = tcase_create("chunks"), *replies = tcase_create("replies");
+
+	suite_add_tcase(suite, requests);
+	tcase_set_timeout(requests, 60); /* under valgrind */
+	tcase_add_test(requests, a_plain_request_is_written_anew);
+	tcase_add_test(requests, the_controller_gets_its_own_authority_as_Host);
+	tcase_add_test(requests, without_Host_it_is_the_backends_authority);
+	tcase_add_test(requests, an_upgrade_says_only_websocket);
+	tcase_add_test(requests, an_absolute_target_becomes_origin_form);
+
+	suite_add_tcase(suite, answers);
+	tcase_set_timeout(answers, 60);
+	tcase_add_test(answers, an_answer_is_written_anew);
+	tcase_add_test(answers, an_answer_says_how_it_is_sent);
+	tcase_add_test(answers, a_101_keeps_its_upgrade);
+	tcase_add_test(answers, a_location_at_the_controller_becomes_path_only);
+	tcase_add_test(answers, a_location_may_be_cut_anywhere);
+
+	suite_add_tcase(suite, chunks);
+	tcase_add_test(chunks, a_chunk_is_its_size_and_its_bytes);
+	tcase_add_test(chunks, a_chunk_of_nothing_is_none);
+	tcase_add_test(chunks, the_last_chunk_has_trailers_that_concern_the_receiver);
+	tcase_add_test(chunks, what_is_written_in_chunks_reads_back);
+
+	suite_add_tcase(suite, replies);
+	tcase_set_timeout(replies, 60);
+	tcase_add_test(replies, a_reply_is_a_complete_answer);
+	tcase_add_test(replies, a_reply_reads_as_an_answer);
+	tcase_add_test(replies, a_sentence_that_is_too_long_is_none);
+	return suite_run(suite);
+}
