@@ -244,7 +244,7 @@ def main():
     machine = {}
     if "machine" in PARTS and not QUICK:
         import machine_rows
-        machine = machine_rows.run(results, say)
+        machine = machine_rows.run(results, load, say)
     data = {
         "machine": description,
         "quick": QUICK,

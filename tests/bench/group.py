@@ -32,7 +32,7 @@ class Group:
 
     def __init__(self, name):
         self.dirs, self.cpu_file, self.memory_dir = [], None, None
-        name = f"novnc-gate-bench.{RUN}.{name}"
+        self.name = name = f"novnc-gate-bench.{RUN}.{name}"
         for where, kind, options in mounts():
             if kind == "cgroup2":
                 directory = self.make(where / name)
@@ -106,8 +106,8 @@ class Group:
                 except ProcessLookupError:
                     pass
             time.sleep(0.01)  # between two looks
-        for directory in self.dirs:
-            for inner in sorted(directory.rglob("*/"), reverse=True):
-                if inner.is_dir():
-                    inner.rmdir()
-            directory.rmdir()
+        # systemd-nspawn makes more of the same name, in version 1's other hierarchies
+        everywhere = {where / self.name for where, _, _ in mounts()} | set(self.dirs)
+        for top in filter(Path.is_dir, everywhere):
+            for directory in sorted([top, *filter(Path.is_dir, top.rglob("*"))], reverse=True):
+                directory.rmdir()

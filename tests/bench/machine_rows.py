@@ -1,0 +1,121 @@
+"""Connections per second and CPU of each under the real systemd, in a container."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from contestants import TREE, Backend
+from group import Group
+
+sys.path.insert(0, str(TREE / "tests/systemd"))
+from machine import Machine  # noqa: E402
+
+ROUNDS, CLIENTS, COUNT = 5, 16, 500
+UNITS = "etc/systemd/system"
+STRICT = TREE / "units/novnc-gate@.service.d/strict.conf"
+SOCKET = """[Socket]
+ListenStream=127.0.0.1:{port}
+Accept=yes
+MaxConnections=4096
+TriggerLimitIntervalSec=0
+{poll_limit}
+"""
+BARE = "[Service]\nExecStart={floor}\nStandardInput=socket\n"
+
+
+def services(floor):
+    """Variant: (label, unit file, drop-in)."""
+    shipped = (TREE / "units/novnc-gate@.service").read_text()
+    directives = re.sub("(?m)^ExecStart=.*$", f"ExecStart={floor}", shipped)
+    found = {
+        "floor": ("floor, in a bare unit", BARE.format(floor=floor), ""),
+        "floor-shipped": ("floor, in the unit as shipped", directives, ""),
+        "gate": ("**novnc-gate**, in the unit as shipped", shipped, ""),
+    }
+    if STRICT.exists():
+        found["gate-strict"] = ("**novnc-gate**, with strict.conf", shipped, STRICT.read_text())
+    return found
+
+
+class Variant:
+    def __init__(self, machine, name, port, service):
+        self.machine, self.name, self.port = machine, f"bench-{name}", port
+        self.label, unit, drop_in = service
+        units = machine.root / UNITS
+        poll_limit = ""
+        if int(machine.run("systemctl", "--version").split()[1]) >= 255:
+            poll_limit = "PollLimitIntervalSec=0"
+        (units / f"{self.name}.socket").write_text(SOCKET.format(port=port, poll_limit=poll_limit))
+        (units / f"{self.name}@.service").write_text(unit)
+        (units / f"{self.name}@.service.d").mkdir()
+        (units / f"{self.name}@.service.d/bench.conf").write_text(drop_in)
+        self.rates, self.cpu_ms = [], []
+
+    def exposure(self):
+        out = self.machine.run("systemd-analyze", "--no-pager", "security",
+                               f"{self.name}@1.service", check=False)
+        found = re.search(r"exposure level.*?: ([0-9.]+)", out)
+        return found[1] if found else "?"
+
+    def sample(self, group, load):
+        """A page on each of so many new connections."""
+        self.machine.run("systemctl", "start", f"{self.name}.socket")
+        with load(self.port, "page-new", CLIENTS, COUNT) as go:
+            before = group.cpu()
+            result = go()
+            self.settle()
+            if before is not None:
+                self.cpu_ms.append((group.cpu() - before) / COUNT * 1e3)
+            self.rates.append(COUNT / result["seconds"])
+        self.machine.run("systemctl", "stop", f"{self.name}.socket")
+
+    def settle(self):
+        """Waits until systemd has dealt with the last one; each look costs it little."""
+        while self.machine.run("systemctl", "list-units", "--plain", "--no-legend", "--all",
+                               f"{self.name}@*.service").strip():
+            pass
+
+
+def boot(work, group):
+    """A machine whose processes are all in the group."""
+    group.enter()
+    try:
+        return Machine(work)
+    finally:
+        group.leave()
+
+
+def run(results, load, say):
+    """Returns what report.py's units_table() takes; {} where no machine can be had."""
+    group = Group("machine")
+    backend = Backend(0)
+    work = Path(tempfile.mkdtemp())
+    machine = None
+    try:
+        machine = boot(work, group)
+        machine.make("install", f"NEXTJS=http://127.0.0.1:{backend.pages}",
+                     f"CONTROLLER=http://127.0.0.1:{backend.controller}")
+        floor = f"/src/build/bench/floor {backend.pages}"
+        variants = [Variant(machine, name, 3100 + i, service)
+                    for i, (name, service) in enumerate(services(floor).items())]
+        machine.run("systemctl", "daemon-reload")
+        for r in range(ROUNDS):
+            say(f"systemd, round {r + 1} of {ROUNDS}")
+            for variant in variants[r % len(variants):] + variants[:r % len(variants)]:
+                variant.sample(group, load)
+        return {v.name.removeprefix("bench-"): {"label": v.label, "rates": v.rates,
+                                                "cpu_ms": v.cpu_ms, "exposure": v.exposure()}
+                for v in variants}
+    except (AssertionError, OSError, subprocess.SubprocessError) as problem:
+        results.fail(f"under systemd: skipped, {problem}")
+        return {}
+    finally:
+        if machine:
+            machine.close()
+        backend.close()
+        group.close()
+        for where in (work / "root", work):
+            subprocess.run(["umount", "--lazy", where], stderr=subprocess.DEVNULL)
+        work.rmdir()
