@@ -98,10 +98,13 @@ static void flow_eof(struct flow *f)
 /* Makes the pipe, for there is much to move; without one it is copied. */
 static void flow_pipe(struct flow *f)
 {
+	int ends[2];
+
 	if (!stream_is_plain(f->from) || !stream_is_plain(f->to))
 		return;
-	if (pipe2(f->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: slower, not wrong */
+	memcpy(f->pipe, ends, sizeof(ends));
 	/* EPERM beyond /proc/sys/fs/pipe-user-pages-soft: slower, not wrong */
 	(void)fcntl(f->pipe[1], F_SETPIPE_SZ, RELAY_PIPE_SIZE);
 }

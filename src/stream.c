@@ -214,6 +214,8 @@ static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 			s->can_read = false;
 		return -errno;
 	}
+	if (n == 0 && s->broken)
+		return -ECONNRESET; /* the socket tells its error once, and a write had it */
 	if (n == 0)
 		s->eof = true;
 	if ((size_t)n < want)
@@ -228,6 +230,8 @@ static ssize_t write_result(struct stream *s, ssize_t n)
 			return -EAGAIN;
 		if (errno == EAGAIN)
 			s->can_write = false;
+		else if (errno != EPIPE)
+			s->broken = true;
 		return -errno;
 	}
 	return n;

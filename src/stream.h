@@ -17,6 +17,7 @@ struct stream {
 	bool can_write; /* likewise */
 	bool eof;       /* the peer has ended its direction */
 	bool shut;      /* we have ended ours */
+	bool broken;    /* a write was told of a reset: what a read finds is no end */
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll(2) with a witness: counts the calls of the code under test, which runs in a thread, and
+ * tells when it stands still, that is, waits and has nothing of what it waits for. So a test
+ * needs no sleep, and a busy loop is a failure.
+ */
+#ifndef NOVNC_GATE_STILL_H
+#define NOVNC_GATE_STILL_H
+
+#include <check.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#define STILL_FDS     8
+/* More rounds than this between two looks are a busy loop. */
+#define STILL_SPIN    20000
+#define STILL_SECONDS 60
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned calls;
+	bool waiting;
+	struct pollfd fds[STILL_FDS];
+	nfds_t n;
+} still = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+/* The real one; a timeout below 0 is none. */
+static int still_ppoll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	struct timespec span = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+
+	return ppoll(fds, n, timeout_ms < 0 ? NULL : &span, NULL);
+}
+
+static void still_note(bool waiting, const struct pollfd *fds, nfds_t n)
+{
+	pthread_mutex_lock(&still.lock);
+	still.waiting = waiting;
+	if (waiting) {
+		ck_assert_uint_le(n, STILL_FDS);
+		memcpy(still.fds, fds, n * sizeof(*fds));
+		still.n = n;
+	} else {
+		still.calls++;
+	}
+	pthread_cond_signal(&still.changed);
+	pthread_mutex_unlock(&still.lock);
+}
+
+/* Under another name here, for <poll.h> may have an inline one. */
+int still_poll(struct pollfd *fds, nfds_t n, int timeout_ms) __asm__("poll");
+
+int still_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	int r = still_ppoll(fds, n, 0);
+
+	if (r == 0 && timeout_ms != 0) {
+		still_note(true, fds, n);
+		r = still_ppoll(fds, n, timeout_ms);
+	}
+	still_note(false, NULL, 0);
+	return r;
+}
+
+/* How many calls there have been since the last question. */
+static unsigned still_calls(void)
+{
+	unsigned calls;
+
+	pthread_mutex_lock(&still.lock);
+	calls = still.calls;
+	still.calls = 0;
+	pthread_mutex_unlock(&still.lock);
+	return calls;
+}
+
+/* Waits until the code under test stands still. */
+static void still_wait(void)
+{
+	struct timespec until = { time(NULL) + STILL_SECONDS, 0 };
+	int r = 0;
+
+	pthread_mutex_lock(&still.lock);
+	while (r == 0 && still.calls < STILL_SPIN &&
+	       !(still.waiting && still_ppoll(still.fds, still.n, 0) == 0))
+		r = pthread_cond_timedwait(&still.changed, &still.lock, &until);
+	pthread_mutex_unlock(&still.lock);
+	ck_assert_msg(r == 0, "it never comes to rest");
+	ck_assert_msg(still.calls < STILL_SPIN, "poll() is called over and over");
+}
+
+/* Whether it waits for these events at fd (of those it cannot refuse, POLLERR, none). */
+static inline bool still_asks(int fd, short events)
+{
+	bool asks = false;
+
+	pthread_mutex_lock(&still.lock);
+	for (nfds_t i = 0; i < still.n; i++)
+		asks |= still.fds[i].fd == fd && still.fds[i].events == events;
+	pthread_mutex_unlock(&still.lock);
+	return asks;
+}
+
+#endif

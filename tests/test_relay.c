@@ -1,0 +1,1195 @@
+/* SPDX-License-Identifier: MIT */
+/* relay.c: the relay runs in a thread between two sockets, the test is both of its peers. */
+#include "relay.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "peers.h"
+#include "still.h"
+
+/* More than everything between two peers holds: sockets, buffers, a pipe. */
+#define MUCH     (6 * 1024 * 1024)
+/* What all that may hold. */
+#define BETWEEN  (3 * 1024 * 1024)
+#define IN_SIZE  (64 * 1024)
+#define OUT_SIZE (96 * 1024)
+/* A span that does not pass in a test, and one that does, ms. */
+#define LONG_MS  60000
+#define SHORT_MS 60
+
+enum direction { UP, DOWN, DIRECTIONS };
+
+/* ---- a relay between two peers */
+
+struct world {
+	struct stream client, backend;
+	struct buf buf[4];
+	struct relay relay;
+	int client_peer, backend_peer;
+	int stop[2]; /* a pipe for a signalfd */
+	pthread_t thread;
+	enum relay_end end;
+	int fds;
+};
+
+/* One direction of it. */
+struct side {
+	struct flow *flow, *other;
+	struct stream *from, *to;
+	int *source, *sink; /* the peers */
+};
+
+static struct side side_of(struct world *w, enum direction d)
+{
+	if (d == UP)
+		return (struct side){ &w->relay.up, &w->relay.down,  &w->client,
+				      &w->backend,  &w->client_peer, &w->backend_peer };
+	return (struct side){ &w->relay.down, &w->relay.up,     &w->backend,
+			      &w->client,     &w->backend_peer, &w->client_peer };
+}
+
+static void world_open(struct world *w, bool tcp)
+{
+	static const size_t size[4] = { IN_SIZE, OUT_SIZE, IN_SIZE, OUT_SIZE };
+	int fds = fds_open(), client, backend;
+
+	*w = (struct world){ .fds = fds };
+	pair_open(tcp, &client, &w->client_peer);
+	pair_open(tcp, &backend, &w->backend_peer);
+	ck_assert_int_eq(stream_adopt(client, &w->client), 0);
+	ck_assert_int_eq(stream_adopt(backend, &w->backend), 0);
+	ck_assert_int_eq(pipe2(w->stop, O_CLOEXEC), 0);
+	for (size_t i = 0; i < 4; i++)
+		w->buf[i] = (struct buf){ .data = malloc(size[i]), .cap = size[i] };
+	w->relay = (struct relay){
+		.sigfd = w->stop[0],
+		.answer_ms = LONG_MS,
+		.body_ms = LONG_MS,
+		.linger_ms = LONG_MS,
+		.idle_ms = CONFIG_INFINITY,
+	};
+	flow_init(&w->relay.up, &w->client, &w->backend, &w->buf[0], &w->buf[1]);
+	flow_init(&w->relay.down, &w->backend, &w->client, &w->buf[2], &w->buf[3]);
+	(void)still_calls();
+}
+
+/* Whatever happened, no descriptor is left of it. */
+static void world_close(struct world *w)
+{
+	flow_done(&w->relay.up);
+	flow_done(&w->relay.down);
+	stream_done(&w->client);
+	stream_done(&w->backend);
+	peer_close(&w->client_peer);
+	peer_close(&w->backend_peer);
+	peer_close(&w->stop[0]);
+	peer_close(&w->stop[1]);
+	for (size_t i = 0; i < 4; i++)
+		free(w->buf[i].data);
+	ck_assert_int_eq(fds_open(), w->fds);
+}
+
+static void world_tunnel(struct world *w)
+{
+	w->relay.tunnel = true;
+	flow_begin(&w->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
+	flow_begin(&w->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
+}
+
+static void *thread_run(void *userdata)
+{
+	struct world *w = userdata;
+
+	w->end = relay_run(&w->relay);
+	return NULL;
+}
+
+static void world_start(struct world *w)
+{
+	ck_assert_int_eq(pthread_create(&w->thread, NULL, thread_run, w), 0);
+}
+
+static enum relay_end world_end(struct world *w)
+{
+	ck_assert_int_eq(pthread_join(w->thread, NULL), 0);
+	return w->end;
+}
+
+static enum relay_end failed(enum direction d)
+{
+	return d == UP ? RELAY_CLIENT_FAILED : RELAY_BACKEND_FAILED;
+}
+
+/* What stands in a buffer. */
+static void holds(const struct buf *b, const char *text)
+{
+	ck_assert_msg(slice_eq(buf_slice(b), slice_str(text)), "\"%.*s\" is not \"%s\"",
+		      SLICE_FMT(buf_slice(b)), text);
+}
+
+/* ---- messages of some size: raw as it is sent, and the payload in it */
+
+struct message {
+	enum http1_framing framing;
+	char *raw, *payload;
+	size_t raw_len, len;
+};
+
+static void message_make(struct message *m, enum http1_framing framing, size_t len)
+{
+	uint32_t noise = 1;
+	size_t n = 0;
+
+	*m = (struct message){ framing, malloc(2 * len + 64), malloc(len), 0, len };
+	for (size_t i = 0; i < len; i++) {
+		noise = noise * 1664525 + 1013904223;
+		m->payload[i] = (char)(noise >> 24);
+	}
+	if (framing != HTTP1_CHUNKED) {
+		memcpy(m->raw, m->payload, len);
+		m->raw_len = len;
+		return;
+	}
+	for (size_t i = 0; i < len; i += n) { /* chunks of all sizes */
+		n = 1 + i % 7919;
+		n = n < len - i ? n : len - i;
+		m->raw_len += (size_t)sprintf(m->raw + m->raw_len, "%zx\r\n", n);
+		memcpy(m->raw + m->raw_len, m->payload + i, n);
+		m->raw_len += n;
+		m->raw_len += (size_t)sprintf(m->raw + m->raw_len, "\r\n");
+	}
+	m->raw_len += (size_t)sprintf(m->raw + m->raw_len, "0\r\n\r\n");
+}
+
+static void message_free(struct message *m)
+{
+	free(m->raw);
+	free(m->payload);
+}
+
+/* Takes the chunks away, in place; returns the payload's length, *rest what follows it. */
+static size_t unchunk(char *text, char **ret_rest)
+{
+	char *from = text, *to = text;
+
+	for (;;) {
+		char *end;
+		size_t n = strtoul(from, &end, 16);
+
+		ck_assert_ptr_ne(end, from);
+		ck_assert_int_eq(memcmp(end, "\r\n", 2), 0);
+		from = end + 2;
+		if (n == 0)
+			break;
+		memmove(to, from, n);
+		to += n;
+		from += n;
+		ck_assert_int_eq(memcmp(from, "\r\n", 2), 0);
+		from += 2;
+	}
+	*ret_rest = from;
+	return (size_t)(to - text);
+}
+
+/* What has gone into one end of a relay and come out of the other. */
+struct traffic {
+	const struct message *m;
+	bool chunks; /* so it comes out */
+	size_t sent, got;
+	char *out;
+	size_t out_size;
+};
+
+static void traffic_open(struct traffic *t, const struct message *m, bool chunks)
+{
+	size_t size = 2 * m->len + 4096;
+
+	*t = (struct traffic){ m, chunks, 0, 0, malloc(size), size };
+}
+
+static bool send_some(struct traffic *t, int source)
+{
+	ssize_t n = send(source, t->m->raw + t->sent, t->m->raw_len - t->sent,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0)
+		ck_assert_int_eq(errno, EAGAIN);
+	else
+		t->sent += (size_t)n;
+	return n > 0;
+}
+
+/* Sends until nothing between the peers takes more. */
+static void stuff(struct traffic *t, int source)
+{
+	do {
+		while (t->sent < t->m->raw_len && send_some(t, source))
+			;
+		still_wait();
+	} while (t->sent < t->m->raw_len && send_some(t, source));
+}
+
+/* Sends what is left and receives at the same time, until all is there. */
+static void pour(struct traffic *t, int source, int sink)
+{
+	bool all = false;
+
+	while (!all) {
+		struct pollfd p[] = {
+			{ .fd = t->sent < t->m->raw_len ? source : -1,
+			  .events = POLLOUT },
+			{ .fd = sink, .events = POLLIN },
+		};
+		struct timespec patience = { PATIENCE_SEC, 0 };
+		ssize_t n;
+
+		ck_assert_int_gt(ppoll(p, 2, &patience, NULL), 0);
+		if (p[0].revents)
+			(void)send_some(t, source);
+		if (!p[1].revents)
+			continue;
+		n = recv(sink, t->out + t->got, t->out_size - t->got - 1, 0);
+		ck_assert_msg(n > 0, "it ended after %zu bytes", t->got);
+		t->got += (size_t)n;
+		t->out[t->got] = '\0';
+		all = t->chunks ? t->got >= 7 && memcmp(t->out + t->got - 7,
+							"\r\n0\r\n\r\n", 7) == 0
+				: t->got >= t->m->len;
+	}
+}
+
+/* All of it arrived and nothing else. */
+static void traffic_check(struct traffic *t)
+{
+	char *rest;
+
+	if (t->chunks) {
+		t->got = unchunk(t->out, &rest);
+		ck_assert_str_eq(rest, "\r\n");
+	}
+	ck_assert_uint_eq(t->got, t->m->len);
+	ck_assert_int_eq(memcmp(t->out, t->m->payload, t->m->len), 0);
+	free(t->out);
+}
+
+/* ---- ends of messages */
+
+START_TEST(a_body_of_known_length_passes_and_what_follows_stays)
+{
+	struct world w;
+	struct side s;
+
+	world_open(&w, false);
+	s = side_of(&w, (enum direction)_i);
+	flow_begin(s.flow, HTTP1_LENGTH, 10, true);
+	peer_say(*s.source, "0123456789next");
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	peer_hears(*s.sink, "0123456789");
+	peer_hears_nothing(*s.sink);
+	holds(s.flow->in, "next");
+	ck_assert_uint_eq(s.flow->bytes, 10);
+	ck_assert(!s.to->shut);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(what_was_composed_goes_before_what_was_read)
+{
+	struct world w;
+	struct side s;
+
+	world_open(&w, false);
+	s = side_of(&w, (enum direction)_i);
+	flow_begin(s.flow, HTTP1_LENGTH, 6, true);
+	ck_assert_int_eq(buf_put_slice(s.flow->out, SLICE("head, ")), 0);
+	ck_assert_int_eq(buf_put_slice(s.flow->in, SLICE("body")), 0);
+	peer_say(*s.source, "!!");
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	peer_hears(*s.sink, "head, body!!");
+	ck_assert_uint_eq(s.flow->bytes, 6);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(nothing_is_read_where_no_body_is_due)
+{
+	struct world w;
+	struct side s;
+
+	world_open(&w, false);
+	s = side_of(&w, (enum direction)_i);
+	flow_begin(s.flow, HTTP1_NO_BODY, 0, true);
+	peer_say(*s.source, "next");
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	peer_hears_nothing(*s.sink);
+	ck_assert_uint_eq(buf_len(s.flow->in), 0);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_body_until_close_ends_with_the_stream)
+{
+	struct world w;
+
+	world_open(&w, false);
+	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, false);
+	world_start(&w);
+	peer_say(w.backend_peer, "all there is");
+	still_wait();
+	peer_hears(w.client_peer, "all there is");
+	peer_close(&w.backend_peer);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert(!w.client.shut);
+	peer_hears_nothing(w.client_peer);
+	world_close(&w);
+}
+END_TEST
+
+/* Bytes and the end have been read before anybody knew of a body. */
+START_TEST(an_end_that_was_seen_before_the_body_began_counts)
+{
+	static const struct {
+		enum http1_framing framing;
+		uint64_t length;
+		const char *body, *heard;
+		enum relay_end end;
+	} table[] = {
+		{ HTTP1_UNTIL_CLOSE, 0, "some", "some", RELAY_DONE },
+		{ HTTP1_UNTIL_CLOSE, 0, "", "", RELAY_DONE },
+		{ HTTP1_LENGTH, 4, "some", "some", RELAY_DONE },
+		{ HTTP1_LENGTH, 5, "some", "some", RELAY_BACKEND_FAILED },
+		{ HTTP1_LENGTH, 5, "", "", RELAY_BACKEND_FAILED },
+		{ HTTP1_CHUNKED, 0, "4\r\nsome\r\n0\r\n\r\n", "0004\r\nsome\r\n0\r\n\r\n",
+		  RELAY_DONE },
+		{ HTTP1_CHUNKED, 0, "4\r\nsome\r\n0\r\n", "0004\r\nsome\r\n",
+		  RELAY_BACKEND_FAILED },
+		{ HTTP1_CHUNKED, 0, "", "", RELAY_BACKEND_FAILED },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct world w;
+
+		world_open(&w, false);
+		w.relay.down.waiting = true;
+		peer_say(w.backend_peer, "H");
+		peer_say(w.backend_peer, table[i].body);
+		peer_close(&w.backend_peer);
+		while (!w.backend.eof)
+			ck_assert_int_ge(stream_read(&w.backend, &w.buf[2]), 0);
+		ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
+		buf_consume(&w.buf[2], 1);
+		flow_begin(&w.relay.down, table[i].framing, table[i].length, true);
+		ck_assert_int_eq(relay_run(&w.relay), table[i].end);
+		if (table[i].end == RELAY_BACKEND_FAILED)
+			ck_assert_int_eq(w.relay.down.error, -ECONNABORTED);
+		peer_hears(w.client_peer, table[i].heard);
+		peer_hears_nothing(w.client_peer);
+		world_close(&w);
+	}
+}
+END_TEST
+
+START_TEST(a_stream_that_ends_in_mid_body_has_failed)
+{
+	static const struct {
+		enum http1_framing framing;
+		const char *sent, *heard; /* in chunks of the gate's own */
+	} table[] = {
+		{ HTTP1_LENGTH, "123456789", "123456789" },
+		{ HTTP1_LENGTH, "", "" },
+		{ HTTP1_CHUNKED, "", "" },
+		{ HTTP1_CHUNKED, "4", "" },
+		{ HTTP1_CHUNKED, "4\r\nso", "0002\r\nso\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nsome\r\n", "0004\r\nsome\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nsome\r\n0\r\n", "0004\r\nsome\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nsome\r\n0\r\nA: b\r\n", "0004\r\nsome\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct world w;
+		struct side s;
+
+		world_open(&w, false);
+		s = side_of(&w, (enum direction)_i);
+		flow_begin(s.flow, table[i].framing, 10, true);
+		world_start(&w);
+		peer_say(*s.source, table[i].sent);
+		still_wait();
+		peer_close(s.source);
+		ck_assert_int_eq(world_end(&w), failed((enum direction)_i));
+		ck_assert_int_eq(s.flow->error, -ECONNABORTED);
+		peer_hears(*s.sink, table[i].heard);
+		peer_hears_nothing(*s.sink); /* no last chunk above all */
+		world_close(&w);
+	}
+}
+END_TEST
+
+/* ---- chunks */
+
+static const char chunked[] = "4\r\nWiki\r\n"
+			      "6;name=\"value\"\r\npedia \r\n"
+			      "00E\r\nin \r\n\r\nchunks.\r\n"
+			      "0;last\r\nX-Sum: 1\r\nA:b\r\n\r\n";
+static const char unchunked[] = "Wikipedia in \r\n\r\nchunks.";
+
+/* One relay gets the message in pieces that end at these two places. */
+static void pass_chunks(enum direction d, bool rechunk, size_t first, size_t second)
+{
+	size_t len = sizeof(chunked) - 1;
+	struct world w;
+	struct side s;
+	char out[1024], *rest = out;
+	size_t got;
+
+	world_open(&w, false);
+	s = side_of(&w, d);
+	flow_begin(s.flow, HTTP1_CHUNKED, 0, rechunk);
+	peer_send(*s.source, chunked, first);
+	world_start(&w);
+	still_wait();
+	peer_send(*s.source, chunked + first, second - first);
+	still_wait();
+	ck_assert(!flow_ended(s.flow));
+	peer_send(*s.source, chunked + second, len - second);
+	peer_say(*s.source, "next");
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_uint_eq(s.flow->bytes, strlen(unchunked));
+	stream_shut(s.to);
+	got = peer_hears_out(*s.sink, out, sizeof(out));
+	if (rechunk)
+		got = unchunk(out, &rest);
+	ck_assert_uint_eq(got, strlen(unchunked));
+	ck_assert_int_eq(memcmp(out, unchunked, got), 0);
+	if (rechunk)
+		ck_assert_str_eq(rest, "X-Sum: 1\r\nA: b\r\n\r\n");
+	stream_read(s.from, s.flow->in); /* where it has not been read with the rest */
+	holds(s.flow->in, "next");
+	world_close(&w);
+}
+
+START_TEST(a_chunked_body_may_be_split_anywhere)
+{
+	for (size_t at = 0; at < sizeof(chunked) - 1; at++)
+		pass_chunks((enum direction)(_i & 1), _i & 2, at, at);
+	pass_chunks((enum direction)(_i & 1), _i & 2, 1, 2);
+}
+END_TEST
+
+START_TEST(a_chunked_body_may_come_byte_by_byte)
+{
+	struct world w;
+	struct side s;
+	char out[4096], *rest;
+
+	world_open(&w, false);
+	s = side_of(&w, (enum direction)_i);
+	flow_begin(s.flow, HTTP1_CHUNKED, 0, true);
+	world_start(&w);
+	for (size_t i = 0; i < sizeof(chunked) - 1; i++) {
+		peer_send(*s.source, chunked + i, 1);
+		if (i < sizeof(chunked) - 2)
+			still_wait();
+	}
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	stream_shut(s.to);
+	(void)peer_hears_out(*s.sink, out, sizeof(out));
+	ck_assert_uint_eq(unchunk(out, &rest), strlen(unchunked));
+	ck_assert_int_eq(memcmp(out, unchunked, strlen(unchunked)), 0);
+	ck_assert_str_eq(rest, "X-Sum: 1\r\nA: b\r\n\r\n");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(what_is_no_chunk_is_a_fault_with_its_reason)
+{
+	static const char *const table[] = {
+		"x\r\n",
+		"4\r\nsomething",
+		"-1\r\n",
+		"0\r\nA b\r\n\r\n",
+		"0\r\n folded\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct world w;
+		struct side s;
+
+		world_open(&w, false);
+		s = side_of(&w, (enum direction)_i);
+		flow_begin(s.flow, HTTP1_CHUNKED, 0, true);
+		peer_say(*s.source, "2\r\nok\r\n");
+		peer_say(*s.source, table[i]);
+		ck_assert_int_eq(relay_run(&w.relay), failed((enum direction)_i));
+		ck_assert_int_eq(s.flow->error, -EBADMSG);
+		ck_assert_ptr_nonnull(s.flow->body.why);
+		world_close(&w);
+	}
+}
+END_TEST
+
+/* ---- back-pressure, and all arrives */
+
+static const struct {
+	enum http1_framing framing;
+	bool chunks;
+} framings[] = {
+	{ HTTP1_LENGTH, false },
+	{ HTTP1_UNTIL_CLOSE, false },
+	{ HTTP1_CHUNKED, true },
+	{ HTTP1_CHUNKED, false },
+};
+
+#define FRAMINGS ((int)(sizeof(framings) / sizeof(framings[0])))
+
+START_TEST(a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost)
+{
+	enum http1_framing framing = framings[_i / 2].framing;
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+
+	message_make(&m, framing, MUCH);
+	traffic_open(&t, &m, framings[_i / 2].chunks);
+	world_open(&w, false);
+	s = side_of(&w, (enum direction)(_i % 2));
+	flow_begin(s.flow, framing, MUCH, t.chunks);
+	world_start(&w);
+	stuff(&t, *s.source);
+	ck_assert_uint_lt(t.sent, BETWEEN);
+	ck_assert(still_asks(s.to->fd, POLLOUT));
+	ck_assert(!still_asks(s.from->fd, POLLIN));
+	ck_assert_uint_lt(still_calls(), 2000);
+	pour(&t, *s.source, *s.sink);
+	if (framing == HTTP1_UNTIL_CLOSE)
+		peer_close(s.source);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	traffic_check(&t);
+	ck_assert_uint_eq(s.flow->bytes, MUCH);
+	peer_hears_nothing(*s.sink);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
+/* Without a descriptor to spare there is no pipe: then it is copied. */
+START_TEST(much_goes_through_a_pipe_or_without_one)
+{
+	bool forbid = _i & 1, tcp = _i & 2, whole = _i & 4;
+	struct rlimit saved = { 0 };
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+
+	message_make(&m, HTTP1_LENGTH, MUCH);
+	traffic_open(&t, &m, false);
+	world_open(&w, tcp);
+	s = side_of(&w, _i & 8 ? UP : DOWN);
+	flow_begin(s.flow, whole ? HTTP1_LENGTH : HTTP1_UNTIL_CLOSE, MUCH, false);
+	if (forbid)
+		saved = fds_forbid();
+	world_start(&w);
+	stuff(&t, *s.source);
+	pour(&t, *s.source, *s.sink);
+	if (!whole)
+		peer_close(s.source);
+	else
+		peer_say(*s.source, "next");
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	if (forbid)
+		fds_allow(saved);
+	ck_assert_int_eq(s.flow->pipe[0] >= 0, !forbid);
+	traffic_check(&t);
+	peer_hears_nothing(*s.sink);
+	if (whole) {
+		(void)stream_read(s.from, s.flow->in);
+		holds(s.flow->in, "next");
+	}
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
+{
+	struct traffic t[DIRECTIONS];
+	struct message m;
+	struct world w;
+
+	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
+	world_open(&w, _i);
+	world_tunnel(&w);
+	world_start(&w);
+	for (enum direction d = UP; d < DIRECTIONS; d++) {
+		traffic_open(&t[d], &m, false);
+		stuff(&t[d], *side_of(&w, d).source);
+	}
+	for (enum direction d = UP; d < DIRECTIONS; d++)
+		pour(&t[d], *side_of(&w, d).source, *side_of(&w, d).sink);
+	peer_close(&w.client_peer);
+	peer_close(&w.backend_peer);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	traffic_check(&t[UP]);
+	traffic_check(&t[DOWN]);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
+/* ---- tunnels end one direction at a time */
+
+START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
+{
+	struct world w;
+	struct side s;
+
+	world_open(&w, _i & 1);
+	s = side_of(&w, _i & 2 ? UP : DOWN);
+	world_tunnel(&w);
+	world_start(&w);
+	peer_say(*s.source, "last words");
+	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
+	peer_hears(*s.sink, "last words");
+	peer_hears_end(*s.sink);
+	still_wait();
+	for (int i = 0; i < 3; i++) {
+		peer_say(*s.sink, "still here");
+		peer_hears(*s.source, "still here");
+	}
+	peer_hears_nothing(*s.source);
+	ck_assert_uint_lt(still_calls(), 30);
+	peer_close(s.sink);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	peer_hears_end(*s.source);
+	ck_assert_ptr_eq(w.relay.first, s.flow);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(the_end_comes_after_all_that_was_sent_before_it)
+{
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+
+	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
+	traffic_open(&t, &m, false);
+	world_open(&w, _i & 1);
+	s = side_of(&w, _i & 2 ? UP : DOWN);
+	world_tunnel(&w);
+	world_start(&w);
+	stuff(&t, *s.source);
+	pour(&t, *s.source, *s.sink); /* there is a pipe now */
+	ck_assert_int_ge(s.flow->pipe[0], 0);
+	t.sent = t.got = 0;
+	stuff(&t, *s.source);
+	m.raw_len = m.len = t.sent;
+	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
+	still_wait();
+	pour(&t, *s.source, *s.sink);
+	peer_hears_end(*s.sink);
+	peer_close(s.sink);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	traffic_check(&t);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
+/* A peer that is gone for good leaves a POLLHUP that no read takes away. */
+START_TEST(a_hangup_is_no_busy_loop)
+{
+	struct world w;
+
+	world_open(&w, false);
+	if (_i == 0) { /* the client waits for its answer no more */
+		w.relay.down.waiting = true;
+		world_start(&w);
+		peer_close(&w.client_peer);
+	} else if (_i == 1) { /* a backend that is gone, a client that does not read */
+		struct message m;
+		struct traffic t;
+
+		message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
+		traffic_open(&t, &m, false);
+		world_tunnel(&w);
+		world_start(&w);
+		stuff(&t, w.backend_peer);
+		peer_close(&w.backend_peer);
+		free(t.out);
+		message_free(&m);
+	} else { /* likewise, and a client that says nothing */
+		world_tunnel(&w);
+		world_start(&w);
+		peer_close(&w.backend_peer);
+	}
+	still_wait();
+	ck_assert_uint_lt(still_calls(), 2000);
+	ck_assert_int_eq(write(w.stop[1], "T", 1), 1);
+	ck_assert_int_eq(world_end(&w), RELAY_TERMINATED);
+	ck_assert_uint_lt(still_calls(), 5);
+	world_close(&w);
+}
+END_TEST
+
+/* ---- resets */
+
+START_TEST(a_reset_at_rest_ends_a_tunnel)
+{
+	struct world w;
+	struct side s;
+
+	world_open(&w, true);
+	s = side_of(&w, (enum direction)_i);
+	world_tunnel(&w);
+	world_start(&w);
+	still_wait();
+	peer_reset(s.source);
+	ck_assert_int_eq(world_end(&w), failed((enum direction)_i));
+	ck_assert_int_eq(s.flow->error, -ECONNRESET);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_client_that_resets_while_nothing_is_asked_of_it_ends_all)
+{
+	struct world w;
+
+	world_open(&w, true);
+	w.relay.down.waiting = true;
+	world_start(&w);
+	if (_i) { /* having ended its direction before */
+		flow_begin(&w.relay.up, HTTP1_NO_BODY, 0, true);
+		ck_assert_int_eq(shutdown(w.client_peer, SHUT_WR), 0);
+	}
+	still_wait();
+	peer_reset(&w.client_peer);
+	ck_assert_int_eq(world_end(&w), RELAY_CLIENT_FAILED);
+	ck_assert_int_eq(w.relay.up.error, -ECONNRESET);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_client_that_resets_in_mid_transfer_ends_all)
+{
+	enum direction d = _i & 1 ? UP : DOWN;
+	struct message m;
+	struct traffic t;
+	struct world w;
+
+	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
+	traffic_open(&t, &m, false);
+	world_open(&w, true);
+	if (_i & 2)
+		world_tunnel(&w);
+	else
+		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, MUCH, false);
+	world_start(&w);
+	stuff(&t, *side_of(&w, d).source);
+	peer_reset(&w.client_peer);
+	ck_assert_int_eq(world_end(&w), RELAY_CLIENT_FAILED);
+	ck_assert_int_lt(w.relay.up.error, 0);
+	free(t.out);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(what_a_backend_sent_before_its_reset_is_passed_on)
+{
+	struct world w;
+
+	world_open(&w, true);
+	flow_begin(&w.relay.down, HTTP1_LENGTH, 100, true);
+	ck_assert_int_eq(buf_put_slice(w.relay.down.out, SLICE("head, ")), 0);
+	world_start(&w);
+	peer_say(w.backend_peer, "part of a body");
+	peer_hears(w.client_peer, "head, part of a body");
+	still_wait();
+	peer_reset(&w.backend_peer);
+	ck_assert_int_eq(world_end(&w), RELAY_BACKEND_FAILED);
+	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
+	world_close(&w);
+}
+END_TEST
+
+/* ---- early answers */
+
+START_TEST(an_answer_may_come_while_the_body_is_still_coming)
+{
+	struct world w;
+
+	world_open(&w, false);
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
+	w.relay.down.waiting = true;
+	world_start(&w);
+	peer_say(w.client_peer, "01234");
+	peer_hears(w.backend_peer, "01234");
+	peer_say(w.backend_peer, "H");
+	ck_assert_int_eq(world_end(&w), RELAY_INPUT);
+	buf_consume(&w.buf[2], 1);
+	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
+	world_start(&w);
+	peer_say(w.backend_peer, "answer");
+	peer_hears(w.client_peer, "answer");
+	still_wait();
+	peer_say(w.client_peer, "56789");
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	peer_hears(w.backend_peer, "56789");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_answer_may_suffice)
+{
+	struct world w;
+
+	world_open(&w, false);
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
+	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
+	w.relay.down_suffices = true;
+	peer_say(w.backend_peer, "answer");
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	peer_hears(w.client_peer, "answer");
+	world_close(&w);
+}
+END_TEST
+
+/*
+ * The backend answers, then closes with some of the body unread, which resets: the flow up
+ * finds out first, and the answer is there all the same.
+ */
+START_TEST(an_answer_sent_before_a_reset_is_read)
+{
+	struct world w;
+
+	world_open(&w, _i);
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
+	w.relay.down.waiting = true;
+	ck_assert_int_eq(send(w.backend.fd, "unread", 6, 0), 6);
+	peer_say(w.backend_peer, "Hanswer");
+	peer_close(&w.backend_peer);
+	peer_say(w.client_peer, "body");
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
+	ck_assert(w.relay.up.deaf);
+	buf_consume(&w.buf[2], 1);
+	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	peer_hears(w.client_peer, "answer");
+	world_close(&w);
+}
+END_TEST
+
+/* Only a reset shows that such an answer is not complete, so it must not get lost. */
+START_TEST(a_reset_is_no_end_of_an_answer_until_close)
+{
+	struct world w;
+
+	world_open(&w, _i);
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
+	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, true);
+	ck_assert_int_eq(send(w.backend.fd, "unread", 6, 0), 6);
+	peer_say(w.backend_peer, "part of an answer");
+	peer_close(&w.backend_peer);
+	peer_say(w.client_peer, "body");
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_BACKEND_FAILED);
+	ck_assert(w.relay.up.deaf);
+	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
+	peer_hears(w.client_peer, "part of an answer");
+	world_close(&w);
+}
+END_TEST
+
+/* ---- time */
+
+static void prepare_answer(struct world *w)
+{
+	w->relay.answer_ms = SHORT_MS;
+	w->relay.down.waiting = true;
+}
+
+static void prepare_client_gives_none(struct world *w)
+{
+	w->relay.body_ms = SHORT_MS;
+	w->relay.down.waiting = true;
+	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
+}
+
+static void prepare_client_gives_no_trailers(struct world *w)
+{
+	w->relay.body_ms = SHORT_MS;
+	w->relay.down.waiting = true;
+	flow_begin(&w->relay.up, HTTP1_CHUNKED, 0, true);
+	peer_say(w->client_peer, "0\r\nA: b\r\n");
+}
+
+static void prepare_backend_gives_none(struct world *w)
+{
+	w->relay.body_ms = SHORT_MS;
+	flow_begin(&w->relay.down, HTTP1_CHUNKED, 0, true);
+	peer_say(w->backend_peer, "4\r\nso");
+}
+
+/* Fills a stream, so that its peer takes no more. */
+static void jam(struct stream *s)
+{
+	static const char block[65536];
+
+	while (send(s->fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+static void prepare_backend_takes_none(struct world *w)
+{
+	w->relay.body_ms = SHORT_MS;
+	w->relay.down.waiting = true;
+	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
+	jam(&w->backend);
+	peer_say(w->client_peer, "body");
+}
+
+static void prepare_client_takes_none(struct world *w)
+{
+	w->relay.body_ms = SHORT_MS;
+	flow_begin(&w->relay.down, HTTP1_LENGTH, 10, true);
+	jam(&w->client);
+	peer_say(w->backend_peer, "body");
+}
+
+static void prepare_early_answer_stalls(struct world *w)
+{
+	w->relay.body_ms = SHORT_MS;
+	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
+	flow_begin(&w->relay.down, HTTP1_LENGTH, 6, true);
+	w->relay.up.moved_ms += LONG_MS; /* that one is busy */
+}
+
+static void prepare_client_takes_nothing_of_a_dead_backend(struct world *w)
+{
+	prepare_client_takes_none(w);
+	peer_close(&w->backend_peer);
+}
+
+static void prepare_idle(struct world *w)
+{
+	w->relay.idle_ms = SHORT_MS;
+	world_tunnel(w);
+}
+
+static void prepare_linger_after_client(struct world *w)
+{
+	w->relay.linger_ms = SHORT_MS;
+	world_tunnel(w);
+	ck_assert_int_eq(shutdown(w->client_peer, SHUT_WR), 0);
+}
+
+static void prepare_linger_after_backend(struct world *w)
+{
+	w->relay.linger_ms = SHORT_MS;
+	world_tunnel(w);
+	peer_close(&w->backend_peer);
+}
+
+static const struct {
+	void (*prepare)(struct world *w);
+	enum relay_end end;
+} spans[] = {
+	{ prepare_answer, RELAY_ANSWER_TIMEOUT },
+	{ prepare_client_gives_none, RELAY_CLIENT_TIMEOUT },
+	{ prepare_client_gives_no_trailers, RELAY_CLIENT_TIMEOUT },
+	{ prepare_backend_gives_none, RELAY_BACKEND_TIMEOUT },
+	{ prepare_backend_takes_none, RELAY_BACKEND_TIMEOUT },
+	{ prepare_client_takes_none, RELAY_CLIENT_TIMEOUT },
+	{ prepare_early_answer_stalls, RELAY_BACKEND_TIMEOUT },
+	{ prepare_client_takes_nothing_of_a_dead_backend, RELAY_CLIENT_TIMEOUT },
+	{ prepare_idle, RELAY_IDLE_TIMEOUT },
+	{ prepare_linger_after_client, RELAY_LINGER_TIMEOUT },
+	{ prepare_linger_after_backend, RELAY_LINGER_TIMEOUT },
+};
+
+#define SPANS ((int)(sizeof(spans) / sizeof(spans[0])))
+
+START_TEST(a_span_passes_once_and_not_in_a_busy_loop)
+{
+	uint64_t start_ms, took_ms;
+	struct world w;
+
+	world_open(&w, false);
+	start_ms = stream_clock_ms();
+	spans[_i].prepare(&w);
+	ck_assert_int_eq(relay_run(&w.relay), spans[_i].end);
+	took_ms = stream_clock_ms() - start_ms;
+	ck_assert_uint_ge(took_ms, SHORT_MS);
+	ck_assert_uint_lt(took_ms, LONG_MS / 2);
+	ck_assert_uint_lt(still_calls(), 12);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(sigterm_ends_it_at_once)
+{
+	struct world w;
+
+	world_open(&w, false);
+	spans[_i].prepare(&w);
+	w.relay.answer_ms = w.relay.body_ms = w.relay.linger_ms = w.relay.idle_ms =
+		LONG_MS;
+	world_start(&w);
+	still_wait();
+	ck_assert_int_eq(write(w.stop[1], "T", 1), 1);
+	ck_assert_int_eq(world_end(&w), RELAY_TERMINATED);
+	world_close(&w);
+}
+END_TEST
+
+/* Waits until the clock has moved: a span that begins now ends later than one before. */
+static uint64_t later(uint64_t ms)
+{
+	uint64_t now_ms = stream_clock_ms(), until_ms = now_ms + ms;
+
+	for (; now_ms < until_ms; now_ms = stream_clock_ms()) {
+		struct timespec span = { 0, (long)(until_ms - now_ms) * 1000000 };
+
+		(void)ppoll(NULL, 0, &span, NULL);
+	}
+	return now_ms;
+}
+
+static void say_byte(struct world *w, enum direction d)
+{
+	peer_say(*side_of(w, d).source, "4");
+	peer_hears(*side_of(w, d).sink, "4");
+}
+
+START_TEST(each_byte_begins_a_span_anew)
+{
+	enum direction d = (enum direction)(_i & 1);
+	uint64_t last_ms = 0;
+	struct world w;
+
+	world_open(&w, false);
+	if (_i & 2) {
+		w.relay.idle_ms = SHORT_MS;
+		world_tunnel(&w);
+	} else {
+		w.relay.body_ms = SHORT_MS;
+		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, 10, true);
+	}
+	world_start(&w);
+	for (int i = 0; i < 3; i++) {
+		last_ms = later(SHORT_MS / 6);
+		say_byte(&w, d);
+	}
+	ck_assert_int_eq(world_end(&w), _i & 2    ? RELAY_IDLE_TIMEOUT
+					: d == UP ? RELAY_CLIENT_TIMEOUT
+						  : RELAY_BACKEND_TIMEOUT);
+	ck_assert_uint_ge(stream_clock_ms() - last_ms, SHORT_MS);
+	world_close(&w);
+}
+END_TEST
+
+/* The span for an answer begins when the last byte of the request has gone. */
+START_TEST(an_answer_is_due_from_the_end_of_the_request_on)
+{
+	uint64_t last_ms;
+	struct world w;
+
+	world_open(&w, false);
+	w.relay.answer_ms = SHORT_MS;
+	w.relay.down.waiting = true;
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 2, true);
+	world_start(&w);
+	say_byte(&w, UP);
+	last_ms = later(2 * SHORT_MS);
+	say_byte(&w, UP);
+	ck_assert_int_eq(world_end(&w), RELAY_ANSWER_TIMEOUT);
+	ck_assert_uint_ge(stream_clock_ms() - last_ms, SHORT_MS);
+	world_close(&w);
+}
+END_TEST
+
+static TCase *part(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	suite_add_tcase(s, t);
+	tcase_set_timeout(t, 2 * PATIENCE_SEC); /* valgrind */
+	return t;
+}
+
+static void add_messages(Suite *s)
+{
+	TCase *t = part(s, "ends of messages");
+
+	tcase_add_loop_test(t, a_body_of_known_length_passes_and_what_follows_stays, 0,
+			    2);
+	tcase_add_loop_test(t, what_was_composed_goes_before_what_was_read, 0, 2);
+	tcase_add_loop_test(t, nothing_is_read_where_no_body_is_due, 0, 2);
+	tcase_add_test(t, a_body_until_close_ends_with_the_stream);
+	tcase_add_test(t, an_end_that_was_seen_before_the_body_began_counts);
+	tcase_add_loop_test(t, a_stream_that_ends_in_mid_body_has_failed, 0, 2);
+	t = part(s, "chunks");
+	tcase_add_loop_test(t, a_chunked_body_may_be_split_anywhere, 0, 4);
+	tcase_add_loop_test(t, a_chunked_body_may_come_byte_by_byte, 0, 2);
+	tcase_add_loop_test(t, what_is_no_chunk_is_a_fault_with_its_reason, 0, 2);
+}
+
+static void add_flows(Suite *s)
+{
+	TCase *t = part(s, "much");
+
+	tcase_add_loop_test(t,
+			    a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost,
+			    0, 2 * FRAMINGS);
+	tcase_add_loop_test(t, much_goes_through_a_pipe_or_without_one, 0, 16);
+	tcase_add_loop_test(t, both_directions_of_a_tunnel_carry_much_at_once, 0, 2);
+	t = part(s, "tunnels");
+	tcase_add_loop_test(
+		t, the_end_of_one_direction_is_passed_on_and_the_other_goes_on, 0, 4);
+	tcase_add_loop_test(t, the_end_comes_after_all_that_was_sent_before_it, 0, 4);
+	tcase_add_loop_test(t, a_hangup_is_no_busy_loop, 0, 3);
+}
+
+static void add_faults(Suite *s)
+{
+	TCase *t = part(s, "resets");
+
+	tcase_add_loop_test(t, a_reset_at_rest_ends_a_tunnel, 0, 2);
+	tcase_add_loop_test(t, a_client_that_resets_while_nothing_is_asked_of_it_ends_all,
+			    0, 2);
+	tcase_add_loop_test(t, a_client_that_resets_in_mid_transfer_ends_all, 0, 4);
+	tcase_add_test(t, what_a_backend_sent_before_its_reset_is_passed_on);
+	t = part(s, "early answers");
+	tcase_add_test(t, an_answer_may_come_while_the_body_is_still_coming);
+	tcase_add_test(t, an_answer_may_suffice);
+	tcase_add_loop_test(t, an_answer_sent_before_a_reset_is_read, 0, 2);
+	tcase_add_loop_test(t, a_reset_is_no_end_of_an_answer_until_close, 0, 2);
+	t = part(s, "time");
+	tcase_add_loop_test(t, a_span_passes_once_and_not_in_a_busy_loop, 0, SPANS);
+	tcase_add_loop_test(t, sigterm_ends_it_at_once, 0, SPANS);
+	tcase_add_loop_test(t, each_byte_begins_a_span_anew, 0, 4);
+	tcase_add_test(t, an_answer_is_due_from_the_end_of_the_request_on);
+}
+
+int main(void)
+{
+	Suite *s = suite_create("relay");
+	SRunner *r = srunner_create(s);
+	int failures;
+
+	(void)signal(SIGPIPE,
+		     SIG_IGN); /* as main() does: splice(2) knows no MSG_NOSIGNAL */
+	add_messages(s);
+	add_flows(s);
+	add_faults(s);
+	srunner_run_all(r, CK_NORMAL);
+	failures = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failures == 0 ? 0 : 1;
+}
