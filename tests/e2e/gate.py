@@ -430,8 +430,8 @@ class Gate:
             self.port = free_port(host)
             at = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
             self.starter = subprocess.Popen(
-                [*wrapper, "systemd-socket-activate", "--inetd", "-a", "-l", at,
-                 *passed_env(), BINARY, f"--config={self.config}"],
+                ["setpriv", "--pdeathsig", "TERM", "--", *wrapper,
+                 "systemd-socket-activate", "--inetd", "-a", "-l", at, *passed_env(), BINARY, f"--config={self.config}"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, env=clean_env())
             if b"Listening on" in self.starter.stderr.readline():

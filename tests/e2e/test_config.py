@@ -66,6 +66,10 @@ def broken(world, path, line):
         ("[NextJs]\nUrl=http://user@127.0.0.1:3001", 6),
         ("[NextJs]\nUrl=http://a b:3001", 6),
         ("[NextJs]\nUrl=http://[::1:3001", 6),
+        ("[NextJs]\nUrl=http://-a:3001", 6),
+        ("[NextJs]\nUrl=http://a-.b:3001", 6),
+        ("[NextJs]\nUrl=http://a..b:3001", 6),
+        ("[NextJs]\nUrl=http://" + "a" * 64 + ":3001", 6),
         ("[NextJs]\nUrl=unix:relative.sock", 6),
         ("[NextJs]\nUrl=unix:", 6),
         ("[NextJs]\nUrl=unix:/" + "a" * 200, 6),
@@ -152,7 +156,8 @@ def test_only_a_tunnel_may_wait_for_ever(world):
     broken(world, world.gate.config, 6)
 
 
-@pytest.mark.parametrize("value, bytes_", [("2048", 2048), ("2K", 2048), ("128K", 128 << 10)])
+@pytest.mark.parametrize("value, bytes_", [("2048", 2048), ("2K", 2048), (" \t2K\t ", 2048),
+                                           ("128K", 128 << 10)])
 def test_sizes(world, value, bytes_):
     world.configure(f"[Limits]\nHeadMaxBytes={value}")
     if bytes_ < 4096:

@@ -78,8 +78,9 @@ def test_request_trailers_pass(world):
 
 
 @pytest.mark.parametrize("line", [
-    "Host: evil.example", "Content-Length: 5", "Transfer-Encoding: chunked", "X-Forwarded-For: 192.0.2.1",
-    "X_Forwarded_For: 192.0.2.1", "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1", "Connection: close",
+    "Host: evil.example", "Content-Length: 5", "Transfer-Encoding: chunked",
+    "X-Forwarded-For: 192.0.2.1", "X_Forwarded_For: 192.0.2.1", "Forwarded: for=192.0.2.1",
+    "X-Real-IP: 192.0.2.1", "Connection: close",
     "Upgrade: websocket", "Proxy-Authorization: x"])
 def test_a_trailer_brings_in_nothing_that_a_header_could_not(world, line):
     world.client(POST_CHUNKED + chunked(b"x", trailers=[line]))
