@@ -431,7 +431,8 @@ class Gate:
             at = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
             self.starter = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *wrapper,
-                 "systemd-socket-activate", "--inetd", "-a", "-l", at, *passed_env(), BINARY, f"--config={self.config}"],
+                 "systemd-socket-activate", "--inetd", "-a", "-l", at, *passed_env(),
+                 BINARY, f"--config={self.config}"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, env=clean_env())
             if b"Listening on" in self.starter.stderr.readline():
@@ -486,6 +487,9 @@ class Gate:
     def stop(self):
         self.starter.terminate()
         self.starter.wait(DEADLINE)
+        for process in list(self.by_pid.values()):      # only after a failed test
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 class World:
