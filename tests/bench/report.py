@@ -240,7 +240,7 @@ text { fill: #e6edf3; } .value { fill: #9198a1; } .paper { fill: #0d1117; }
 
 def panel(r, key, x, y):
     who = [c for c in COLUMNS if r.values(key, c)]
-    most = max(max(r.values(key, c)) for c in who)
+    most = max(max(r.values(key, c)) for c in who if c != "websockify")  # it would dwarf the rest
     room = WIDTH - LABEL - 60
     better = "more is better" if ROW[key][3] else "less is better"
     out = [f'<text class="title" x="{x}" y="{y + 10}">{escape(ROW[key][1])}</text>',
@@ -249,7 +249,8 @@ def panel(r, key, x, y):
         values = r.values(key, c)
         middle = statistics.median(values)
         top, left = y + 32 + i * (BAR + GAP), x + LABEL
-        end, low, high = (left + v / most * room for v in (middle, min(values), max(values)))
+        end, low, high = (left + min(v / most, 1) * room
+                          for v in (middle, min(values), max(values)))
         kind = c if c in ("gate", "floor") else "bar"
         out += [f'<text x="{left - 6}" y="{top + 10}" text-anchor="end">'
                 f'{escape(r.data["labels"][c])}</text>',
