@@ -211,6 +211,8 @@ static const struct {
 	{ POST("Content-Length: 0x1\r\n"), 400, BAD_LENGTH },
 	{ POST("Content-Length: 1 1\r\n"), 400, BAD_LENGTH },
 	{ POST("Content-Length: 1.\r\n"), 400, BAD_LENGTH },
+	{ POST("Content-Length: 1:\r\n"), 400, BAD_LENGTH },
+	{ POST("Content-Length: 1/\r\n"), 400, BAD_LENGTH },
 	{ POST("Content-Length: 1,1\r\n"), 400, BAD_LENGTH },
 	{ POST("Content-Length: 1, 1\r\n"), 400, BAD_LENGTH },
 	{ POST("Content-Length: \"1\"\r\n"), 400, BAD_LENGTH },

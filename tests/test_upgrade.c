@@ -188,6 +188,22 @@ START_TEST(a_key_may_be_cut_anywhere)
 }
 END_TEST
 
+START_TEST(every_byte_of_a_key_counts)
+{
+	for (size_t n = 0; n < strlen(KEY); n++) {
+		struct slice raw = request(GET, KEY_FIELD VERSION);
+		char *block = exact(KEY, strlen(KEY));
+		const char *why;
+
+		block[n] = '\0'; /* which even a string's end would not excuse */
+		head.field[0].value = (struct slice){ block, strlen(KEY) };
+		ck_assert_uint_eq(upgrade_refusal(&head, &why), 400);
+		free(block);
+		slice_free(raw);
+	}
+}
+END_TEST
+
 /* ---- which 101 answers it */
 
 START_TEST(an_accept_belongs_to_its_key)
@@ -286,6 +302,7 @@ int main(void)
 	tcase_add_test(tc, a_request_that_cannot_be_answered_is_refused_in_order);
 	tcase_add_test(tc, a_key_is_the_base64_of_16_bytes);
 	tcase_add_test(tc, a_key_may_be_cut_anywhere);
+	tcase_add_test(tc, every_byte_of_a_key_counts);
 	tcase_add_test(tc, an_accept_belongs_to_its_key);
 	tcase_add_test(tc, only_a_101_that_says_it_all_opens_a_tunnel);
 	return suite_run(suite);
