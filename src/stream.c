@@ -37,12 +37,24 @@ int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
 						 : (int)(deadline_ms - now_ms) + 1;
 }
 
+/* A peer that is gone without a word is found out after KEEP_IDLE_SEC and these probes. */
+#define KEEP_IDLE_SEC     60
+#define KEEP_INTERVAL_SEC 15
+#define KEEP_PROBES       4
+
+static void option_set(int fd, int level, int option, int value)
+{
+	/* no TCP, neither delay nor probes: a failure is as good as a success */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
 static int stream_open(int fd, struct stream *ret)
 {
-	static const int on = 1;
-
-	/* no TCP, no delay: the option's failure is as good as its success */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_SEC);
+	option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_SEC);
+	option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
+	option_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	*ret = (struct stream){ .fd = fd, .can_read = true, .can_write = true };
 	return 0;
 }
@@ -162,8 +174,12 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 {
 	struct addrinfo *list = NULL;
 	uint64_t start_ms, spent_ms, left = 0;
-	int r = resolve(be, &list);
+	int r = resolve(be, &list), saved_errno = errno;
 
+	if (r == EAI_SYSTEM) {
+		cause_set(cause, "resolve", be, strerror(saved_errno));
+		return -saved_errno;
+	}
 	if (r != 0) {
 		cause_set(cause, "resolve", be, gai_strerror(r));
 		return r == EAI_MEMORY ? -ENOMEM : -EHOSTUNREACH;

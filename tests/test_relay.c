@@ -905,6 +905,26 @@ START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 }
 END_TEST
 
+/* A backend that reads no more, but has not said anything yet. */
+START_TEST(what_nobody_takes_is_no_busy_loop)
+{
+	struct world w;
+
+	world_open(&w, false);
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
+	w.relay.down.waiting = true;
+	ck_assert_int_eq(shutdown(w.backend_peer, SHUT_RD), 0);
+	world_start(&w);
+	peer_say(w.client_peer, "body");
+	still_wait();
+	ck_assert(w.relay.up.deaf);
+	ck_assert_uint_lt(still_calls(), 10);
+	peer_say(w.backend_peer, "H");
+	ck_assert_int_eq(world_end(&w), RELAY_INPUT);
+	world_close(&w);
+}
+END_TEST
+
 /* ---- time */
 
 static void prepare_answer(struct world *w)
@@ -1170,6 +1190,7 @@ static void add_faults(Suite *s)
 	tcase_add_test(t, an_answer_may_suffice);
 	tcase_add_loop_test(t, an_answer_sent_before_a_reset_is_read, 0, 2);
 	tcase_add_loop_test(t, a_reset_is_no_end_of_an_answer_until_close, 0, 2);
+	tcase_add_test(t, what_nobody_takes_is_no_busy_loop);
 	t = part(s, "time");
 	tcase_add_loop_test(t, a_span_passes_once_and_not_in_a_busy_loop, 0, SPANS);
 	tcase_add_loop_test(t, sigterm_ends_it_at_once, 0, SPANS);
