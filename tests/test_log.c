@@ -38,6 +38,12 @@ static void capture(void)
 	unsetenv("INVOCATION_ID");
 }
 
+static void capture_end(void)
+{
+	if (reader >= 0)
+		close(reader);
+}
+
 /* The next packet at fd as a string, or NULL where there is none. */
 static const char *packet(int fd)
 {
@@ -425,16 +431,17 @@ END_TEST
 
 START_TEST(a_journal_that_does_not_listen_gets_the_sentence)
 {
-	int journal = journal_socket();
+	AUTO_FD int journal = journal_socket();
 
 	if (journal < 0)
 		return;
-	close(journal); /* the name stays: connection refused */
+	close(fd_take(&journal)); /* the name stays: connection refused */
 	capture();
 	pretend_journal();
 	log_event(LOG_FAULT, &full);
 	ck_assert_str_eq(packet(reader), "<3>Internal error: the client closed\n");
 	ck_assert_ptr_null(packet(reader));
+	log_release();
 }
 END_TEST
 
@@ -472,7 +479,7 @@ START_TEST(the_journal_gets_every_field)
 		{ "NOVNC_GATE_DURATION_PRETTY", "1h 12min 34s" },
 		{ "SYSLOG_IDENTIFIER", "novnc-gate" },
 	};
-	int journal = journal_socket();
+	AUTO_FD int journal = journal_socket();
 	const char *entry;
 	char level[2] = { 0 };
 
@@ -503,7 +510,8 @@ END_TEST
 
 START_TEST(release_leaves_nothing_behind)
 {
-	int journal = journal_socket(), before;
+	AUTO_FD int journal = journal_socket();
+	int before;
 
 	if (journal < 0)
 		return;
@@ -731,6 +739,7 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, NULL, capture_end);
 	tcase_set_timeout(t, 60); /* valgrind */
 	tcase_add_loop_test(t, an_event_is_one_line_in_its_own_words, 0, LOG_EVENTS);
 	tcase_add_loop_test(t, nothing_is_written_below_the_threshold, 0, LOG_EVENTS);
