@@ -164,7 +164,8 @@ def targets_table(r):
         lines.append(["Under systemd: connections per second", "floor, in a bare unit",
                       *verdict((statistics.median(ratios), min(ratios), max(ratios)),
                                UNIT_TARGET, True)])
-    return lines and table(["The gate's", "by that of", "ratio", "target", "reached"], lines, "llrrl")
+    head = ["The gate's", "by that of", "ratio", "target", "reached"]
+    return table(head, lines, "llrrl") if lines else ""
 
 
 def unit_ratios(r, name):
@@ -190,8 +191,9 @@ def markdown(r):
         f"`make bench` on {m['date']}: {m['system']}, Linux {m['kernel']}, {m['cores']} cores "
         f"({m['cpu']}), {m['ram_gib']} GiB. {r.data['rounds']} rounds, every contestant in each "
         "row of each round, over loopback. A cell is the median of the rounds and half of what "
-        "lies between the least and the most; a ratio is the median of each round's. CPU is user and system time of the contestant's "
-        "control group, processes that ended included; load generator and backend are not in it.",
+        "lies between the least and the most; a ratio is the median of each round's. CPU is user "
+        "and system time of the contestant's control group, processes that ended included; load "
+        "generator and backend are not in it.",
         *([main_table(r)] if r.samples else []),
     ]
     alone = r.samples.get("nothing-new", {}).get("activate")
@@ -200,12 +202,10 @@ def markdown(r):
         parts.append(f"novnc-gate and the floor run under `systemd-socket-activate --inetd -a`, "
                      f"which for a connection without a program takes {cost} ms of CPU of its own; "
                      "the rows of new connections contain that.")
-    many = r.samples.get("idle-many", {}).get("gate")
-    if many:
-        parts.append(f"{many[0]['count']:,} tunnels at once through novnc-gate: all stood and passed "
-                     f"on a message, {number(many[0]['memory'] / many[0]['count'] / 1e3)} kB each."
-                     if "memory" in many[0] else
-                     f"{many[0]['count']:,} tunnels at once through novnc-gate: all stood.")
+    for many in r.samples.get("idle-many", {}).get("gate", []):
+        parts.append(f"{many['count']:,} tunnels at once through novnc-gate: all stood and passed on "
+                     f"a message" + (f", {number(many['memory'] / many['count'] / 1e3)} kB each."
+                                     if "memory" in many else "."))
     if targets := targets_table(r):
         parts += ["## Targets", targets]
     if r.data["units"]:
