@@ -218,13 +218,27 @@ void compose_chunk_close(struct buf *out, size_t opened)
 	(void)PUT(out, SLICE("\r\n")); /* the caller has left room */
 }
 
+/* What means something only ahead of a body (RFC 9110 6.5.1), or proves who asks. */
+static bool is_head_only(struct slice name)
+{
+	static const char *const names[] = {
+		"Authorization", "Cache-Control",    "Cookie", "Expect",  "Location",
+		"Max-Forwards",  "Origin",           "Range",  "Trailer", "Set-Cookie",
+		"Vary",          "WWW-Authenticate", NULL,
+	};
+
+	return is_one_of(name, names) || slice_casestarts(name, SLICE("Content-")) ||
+	       slice_casestarts(name, SLICE("Sec-"));
+}
+
 int compose_last_chunk(struct slice trailers, struct buf *out)
 {
 	struct field f;
 	int r = PUT(out, SLICE("0\r\n"));
 
 	while (r == 0 && trailers.len > 0 && lines_field(&trailers, &f) > 0)
-		if (!is_hop_by_hop(NULL, f.name) && !is_forged(f.name))
+		if (!is_hop_by_hop(NULL, f.name) && !is_forged(f.name) &&
+		    !is_head_only(f.name))
 			r = put_field(out, f.name, f.value);
 	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
 }

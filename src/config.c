@@ -112,6 +112,7 @@ struct reader {
 	config_report report;
 	void *userdata;
 	unsigned reports;
+	int fault; /* -errno of what no edit of a file mends; 0: none */
 	const char *file;
 	unsigned line;       /* where the assignment begins; 0: the file as a whole */
 	const char *section; /* as the table has it; NULL: none, */
@@ -133,6 +134,14 @@ static void complain(struct reader *r, const char *fmt, ...)
 		(void)vsnprintf(what, sizeof(what), fmt, ap); /* values are cut short */
 	va_end(ap);
 	r->report(r->userdata, r->file, r->line, what);
+}
+
+/* What failed is not always the file's fault. */
+static void complain_errno(struct reader *r)
+{
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		r->fault = -errno;
+	complain(r, "cannot be read: %s", strerror(errno));
 }
 
 /* Names for an error to end with: the sections that have something built. */
@@ -194,7 +203,7 @@ static void assign_list(struct reader *r, const struct key *k, char *value)
 	/* A word and the space behind it are two bytes at least. */
 	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
 	if (!words) {
-		complain(r, "%s", strerror(ENOMEM));
+		complain_errno(r);
 		return;
 	}
 	memcpy(words, *list, n * sizeof(*words));
@@ -282,7 +291,7 @@ static void read_text(struct reader *r, const char *file, const char *text, size
 	r->section = NULL;
 	r->skip = false;
 	if (!t) {
-		complain(r, "%s", strerror(ENOMEM));
+		complain_errno(r);
 		return;
 	}
 	memcpy(t->data, text, len);
@@ -312,7 +321,7 @@ static void read_file(struct reader *r, const char *file)
 	r->file = file;
 	r->line = 0;
 	if (n < 0)
-		complain(r, "cannot be read: %s", strerror(errno));
+		complain_errno(r);
 	else if (len > CONFIG_FILE_MAX)
 		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
 	else
@@ -348,7 +357,7 @@ static void read_drop_ins(struct reader *r, const char *file)
 			return;
 		r->file = dir;
 		r->line = 0;
-		complain(r, "cannot be read: %s", strerror(errno));
+		complain_errno(r);
 		return;
 	}
 	for (int i = 0; i < n; i++) {
@@ -380,13 +389,18 @@ void config_init(struct config *ret)
 	}
 }
 
+static int result_of(const struct reader *r)
+{
+	return r->fault < 0 ? r->fault : r->reports > 0 ? -EBADMSG : 0;
+}
+
 int config_parse_text(const char *file, const char *text, size_t len,
 		      config_report report, void *userdata, struct config *c)
 {
 	struct reader r = { .c = c, .report = report, .userdata = userdata };
 
 	read_text(&r, file, text, len);
-	return r.reports > 0 ? -EBADMSG : 0;
+	return result_of(&r);
 }
 
 int config_load(const char *file, config_report report, void *userdata,
@@ -397,7 +411,7 @@ int config_load(const char *file, config_report report, void *userdata,
 	config_init(ret);
 	read_file(&r, file);
 	read_drop_ins(&r, file);
-	return r.reports > 0 ? -EBADMSG : 0;
+	return result_of(&r);
 }
 
 void config_print(const struct config *c)

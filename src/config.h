@@ -77,8 +77,9 @@ void config_init(struct config *ret);
 /*
  * Reads file and then file.d/ *.conf in order of name on top of the defaults. A missing
  * file.d is nothing; a missing file is an error. Goes on after an error, so that all are
- * reported. Returns 0, or -EBADMSG after the last report; *ret is usable either way (what
- * is wrong is as if it were not there) and wants config_done().
+ * reported. Returns 0, or after the last report -EBADMSG, or -EMFILE, -ENFILE or -ENOMEM
+ * where no edit of a file would help; *ret is usable either way (what is wrong is as if
+ * it were not there) and wants config_done().
  */
 int config_load(const char *file, config_report report, void *userdata,
 		struct config *ret);

@@ -272,8 +272,8 @@ static bool conn_next(struct conn *c)
 	route_decide(c->wire.cfg, &c->head, &v);
 	request_begin(c, &v);
 	if (c->setup->broken) {
-		conn_reply(c, 500, "The gate's configuration is broken",
-			   "its log names the file and the line");
+		conn_reply(c, 500, "The gate's configuration cannot be used",
+			   "its log says why");
 		return false;
 	}
 	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {

@@ -202,6 +202,8 @@ static enum exchange_end run_open_tunnel(struct run *x)
 	x->relay.idle_ms = cfg->idle_ms;
 	flow_begin(&x->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
 	flow_begin(&x->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
+	stream_keep_alive(&x->w->client);
+	stream_keep_alive(&x->link->stream);
 	return EXCHANGE_NEXT;
 }
 

@@ -204,7 +204,7 @@ static bool status_line_parse(struct slice line, struct http1_head *h)
 		h->status = h->status * 10 + (unsigned)(status.p[i] - '0');
 	}
 	h->reason = line.p ? line : SLICE("");
-	return h->status >= 100;
+	return h->status >= 100 && h->status < 600; /* RFC 9110 15 */
 }
 
 int http1_parse_response(struct slice raw, struct slice request_method,

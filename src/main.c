@@ -127,12 +127,16 @@ static void on_config_error(void *userdata, const char *file, unsigned line,
 static int signals_take(void)
 {
 	sigset_t term;
+	int fd;
 
 	(void)sigemptyset(&term); /* these have no way to fail with these arguments */
 	(void)sigaddset(&term, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &term, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0) /* then it ends us without another word */
+		(void)sigprocmask(SIG_UNBLOCK, &term, NULL);
+	return fd;
 }
 
 static int serve(const struct options *o, const struct client *client)
@@ -140,15 +144,17 @@ static int serve(const struct options *o, const struct client *client)
 	AUTO_FD int sigfd = signals_take();
 	struct conn_setup setup = { .client = client, .sigfd = sigfd };
 	struct config cfg;
-	int r;
+	int config = config_load(o->file, on_config_error, NULL, &cfg), r;
 
-	setup.broken = config_load(o->file, on_config_error, NULL, &cfg) < 0;
+	setup.broken = config < 0;
 	setup.cfg = &cfg;
 	log_level(cfg.log_level);
 	r = conn_serve(STDIN_FILENO, &setup);
 	config_done(&cfg);
 	log_release();
-	return setup.broken ? EX_CONFIG : r < 0 ? EX_OSERR : EXIT_SUCCESS;
+	return config == -EBADMSG    ? EX_CONFIG
+	       : config < 0 || r < 0 ? EX_OSERR
+				     : EXIT_SUCCESS;
 }
 
 int main(int argc, char *argv[])

@@ -39,48 +39,89 @@ static bool path_is_plain(struct slice path)
 	return true;
 }
 
-/* One segment against one of a glob's, in which `*` is any text. */
+/*
+ * One segment against one of a glob's, in which `*` is any text. Where it fails only the
+ * last `*` is tried with more, which is enough and keeps the work bounded.
+ */
 static bool segment_match(struct slice glob, struct slice s)
 {
-	size_t star = slice_find(glob, '*');
+	size_t g = 0, i = 0, star = glob.len, taken = 0;
 
-	if (star == glob.len)
-		return slice_eq(glob, s);
-	if (s.len < star || memcmp(glob.p, s.p, star) != 0)
-		return false;
-	glob = slice_from(glob, star + 1);
-	for (size_t at = star; at <= s.len; at++)
-		if (segment_match(glob, slice_from(s, at)))
-			return true;
-	return false;
-}
-
-static bool segments_match(struct slice glob, struct slice path, struct slice *star)
-{
-	struct slice g, s, found = *star; /* an attempt that fails leaves *star alone */
-
-	while (slice_split(&glob, '/', &g)) {
-		if (slice_eq(g, SLICE("**"))) {
-			do {
-				if (segments_match(glob, path, &found)) {
-					*star = found;
-					return true;
-				}
-			} while (slice_split(&path, '/', &s));
+	while (i < s.len) {
+		if (g < glob.len && glob.p[g] == '*') {
+			star = g++;
+			taken = i;
+		} else if (g < glob.len && glob.p[g] == s.p[i]) {
+			g++;
+			i++;
+		} else if (star < glob.len) {
+			g = star + 1;
+			i = ++taken;
+		} else {
 			return false;
-		}
-		if (!slice_split(&path, '/', &s) || !segment_match(g, s))
-			return false;
-		if (slice_eq(g, SLICE("*"))) {
-			if (s.len == 0)
-				return false;
-			if (!found.p)
-				found = s;
 		}
 	}
-	if (path.p)
+	while (g < glob.len && glob.p[g] == '*')
+		g++;
+	return g == glob.len;
+}
+
+/* A place in a glob and in a path, with what a segment `*` has stood for on the way. */
+struct place {
+	struct slice glob, path; /* what is left of them, segment by segment */
+	struct slice star;
+};
+
+/* Past the next segment of both, where they match. */
+static bool place_step(struct place *at)
+{
+	struct place next = *at;
+	struct slice g, s;
+
+	if (!slice_split(&next.glob, '/', &g) || !slice_split(&next.path, '/', &s) ||
+	    !segment_match(g, s))
 		return false;
-	*star = found;
+	if (slice_eq(g, SLICE("*"))) {
+		if (s.len == 0)
+			return false;
+		if (!next.star.p)
+			next.star = s;
+	}
+	*at = next;
+	return true;
+}
+
+/* Past a `**` of the glob. */
+static bool place_skip_globstar(struct place *at)
+{
+	struct slice rest = at->glob, g;
+
+	if (!slice_split(&rest, '/', &g) || !slice_eq(g, SLICE("**")))
+		return false;
+	at->glob = rest;
+	return true;
+}
+
+/* As segment_match(), of segments: only the last `**` is tried with more. */
+static bool segments_match(struct slice glob, struct slice path, struct slice *star)
+{
+	struct place at = { .glob = glob, .path = path }, again = { 0 };
+	struct slice taken;
+
+	while (at.path.p) {
+		if (place_skip_globstar(&at)) {
+			again = at;
+		} else if (!place_step(&at)) {
+			if (!slice_split(&again.path, '/', &taken))
+				return false;
+			at = again;
+		}
+	}
+	while (place_skip_globstar(&at))
+		;
+	if (at.glob.p)
+		return false;
+	*star = at.star;
 	return true;
 }
 
@@ -164,14 +205,14 @@ static unsigned default_port(struct slice scheme)
 	return slice_caseeq(scheme, SLICE("https")) ? 443 : 0;
 }
 
-/* scheme "://" host [ ":" port ] of the two schemes that serve pages, RFC 6454 6.2. */
+/* scheme "://" host [ ":" 1*DIGIT ] of the two schemes that serve pages, RFC 6454 6.2. */
 static bool origin_parse(struct slice s, struct slice *scheme, struct authority *ret)
 {
 	*scheme = (struct slice){ s.p, slice_find(s, ':') };
 	if (default_port(*scheme) == 0)
 		return false;
 	s = slice_from(s, scheme->len);
-	if (!slice_casestarts(s, SLICE("://")) ||
+	if (!slice_casestarts(s, SLICE("://")) || s.p[s.len - 1] == ':' ||
 	    !authority_parse(slice_from(s, strlen("://")), ret))
 		return false;
 	if (ret->port == 0)

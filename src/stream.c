@@ -13,6 +13,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
+/* Probes of a silent peer: after so many seconds, so far apart, so many lost. */
+#define STREAM_PROBE_SEC      60
+#define STREAM_PROBE_NEXT_SEC 15
+#define STREAM_PROBES         4
+
 uint64_t stream_clock_ms(void)
 {
 	struct timespec ts;
@@ -295,6 +300,23 @@ bool stream_is_quiet(const struct stream *s)
 	char byte;
 
 	return recv(s->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+void stream_keep_alive(struct stream *s)
+{
+	static const struct {
+		int level, option, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC },
+		{ IPPROTO_TCP, TCP_KEEPCNT, STREAM_PROBES },
+	};
+
+	/* a local socket has no use for them and says so */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(s->fd, options[i].level, options[i].option,
+				 &options[i].value, sizeof(options[i].value));
 }
 
 void stream_shut(struct stream *s)

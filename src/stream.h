@@ -71,6 +71,9 @@ bool stream_is_plain(const struct stream *s);
 /* Whether nothing has come and no end either: a kept connection that may be used again. */
 bool stream_is_quiet(const struct stream *s);
 
+/* Probes a peer from which nothing comes: one that has vanished is an error in the end. */
+void stream_keep_alive(struct stream *s);
+
 /* Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. */
 void stream_shut(struct stream *s);
 

@@ -86,6 +86,8 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)
 {
+	if (h->minor == 0)
+		return "its 101 is of HTTP/1.0";
 	if (!slice_caseeq(only_value(h, SLICE("Upgrade")), SLICE("websocket")))
 		return "its 101 does not say Upgrade: websocket";
 	if (!http1_has_token(h, SLICE("Connection"), SLICE("upgrade")))
