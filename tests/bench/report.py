@@ -26,6 +26,7 @@ CPU_GB = per("cpu", "bytes", 1e9)
 CPU_US = per("cpu", "count", 1e6)
 CPU_MS = per("cpu", "count", 1e3)
 RATE = per("count", "seconds")
+CGROUP_KB = per("memory", "count", 1e-3)
 P50, P99 = figure("p50_us"), figure("p99_us")
 BULK = [("", "MB/s", MBPS, True), ("-cpu", "CPU, s/GB", CPU_GB, False)]
 PAGES = [("", "per second", RATE, True), ("-cpu", "CPU, µs each", CPU_US, False)]
@@ -51,7 +52,7 @@ MEASUREMENTS = {
     "put": ("Upload of 64 MiB", BULK),
     "put-chunked": ("Upload, chunked", BULK),
     "idle": ("Idle tunnel", [
-        ("", "memory (control group), kB", per("memory", "count", 1e-3), False),
+        ("", "memory (control group), kB", CGROUP_KB, False),
         ("-kernel", "of that the kernel's, kB", per("kernel", "count", 1e-3), False),
         ("-pss", "its processes' share (PSS), kB", per("pss", "count", 1e-3), False)]),
 }
@@ -203,9 +204,9 @@ def markdown(r):
                      f"which for a connection without a program takes {cost} ms of CPU of its own; "
                      "the rows of new connections contain that.")
     for many in r.samples.get("idle-many", {}).get("gate", []):
-        parts.append(f"{many['count']:,} tunnels at once through novnc-gate: all stood and passed on "
-                     f"a message" + (f", {number(many['memory'] / many['count'] / 1e3)} kB each."
-                                     if "memory" in many else "."))
+        size = CGROUP_KB(many)
+        parts.append(f"{many['count']:,} tunnels at once through novnc-gate: all stood and passed "
+                     "on a message" + (f", {number(size)} kB each." if size else "."))
     if targets := targets_table(r):
         parts += ["## Targets", targets]
     if r.data["units"]:
