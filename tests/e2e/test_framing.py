@@ -81,7 +81,8 @@ def test_request_trailers_pass(world):
     "Host: evil.example", "Content-Length: 5", "Transfer-Encoding: chunked",
     "X-Forwarded-For: 192.0.2.1", "X_Forwarded_For: 192.0.2.1", "Forwarded: for=192.0.2.1",
     "X-Real-IP: 192.0.2.1", "Connection: close",
-    "Upgrade: websocket", "Proxy-Authorization: x"])
+    "Upgrade: websocket", "Proxy-Authorization: x", "Authorization: x", "Cookie: a=b",
+    "Origin: http://evil.example", "Content-Type: text/html", "Sec-WebSocket-Key: x"])
 def test_a_trailer_brings_in_nothing_that_a_header_could_not(world, line):
     world.client(POST_CHUNKED + chunked(b"x", trailers=[line]))
     b = world.nextjs.accept()
