@@ -75,8 +75,10 @@ static enum exchange_end run_dial(struct run *x)
 
 	if (r == 0)
 		return EXCHANGE_NEXT;
-	if (r == -EPIPE)
+	if (r == -EPIPE) {
+		explain(x, "client: %s", strerror(ECONNRESET));
 		return EXCHANGE_GONE;
+	}
 	if (r == -ECANCELED)
 		return FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS)
@@ -175,6 +177,7 @@ static enum exchange_end run_interim(struct run *x)
 {
 	static const struct compose_how how = { 0 };
 
+	x->repeatable = false; /* something of an answer has come */
 	if (!x->http10 && compose_response(&x->answer, &how, &x->w->down_out) < 0)
 		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
 			    x->be->name);

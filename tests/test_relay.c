@@ -530,6 +530,77 @@ START_TEST(what_is_no_chunk_is_a_fault_with_its_reason)
 }
 END_TEST
 
+/* Fills a stream, so that its peer takes no more; returns with how many bytes. */
+static size_t jam(struct stream *s)
+{
+	static const char block[65536];
+	size_t sum = 0;
+	ssize_t n;
+
+	while ((n = send(s->fd, block, sizeof(block), MSG_DONTWAIT)) > 0)
+		sum += (size_t)n;
+	ck_assert_int_eq(errno, EAGAIN);
+	return sum;
+}
+
+static void unjam(int peer, size_t len)
+{
+	static char block[65536];
+
+	while (len > 0) {
+		ssize_t n =
+			recv(peer, block, len < sizeof(block) ? len : sizeof(block), 0);
+
+		ck_assert_int_gt(n, 0);
+		len -= (size_t)n;
+	}
+}
+
+START_TEST(what_came_before_a_fault_goes_out_before_it_is_told)
+{
+	struct world w;
+	size_t jammed;
+
+	world_open(&w, false);
+	jammed = jam(&w.client);
+	flow_begin(&w.relay.down, HTTP1_CHUNKED, 0, true);
+	world_start(&w);
+	peer_say(w.backend_peer, "2\r\nok\r\nno chunk");
+	still_wait();
+	unjam(w.client_peer, jammed);
+	ck_assert_int_eq(world_end(&w), RELAY_BACKEND_FAILED);
+	ck_assert_int_eq(w.relay.down.error, -EBADMSG);
+	peer_hears(w.client_peer, "0002\r\nok\r\n");
+	peer_hears_nothing(w.client_peer);
+	world_close(&w);
+}
+END_TEST
+
+/* What was read is more than fits behind it at once, and the end has been seen. */
+START_TEST(an_end_waits_for_what_is_still_to_be_decoded)
+{
+	struct message m;
+	struct traffic t;
+	struct world w;
+
+	message_make(&m, HTTP1_CHUNKED, IN_SIZE / 2);
+	traffic_open(&t, &m, true);
+	world_open(&w, false);
+	w.buf[3].cap = HTTP1_TRAILERS_MAX + 1024;
+	peer_send(w.backend_peer, m.raw, m.raw_len);
+	peer_close(&w.backend_peer);
+	while (!w.backend.eof)
+		ck_assert_int_ge(stream_read(&w.backend, &w.buf[2]), 0);
+	flow_begin(&w.relay.down, HTTP1_CHUNKED, 0, true);
+	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	t.sent = m.raw_len;
+	pour(&t, -1, w.client_peer);
+	traffic_check(&t);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
 /* ---- back-pressure, and all arrives */
 
 static const struct {
@@ -955,22 +1026,20 @@ static void prepare_backend_gives_none(struct world *w)
 	peer_say(w->backend_peer, "4\r\nso");
 }
 
-/* Fills a stream, so that its peer takes no more. */
-static void jam(struct stream *s)
-{
-	static const char block[65536];
-
-	while (send(s->fd, block, sizeof(block), MSG_DONTWAIT) > 0)
-		;
-	ck_assert_int_eq(errno, EAGAIN);
-}
-
 static void prepare_backend_takes_none(struct world *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	w->relay.down.waiting = true;
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
-	jam(&w->backend);
+	(void)jam(&w->backend);
+	peer_say(w->client_peer, "body");
+}
+
+static void prepare_backend_is_deaf(struct world *w)
+{
+	prepare_answer(w);
+	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
+	ck_assert_int_eq(shutdown(w->backend_peer, SHUT_RD), 0);
 	peer_say(w->client_peer, "body");
 }
 
@@ -978,7 +1047,7 @@ static void prepare_client_takes_none(struct world *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	flow_begin(&w->relay.down, HTTP1_LENGTH, 10, true);
-	jam(&w->client);
+	(void)jam(&w->client);
 	peer_say(w->backend_peer, "body");
 }
 
@@ -1021,6 +1090,7 @@ static const struct {
 	enum relay_end end;
 } spans[] = {
 	{ prepare_answer, RELAY_ANSWER_TIMEOUT },
+	{ prepare_backend_is_deaf, RELAY_ANSWER_TIMEOUT },
 	{ prepare_client_gives_none, RELAY_CLIENT_TIMEOUT },
 	{ prepare_client_gives_no_trailers, RELAY_CLIENT_TIMEOUT },
 	{ prepare_backend_gives_none, RELAY_BACKEND_TIMEOUT },
@@ -1154,7 +1224,9 @@ static void add_messages(Suite *s)
 	tcase_add_test(t, a_body_until_close_ends_with_the_stream);
 	tcase_add_test(t, an_end_that_was_seen_before_the_body_began_counts);
 	tcase_add_loop_test(t, a_stream_that_ends_in_mid_body_has_failed, 0, 2);
+	tcase_add_test(t, what_came_before_a_fault_goes_out_before_it_is_told);
 	t = part(s, "chunks");
+	tcase_add_test(t, an_end_waits_for_what_is_still_to_be_decoded);
 	tcase_add_loop_test(t, a_chunked_body_may_be_split_anywhere, 0, 4);
 	tcase_add_loop_test(t, a_chunked_body_may_come_byte_by_byte, 0, 2);
 	tcase_add_loop_test(t, what_is_no_chunk_is_a_fault_with_its_reason, 0, 2);

@@ -1,0 +1,915 @@
+/* SPDX-License-Identifier: MIT */
+/* exchange.c: requests are carried out in a thread, the test is client and backend. */
+#include "exchange.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "peers.h"
+#include "still.h"
+#include "testing.h"
+#include "wire.h"
+
+#define LONG_MS  60000
+#define SHORT_MS 60
+
+struct world {
+	struct config cfg;
+	struct client who;
+	struct wire wire;
+	int client, backend; /* the peers */
+	int listener[CONFIG_BACKENDS];
+	int stop[2]; /* a pipe for a signalfd */
+	struct http1_head head;
+	struct exchange x;
+	enum exchange_end end;
+	unsigned opened;
+	pthread_t thread;
+	int fds;
+};
+
+static void on_config_error(void *userdata, const char *file, unsigned line,
+			    const char *what)
+{
+	(void)userdata;
+	ck_abort_msg("%s:%u: %s", file, line, what);
+}
+
+static void world_open(struct world *w)
+{
+	uint16_t port[CONFIG_BACKENDS];
+	int client, len, fds = fds_open();
+	char text[200];
+
+	*w = (struct world){ .fds = fds, .backend = -1 };
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		w->listener[i] = peer_listen("127.0.0.1", 1, &port[i]);
+	len = snprintf(text, sizeof(text),
+		       "[NextJs]\nUrl=http://127.0.0.1:%u\n"
+		       "[MasterController]\nUrl=http://127.0.0.1:%u\n",
+		       port[CONFIG_NEXTJS], port[CONFIG_CONTROLLER]);
+	config_init(&w->cfg);
+	ck_assert_int_eq(config_parse_text("test", text, (size_t)len, on_config_error,
+					   NULL, &w->cfg),
+			 0);
+	w->cfg.connect_ms = w->cfg.upgrade_ms = w->cfg.response_ms = LONG_MS;
+	w->cfg.body_ms = w->cfg.linger_ms = w->cfg.idle_ms = LONG_MS;
+	w->who = (struct client){ .text = "192.0.2.1:1", .address = "192.0.2.1" };
+	ck_assert_int_eq(pipe2(w->stop, O_CLOEXEC), 0);
+	pair_open(true, &client, &w->client);
+	ck_assert_int_eq(wire_open(&w->wire, client, &w->cfg, &w->who, w->stop[0]), 0);
+	(void)still_calls();
+}
+
+/* Whatever happened, no descriptor is left of it. */
+static void world_close(struct world *w)
+{
+	wire_done(&w->wire);
+	peer_close(&w->client);
+	peer_close(&w->backend);
+	peer_close(&w->stop[0]);
+	peer_close(&w->stop[1]);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		peer_close(&w->listener[i]);
+	config_done(&w->cfg);
+	ck_assert_int_eq(fds_open(), w->fds);
+}
+
+static void on_opened(void *userdata)
+{
+	struct world *w = userdata;
+
+	w->opened++;
+}
+
+/* Reads a head and carries it out, as conn.c does. */
+static void *thread_run(void *userdata)
+{
+	struct world *w = userdata;
+	struct buf *in = &w->wire.client_in;
+	struct lines_scan scan = { 0 };
+	struct http1_fault fault;
+	struct verdict v;
+	ssize_t len;
+
+	while ((len = lines_scan(&scan, buf_slice(in), w->cfg.head_max)) == -EAGAIN) {
+		buf_compact(in);
+		ck_assert_int_eq(wire_read(&w->wire, in, CONFIG_INFINITY), 0);
+		ck_assert(!w->wire.client.eof);
+	}
+	ck_assert_int_gt(len, 0);
+	ck_assert_int_eq(
+		http1_parse_request((struct slice){ in->data + in->start, (size_t)len },
+				    &w->head, &fault),
+		0);
+	route_decide(&w->cfg, &w->head, &v);
+	ck_assert(v.kind == ROUTE_PLAIN || v.kind == ROUTE_UPGRADE);
+	w->end = exchange_run(&w->wire, &w->head, (size_t)len, &v, on_opened, w, &w->x);
+	return NULL;
+}
+
+/* An exchange begins with what the client says. */
+static void begin(struct world *w, const char *request)
+{
+	peer_say(w->client, request);
+	ck_assert_int_eq(pthread_create(&w->thread, NULL, thread_run, w), 0);
+}
+
+/* So it ends, and leaves nothing behind in any case. */
+static void ends(struct world *w, enum exchange_end end, unsigned status,
+		 enum exchange_blame blame, const char *reason)
+{
+	ck_assert_int_eq(pthread_join(w->thread, NULL), 0);
+	ck_assert_msg(w->end == end && w->x.status == status && w->x.blame == blame,
+		      "it ended as %d with %u by %d: %s", w->end, w->x.status, w->x.blame,
+		      w->x.reason);
+	ck_assert_msg(strstr(w->x.reason, reason), "\"%s\" is not \"%s\"", w->x.reason,
+		      reason);
+	ck_assert_int_eq(w->x.reason[0] != '\0', reason[0] != '\0');
+	ck_assert_uint_eq(buf_len(&w->wire.up_out), 0);
+	ck_assert_uint_eq(buf_len(&w->wire.backend_in), 0);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		ck_assert(w->wire.link[i].stream.fd < 0 || w->wire.link[i].kept);
+}
+
+static void ends_well(struct world *w, enum exchange_end end, unsigned status)
+{
+	ends(w, end, status, EXCHANGE_NOBODY, "");
+}
+
+/* The next head at fd, as a string that the next call overwrites. */
+static const char *hear_head(int fd)
+{
+	static char head[8192];
+	size_t n = 0;
+
+	do {
+		ck_assert_uint_lt(n, sizeof(head) - 1);
+		ck_assert_int_eq(recv(fd, head + n, 1, 0), 1);
+		head[++n] = '\0';
+	} while (n < 4 || strcmp(head + n - 4, "\r\n\r\n") != 0);
+	return head;
+}
+
+static void backend_hears(struct world *w, const char *request_line)
+{
+	const char *head = hear_head(w->backend);
+
+	ck_assert_msg(strncmp(head, request_line, strlen(request_line)) == 0,
+		      "\"%s\" is not %s", head, request_line);
+}
+
+/* A new connection, and the request on it. */
+static void backend_accepts(struct world *w, enum config_backend which,
+			    const char *request_line)
+{
+	peer_close(&w->backend);
+	w->backend = peer_accept(w->listener[which]);
+	backend_hears(w, request_line);
+}
+
+/* The head that the client gets has, or has not, this line. */
+static void client_hears(struct world *w, const char *status_line, bool close)
+{
+	const char *head = hear_head(w->client);
+
+	ck_assert_msg(strncmp(head, status_line, strlen(status_line)) == 0,
+		      "\"%s\" is not %s", head, status_line);
+	ck_assert_int_eq(strstr(head, "Connection: close\r\n") != NULL, close);
+}
+
+static void stop(struct world *w)
+{
+	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
+}
+
+#define GET   "GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
+#define GET10 "GET /page HTTP/1.0\r\n\r\n"
+#define HEAD  "HEAD /page HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST  "POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+#define POSTC "POST /page HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define WS(more)                                                                     \
+	"GET /api/auth/session/s1/novnc/websock HTTP/1.1\r\nHost: a\r\n"             \
+	"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" more
+#define OK "HTTP/1.1 200 OK\r\n"
+#define SWITCH                                                        \
+	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
+	"Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+
+/* ---- what a backend may answer */
+
+enum then { STAYS, CLOSES, RESETS };
+
+static const struct {
+	const char *request, *answer;
+	enum then then;
+	enum exchange_end end;
+	unsigned status;
+	enum exchange_blame blame;
+	const char *reason;
+	const char *heard; /* by the client, all of it */
+	bool kept;         /* where the backend stays */
+} answers[] = {
+	/* complete */
+	{ GET, OK "Content-Length: 2\r\n\r\nok", STAYS, EXCHANGE_NEXT, 200, 0, "",
+	  OK "Content-Length: 2\r\n\r\nok", true },
+	{ GET, OK "Content-Length: 2\r\nConnection: close\r\n\r\nok", STAYS,
+	  EXCHANGE_NEXT, 200, 0, "", OK "Content-Length: 2\r\n\r\nok", false },
+	{ GET, OK "Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", STAYS,
+	  EXCHANGE_NEXT, 200, 0, "", OK "Content-Length: 2\r\n\r\nok", false },
+	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", STAYS,
+	  EXCHANGE_NEXT, 200, 0, "",
+	  OK "Transfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n0\r\n\r\n", true },
+	{ GET, OK "\r\nall", CLOSES, EXCHANGE_LAST, 200, 0, "",
+	  OK "Connection: close\r\n\r\nall", false },
+	{ GET, "HTTP/1.1 204 No Content\r\n\r\n", STAYS, EXCHANGE_NEXT, 204, 0, "",
+	  "HTTP/1.1 204 No Content\r\n\r\n", true },
+	{ GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", STAYS,
+	  EXCHANGE_NEXT, 304, 0, "",
+	  "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", true },
+	{ HEAD, OK "Content-Length: 9\r\n\r\n", STAYS, EXCHANGE_NEXT, 200, 0, "",
+	  OK "Content-Length: 9\r\n\r\n", true },
+	/* interim heads and the final one in one segment */
+	{ GET,
+	  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" OK
+	  "Content-Length: 2\r\n\r\nok",
+	  STAYS, EXCHANGE_NEXT, 200, 0, "",
+	  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" OK
+	  "Content-Length: 2\r\n\r\nok",
+	  true },
+	/* to HTTP/1.0: no interim head, no chunks, no further request */
+	{ GET10, "HTTP/1.1 103 Early Hints\r\n\r\n" OK "Content-Length: 2\r\n\r\nok",
+	  STAYS, EXCHANGE_LAST, 200, 0, "",
+	  OK "Content-Length: 2\r\nConnection: close\r\n\r\nok", false },
+	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
+	  STAYS, EXCHANGE_LAST, 200, 0, "", OK "Connection: close\r\n\r\nok", false },
+	/* none: a reply is due */
+	{ GET, "", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	  "Next.js closed the connection before its answer", "", false },
+	{ GET, OK "Content-Le", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	  "before its answer was complete", "", false },
+	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	  "Next.js: Connection reset by peer", "", false },
+	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	  "Next.js answered wrongly: no HTTP/1.1 status line", "", false },
+	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	  "a line feed without", "", false },
+	{ GET, OK "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", STAYS,
+	  EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "together with", "", false },
+	{ GET, SWITCH, STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "nobody asked for",
+	  "", false },
+	/* incomplete: seen by the plain end of the connection, or only by a reset */
+	{ GET, OK "Content-Length: 3\r\n\r\nok", CLOSES, EXCHANGE_CUT, 200,
+	  EXCHANGE_BACKEND, "before its answer was complete",
+	  OK "Content-Length: 3\r\n\r\nok", false },
+	{ GET, OK "Content-Length: 3\r\n\r\nok", RESETS, EXCHANGE_CUT, 200,
+	  EXCHANGE_BACKEND, "reset by peer", OK "Content-Length: 3\r\n\r\nok", false },
+	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES, EXCHANGE_CUT,
+	  200, EXCHANGE_BACKEND, "before its answer was complete",
+	  OK "Transfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n", false },
+	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nno chunk\r\n", STAYS,
+	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "a body that is not valid: ",
+	  OK "Transfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n", false },
+	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES,
+	  EXCHANGE_RESET, 200, EXCHANGE_BACKEND, "before its answer was complete",
+	  OK "Connection: close\r\n\r\nok", false },
+	{ GET, OK "\r\nsome", RESETS, EXCHANGE_RESET, 200, EXCHANGE_BACKEND,
+	  "reset by peer", OK "Connection: close\r\n\r\nsome", false },
+};
+
+START_TEST(an_answer_is_passed_on_or_blamed)
+{
+	char heard[4096];
+	struct world w;
+
+	world_open(&w);
+	begin(&w, answers[_i].request);
+	backend_accepts(&w, CONFIG_NEXTJS,
+			answers[_i].request[0] == 'H' ? "HEAD" : "GET");
+	peer_say(w.backend, answers[_i].answer);
+	if (answers[_i].then == CLOSES) {
+		peer_close(&w.backend);
+	} else if (answers[_i].then == RESETS) {
+		/* a reset may overtake what was not yet read */
+		if (answers[_i].heard[0])
+			peer_hears(w.client, answers[_i].heard);
+		peer_reset(&w.backend);
+	}
+	ends(&w, answers[_i].end, answers[_i].status, answers[_i].blame,
+	     answers[_i].reason);
+	ck_assert_int_eq(w.wire.link[CONFIG_NEXTJS].stream.fd >= 0, answers[_i].kept);
+	stream_shut(&w.wire.client);
+	(void)peer_hears_out(w.client, heard, sizeof(heard));
+	if (answers[_i].then != RESETS)
+		ck_assert_str_eq(heard, answers[_i].heard);
+	else
+		ck_assert_str_eq(heard, "");
+	ck_assert(!w.x.tunnel);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer)
+{
+	static const char start[] = OK "Content-Length: 0\r\nX: ";
+	char head[CONFIG_HEAD_MIN + 8];
+	struct world w;
+
+	memset(head, 'x', sizeof(head));
+	memcpy(head, start, sizeof(start) - 1);
+	memcpy(head + CONFIG_HEAD_MIN - 4 + _i, "\r\n\r\n", 5);
+	world_open(&w);
+	w.cfg.head_max = CONFIG_HEAD_MIN;
+	begin(&w, GET);
+	backend_accepts(&w, CONFIG_NEXTJS, "GET");
+	peer_say(w.backend, head);
+	if (_i)
+		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "HeadMaxBytes=");
+	else
+		ends_well(&w, EXCHANGE_NEXT, 200);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_answer_may_come_byte_by_byte)
+{
+	static const char answer[] =
+		"HTTP/1.1 100 Continue\r\n\r\n" OK
+		"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n";
+	struct world w;
+
+	world_open(&w);
+	begin(&w, GET);
+	backend_accepts(&w, CONFIG_NEXTJS, "GET");
+	for (size_t i = 0; i < sizeof(answer) - 1; i++) {
+		still_wait();
+		peer_send(w.backend, answer + i, 1);
+	}
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	client_hears(&w, "HTTP/1.1 100 Continue", false);
+	client_hears(&w, "HTTP/1.1 200 OK", false);
+	peer_hears(w.client, "0001\r\no\r\n0001\r\nk\r\n0\r\nA: b\r\n\r\n");
+	ck_assert_uint_eq(w.x.down_bytes, 2);
+	world_close(&w);
+}
+END_TEST
+
+/* ---- request after request */
+
+static void one_page(struct world *w, bool new_connection)
+{
+	begin(w, GET);
+	if (new_connection)
+		backend_accepts(w, CONFIG_NEXTJS, "GET /page ");
+	else
+		backend_hears(w, "GET /page ");
+	peer_say(w->backend, OK "Content-Length: 2\r\n\r\nok");
+	ends_well(w, EXCHANGE_NEXT, 200);
+	client_hears(w, "HTTP/1.1 200 OK", false);
+	peer_hears(w->client, "ok");
+}
+
+START_TEST(a_kept_connection_is_used_again)
+{
+	struct world w;
+
+	world_open(&w);
+	one_page(&w, true);
+	one_page(&w, false);
+	one_page(&w, false);
+	peer_close(&w.backend);
+	one_page(&w, true); /* it was seen to be closed */
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(pipelined_requests_follow_each_other)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, POST "0123456789" POSTC "3\r\nabc\r\n0\r\n\r\n" GET);
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	peer_hears(w.backend, "0123456789");
+	peer_hears_nothing(w.backend);
+	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	ck_assert_uint_eq(w.x.up_bytes, 10);
+	begin(&w, "");
+	backend_hears(&w, "POST");
+	peer_hears(w.backend, "0003\r\nabc\r\n0\r\n\r\n");
+	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	ck_assert_uint_eq(w.x.up_bytes, 3);
+	begin(&w, "");
+	backend_hears(&w, "GET");
+	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	ck_assert_uint_eq(buf_len(&w.wire.client_in), 0);
+	world_close(&w);
+}
+END_TEST
+
+/* What a backend that is about to close does with a request on a kept connection. */
+START_TEST(a_kept_connection_that_closes_is_tried_once_more)
+{
+	struct world w;
+
+	world_open(&w);
+	one_page(&w, true);
+	begin(&w, GET);
+	backend_hears(&w, "GET /page ");
+	if (_i)
+		peer_reset(&w.backend);
+	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
+	peer_say(w.backend, OK "Content-Length: 2\r\n\r\nok");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	client_hears(&w, "HTTP/1.1 200 OK", false);
+	peer_hears(w.client, "ok");
+	one_page(&w, false);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(it_is_tried_once_more_and_no_more)
+{
+	struct world w;
+
+	world_open(&w);
+	one_page(&w, true);
+	begin(&w, GET);
+	backend_hears(&w, "GET /page ");
+	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
+	peer_close(&w.backend);
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "before its answer");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(what_may_have_been_done_is_not_tried_again)
+{
+	static const struct {
+		const char *request, *answer, *reason;
+	} table[] = {
+		{ POST "0123456789", "", "Next.js" },
+		{ "POST /page HTTP/1.1\r\nHost: a\r\n\r\n", "", "Next.js" },
+		{ "PATCH /page HTTP/1.1\r\nHost: a\r\n\r\n", "", "Next.js" },
+		{ "PUT /page HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1", "",
+		  "Next.js" },
+		{ GET, "HTTP", "was complete" },
+		{ GET, "HTTP/1.1 103 Early Hints\r\n\r\n", "Next.js" },
+	};
+	struct world w;
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct pollfd p = { .events = POLLIN };
+
+		world_open(&w);
+		one_page(&w, true);
+		begin(&w, table[i].request);
+		(void)hear_head(w.backend);
+		peer_say(w.backend, table[i].answer);
+		still_wait();
+		peer_close(&w.backend);
+		p.fd = w.listener[CONFIG_NEXTJS];
+		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, table[i].reason);
+		ck_assert_int_eq(still_ppoll(&p, 1, 0), 0);
+		world_close(&w);
+	}
+}
+END_TEST
+
+/* ---- bodies, and answers that do not wait for them */
+
+START_TEST(a_body_that_is_wrong_is_the_clients_fault)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, _i == 0 ? POSTC "no chunk\r\n" : POST "01234");
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	if (_i == 1) {
+		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
+	} else if (_i == 2) {
+		peer_hears(w.backend, "01234");
+		peer_reset(&w.client);
+	}
+	if (_i == 0)
+		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT,
+		     "its body is not valid: ");
+	else if (_i == 1)
+		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT, "ended too early");
+	else
+		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY, "client: Connection reset");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_early_answer_waits_for_the_body_if_the_backend_does)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, POST "0123");
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	peer_hears(w.backend, "0123");
+	peer_say(w.backend, OK "Content-Length: 2\r\n\r\nok");
+	client_hears(&w, "HTTP/1.1 200 OK", false);
+	peer_hears(w.client, "ok");
+	still_wait();
+	peer_say(w.client, "456789");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	peer_hears(w.backend, "456789");
+	one_page(&w, false);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_early_answer_that_closes_is_the_last)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, POST "0123");
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	peer_say(w.backend, OK "Content-Length: 2\r\nConnection: close\r\n\r\nok");
+	ends_well(&w, EXCHANGE_LAST, 200);
+	client_hears(&w, "HTTP/1.1 200 OK", true);
+	peer_hears(w.client, "ok");
+	world_close(&w);
+}
+END_TEST
+
+/* It closes with part of the body unread: a reset, and the answer counts all the same. */
+START_TEST(an_early_answer_before_a_reset_counts)
+{
+	char body[100000];
+	struct world w;
+
+	memset(body, 'x', sizeof(body));
+	world_open(&w);
+	begin(&w, "POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n");
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	peer_send(w.client, body, sizeof(body));
+	still_wait();
+	peer_say(w.backend, OK "Content-Length: 2\r\n\r\nok");
+	client_hears(&w, "HTTP/1.1 200 OK", false);
+	peer_hears(w.client, "ok");
+	peer_close(&w.backend);
+	peer_send(w.client, body, sizeof(body));
+	ends_well(&w, EXCHANGE_LAST, 200);
+	world_close(&w);
+}
+END_TEST
+
+#define EXPECT                                                                        \
+	"POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue" \
+	"\r\n\r\n"
+
+START_TEST(a_body_that_was_not_asked_for_may_never_come)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, EXPECT);
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	if (_i) {
+		peer_say(w.backend, "HTTP/1.1 100 Continue\r\n\r\n");
+		client_hears(&w, "HTTP/1.1 100 Continue", false);
+		peer_say(w.client, "body");
+		peer_hears(w.backend, "body");
+	}
+	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
+	ends_well(&w, _i ? EXCHANGE_NEXT : EXCHANGE_LAST, 200);
+	client_hears(&w, "HTTP/1.1 200 OK", !_i);
+	world_close(&w);
+}
+END_TEST
+
+/* ---- connecting */
+
+START_TEST(a_refusal_is_the_backends_fault)
+{
+	struct world w;
+
+	world_open(&w);
+	ck_assert_int_eq(shutdown(w.listener[CONFIG_NEXTJS], SHUT_RDWR), 0);
+	begin(&w, GET);
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "Connection refused");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(without_a_descriptor_it_is_our_own_fault)
+{
+	struct rlimit saved;
+	struct world w;
+
+	world_open(&w);
+	saved = fds_forbid();
+	begin(&w, GET);
+	ends(&w, EXCHANGE_REFUSED, 500, EXCHANGE_GATE, "Too many open files");
+	fds_allow(saved);
+	world_close(&w);
+}
+END_TEST
+
+/* Nobody accepts: it times out, or SIGTERM or the client end it. */
+START_TEST(what_ends_a_dial_is_told)
+{
+	int fill[2];
+	struct world w;
+
+	world_open(&w);
+	for (size_t i = 0; i < 2; i++) { /* a backlog of one */
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(
+			connect(fill[i],
+				(struct sockaddr *)&w.cfg.backend[CONFIG_CONTROLLER].addr,
+				w.cfg.backend[CONFIG_CONTROLLER].addr_len),
+			0);
+	}
+	w.cfg.connect_ms = _i == 0 ? SHORT_MS : LONG_MS;
+	begin(&w, WS(""));
+	still_wait();
+	if (_i == 0) {
+		ends(&w, EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out");
+	} else if (_i == 1) {
+		stop(&w);
+		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "being stopped");
+	} else {
+		peer_reset(&w.client);
+		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY, "client: Connection reset");
+	}
+	close(fill[0]);
+	close(fill[1]);
+	world_close(&w);
+}
+END_TEST
+
+/* ---- time */
+
+static const struct {
+	const char *request;
+	size_t span; /* of struct config */
+	const char *answer;
+	enum exchange_end end;
+	unsigned status;
+	enum exchange_blame blame;
+	const char *reason;
+} spans[] = {
+	{ GET, offsetof(struct config, response_ms), "", EXCHANGE_REFUSED, 504,
+	  EXCHANGE_BACKEND, "Next.js did not answer in time" },
+	{ GET, offsetof(struct config, response_ms), "HTTP/1.1 100 Continue\r\n\r\nHTTP",
+	  EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "did not answer in time" },
+	{ WS(""), offsetof(struct config, upgrade_ms), "", EXCHANGE_REFUSED, 504,
+	  EXCHANGE_BACKEND, "master-controller did not answer in time" },
+	{ POST "01234", offsetof(struct config, body_ms), "", EXCHANGE_REFUSED, 408,
+	  EXCHANGE_CLIENT, "the client stopped" },
+	{ GET, offsetof(struct config, body_ms), OK "Content-Length: 3\r\n\r\nok",
+	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "stopped in the middle" },
+	{ GET, offsetof(struct config, body_ms), OK "\r\nok", EXCHANGE_RESET, 200,
+	  EXCHANGE_BACKEND, "stopped in the middle" },
+	{ GET10, offsetof(struct config, body_ms),
+	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", EXCHANGE_RESET, 200,
+	  EXCHANGE_BACKEND, "stopped in the middle" },
+	{ WS(""), offsetof(struct config, idle_ms), SWITCH, EXCHANGE_LAST, 101,
+	  EXCHANGE_NOBODY, "IdleTimeoutSec=" },
+};
+
+START_TEST(a_span_that_passes_is_told)
+{
+	enum config_backend which =
+		strstr(spans[_i].request, "novnc") ? CONFIG_CONTROLLER : CONFIG_NEXTJS;
+	uint64_t start_ms = stream_clock_ms();
+	struct world w;
+
+	world_open(&w);
+	*(uint64_t *)((char *)&w.cfg + spans[_i].span) = SHORT_MS;
+	begin(&w, spans[_i].request);
+	backend_accepts(&w, which, "");
+	peer_say(w.backend, spans[_i].answer);
+	ends(&w, spans[_i].end, spans[_i].status, spans[_i].blame, spans[_i].reason);
+	ck_assert_uint_ge(stream_clock_ms() - start_ms, SHORT_MS);
+	ck_assert_uint_lt(still_calls(), 20);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(sigterm_before_an_answer_refuses_and_later_cuts)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, GET);
+	backend_accepts(&w, CONFIG_NEXTJS, "GET");
+	if (_i) {
+		peer_say(w.backend, OK "Content-Length: 3\r\n\r\nok");
+		client_hears(&w, "HTTP/1.1 200 OK", false);
+	}
+	still_wait();
+	stop(&w);
+	if (_i)
+		ends(&w, EXCHANGE_CUT, 200, EXCHANGE_NOBODY, "being stopped");
+	else
+		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "being stopped");
+	world_close(&w);
+}
+END_TEST
+
+/* ---- tunnels */
+
+static void tunnel_open(struct world *w, const char *request, const char *answer)
+{
+	begin(w, request);
+	backend_accepts(w, CONFIG_CONTROLLER, "GET /api/auth/session/s1/novnc/websock ");
+	peer_say(w->backend, answer);
+	client_hears(w, "HTTP/1.1 101 Switching Protocols", false);
+}
+
+START_TEST(bytes_before_the_101_wait_for_it)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, WS("early"));
+	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+	still_wait();
+	peer_hears_nothing(w.backend);
+	ck_assert_uint_eq(w.opened, 0);
+	peer_say(w.backend, SWITCH "hello");
+	client_hears(&w, "HTTP/1.1 101 Switching Protocols", false);
+	peer_hears(w.client, "hello");
+	peer_hears(w.backend, "early");
+	still_wait();
+	ck_assert_uint_eq(w.opened, 1);
+	peer_say(w.client, "up");
+	peer_hears(w.backend, "up");
+	peer_close(&w.client);
+	peer_hears_end(w.backend);
+	peer_close(&w.backend);
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "closed by the client");
+	ck_assert(w.x.tunnel);
+	ck_assert_uint_eq(w.opened, 1);
+	ck_assert_uint_eq(w.x.up_bytes, strlen("earlyup"));
+	ck_assert_uint_eq(w.x.down_bytes, strlen("hello"));
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(it_is_told_who_ended_a_tunnel)
+{
+	struct world w;
+
+	world_open(&w);
+	w.cfg.linger_ms = _i == 4 ? SHORT_MS : LONG_MS;
+	tunnel_open(&w, WS(""), SWITCH);
+	still_wait();
+	switch (_i) {
+	case 0:
+		peer_close(&w.backend);
+		peer_hears_end(w.client);
+		peer_close(&w.client);
+		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+		     "closed by master-controller");
+		break;
+	case 1:
+		peer_reset(&w.backend);
+		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
+		     "master-controller: Connection reset by peer");
+		break;
+	case 2:
+		peer_reset(&w.client);
+		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "client: Connection reset");
+		peer_hears_reset(w.backend);
+		break;
+	case 3:
+		stop(&w);
+		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "being stopped");
+		peer_hears_end(w.backend);
+		break;
+	default:
+		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
+		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+		     "the client had closed, then nothing came");
+	}
+	ck_assert_uint_eq(w.opened, 1);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_end_together_with_the_101_is_passed_on)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, WS(""));
+	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+	peer_say(w.backend, SWITCH "last words");
+	peer_close(&w.backend);
+	client_hears(&w, "HTTP/1.1 101", false);
+	peer_hears(w.client, "last words");
+	peer_hears_end(w.client);
+	peer_close(&w.client);
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "closed by master-controller");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_101_that_does_not_stand_the_check_opens_nothing)
+{
+	static const char *const table[] = {
+		"HTTP/1.1 101 X\r\n\r\n",
+		"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+		"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
+		"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct world w;
+
+		world_open(&w);
+		begin(&w, WS("early"));
+		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+		peer_say(w.backend, table[i]);
+		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+		     "master-controller answered wrongly: ");
+		ck_assert(!w.x.tunnel);
+		ck_assert_uint_eq(w.opened, 0);
+		peer_hears_nothing(w.client);
+		world_close(&w);
+	}
+}
+END_TEST
+
+START_TEST(an_upgrade_that_is_not_granted_is_a_plain_answer)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, _i ? WS("early") : WS(""));
+	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+	peer_say(w.backend, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
+	ends_well(&w, _i ? EXCHANGE_LAST : EXCHANGE_NEXT, 404);
+	client_hears(&w, "HTTP/1.1 404 Not Found", _i);
+	peer_hears(w.client, "no");
+	ck_assert_uint_eq(w.opened, 0);
+	if (!_i)
+		one_page(&w, true);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_upgrade_gets_a_connection_of_its_own)
+{
+	struct world w;
+
+	world_open(&w);
+	for (int i = 0; i < 2; i++) {
+		begin(&w, WS(""));
+		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+		peer_say(w.backend,
+			 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+		ends_well(&w, EXCHANGE_NEXT, 404);
+	}
+	world_close(&w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("exchange");
+	TCase *t = tcase_create("exchange");
+
+	(void)signal(SIGPIPE, SIG_IGN); /* as main() does */
+	suite_add_tcase(s, t);
+	tcase_set_timeout(t, 2 * PATIENCE_SEC); /* valgrind */
+	tcase_add_loop_test(t, an_answer_is_passed_on_or_blamed, 0, (int)LENGTH(answers));
+	tcase_add_loop_test(t, a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer, 0, 2);
+	tcase_add_test(t, an_answer_may_come_byte_by_byte);
+	tcase_add_test(t, a_kept_connection_is_used_again);
+	tcase_add_test(t, pipelined_requests_follow_each_other);
+	tcase_add_loop_test(t, a_kept_connection_that_closes_is_tried_once_more, 0, 2);
+	tcase_add_test(t, it_is_tried_once_more_and_no_more);
+	tcase_add_test(t, what_may_have_been_done_is_not_tried_again);
+	tcase_add_loop_test(t, a_body_that_is_wrong_is_the_clients_fault, 0, 3);
+	tcase_add_test(t, an_early_answer_waits_for_the_body_if_the_backend_does);
+	tcase_add_test(t, an_early_answer_that_closes_is_the_last);
+	tcase_add_test(t, an_early_answer_before_a_reset_counts);
+	tcase_add_loop_test(t, a_body_that_was_not_asked_for_may_never_come, 0, 2);
+	tcase_add_test(t, a_refusal_is_the_backends_fault);
+	tcase_add_test(t, without_a_descriptor_it_is_our_own_fault);
+	tcase_add_loop_test(t, what_ends_a_dial_is_told, 0, 3);
+	tcase_add_loop_test(t, a_span_that_passes_is_told, 0, (int)LENGTH(spans));
+	tcase_add_loop_test(t, sigterm_before_an_answer_refuses_and_later_cuts, 0, 2);
+	tcase_add_test(t, bytes_before_the_101_wait_for_it);
+	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 5);
+	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
+	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);
+	tcase_add_loop_test(t, an_upgrade_that_is_not_granted_is_a_plain_answer, 0, 2);
+	tcase_add_test(t, an_upgrade_gets_a_connection_of_its_own);
+	return suite_run(s);
+}
