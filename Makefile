@@ -113,7 +113,7 @@ deps: browser-packages
 # ---- tests: one part after the other, cheap ones first
 
 ifdef SAN
-check: check-packages $(SAN_UNIT_TESTS) build/san/novnc-gate
+check: deps $(SAN_UNIT_TESTS) build/san/novnc-gate
 	tests/run san e2e-san
 else
 check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS)

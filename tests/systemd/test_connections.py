@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import re
+import socket
 import time
 
 import pytest
@@ -75,6 +76,16 @@ def test_a_stopped_socket_takes_no_new_sessions_and_cuts_none(gate):
             assert session.echoes()
         finally:
             gate.run("systemctl", "start", "novnc-gate.socket")
+
+
+def test_a_spare_connection_is_no_process_before_its_first_byte(gate):
+    wait_for(lambda: not gate.instances())
+    accepted = gate.property("novnc-gate.socket", "NAccepted")
+    with socket.create_connection(("127.0.0.1", 3000), timeout=20) as spare:
+        assert get() == (200, b"Next.js")  # so systemd has seen all that is to be seen
+        assert int(gate.property("novnc-gate.socket", "NAccepted")) == int(accepted) + 1
+        spare.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert spare.makefile("rb").read().endswith(b"Next.js")
 
 
 def test_500_connections_in_a_second_leave_the_socket_listening(gate):
