@@ -166,6 +166,7 @@ static const struct {
 	{ "GET / HTTP/1.1 \r\n\r\n", 400, BAD_LINE },
 	{ " GET / HTTP/1.1\r\n\r\n", 400, BAD_LINE },
 	{ "GET  / HTTP/1.1\r\n\r\n", 400, BAD_LINE },
+	{ "GET  HTTP/1.1\r\n\r\n", 400, BAD_LINE },
 	{ "GET /  HTTP/1.1\r\n\r\n", 400, BAD_LINE },
 	{ "GET\t/ HTTP/1.1\r\n\r\n", 400, BAD_LINE },
 	{ "GET /\tHTTP/1.1\r\n\r\n", 400, BAD_LINE },

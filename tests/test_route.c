@@ -234,6 +234,9 @@ static const struct {
 	  CONFIG_NEXTJS, "/", "/", "h" },
 	{ GET("http://h/", "Host: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"),
 	  CONFIG_NEXTJS, "/", "/", "h" },
+	/* only Connection has options */
+	{ GET("/", "Host: h\r\nVary: Cookie\r\nX-Connection: Host\r\n"), CONFIG_NEXTJS,
+	  "/", "/", "h" },
 	/* an Origin is for upgrades only */
 	{ GET("/", "Host: h\r\nOrigin: http://evil.example\r\n"), CONFIG_NEXTJS, "/", "/",
 	  "h" },
@@ -687,6 +690,8 @@ START_TEST(an_origin_is_the_requests_own_host_or_the_controllers)
 		{ "h", "http://h, http://h", false },
 		{ "h", "http://h http://h", false },
 		{ "h", "http://h:x", false },
+		{ "h", "http://h:80x", false },
+		{ "h:3000", "http://h:3000x", false },
 		{ "h", "http://h:0", false },
 		{ "h", "http://h:65536", false },
 		{ "h", "ws://h", false },
@@ -726,6 +731,7 @@ START_TEST(other_origins_can_be_allowed)
 		{ "https://dash.example", false },
 		{ "https://plain.example", true },
 		{ "https://plain.example:443", true },
+		{ "HTTPS://PLAIN.EXAMPLE:443", true },
 		{ "http://plain.example", false },
 		{ "http://plain.example:443", false },
 		{ "http://eighty.example", true },
