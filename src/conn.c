@@ -206,7 +206,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 	uint64_t deadline_ms =
 		c->served ? stream_deadline_ms(stream_clock_ms(), cfg->keep_alive_ms)
 			  : stream_deadline_ms(c->start_ms, cfg->head_ms);
-	bool begun = false;
+	bool begun = false, timed = !c->served;
 
 	for (;;) {
 		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
@@ -220,9 +220,11 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		}
 		if (len != -EAGAIN)
 			return len;
-		if (buf_len(in) > 0 && !begun && c->served)
-			deadline_ms = stream_deadline_ms(stream_clock_ms(), cfg->head_ms);
 		begun = buf_len(in) > 0;
+		if (begun && !timed) { /* once: empty lines before it gain no time */
+			deadline_ms = stream_deadline_ms(stream_clock_ms(), cfg->head_ms);
+			timed = true;
+		}
 		if (c->wire.client.eof)
 			return begun ? -ECONNABORTED : 0;
 		buf_compact(in);

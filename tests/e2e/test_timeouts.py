@@ -69,6 +69,18 @@ def test_a_later_heads_time_starts_at_its_first_byte(world):
     assert r.status == 408
 
 
+def test_empty_lines_before_a_head_gain_no_time(world):
+    limits(world, HeadTimeoutSec="400ms", KeepAliveTimeoutSec="400ms")
+    c = world.client()
+    world.exchange(c, request())
+    for i in range(60):
+        c.send(b"\r\n"[i % 2:i % 2 + 1])
+        if select.select([c.sock], [], [], 0.05)[0]:
+            break
+    else:
+        pytest.fail("it is kept for as long as it sends them")
+
+
 def test_no_byte_ever_is_no_408(world):
     limits(world, HeadTimeoutSec="400ms")
     with not_before():
