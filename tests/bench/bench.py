@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 import report
-from contestants import (BENCH, BUILD, CONTESTANTS, JOURNAL, Backend, Direct, Websockify,
+from contestants import (BENCH, BUILD, CONTESTANTS, FILES, JOURNAL, Backend, Direct, Websockify,
                          child_setup, versions)
+from group import Group
 
 QUICK = os.environ.get("QUICK", "") not in ("", "0")
 PARTS = set(os.environ.get("PARTS", "proxies memory machine").split())
@@ -131,11 +132,15 @@ class Samples:
     """samples[measurement][contestant]: a list, one for each round; problems as text."""
 
     def __init__(self):
-        self.samples, self.problems = {}, []
+        self.samples, self.problems, self.skipped = {}, [], []
 
     def fail(self, problem):
         self.problems.append(str(problem))
         say(f"  FAILED {problem}")
+
+    def skip(self, reason):
+        self.skipped.append(str(reason))
+        say(f"  skipped: {reason}")
 
     def take(self, name, contestant, function):
         try:
@@ -198,7 +203,9 @@ def memory(results):
             say(f"{IDLE} idle tunnels: {kind.name}")
             count = min(IDLE, 100) if kind is Websockify else IDLE  # some MB each
             results.take("idle", kind.name, lambda: idle(kind, backend, count))
-        if MANY:
+        if MANY and FILES < MANY + 1000:
+            results.skip(f"{MANY} tunnels at once: {FILES} descriptors are all that a process may have")
+        elif MANY:
             say(f"{MANY} idle tunnels: gate")
             gate = next(k for k in CONTESTANTS if k.name == "gate")
             results.take("idle-many", "gate", lambda: idle(gate, backend, MANY))
@@ -224,6 +231,16 @@ def machine_description():
     }
 
 
+def look_for_counters(results):
+    """Says what cannot be measured here."""
+    group = Group("try")
+    if group.cpu() is None:
+        results.skip("CPU: no control group with cpu.stat can be made here")
+    if group.memory() is None:
+        results.skip("memory by control group: none with that controller can be made here")
+    group.close()
+
+
 def network():
     """Room for many connections one after the other, in this namespace."""
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("2048 65000")
@@ -236,6 +253,7 @@ def main():
     network()
     description = machine_description()
     results = Samples()
+    look_for_counters(results)
     Journal()
     if "proxies" in PARTS:
         proxies(results)
@@ -255,6 +273,7 @@ def main():
         "samples": results.samples,
         "units": machine,
         "problems": results.problems,
+        "skipped": results.skipped,
     }
     where = BUILD if QUICK or PARTS < {"proxies", "memory", "machine"} else BENCH
     (where / "results.json").write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")

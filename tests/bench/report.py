@@ -218,6 +218,8 @@ def markdown(r):
         f"- {labels[name]}" + (f" ({v[name]})" if name in v else "") +
         (f": {r.data['notes'][name]}" if name in r.data["notes"] else "")
         for name in (*COLUMNS[1:],) if name in v or name in r.data["notes"])]
+    if r.data["skipped"]:
+        parts += ["## What was skipped", "\n".join(f"- {reason}" for reason in r.data["skipped"])]
     if r.data["problems"]:
         parts += ["## What failed", "\n".join(f"- {p}" for p in r.data["problems"])]
     return "\n\n".join(parts) + "\n"
