@@ -204,7 +204,7 @@ def memory(results):
             count = min(IDLE, 100) if kind is Websockify else IDLE  # some MB each
             results.take("idle", kind.name, lambda: idle(kind, backend, count))
         if MANY and FILES < MANY + 1000:
-            results.skip(f"{MANY} tunnels at once: {FILES} descriptors are all that a process may have")
+            results.skip(f"{MANY} tunnels at once: a process may have only {FILES} descriptors")
         elif MANY:
             say(f"{MANY} idle tunnels: gate")
             gate = next(k for k in CONTESTANTS if k.name == "gate")

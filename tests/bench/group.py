@@ -10,10 +10,11 @@ RUN = os.urandom(4).hex()
 
 
 def mounts():
-    """The control group hierarchies: (directory, type, options)."""
+    """The control group hierarchies where they belong (a container's may be mounted elsewhere as
+    well): (directory, type, options)."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, where, kind, options, *_ = line.split()
-        if kind.startswith("cgroup"):
+        if kind.startswith("cgroup") and where.startswith("/sys/fs/cgroup"):
             yield Path(where), kind, options.split(",")
 
 
