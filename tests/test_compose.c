@@ -326,6 +326,7 @@ START_TEST(a_location_at_the_controller_becomes_path_only)
 		{ CONTROLLER "/a", NULL },
 		/* what would name another host on its own */
 		{ "http://" CONTROLLER "//evil/a", NULL },
+		{ "http://" CONTROLLER "//", NULL },
 		{ "http://" CONTROLLER "/\\evil/a", NULL },
 		{ "http://" CONTROLLER "/\t/evil/a", NULL },
 		{ "http://" CONTROLLER "\\evil/a", NULL },

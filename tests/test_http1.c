@@ -521,6 +521,8 @@ END_TEST
 
 START_TEST(fields_are_found_in_any_case)
 {
+	struct slice earlier =
+		request_read(GET("C: 1\r\nC: upgrade\r\nb: 2\r\nC: 3\r\n"), &head);
 	struct slice raw = request_read(GET("A: 1\r\na: 2\r\nab: 3\r\n"), &head);
 
 	ck_assert_slice_eq(http1_field(&head, SLICE("a"))->value, "1");
@@ -531,6 +533,11 @@ START_TEST(fields_are_found_in_any_case)
 	ck_assert_uint_eq(http1_count(&head, SLICE("A")), 2);
 	ck_assert_uint_eq(http1_count(&head, SLICE("Ab")), 1);
 	ck_assert_uint_eq(http1_count(&head, SLICE("b")), 0);
+	/* nothing is left of the head before */
+	ck_assert_ptr_null(http1_field(&head, SLICE("c")));
+	ck_assert_uint_eq(http1_count(&head, SLICE("c")), 0);
+	ck_assert(!http1_has_token(&head, SLICE("c"), SLICE("3")));
+	slice_free(earlier);
 	slice_free(raw);
 }
 END_TEST
