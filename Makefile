@@ -117,7 +117,7 @@ check: deps $(SAN_UNIT_TESTS) build/san/novnc-gate
 	tests/run san e2e-san
 else
 check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS)
-	$(flags_file)tests/run unit lint san valgrind e2e systemd browser
+	$(flags_file)tests/run unit lint san valgrind instructions e2e systemd browser
 endif
 
 lint: check-packages | build/san
