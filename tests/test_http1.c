@@ -965,6 +965,27 @@ START_TEST(a_chunk_line_that_is_too_long_is_refused_before_its_end)
 }
 END_TEST
 
+START_TEST(chunk_lines_do_not_add_up)
+{
+	size_t chunks = HTTP1_CHUNK_LINE_MAX; /* of one byte each, each with a line */
+	char *text = head_of("", "1\r\nx\r\n", chunks), *end;
+	static struct decoding d;
+
+	text = realloc(text, strlen(text) + sizeof("0\r\n\r\n"));
+	ck_assert_ptr_nonnull(text);
+	end = text + strlen(text) - strlen("\r\n");
+	(void)strcpy(end, "0\r\n\r\n");
+	for (size_t step = 1; step <= 1000; step += 333) {
+		ck_assert_int_eq(decode_in_steps(&d, text, strlen(text), step, step, 100),
+				 0);
+		ck_assert(d.body.done);
+		ck_assert_uint_eq(d.payload_len, chunks);
+		decoding_end(&d);
+	}
+	free(text);
+}
+END_TEST
+
 START_TEST(payload_does_not_count_as_a_chunk_line)
 {
 	expect_filled("4000\r\n", 'x', 0x4000, "\r\n0\r\n\r\n", NULL);
@@ -1026,6 +1047,7 @@ int main(void)
 	tcase_add_test(bodies_, what_is_no_chunked_body_is_refused_however_it_comes);
 	tcase_add_test(bodies_, a_chunk_line_is_bounded);
 	tcase_add_test(bodies_, a_chunk_line_that_is_too_long_is_refused_before_its_end);
+	tcase_add_test(bodies_, chunk_lines_do_not_add_up);
 	tcase_add_test(bodies_, payload_does_not_count_as_a_chunk_line);
 	tcase_add_test(bodies_, trailers_are_bounded);
 	return suite_run(suite);
