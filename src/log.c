@@ -379,15 +379,25 @@ static void journal_drain(int fd)
 	}
 }
 
+/* Newer libsystemds (256 and later) are marked never to be unloaded. */
+static bool library_stays(void)
+{
+	void *library = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_NOLOAD);
+
+	return library && dlclose(library) == 0;
+}
+
 void log_release(void)
 {
 	if (logger.library)
 		(void)dlclose(logger.library);
-	if (logger.journal_fd >= 0) {
-		journal_drain(logger.journal_fd);
-		(void)close(logger.journal_fd);
-	}
 	logger.library = NULL;
+	if (logger.journal_fd < 0)
+		return;
+	journal_drain(logger.journal_fd);
+	if (library_stays())
+		return; /* it goes on using its socket: closed, it would be somebody else's */
+	(void)close(logger.journal_fd);
 	logger.journal_fd = -1;
 }
 

@@ -511,7 +511,7 @@ END_TEST
 START_TEST(release_leaves_nothing_behind)
 {
 	AUTO_FD int journal = journal_socket();
-	int before;
+	int before, kept = 0;
 
 	if (journal < 0)
 		return;
@@ -525,9 +525,34 @@ START_TEST(release_leaves_nothing_behind)
 		ck_assert_ptr_nonnull(packet(journal));
 		ck_assert(library_is_loaded());
 		log_release();
-		ck_assert(!library_is_loaded());
-		ck_assert_int_eq(fds_open(), before);
+		/* From 256 on libsystemd cannot be unloaded, and its socket is its own. */
+		kept = library_is_loaded();
+		ck_assert_int_eq(fds_open(), before + kept);
 	}
+	log_release();
+}
+END_TEST
+
+/* Were it closed under a library that stays, the next entry would go into a stranger's fd. */
+START_TEST(after_a_release_entries_go_to_the_journal_and_nowhere_else)
+{
+	AUTO_FD int journal = journal_socket();
+	int pair[2];
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	log_event(LOG_HANDLING, &full);
+	ck_assert_ptr_nonnull(packet(journal));
+	log_release();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	log_event(LOG_CLOSED, &full);
+	ck_assert_ptr_nonnull(packet(journal));
+	ck_assert_ptr_null(packet(pair[0]));
+	ck_assert_ptr_null(packet(pair[1]));
+	close(pair[0]);
+	close(pair[1]);
 	log_release();
 }
 END_TEST
@@ -757,6 +782,7 @@ int main(void)
 	tcase_add_test(t, a_journal_that_does_not_listen_gets_the_sentence);
 	tcase_add_loop_test(t, the_journal_gets_every_field, 0, LOG_EVENTS);
 	tcase_add_test(t, release_leaves_nothing_behind);
+	tcase_add_test(t, after_a_release_entries_go_to_the_journal_and_nowhere_else);
 	tcase_add_test(t, the_status_goes_to_systemd_only_if_it_listens);
 	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
 	tcase_add_test(t, table_catalog_and_manual_have_the_same_ids);
