@@ -46,7 +46,7 @@ int compose_last_chunk(struct slice trailers, struct buf *out);
 /* The gate's own reply: status, one sentence, and the id its log entries are found by. */
 struct compose_reply {
 	unsigned status;
-	struct slice sentence; /* without its full stop; escaped here where it must be */
+	struct slice sentence; /* without its full stop, and without bytes of a peer */
 	const char *log_id;    /* log_id() */
 	bool head_request;     /* no content */
 };
