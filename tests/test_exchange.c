@@ -243,6 +243,9 @@ static const struct {
 	{ GET10, "HTTP/1.1 103 Early Hints\r\n\r\n" OK "Content-Length: 2\r\n\r\nok",
 	  STAYS, EXCHANGE_LAST, 200, 0, "",
 	  OK "Content-Length: 2\r\nConnection: close\r\n\r\nok", false },
+	{ "GET /page HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+	  OK "Content-Length: 2\r\n\r\nok", STAYS, EXCHANGE_LAST, 200, 0, "",
+	  OK "Content-Length: 2\r\nConnection: close\r\n\r\nok", false },
 	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
 	  STAYS, EXCHANGE_LAST, 200, 0, "", OK "Connection: close\r\n\r\nok", false },
 	/* none: a reply is due */
@@ -870,6 +873,9 @@ START_TEST(an_upgrade_gets_a_connection_of_its_own)
 	world_open(&w);
 	for (int i = 0; i < 2; i++) {
 		begin(&w, WS(""));
+		still_wait();
+		if (i > 0) /* but an end */
+			peer_hears_end(w.backend);
 		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 		peer_say(w.backend,
 			 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");

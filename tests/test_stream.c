@@ -156,6 +156,7 @@ START_TEST(a_deadline_is_now_and_the_span_and_infinity_stays)
 	ck_assert(stream_deadline_ms(5, CONFIG_INFINITY) == CONFIG_INFINITY);
 	ck_assert(stream_deadline_ms(5, CONFIG_INFINITY - 6) == CONFIG_INFINITY - 1);
 	ck_assert(stream_deadline_ms(5, CONFIG_INFINITY - 5) == CONFIG_INFINITY);
+	ck_assert(stream_deadline_ms(5, CONFIG_INFINITY - 4) == CONFIG_INFINITY);
 	ck_assert(stream_deadline_ms(5, CONFIG_INFINITY - 1) == CONFIG_INFINITY);
 }
 END_TEST
@@ -346,16 +347,17 @@ START_TEST(the_time_is_shared_among_the_addresses_still_to_try)
 	ck_assert_int_eq(listen(listener, 1), 0);
 	resolver.address[0] = "127.0.0.1";
 	resolver.address[1] = "127.0.0.2";
-	ck_assert_int_eq(dial(&be, 4 * SHORT_MS, -1, -1, &cause), 0);
+	ck_assert_int_eq(dial(&be, 16 * SHORT_MS, -1, -1, &cause), 0);
 	took_ms = stream_clock_ms() - start_ms;
-	ck_assert_uint_ge(took_ms, 2 * SHORT_MS);
+	ck_assert_uint_ge(took_ms, 8 * SHORT_MS);
+	ck_assert_uint_lt(took_ms, 15 * SHORT_MS);
 	/* and when the last one does not accept either, all of it has passed */
 	resolver.address[1] = "127.0.0.1";
 	start_ms = stream_clock_ms();
-	ck_assert_int_eq(dial(&be, 2 * SHORT_MS, -1, -1, &cause), -ETIMEDOUT);
+	ck_assert_int_eq(dial(&be, 16 * SHORT_MS, -1, -1, &cause), -ETIMEDOUT);
 	took_ms = stream_clock_ms() - start_ms;
-	ck_assert_uint_ge(took_ms, 2 * SHORT_MS);
-	ck_assert_uint_lt(took_ms, LONG_MS / 2);
+	ck_assert_uint_ge(took_ms, 16 * SHORT_MS);
+	ck_assert_uint_lt(took_ms, 23 * SHORT_MS);
 	close(filler);
 	close(full);
 	close(listener);
@@ -657,6 +659,7 @@ START_TEST(splice_moves_through_a_pipe)
 	ck_assert_int_eq(stream_splice_in(&from.s, pair[1], 3), 3);
 	ck_assert(from.s.can_read); /* a pipe may have been too small for more */
 	ck_assert_int_eq(stream_splice_in(&from.s, pair[1], 100), 2);
+	ck_assert(from.s.can_read);
 	ck_assert_int_eq(stream_splice_out(&to.s, pair[0], 5), 5);
 	peer_hears(to.peer, "12345");
 	peer_close(&from.peer);
