@@ -10,6 +10,8 @@
 
 /* What a pipe is grown to, bytes: more moves per system call (past that it stops paying). */
 #define RELAY_PIPE_SIZE (1024 * 1024)
+/* A smaller one is slower than copying. */
+#define RELAY_PIPE_MIN  (64 * 1024)
 /* Steps before the loop looks at its signal and at the other end's events again. */
 #define RELAY_ROUNDS    16
 
@@ -100,13 +102,19 @@ static void flow_pipe(struct flow *f)
 {
 	int ends[2];
 
-	if (!stream_is_plain(f->from) || !stream_is_plain(f->to))
+	if (f->unpiped || !stream_is_plain(f->from) || !stream_is_plain(f->to))
 		return;
+	f->unpiped = true;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: slower, not wrong */
+	/* EPERM beyond /proc/sys/fs/pipe-user-pages-soft, where a pipe has two pages only */
+	if (fcntl(ends[1], F_SETPIPE_SZ, RELAY_PIPE_SIZE) < 0 &&
+	    fcntl(ends[1], F_GETPIPE_SZ) < RELAY_PIPE_MIN) {
+		fd_close_auto(&ends[0]);
+		fd_close_auto(&ends[1]);
+		return;
+	}
 	memcpy(f->pipe, ends, sizeof(ends));
-	/* EPERM beyond /proc/sys/fs/pipe-user-pages-soft: slower, not wrong */
-	(void)fcntl(f->pipe[1], F_SETPIPE_SZ, RELAY_PIPE_SIZE);
 }
 
 static ssize_t flow_splice(struct flow *f)

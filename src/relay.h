@@ -22,6 +22,7 @@ struct flow {
 	int error;         /* what ended `from` too early, -errno; 0: nothing */
 	uint64_t bytes;    /* taken from `from` since flow_init(), a waiting head's not */
 	uint64_t moved_ms; /* when the last byte went in or out */
+	bool unpiped;      /* a pipe has been asked for, and is not asked for again */
 	int pipe[2];
 	size_t piped; /* bytes in the pipe */
 };

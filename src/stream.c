@@ -42,24 +42,15 @@ int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
 						 : (int)(deadline_ms - now_ms) + 1;
 }
 
-/* A peer that is gone without a word is found out after KEEP_IDLE_SEC and these probes. */
-#define KEEP_IDLE_SEC     60
-#define KEEP_INTERVAL_SEC 15
-#define KEEP_PROBES       4
-
 static void option_set(int fd, int level, int option, int value)
 {
-	/* no TCP, neither delay nor probes: a failure is as good as a success */
+	/* no TCP, neither delays nor probes: its failure is as good as a success */
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 static int stream_open(int fd, struct stream *ret)
 {
 	option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_SEC);
-	option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_SEC);
-	option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
-	option_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	*ret = (struct stream){ .fd = fd, .can_read = true, .can_write = true };
 	return 0;
 }
@@ -302,21 +293,12 @@ bool stream_is_quiet(const struct stream *s)
 	return recv(s->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
-void stream_keep_alive(struct stream *s)
+void stream_keep_alive(const struct stream *s)
 {
-	static const struct {
-		int level, option, value;
-	} options[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC },
-		{ IPPROTO_TCP, TCP_KEEPCNT, STREAM_PROBES },
-	};
-
-	/* a local socket has no use for them and says so */
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		(void)setsockopt(s->fd, options[i].level, options[i].option,
-				 &options[i].value, sizeof(options[i].value));
+	option_set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPCNT, STREAM_PROBES);
 }
 
 void stream_shut(struct stream *s)

@@ -31,10 +31,7 @@ uint64_t stream_deadline_ms(uint64_t now_ms, uint64_t span_ms);
 /* For poll(2): the ms from now until deadline, rounded up; 0 when past, -1 for infinity. */
 int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms);
 
-/*
- * Takes fd over: non-blocking and, where it is TCP, without Nagle's delay and with probes
- * for a peer that is gone. 0 or -errno.
- */
+/* Takes fd over: non-blocking and, where it is TCP, without Nagle's delay. 0 or -errno. */
 int stream_adopt(int fd, struct stream *ret);
 
 /* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */
@@ -72,7 +69,7 @@ bool stream_is_plain(const struct stream *s);
 bool stream_is_quiet(const struct stream *s);
 
 /* Probes a peer from which nothing comes: one that has vanished is an error in the end. */
-void stream_keep_alive(struct stream *s);
+void stream_keep_alive(const struct stream *s);
 
 /* Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. */
 void stream_shut(struct stream *s);

@@ -213,13 +213,15 @@ START_TEST(an_address_is_dialled)
 END_TEST
 
 /* A backend's machine that has gone away without a word is found out. */
-START_TEST(both_ends_of_a_tunnel_are_probed)
+START_TEST(a_silent_peer_is_probed_once_asked)
 {
 	int ours, peer;
 	struct stream s;
 
 	pair_open(true, &ours, &peer);
 	ck_assert_int_eq(stream_adopt(ours, &s), 0);
+	ck_assert_int_eq(option_of(s.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	stream_keep_alive(&s);
 	ck_assert_int_eq(option_of(s.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 	ck_assert_int_le(option_of(s.fd, IPPROTO_TCP, TCP_KEEPIDLE), 120);
 	ck_assert_int_le(option_of(s.fd, IPPROTO_TCP, TCP_KEEPINTVL), 30);
@@ -736,7 +738,7 @@ int main(void)
 	tcase_add_test(t, a_deadline_is_now_and_the_span_and_infinity_stays);
 	tcase_add_test(t, a_timeout_is_rounded_up_and_fits_poll);
 	tcase_add_test(t, an_address_is_dialled);
-	tcase_add_test(t, both_ends_of_a_tunnel_are_probed);
+	tcase_add_test(t, a_silent_peer_is_probed_once_asked);
 	tcase_add_test(t, a_unix_path_is_dialled);
 	tcase_add_test(t, a_refusal_says_who_refused);
 	tcase_add_test(t, a_backend_that_accepts_nobody_times_out);
