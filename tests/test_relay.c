@@ -685,6 +685,46 @@ START_TEST(much_goes_through_a_pipe_or_without_one)
 }
 END_TEST
 
+/* Makes pipes as a user of no privilege until the kernel gives him small ones only (pipe(7)). */
+static void pipes_use_up(void)
+{
+	int ends[2], size = INT32_MAX;
+
+	if (geteuid() == 0)
+		ck_assert_int_eq(setresuid(54321, 54321, 54321), 0);
+	for (int n = 0; size >= 64 * 1024 && n < 400; n++) {
+		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+		(void)fcntl(ends[1], F_SETPIPE_SZ, 1024 * 1024);
+		size = fcntl(ends[1], F_GETPIPE_SZ);
+	}
+	ck_assert_int_lt(size, 64 * 1024);
+}
+
+/* A pipe of two pages would take more calls than copying. */
+START_TEST(where_pipes_are_small_much_is_copied)
+{
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+
+	pipes_use_up();
+	message_make(&m, HTTP1_LENGTH, MUCH);
+	traffic_open(&t, &m, false);
+	world_open(&w, true);
+	s = side_of(&w, DOWN);
+	flow_begin(s.flow, HTTP1_LENGTH, MUCH, false);
+	world_start(&w);
+	stuff(&t, *s.source);
+	pour(&t, *s.source, *s.sink);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_lt(s.flow->pipe[0], 0);
+	traffic_check(&t);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 {
 	struct traffic t[DIRECTIONS];
@@ -1240,6 +1280,7 @@ static void add_flows(Suite *s)
 			    a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost,
 			    0, 2 * FRAMINGS);
 	tcase_add_loop_test(t, much_goes_through_a_pipe_or_without_one, 0, 16);
+	tcase_add_test(t, where_pipes_are_small_much_is_copied);
 	tcase_add_loop_test(t, both_directions_of_a_tunnel_carry_much_at_once, 0, 2);
 	t = part(s, "tunnels");
 	tcase_add_loop_test(
