@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION /* sd_journal_sendv() as a function, not a macro */
 #include <systemd/sd-daemon.h>
@@ -366,12 +367,17 @@ void log_status(struct slice text)
 
 /*
  * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc, so the
- * sender has to live until its last entry was read; but it does not wait for ever.
+ * sender has to live until its last entry was dealt with; but it does not wait for ever. The
+ * journal takes one packet after the other, and an empty one is no entry: once it is gone, so
+ * is all before it.
  */
 static void journal_drain(int fd)
 {
+	static const struct sockaddr_un journal = { AF_UNIX, "/run/systemd/journal/socket" };
 	int queued;
 
+	(void)sendto(fd, "", 0, MSG_DONTWAIT, (const struct sockaddr *)&journal,
+		     sizeof(journal)); /* where it fails, the wait is for the entry alone */
 	for (int ms = 0; ms < LOG_DRAIN_MS; ms++) {
 		if (ioctl(fd, SIOCOUTQ, &queued) < 0 || queued == 0)
 			return;

@@ -44,12 +44,15 @@ static void capture_end(void)
 		close(reader);
 }
 
-/* The next packet at fd as a string, or NULL where there is none. */
+/* The next packet at fd as a string, or NULL where there is none; empty ones are no entries. */
 static const char *packet(int fd)
 {
 	static char text[65536];
-	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	ssize_t n;
 
+	do {
+		n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	} while (n == 0);
 	if (n < 0)
 		return NULL;
 	text[n] = '\0';
