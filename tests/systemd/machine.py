@@ -1,11 +1,9 @@
 """A machine with systemd as PID 1, and the two backends that the gate on it talks to."""
 
 import base64
-import ctypes
 import hashlib
 import json
 import os
-import signal
 import socket
 import socketserver
 import subprocess
@@ -14,11 +12,6 @@ import time
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_for(what, timeout=20):
@@ -33,7 +26,8 @@ def wait_for(what, timeout=20):
 class Machine:
     """systemd-nspawn on an overlay of this machine's root; the tree is at /src.
 
-    It shares the network namespace of the caller, which is one of its own (see `run`).
+    It shares the network namespace of the caller, which is one of its own, and ends with the
+    caller's process namespace whatever happens (see `run`).
     """
 
     def __init__(self, work):
@@ -55,13 +49,14 @@ class Machine:
              "--console=read-only", f"--overlay={TREE}:{work}/tree:/src", "-D", self.root,
              "--boot", "systemd.unit=basic.target"],
             stdin=subprocess.DEVNULL, stdout=(work / "console").open("w"),
-            stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+            stderr=subprocess.STDOUT)
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         try:
             self.leader = wait_for(lambda: self.alive() and children.read_text().split())[0]
             wait_for(lambda: "basic.target" in self.run(
                 "systemctl", "list-units", "--state=active", "basic.target", check=False))
         except AssertionError:
+            self.close()
             raise AssertionError("no systemd:\n" + (work / "console").read_text()) from None
 
     def alive(self):
@@ -69,7 +64,7 @@ class Machine:
         return True
 
     def close(self):
-        os.kill(int(self.leader), signal.SIGRTMIN + 4)  # systemctl poweroff
+        self.nspawn.terminate()  # systemd-nspawn makes it a poweroff
         try:
             self.nspawn.wait(15)
         except subprocess.TimeoutExpired:
@@ -78,7 +73,7 @@ class Machine:
 
     def run(self, *argv, check=True, user=None):
         """Runs a command on the machine; returns what it printed, both streams together."""
-        enter = ["nsenter", "--target", self.leader, "--all"]
+        enter = ["nsenter", "--target", self.leader, "--all", "--root", "--wd"]
         env = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                "LANG=C.UTF-8", "HOME=/root"]
         if user:
