@@ -685,17 +685,23 @@ START_TEST(much_goes_through_a_pipe_or_without_one)
 }
 END_TEST
 
-/* Makes pipes as a user of no privilege until the kernel gives him small ones only (pipe(7)). */
-static void pipes_use_up(void)
+/* More pipes than a user of no privilege is given at full size (pipe(7)). */
+#define PIPES 400
+
+/* Makes them until only small ones are left; the rest is -1. */
+static void pipes_use_up(int ends[PIPES][2])
 {
-	int ends[2], size = INT32_MAX;
+	int size = INT32_MAX;
 
 	if (geteuid() == 0)
 		ck_assert_int_eq(setresuid(54321, 54321, 54321), 0);
-	for (int n = 0; size >= 64 * 1024 && n < 400; n++) {
-		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-		(void)fcntl(ends[1], F_SETPIPE_SZ, 1024 * 1024);
-		size = fcntl(ends[1], F_GETPIPE_SZ);
+	for (size_t i = 0; i < PIPES; i++) {
+		ends[i][0] = ends[i][1] = -1;
+		if (size < 64 * 1024)
+			continue;
+		ck_assert_int_eq(pipe2(ends[i], O_CLOEXEC), 0);
+		(void)fcntl(ends[i][1], F_SETPIPE_SZ, 1024 * 1024);
+		size = fcntl(ends[i][1], F_GETPIPE_SZ);
 	}
 	ck_assert_int_lt(size, 64 * 1024);
 }
@@ -707,8 +713,9 @@ START_TEST(where_pipes_are_small_much_is_copied)
 	struct traffic t;
 	struct world w;
 	struct side s;
+	int ends[PIPES][2];
 
-	pipes_use_up();
+	pipes_use_up(ends);
 	message_make(&m, HTTP1_LENGTH, MUCH);
 	traffic_open(&t, &m, false);
 	world_open(&w, true);
@@ -722,6 +729,10 @@ START_TEST(where_pipes_are_small_much_is_copied)
 	traffic_check(&t);
 	message_free(&m);
 	world_close(&w);
+	for (size_t i = 0; i < PIPES; i++) {
+		fd_close_auto(&ends[i][0]);
+		fd_close_auto(&ends[i][1]);
+	}
 }
 END_TEST
 
