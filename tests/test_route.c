@@ -15,7 +15,11 @@
 #define UPGRADE             UPGRADE_ONLY KEY VERSION
 #define GET(target, fields) "GET " target " HTTP/1.1\r\n" fields "\r\n"
 
-#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define LIST(...)                                                        \
+	({                                                               \
+		static const char *const list[] = { __VA_ARGS__, NULL }; \
+		list;                                                    \
+	})
 
 static struct config cfg;
 static struct http1_head head;

@@ -54,7 +54,7 @@ class Machine:
         try:
             self.leader = wait_for(lambda: self.alive() and children.read_text().split())[0]
             wait_for(lambda: "basic.target" in self.run(
-                "systemctl", "list-units", "--state=active", "basic.target", check=False))
+                "systemctl", "list-units", "--state=active", "basic.target", check=False), timeout=60)
         except AssertionError:
             self.close()
             raise AssertionError("no systemd:\n" + (work / "console").read_text()) from None
