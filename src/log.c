@@ -373,11 +373,13 @@ void log_status(struct slice text)
  */
 static void journal_drain(int fd)
 {
-	static const struct sockaddr_un journal = { AF_UNIX, "/run/systemd/journal/socket" };
+	static const struct sockaddr_un journal = { AF_UNIX,
+						    "/run/systemd/journal/socket" };
 	int queued;
 
-	(void)sendto(fd, "", 0, MSG_DONTWAIT, (const struct sockaddr *)&journal,
-		     sizeof(journal)); /* where it fails, the wait is for the entry alone */
+	(void)sendto(
+		fd, "", 0, MSG_DONTWAIT, (const struct sockaddr *)&journal,
+		sizeof(journal)); /* where it fails, the wait is for the entry alone */
 	for (int ms = 0; ms < LOG_DRAIN_MS; ms++) {
 		if (ioctl(fd, SIOCOUTQ, &queued) < 0 || queued == 0)
 			return;
