@@ -18,6 +18,8 @@
 #include <sys/un.h>
 #include <syslog.h>
 
+#include "peers.h"
+
 #define TEXT_MAX 512 /* a value, once it is escaped */
 
 /* ---- what log.c wrote */
@@ -137,15 +139,6 @@ static int journal_socket(void)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
-}
-
-static int fds_open(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
 }
 
 /* ---- sentences */
