@@ -116,6 +116,12 @@ static void conn_refuse(struct conn *c)
 	conn_reply(c, v->status, CONN_REFUSED, v->why);
 }
 
+/* A noVNC session, in contrast to Next.js' own WebSockets. */
+static bool is_session(const struct verdict *v)
+{
+	return v->kind == ROUTE_UPGRADE && v->backend == CONFIG_CONTROLLER;
+}
+
 /* A tunnel stands: the second of a session's opening sentences. */
 static void on_opened(void *userdata)
 {
@@ -123,7 +129,7 @@ static void on_opened(void *userdata)
 	const struct log_fields *f = &c->request.fields;
 	char status[512];
 
-	if (c->request.verdict.backend == CONFIG_CONTROLLER) {
+	if (is_session(&c->request.verdict)) {
 		conn_log(c, LOG_PROXYING, 101, "");
 		(void)snprintf(status, sizeof(status), "noVNC session %.*s of %.*s",
 			       SLICE_FMT(f->session), SLICE_FMT(f->client));
@@ -135,33 +141,37 @@ static void on_opened(void *userdata)
 	log_release();
 }
 
-/* The entry of an exchange that has ended, whichever way. */
+/* Which entry an exchange that has ended leaves. */
+static enum log_event end_event(const struct verdict *v, enum exchange_end end,
+				const struct exchange *x)
+{
+	bool answered = end == EXCHANGE_NEXT || end == EXCHANGE_LAST;
+
+	if (x->blame == EXCHANGE_GATE)
+		return LOG_FAULT;
+	if (x->tunnel)
+		return is_session(v) ? LOG_CLOSED : LOG_PAGE;
+	if (x->blame == EXCHANGE_BACKEND)
+		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
+	if (is_session(v)) /* that never opened */
+		return answered ? LOG_WS_ERROR : LOG_CLOSED;
+	return end == EXCHANGE_REFUSED ? LOG_REFUSED : LOG_PAGE;
+}
+
 static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange *x)
 {
+	const struct verdict *v = &c->request.verdict;
 	struct log_fields *f = &c->request.fields;
-	bool upgrade = c->request.verdict.kind == ROUTE_UPGRADE;
-	bool session = upgrade && c->request.verdict.backend == CONFIG_CONTROLLER;
-	bool failed =
-		end == EXCHANGE_REFUSED || end == EXCHANGE_CUT || end == EXCHANGE_RESET;
 
 	f->ended = true;
 	f->up_bytes = x->up_bytes;
 	f->down_bytes = x->down_bytes;
 	f->duration_ms = stream_clock_ms() - c->request.start_ms;
-	if (session && !x->reason[0])
+	if (is_session(v) && !x->reason[0])
 		(void)snprintf(x->reason, sizeof(x->reason),
 			       "%.*s answered %u instead of 101", SLICE_FMT(f->backend),
 			       x->status);
-	if (failed && x->blame == EXCHANGE_GATE)
-		conn_log(c, LOG_FAULT, x->status, x->reason);
-	else if (session && (x->tunnel || x->blame == EXCHANGE_NOBODY))
-		conn_log(c, LOG_CLOSED, x->status, x->reason);
-	else if (failed && x->blame == EXCHANGE_CLIENT)
-		conn_log(c, LOG_REFUSED, x->status, x->reason);
-	else if (failed && x->blame == EXCHANGE_BACKEND)
-		conn_log(c, upgrade ? LOG_WS_ERROR : LOG_BACKEND, x->status, x->reason);
-	else
-		conn_log(c, LOG_PAGE, x->status, x->reason);
+	conn_log(c, end_event(v, end, x), x->status, x->reason);
 }
 
 /* Carries out a verdict that forwards; true when another request may follow. */
@@ -171,7 +181,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	struct exchange x;
 	enum exchange_end end;
 
-	if (upgrade && c->request.verdict.backend == CONFIG_CONTROLLER)
+	if (is_session(&c->request.verdict))
 		conn_log(c, LOG_HANDLING, 0, "");
 	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened,
 			   c, &x);

@@ -73,6 +73,9 @@ static enum exchange_end run_dial(struct run *x)
 	int r = stream_dial(x->be, x->w->cfg->connect_ms, x->w->client.fd, x->w->sigfd,
 			    &x->link->stream, &cause);
 
+	if (r == 0 && stream_is_circle(&x->link->stream, &x->w->client))
+		return FAIL(x, EXCHANGE_GATE, 500,
+			    "the Url= of %s leads back to the gate itself", x->be->name);
 	if (r == 0)
 		return EXCHANGE_NEXT;
 	if (r == -EPIPE) {

@@ -68,6 +68,9 @@ bool stream_is_plain(const struct stream *s);
 /* Whether nothing has come and no end either: a kept connection that may be used again. */
 bool stream_is_quiet(const struct stream *s);
 
+/* Whether one's peer has the address that the other was accepted at: a circle. */
+bool stream_is_circle(const struct stream *dialled, const struct stream *accepted);
+
 /* Probes a peer from which nothing comes: one that has vanished is an error in the end. */
 void stream_keep_alive(const struct stream *s);
 

@@ -393,14 +393,14 @@ class Process:
 class Direct:
     """One instance of the gate, started by the test itself."""
 
-    def __init__(self, sock, config, nofile=None, env=()):
+    def __init__(self, sock, config, nofile=None, env=(), stderr=None):
         def limit():
             if nofile is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
 
         self.stderr = tempfile.TemporaryFile()
         self.popen = subprocess.Popen([BINARY, f"--config={config}"], stdin=sock, stdout=sock,
-                                      stderr=self.stderr, env=clean_env(env),
+                                      stderr=stderr or self.stderr, env=clean_env(env),
                                       preexec_fn=limit)
         self.pid = self.popen.pid
 

@@ -241,3 +241,16 @@ def test_a_broken_configuration_still_reads_the_request(world):
         c = world.client(message)
         c.exit_code = 78
         world.refused(c, 500, method)
+
+
+@pytest.mark.parametrize("kind", ["plain", "upgrade"])
+def test_a_url_that_leads_back_to_the_gate_is_no_endless_chain(world, kind):
+    here = f"http://127.0.0.1:{world.gate.port}"
+    world.configure(nextjs=here, controller=here)
+    before = len(world.gate.by_pid)
+    c = world.client(upgrade() if kind == "upgrade" else request())
+    r = c.response()
+    assert r.status == 500 and b"leads back to the gate itself" in r.body
+    c.close()
+    assert c.exited() == 0
+    assert len(world.gate.by_pid) - before < 5
