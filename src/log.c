@@ -305,7 +305,7 @@ static void stderr_line(const char *prefix, struct slice message)
 	};
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	if (poll(&p, 1, LOG_DRAIN_MS) <= 0)
+	if (poll(&p, 1, LOG_DRAIN_MS) == 0)
 		return; /* a reader that stalls costs no connection */
 	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
 		return; /* there is nowhere left to say so */
