@@ -185,6 +185,9 @@ usersharedir = $(HOME)/.local/share/novnc-gate
 userman = $(HOME)/.local/share/man
 userconf = $(HOME)/.config/novnc-gate.conf
 
+# Recipes have paths as words.
+one_word = $(foreach v,$1,$(if $(word 2,x$($v)x),$(error $v= must not have white space in it: '$($v)')))
+
 # A recipe's scratch file.
 tmp = set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT
 
@@ -193,22 +196,10 @@ tmp = set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT
 put_program = install -D -m 755 build/novnc-gate $1/.novnc-gate.new && \
 	mv -f $1/.novnc-gate.new $1/novnc-gate
 
-# The configuration with both URLs, read by the program itself before it goes anywhere. An edited one
-# is kept; whether it was edited shows the copy in DIRECTORY.  $(call put_conf,FILE,DIRECTORY)
-define put_conf
-@$(tmp); for url in "$$NEXTJS" "$$CONTROLLER"; do case $$url in \
-	*[!A-Za-z0-9._~:/@%+=,[\]-]*|'') echo "Not a URL: '$$url'" >&2; exit 1; esac; done; \
-sed "s|@NEXTJS@|$$NEXTJS|; s|@CONTROLLER@|$$CONTROLLER|" units/novnc-gate.conf.in >"$$tmp"; \
-build/novnc-gate --check=config --config="$$tmp" >/dev/null; \
-if [ ! -e $1 ]; then \
-	install -D -m 644 "$$tmp" $1; install -D -m 644 "$$tmp" $2/novnc-gate.conf; \
-elif cmp -s "$$tmp" $1; then \
-	rm -f $1.new; \
-else \
-	install -m 644 "$$tmp" $1.new; \
-	echo "$1 stays as it is; the new one is $1.new."; \
-fi
-endef
+# An edited configuration is kept; whether it was edited shows the copy in DIRECTORY. URLs that are not
+# given are those it has.  $(call put_conf,FILE,DIRECTORY)
+put_conf = @units/put-conf $1 $2/novnc-gate.conf \
+	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
 
 define take_conf
 @if cmp -s $1 $2/novnc-gate.conf; then rm -f $1; \
@@ -227,6 +218,7 @@ endef
 take_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
 
 install: all
+	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
 	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call put_program,$(DESTDIR)$(sbindir))
 	@$(tmp); for f in $(FILES); do \
@@ -242,6 +234,7 @@ ifeq ($(DESTDIR),)
 endif
 
 uninstall:
+	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
 ifeq ($(DESTDIR),)
 	$(call take_units,systemctl,$(unitdir))
 endif
@@ -257,6 +250,7 @@ endif
 
 # The same units for one's own `systemd --user`: loopback only, no root.
 install-user: all
+	$(call one_word,HOME)
 	$(call put_conf,$(userconf),$(usersharedir))
 	$(call put_program,$(HOME)/.local/bin)
 	@$(tmp); for u in $(UNITS); do \
@@ -274,6 +268,7 @@ install-user: all
 	@echo "Next: systemctl --user enable --now novnc-gate.socket"
 
 uninstall-user:
+	$(call one_word,HOME)
 	$(call take_units,systemctl --user,$(userunitdir))
 	$(call take_conf,$(userconf),$(usersharedir))
 	rm -f $(HOME)/.local/bin/novnc-gate $(UNITS:%=$(userunitdir)/%) \
@@ -299,7 +294,7 @@ help:
 	@echo 'make uninstall-user'
 	@echo 'make clean           remove build/'
 	@echo
-	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given.'
+	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given or installed before.'
 
 .PHONY: all check check-long lint bench demo install uninstall install-user uninstall-user \
 	clean deps help build-packages check-packages demo-packages browser-packages bench-packages

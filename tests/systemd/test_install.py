@@ -85,9 +85,39 @@ def test_the_configuration_has_both_urls_and_passes_the_check(installed):
                                  "http://h:1|e touch /tmp/x", "http://h:1\\n[Log]", "ftp://h"])
 def test_a_url_that_is_none_installs_nothing(bare, url):
     before = listing(bare)
-    bare.run("make", "-C", "/src", "install", f"CONTROLLER={url}", check=False)
+    out = bare.make("install", f"CONTROLLER={url}", check=False)
+    assert f"CONTROLLER={url.split()[0] if url else ''}" in out and "/tmp/tmp" not in out
     assert listing(bare) == before
     assert bare.run("ls", "/tmp/x", check=False).endswith("No such file or directory\n")
+
+
+def test_white_space_in_a_path_is_refused(bare):
+    before = listing(bare)
+    for target in "install", "uninstall":
+        assert "DESTDIR= must not" in bare.make(target, "DESTDIR=/tmp/an image", check=False)
+    assert listing(bare) == before
+    assert bare.run("find", "/tmp", "-name", "an*") == ""
+
+
+def test_an_upgrade_keeps_the_urls(installed):
+    installed.make("uninstall")
+    installed.make("install", "NEXTJS=http://10.0.0.1:3001", "CONTROLLER=http://[::1]:4000")
+    before = listing(installed)
+    assert f"{CONF}.new" not in installed.make("install")
+    assert listing(installed) == before
+
+    conf = content(installed, CONF)
+    write(installed, CONF, conf.replace("Url=http://10", "  Url =  http://10"))
+    installed.make("install")
+    assert content(installed, f"{CONF}.new") == conf
+    installed.make("install", "NEXTJS=http://10.0.0.2:3001")
+    assert content(installed, f"{CONF}.new") == conf.replace("10.0.0.1", "10.0.0.2")
+
+
+def test_a_url_that_was_installed_and_is_none_is_named_with_its_file(installed):
+    write(installed, CONF, content(installed, CONF).replace(":4000", ":port"))
+    out = installed.make("install", check=False)
+    assert f"{CONF}, [MasterController] Url=http://127.0.0.1:port has no proper port" in out
 
 
 def test_an_edited_configuration_is_kept_with_the_new_one_beside_it(installed):
