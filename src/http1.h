@@ -44,8 +44,8 @@ struct http1_fault {
 
 /*
  * raw: a whole head that lines_scan() has passed. Return 0, or -EBADMSG with *fault
- * filled. The order of judgement is DESIGN's: syntax and framing (400, 431 for too many
- * fields), version (505), method (405, 501).
+ * filled. The order of judgement is that of novnc-gate(8): syntax and framing (400, 431 for
+ * too many fields), version (505), method (405, 501).
  */
 int http1_parse_request(struct slice raw, struct http1_head *ret,
 			struct http1_fault *fault);

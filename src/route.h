@@ -27,7 +27,7 @@ struct verdict {
 	struct slice session; /* upgrades to the controller: the id in the path */
 };
 
-/* Judges in DESIGN's order what http1_parse_request() has let through. */
+/* Judges in the order of novnc-gate(8) what http1_parse_request() let through. */
 void route_decide(const struct config *cfg, const struct http1_head *h,
 		  struct verdict *ret);
 
