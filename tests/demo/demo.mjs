@@ -74,6 +74,8 @@ async function untilEnd() {
     ${world.page}
 
 Open it in a browser on this machine, click "Connect", then click into the terminal and type.
+The VM is a stand-in: its terminal is a shell of your own on this machine, without a password, which
+other users of this machine can reach as well.
 Logs: ${world.dir}/log/`);
 	if (process.stdin.isTTY)
 		offerController(world);
