@@ -11,7 +11,8 @@ PKG_CONFIG = pkg-config
 
 # The Debian packages, each list in one place; A|B is either of the two. What the demo and the
 # browser tests need stands beside them.
-BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libllhttp-dev|node-llhttp
+BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libseccomp-dev \
+	libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
@@ -24,7 +25,9 @@ BENCH_PACKAGES = $(call list,tests/bench/packages)
 WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
 HARDENING = -fPIE -fstack-protector-strong
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# What they do themselves the sandbox would forbid.
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-DNOVNC_GATE_NO_SANDBOX
 
 LLHTTP_CFLAGS = -DLLHTTP_STRICT_MODE=1 \
 	$(shell $(PKG_CONFIG) --cflags libllhttp 2>/dev/null || echo -I/usr/share/include/llhttp)
@@ -37,7 +40,7 @@ llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
 our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
 	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libsystemd libcrypto) \
-	$(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
+	-iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
 our_ldflags = $(FLAVOUR) -pie -Wl,-z,relro,-z,now -Wl,--gc-sections
 # Of libcrypto only SHA-1, from the archive: the shared library would cost each process more than
 # all of the gate's own start.
@@ -54,7 +57,8 @@ TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 objects = $(SOURCES:src/%.c=$1/%.o) $1/llhttp.a
 parts = $(filter-out %/main.o,$(call objects,$1))
 UNIT_TESTS = $(TESTS:%=build/%)
-SAN_UNIT_TESTS = $(TESTS:%=build/san/%)
+# there is no sandbox with sanitizers
+SAN_UNIT_TESTS = $(patsubst %,build/san/%,$(filter-out test_sandbox,$(TESTS)))
 
 all: build/novnc-gate
 
@@ -79,6 +83,14 @@ build/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/sa
 	$(compile) -iquote src
 build/san/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
 	$(compile) -iquote src
+
+# What the sandbox lets through, compiled by libseccomp here, so that no process has to.
+build/filters: src/gen/filters.c src/sandbox.h Makefile | build-packages build/san
+	$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -iquote src -pie $(LDFLAGS) -o $@ $< \
+		$(shell $(PKG_CONFIG) --cflags --libs libseccomp)
+build/filters.h: build/filters
+	$< >$@
+build/sandbox.o: build/filters.h
 
 # node-llhttp's sources, without our warnings; empty where the system has llhttp as a library.
 build/llhttp.a build/san/llhttp.a: Makefile | build-packages build/san
@@ -120,7 +132,7 @@ check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS)
 	$(flags_file)tests/run unit lint san valgrind instructions e2e systemd browser
 endif
 
-lint: check-packages | build/san
+lint: check-packages build/filters.h
 	$(flags_file)tests/lint
 
 # What tests/lint compiles with.
@@ -173,6 +185,7 @@ FILES = $(foreach u,$(UNITS),units/$u:$(unitdir)/$u) \
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
+	units/strict.conf:$(docdir)/strict.conf \
 	$(foreach m,$(wildcard man/*.5),$m:$(PREFIX)/share/man/man5/$(notdir $m)) \
 	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
 # Directories that go with the last file in them.

@@ -7,6 +7,7 @@
 #include "compose.h"
 #include "exchange.h"
 #include "log.h"
+#include "sandbox.h"
 #include "wire.h"
 
 /* One request, as the log and a reply need it once its head is gone. */
@@ -122,8 +123,8 @@ static bool is_session(const struct verdict *v)
 	return v->kind == ROUTE_UPGRADE && v->backend == CONFIG_CONTROLLER;
 }
 
-/* A tunnel stands: the second of a session's opening sentences. */
-static void on_opened(void *userdata)
+/* A tunnel stands: the second of a session's opening sentences, and the second wall. */
+static int on_opened(void *userdata)
 {
 	struct conn *c = userdata;
 	const struct log_fields *f = &c->request.fields;
@@ -138,7 +139,8 @@ static void on_opened(void *userdata)
 			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
 	}
 	log_status(slice_str(status));
-	log_release();
+	log_settle();
+	return sandbox_narrow();
 }
 
 /* Which entry an exchange that has ended leaves. */
@@ -315,8 +317,15 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		conn_fault(&c, "the connection cannot be taken over", r);
 		return r;
 	}
-	while (conn_next(&c))
-		;
+	if (setup->unconfined < 0) {
+		r = setup->unconfined;
+		conn_fault(&c, "it cannot shut itself in", r);
+		conn_reply(&c, 500, "The gate cannot serve this connection",
+			   "its log names the reason");
+	} else {
+		while (conn_next(&c))
+			;
+	}
 	wire_done(&c.wire);
-	return 0;
+	return r;
 }

@@ -11,6 +11,7 @@ struct conn_setup {
 	const struct client *client;
 	int sigfd;   /* borrowed; readable when SIGTERM has come */
 	bool broken; /* the configuration is: every request is answered with 500 */
+	int unconfined; /* -errno: there is no sandbox, so nothing is read, only a 500 sent */
 };
 
 /*

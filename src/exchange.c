@@ -355,17 +355,21 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 }
 
 /* Everything between a standing connection and the end of the exchange. */
-static enum exchange_end run_relay(struct run *x, void (*opened)(void *), void *userdata)
+static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *userdata)
 {
 	enum exchange_end end;
 	bool again, was_tunnel;
+	int r = 0;
 
 	do {
 		was_tunnel = x->ret->tunnel;
 		end = run_take(x, relay_run(&x->relay), &again);
 		if (again && x->ret->tunnel && !was_tunnel)
-			opened(userdata);
-	} while (again);
+			r = opened(userdata);
+	} while (again && r == 0);
+	if (r < 0)
+		end = FAIL(x, EXCHANGE_GATE, 500, "it cannot shut itself in: %s",
+			   strerror(-r));
 	x->ret->up_bytes = x->relay.up.bytes;
 	x->ret->down_bytes = x->relay.down.bytes;
 	flow_done(&x->relay.up);
@@ -403,7 +407,7 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 
 enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
 			       size_t head_len, const struct verdict *v,
-			       void (*opened)(void *userdata), void *userdata,
+			       int (*opened)(void *userdata), void *userdata,
 			       struct exchange *ret)
 {
 	enum http1_framing framing =

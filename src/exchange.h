@@ -35,11 +35,11 @@ struct exchange {
 /*
  * Carries out a verdict that forwards: the head h (of head_len bytes at the beginning of
  * client_in, consumed here) goes to the verdict's backend, the answer to the client.
- * opened is called once a tunnel stands.
+ * opened is called once a tunnel stands; -errno from it ends the tunnel.
  */
 enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
 			       size_t head_len, const struct verdict *v,
-			       void (*opened)(void *userdata), void *userdata,
+			       int (*opened)(void *userdata), void *userdata,
 			       struct exchange *ret);
 
 #endif

@@ -57,17 +57,29 @@ static const struct {
 			  "Proxy error: @REASON@ (@METHOD@ @PATH@)" },
 	[LOG_PAGE] = { LOG_DEBUG, "5dcbfaf6b8a04c898e54e7065713015d",
 		       "@METHOD@ @PATH@: @STATUS@ from @BACKEND@" },
+	[LOG_SANDBOX] = { LOG_DEBUG, "badb50fc926342aa8d8359f82f324943",
+			  "Less of a sandbox: @REASON@ is not to be had here" },
 	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@" },
 	[LOG_FAULT] = { LOG_ERR, "338945922f3743d38e9eb3f55f014def",
 			"Internal error: @REASON@" },
 };
 
-/* An entry while it is put together: NAME=value texts in one buffer that never moves. */
+/*
+ * An entry while it is put together: NAME=value lines in one buffer that never moves, and the
+ * same again as the fields that libsystemd takes.
+ */
 struct entry {
 	struct buf text;
 	struct iovec field[LOG_FIELDS_MAX];
 	int fields;
 	char storage[LOG_ENTRY_MAX];
+};
+
+/* Where entries go. */
+enum sink {
+	SINK_NONE,
+	SINK_LINE, /* on standard error */
+	SINK_JOURNAL,
 };
 
 typedef __typeof__(&sd_journal_sendv) send_entry;
@@ -78,7 +90,9 @@ static struct {
 	void *library; /* libsystemd while it is loaded, else NULL */
 	send_entry sendv;
 	send_state notify;
-	int journal_fd; /* the socket that libsystemd keeps, or -1 */
+	int journal_fd; /* the socket that libsystemd leaves behind, or -1 */
+	bool settled;   /* log_settle() has seen to it that nothing is opened any more */
+	enum sink sink; /* once settled */
 } logger = { .level = LOG_NOTICE, .journal_fd = -1 };
 
 /* A note in the binary, for packagers, that libsystemd is loaded at run time:
@@ -141,6 +155,7 @@ static void field_end(struct entry *e)
 	struct iovec *field = &e->field[e->fields++];
 
 	field->iov_len = (size_t)(e->text.data + e->text.end - (char *)field->iov_base);
+	(void)buf_put_slice(&e->text, SLICE("\n"));
 }
 
 static void field_text(struct entry *e, const char *name, struct slice value)
@@ -220,7 +235,7 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 {
 	struct slice rest = slice_str(sentence), part;
 	bool is_name = false;
-	size_t start;
+	size_t start, len;
 
 	field_begin(e, "MESSAGE");
 	start = e->text.end;
@@ -228,8 +243,9 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 		(void)buf_put_slice(&e->text, is_name ? field_value(e, part) : part);
 		is_name = !is_name;
 	}
+	len = e->text.end - start;
 	field_end(e);
-	return slice_from(buf_slice(&e->text), start);
+	return (struct slice){ e->text.data + start, len };
 }
 
 /* ---- libsystemd, loaded only when it is needed: that costs more than all else at start */
@@ -245,7 +261,8 @@ static int library_load(void)
 	logger.notify = (send_state)dlsym(logger.library, "sd_notify");
 	if (logger.sendv && logger.notify)
 		return 0;
-	log_release();
+	(void)dlclose(logger.library);
+	logger.library = NULL;
 	return -ENOENT;
 }
 
@@ -261,16 +278,39 @@ static int next_fd(void)
  * libsystemd opens its socket to the journal with the first entry and leaves it behind when it
  * is unloaded, one more each time. So see where it opened it, for log_release().
  */
-static int journal_send(const struct entry *e)
+static int journal_send_library(const struct entry *e)
 {
-	int fd = next_fd(), r, type = 0;
+	int fd, r, type = 0;
 	socklen_t len = sizeof(type);
 
+	r = library_load();
+	if (r < 0)
+		return r;
+	fd = next_fd();
 	r = logger.sendv(e->field, e->fields);
 	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len); /* type tells */
 	if (type == SOCK_DGRAM)
 		logger.journal_fd = fd;
 	return r;
+}
+
+/*
+ * The same datagram (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/) on the same socket, for a
+ * tunnel's last entry: loading libsystemd for it once more would cost as much as half of the
+ * session's set-up, and a sandbox in which code can be loaded. No value has a line end: what
+ * peers send is escaped.
+ */
+static int journal_send_settled(struct slice datagram, int flags)
+{
+	static const struct sockaddr_un journal = {
+		AF_UNIX,
+		"/run/systemd/journal/socket",
+	};
+
+	return sendto(logger.journal_fd, datagram.p, datagram.len, MSG_NOSIGNAL | flags,
+		      (const struct sockaddr *)&journal, sizeof(journal)) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* ---- standard error */
@@ -293,6 +333,15 @@ static bool stderr_is_client(const struct stat *st)
 
 	return S_ISSOCK(st->st_mode) && fstat(STDIN_FILENO, &client) == 0 &&
 	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
+}
+
+static enum sink sink_find(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) < 0 || stderr_is_client(&st))
+		return SINK_NONE;
+	return stderr_is_journal(&st) ? SINK_JOURNAL : SINK_LINE;
 }
 
 /* One call and no more than PIPE_BUF, so that lines of several processes do not mix. */
@@ -326,25 +375,29 @@ bool log_wants(enum log_event ev)
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
-	struct stat st;
 	struct slice message;
+	enum sink sink;
 	char prefix[32];
 
 	/* seven texts, three of them once more in the sentence, and the rest */
 	_Static_assert(10 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
 	_Static_assert(3 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
-	if (!log_wants(ev) || fstat(STDERR_FILENO, &st) < 0 || stderr_is_client(&st))
+	if (!log_wants(ev))
+		return;
+	sink = logger.settled ? logger.sink : sink_find();
+	if (sink == SINK_NONE)
 		return;
 	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
 	e.fields = 0;
 	entry_describe(&e, f);
 	message = entry_message(&e, events[ev].sentence);
-	if (stderr_is_journal(&st)) {
+	if (sink == SINK_JOURNAL) {
 		field_text(&e, "MESSAGE_ID", slice_str(events[ev].id));
 		field_number(&e, "PRIORITY", (uint64_t)events[ev].level);
 		field_text(&e, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
-		if (library_load() == 0 && journal_send(&e) >= 0)
+		if ((logger.settled ? journal_send_settled(buf_slice(&e.text), 0)
+				    : journal_send_library(&e)) >= 0)
 			return;
 		/* without its fields, but not lost */
 		(void)snprintf(prefix, sizeof(prefix), "<%d>", events[ev].level);
@@ -369,22 +422,19 @@ void log_status(struct slice text)
 }
 
 /*
- * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc, so the
- * sender has to live until its last entry was dealt with; but it does not wait for ever. The
- * journal takes one packet after the other, and an empty one is no entry: once it is gone, so
- * is all before it.
+ * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc, after
+ * it has read it, so the sender has to live on for a moment. Entries are dealt with one by one:
+ * once it has read an empty datagram behind the last of them, which it drops, it is done. But
+ * nobody waits for ever.
  */
-static void journal_drain(int fd)
+static void journal_drain(void)
 {
-	static const struct sockaddr_un journal = { AF_UNIX,
-						    "/run/systemd/journal/socket" };
 	int queued;
 
-	(void)sendto(
-		fd, "", 0, MSG_DONTWAIT, (const struct sockaddr *)&journal,
-		sizeof(journal)); /* where it fails, the wait is for the entry alone */
+	/* where there is no room for it, waiting for the others is the next best */
+	(void)journal_send_settled(SLICE(""), MSG_DONTWAIT);
 	for (int ms = 0; ms < LOG_DRAIN_MS; ms++) {
-		if (ioctl(fd, SIOCOUTQ, &queued) < 0 || queued == 0)
+		if (ioctl(logger.journal_fd, SIOCOUTQ, &queued) < 0 || queued == 0)
 			return;
 		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
 	}
@@ -393,9 +443,26 @@ static void journal_drain(int fd)
 /* Newer libsystemds (256 and later) are marked never to be unloaded. */
 static bool library_stays(void)
 {
-	void *library = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_NOLOAD);
+	Dl_info info;
 
-	return library && dlclose(library) == 0;
+	return logger.sendv && dladdr((void *)logger.sendv, &info) != 0;
+}
+
+bool log_loads(void)
+{
+	return getenv("NOTIFY_SOCKET") || sink_find() == SINK_JOURNAL;
+}
+
+void log_settle(void)
+{
+	logger.sink = sink_find();
+	logger.settled = true;
+	if (logger.library)
+		(void)dlclose(logger.library);
+	logger.library = NULL;
+	/* nothing may have been logged so far; without it the last entry is a line */
+	if (logger.sink == SINK_JOURNAL && logger.journal_fd < 0)
+		logger.journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 void log_release(void)
@@ -403,9 +470,10 @@ void log_release(void)
 	if (logger.library)
 		(void)dlclose(logger.library);
 	logger.library = NULL;
+	logger.settled = false;
 	if (logger.journal_fd < 0)
 		return;
-	journal_drain(logger.journal_fd);
+	journal_drain();
 	if (library_stays())
 		return; /* it goes on using its socket: closed, it would be somebody else's */
 	(void)close(logger.journal_fd);

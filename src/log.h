@@ -24,6 +24,7 @@ enum log_event {
 	LOG_WS_ERROR, /* warning: WebSocket proxy error: REASON */
 	LOG_BACKEND,  /* warning: a backend failed on a plain request, REASON */
 	LOG_PAGE,     /* debug: one plain request served */
+	LOG_SANDBOX,  /* debug: REASON is not to be had here */
 	LOG_CONFIG,   /* error: FILE:LINE: what is wrong, in reason */
 	LOG_FAULT,    /* error: the gate's own fault, REASON */
 	LOG_EVENTS,
@@ -60,7 +61,17 @@ void log_event(enum log_event ev, const struct log_fields *f);
 /* What `systemctl status` shows of this connection (STATUS= of sd_notify(3)). */
 void log_status(struct slice text);
 
-/* Lets go of libsystemd and the memory it holds; the next entry loads it again. */
+/* Whether libsystemd may be wanted at all: the journal listens, or systemd for the status. */
+bool log_loads(void);
+
+/*
+ * Lets go of libsystemd and, where it is not one that stays (Debian 13's), of the memory it
+ * holds. From here on entries need nothing but to send on descriptors that are open, for
+ * sandbox_narrow().
+ */
+void log_settle(void);
+
+/* After the last entry: lets go of everything, once the journal has read it. */
 void log_release(void);
 
 /*

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "conn.h"
 #include "log.h"
+#include "sandbox.h"
 
 #define EXIT_UNREACHABLE 1 /* --check: a backend */
 #define EXIT_USAGE       2
@@ -139,6 +140,19 @@ static int signals_take(void)
 	return fd;
 }
 
+/* Before anything that a peer says is read. */
+static int confine(const struct config *cfg, const struct client *client)
+{
+	const char *missing = NULL;
+	int r = sandbox_enter(cfg, log_loads(), &missing);
+
+	if (missing)
+		log_event(LOG_SANDBOX,
+			  &(struct log_fields){ .client = slice_str(client->text),
+						.reason = slice_str(missing) });
+	return r;
+}
+
 static int serve(const struct options *o, const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
@@ -149,6 +163,7 @@ static int serve(const struct options *o, const struct client *client)
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
 	log_level(cfg.log_level);
+	setup.unconfined = confine(&cfg, client);
 	r = conn_serve(STDIN_FILENO, &setup);
 	config_done(&cfg);
 	log_release();

@@ -25,6 +25,7 @@ struct world {
 	struct exchange x;
 	enum exchange_end end;
 	unsigned opened;
+	int opened_result; /* what the tunnel is told */
 	pthread_t thread;
 	int fds;
 };
@@ -76,11 +77,12 @@ static void world_close(struct world *w)
 	ck_assert_int_eq(fds_open(), w->fds);
 }
 
-static void on_opened(void *userdata)
+static int on_opened(void *userdata)
 {
 	struct world *w = userdata;
 
 	w->opened++;
+	return w->opened_result;
 }
 
 /* Reads a head and carries it out, as conn.c does. */
@@ -762,6 +764,23 @@ START_TEST(bytes_before_the_101_wait_for_it)
 }
 END_TEST
 
+START_TEST(a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it)
+{
+	struct world w;
+
+	world_open(&w);
+	w.opened_result = -EPERM;
+	begin(&w, WS("early"));
+	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+	peer_say(w.backend, SWITCH "hello");
+	ends(&w, EXCHANGE_RESET, 101, EXCHANGE_GATE, "Operation not permitted");
+	ck_assert(w.x.tunnel);
+	peer_hears_nothing(w.client);
+	peer_hears_end(w.backend);
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(it_is_told_who_ended_a_tunnel)
 {
 	struct world w;
@@ -912,6 +931,7 @@ int main(void)
 	tcase_add_loop_test(t, a_span_that_passes_is_told, 0, (int)LENGTH(spans));
 	tcase_add_loop_test(t, sigterm_before_an_answer_refuses_and_later_cuts, 0, 2);
 	tcase_add_test(t, bytes_before_the_101_wait_for_it);
+	tcase_add_test(t, a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it);
 	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 5);
 	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
 	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +86,16 @@ static bool library_is_loaded(void)
 	void *library = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_NOLOAD);
 
 	return library && dlclose(library) == 0;
+}
+
+/* Whether it is one that cannot be unloaded (since systemd 256). */
+static bool library_stays(void)
+{
+	void *library = dlopen("libsystemd.so.0", RTLD_LAZY);
+
+	ck_assert_ptr_nonnull(library);
+	ck_assert_int_eq(dlclose(library), 0);
+	return library_is_loaded();
 }
 
 /* What systemd does for a unit whose standard error is the journal. */
@@ -186,6 +198,9 @@ static const struct {
 	  "Proxy error: - (- -)" },
 	{ LOG_PAGE, LOG_DEBUG, "GET " WEBSOCK ": 101 from master-controller",
 	  "- -: - from -" },
+	{ LOG_SANDBOX, LOG_DEBUG,
+	  "Less of a sandbox: the client closed is not to be had here",
+	  "Less of a sandbox: - is not to be had here" },
 	{ LOG_CONFIG, LOG_ERR, "the client closed", "-" },
 	{ LOG_FAULT, LOG_ERR, "Internal error: the client closed", "Internal error: -" },
 };
@@ -553,6 +568,131 @@ START_TEST(after_a_release_entries_go_to_the_journal_and_nowhere_else)
 }
 END_TEST
 
+/* A journal that takes its time with an entry, as the real one does when it looks into /proc. */
+static void *slow_journal(void *arg)
+{
+	const int *fds =
+		arg; /* the journal's socket; readable once the sender has gone on */
+	struct pollfd gone = { .fd = fds[1], .events = POLLIN };
+	char entry[4096];
+
+	ck_assert_int_gt(recv(fds[0], entry, sizeof(entry), 0), 0);
+	ck_assert_int_eq(poll(&gone, 1, 50), 0);
+	ck_assert_int_eq(recv(fds[0], entry, sizeof(entry), 0), 0);
+	return NULL;
+}
+
+START_TEST(release_waits_until_the_journal_has_dealt_with_the_last_entry)
+{
+	AUTO_FD int journal = journal_socket();
+	int gone[2], fds[2];
+	pthread_t thread;
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	ck_assert_int_eq(pipe2(gone, O_CLOEXEC), 0);
+	fds[0] = journal;
+	fds[1] = gone[0];
+	ck_assert_int_eq(pthread_create(&thread, NULL, slow_journal, fds), 0);
+	log_event(LOG_REJECTED, &full);
+	log_release();
+	close(gone[1]);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	close(gone[0]);
+}
+END_TEST
+
+/* What packet() has read, for a comparison with the next one. */
+static const char *kept(const char *entry)
+{
+	static char copy[8192];
+
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_uint_lt(strlen(entry), sizeof(copy));
+	return strcpy(copy, entry);
+}
+
+START_TEST(a_settled_log_sends_the_same_bytes_without_the_library)
+{
+	AUTO_FD int journal = journal_socket();
+	bool stays = library_stays();
+	const char *first;
+	int before;
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	log_level(LOG_DEBUG);
+	before = fds_open();
+	log_event(sentences[_i].ev, &full);
+	first = kept(packet(journal));
+	log_settle();
+	ck_assert(library_is_loaded() == stays);
+	ck_assert_int_eq(fds_open(), before + 1);
+	log_event(sentences[_i].ev, &full);
+	ck_assert_str_eq(packet(journal), first);
+	ck_assert(library_is_loaded() == stays);
+	ck_assert_int_eq(fds_open(), before + 1);
+	ck_assert_ptr_null(packet(reader));
+	close(fd_take(&journal));
+	log_release();
+	ck_assert_int_eq(fds_open(), before - 1 + stays);
+}
+END_TEST
+
+START_TEST(a_log_settled_before_its_first_entry_opens_nothing_later)
+{
+	AUTO_FD int journal = journal_socket();
+	int settled;
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	log_settle();
+	settled = fds_open();
+	setenv("JOURNAL_STREAM", "1:1", 1); /* too late */
+	log_event(LOG_CLOSED, &full);
+	ck_assert_ptr_nonnull(packet(journal));
+	ck_assert_int_eq(fds_open(), settled);
+	ck_assert(!library_is_loaded());
+	log_release();
+}
+END_TEST
+
+START_TEST(a_settled_log_whose_journal_is_gone_writes_a_line)
+{
+	AUTO_FD int journal = journal_socket();
+
+	if (journal < 0)
+		return;
+	capture();
+	pretend_journal();
+	log_settle();
+	ck_assert_int_eq(unlink("/run/systemd/journal/socket"), 0);
+	log_event(LOG_PROXYING, &full);
+	ck_assert_str_eq(packet(reader), "<5>Proxying: " WEBSOCK "\n");
+	log_release();
+}
+END_TEST
+
+START_TEST(a_library_is_wanted_where_systemd_listens)
+{
+	capture();
+	ck_assert(!log_loads());
+	setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
+	ck_assert(log_loads());
+	unsetenv("NOTIFY_SOCKET");
+	pretend_journal();
+	ck_assert(log_loads());
+	setenv("JOURNAL_STREAM", "1:1", 1);
+	ck_assert(!log_loads());
+}
+END_TEST
+
 /* ---- status and id */
 
 START_TEST(the_status_goes_to_systemd_only_if_it_listens)
@@ -779,6 +919,12 @@ int main(void)
 	tcase_add_loop_test(t, the_journal_gets_every_field, 0, LOG_EVENTS);
 	tcase_add_test(t, release_leaves_nothing_behind);
 	tcase_add_test(t, after_a_release_entries_go_to_the_journal_and_nowhere_else);
+	tcase_add_test(t, release_waits_until_the_journal_has_dealt_with_the_last_entry);
+	tcase_add_loop_test(t, a_settled_log_sends_the_same_bytes_without_the_library, 0,
+			    LOG_EVENTS);
+	tcase_add_test(t, a_log_settled_before_its_first_entry_opens_nothing_later);
+	tcase_add_test(t, a_settled_log_whose_journal_is_gone_writes_a_line);
+	tcase_add_test(t, a_library_is_wanted_where_systemd_listens);
 	tcase_add_test(t, the_status_goes_to_systemd_only_if_it_listens);
 	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
 	tcase_add_test(t, table_catalog_and_manual_have_the_same_ids);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process shuts itself in, in two stages that only narrow: before the first byte of input
+ * is parsed, and once a tunnel stands. For microseconds, which is why it is here and not in
+ * the unit. Left out of builds with NOVNC_GATE_NO_SANDBOX (sanitizers need what it forbids).
+ */
+#ifndef NOVNC_GATE_SANDBOX_H
+#define NOVNC_GATE_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "config.h"
+
+/* What the first stage has to leave open beside TCP to a literal address. */
+enum sandbox_need {
+	SANDBOX_LOAD = 1,    /* libsystemd, and its datagrams */
+	SANDBOX_UNIX = 2,    /* a backend behind a Unix socket */
+	SANDBOX_RESOLVE = 7, /* a backend given by name; the resolver needs all of it */
+	SANDBOX_NEEDS,
+};
+
+/*
+ * The first stage; loads says that libsystemd may still be wanted. Returns 0 or -errno, after
+ * which nothing may be served. *ret_missing is what is not to be had here, in words, or NULL.
+ */
+int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing);
+
+/*
+ * The second: nothing is opened, dialled or loaded any more, bytes go where they went.
+ * Returns 0 or -errno, after which the tunnel must not go on.
+ */
+int sandbox_narrow(void);
+
+#endif

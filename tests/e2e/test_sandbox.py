@@ -1,0 +1,90 @@
+"""The shipped binary really shuts itself in; tests/test_sandbox.c runs against the walls."""
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from gate import BINARY, DEADLINE, request
+
+pytestmark = pytest.mark.skipif(b"__asan_init" in BINARY.read_bytes(),
+                                reason="there is no sandbox with sanitizers")
+
+
+def fields(pid, file):
+    lines = pathlib.Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def confined(pid):
+    """Whether it may gain no privileges, and how many filters stand beside our own."""
+    gate, own = fields(pid, "status"), fields("self", "status")
+    assert int(gate["NoNewPrivs"]) == 1
+    return int(gate["Seccomp_filters"]) - int(own["Seccomp_filters"])
+
+
+def limit(pid, name):
+    for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines():
+        if line.startswith(name):
+            return line.removeprefix(name).split()[0]
+    raise AssertionError(name)
+
+
+def test_a_connection_is_confined_before_its_first_byte(world):
+    c = world.client()
+    pid = c.pid
+    deadline = time.monotonic() + DEADLINE
+    while int(fields(pid, "status")["NoNewPrivs"]) == 0 or confined(pid) == 0:
+        assert time.monotonic() < deadline
+    world.exchange(c, request())
+    assert c.pid == pid and confined(pid) == 1
+
+
+def test_a_tunnel_is_confined_once_more(world):
+    c, b = world.tunnel()
+    assert confined(c.pid) == 2
+    c.send(b"x" * 300_000)
+    assert b.exactly(300_000) == b"x" * 300_000
+    b.send(b"y")
+    assert c.exactly(1) == b"y"
+
+
+def test_its_limits(world):
+    c = world.client()
+    world.exchange(c, request())
+    assert limit(c.pid, "Max core file size") == "0"
+    assert limit(c.pid, "Max processes") == "0"
+    assert limit(c.pid, "Max file size") == "0"
+    assert int(limit(c.pid, "Max open files")) <= 32
+
+
+def test_a_backend_by_name(world):
+    world.configure(nextjs=f"http://localhost:{world.nextjs.port}",
+                    controller=f"http://localhost:{world.controller.port}")
+    c, b = world.tunnel()
+    assert confined(c.pid) == 2
+    c.send(b"x")
+    assert b.exactly(1) == b"x"
+
+
+def test_a_backend_behind_a_unix_socket(world, tmp_path):
+    with_path = world.backend(path=str(tmp_path / "s"))
+    world.configure(nextjs=f"unix:{tmp_path}/s")
+    c = world.client()
+    world.exchange(c, request(), backend=with_path)
+    assert confined(c.pid) == 1
+
+
+def test_stopped_and_continued_it_goes_on(world):
+    """The kernel resumes a poll() by a call of its own."""
+    c, b = world.tunnel()
+    c.send(b"x")
+    assert b.exactly(1) == b"x"
+    pid = c.pid
+    os.kill(pid, signal.SIGSTOP)
+    while fields(pid, "status")["State"].split()[0] != "T":
+        pass
+    os.kill(pid, signal.SIGCONT)
+    b.send(b"y")
+    assert c.exactly(1) == b"y"

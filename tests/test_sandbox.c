@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each wall is run against: a child enters a stage and tries, and the parent sees what came of
+ * it. What a stage has to leave open is tried in the same way.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <linux/seccomp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+#include "testing.h"
+
+/* How an attempt ended: 0, an errno, or a signal. */
+#define SIGNAL(n) (1000 + (n))
+#define KILLED    SIGNAL(SIGSYS)
+
+enum stage {
+	SERVE,   /* literal addresses, a log that needs no library */
+	LOAD,    /* libsystemd may be wanted */
+	RESOLVE, /* names */
+	TUNNEL,  /* the second stage, after LOAD */
+	STAGES,
+};
+
+/* Made before the stage is entered, for attempts that need them. */
+static struct {
+	int unbound;          /* a TCP socket */
+	int file;             /* a file that could be written */
+	in_port_t configured; /* somebody listens there */
+	in_port_t other;      /* here as well */
+} before;
+
+/* ---- attempts: 0 or an errno */
+
+static int result(long r)
+{
+	return r < 0 ? errno : 0;
+}
+
+static int open_passwd(void)
+{
+	return result(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+
+static int open_directory(void)
+{
+	return result(open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int open_proc(void)
+{
+	return result(open("/proc/self/environ", O_RDONLY | O_CLOEXEC));
+}
+
+static int open_for_writing(void)
+{
+	return result(open("/dev/null", O_WRONLY | O_CLOEXEC));
+}
+
+static int create_file(void)
+{
+	return result(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+}
+
+static int remove_file(void)
+{
+	return result(unlink("/nonexistent"));
+}
+
+static int open_library(void)
+{
+	return result(open("/etc/ld.so.cache", O_RDONLY | O_CLOEXEC));
+}
+
+static int open_hosts(void)
+{
+	return result(open("/etc/hosts", O_RDONLY | O_CLOEXEC));
+}
+
+static int load_library(void)
+{
+	return dlopen("libsystemd.so.0", RTLD_LAZY) ? 0 : ENOENT;
+}
+
+static int resolve_name(void)
+{
+	struct addrinfo *list;
+
+	return getaddrinfo("localhost", "80", NULL, &list) == 0 ? 0 : EHOSTUNREACH;
+}
+
+static int write_file(void)
+{
+	struct iovec iov = { "x", 1 };
+
+	return result(writev(before.file, &iov, 1));
+}
+
+static int open_many(void)
+{
+	int pair[2];
+
+	for (int i = 0; i < 64; i++)
+		if (pipe2(pair, O_CLOEXEC) < 0)
+			return errno;
+	return 0;
+}
+
+static int fork_child(void)
+{
+	return result(fork());
+}
+
+static int clone3_child(void)
+{
+	return result(syscall(SYS_clone3, NULL, 0));
+}
+
+static int exec_program(void)
+{
+	return result(execl("/bin/true", "true", NULL));
+}
+
+static int exec_fd(void)
+{
+	return result(syscall(SYS_execveat, before.file, "", NULL, NULL, AT_EMPTY_PATH));
+}
+
+static int trace_parent(void)
+{
+	return result(ptrace(PTRACE_ATTACH, getpid(), NULL, NULL));
+}
+
+static int read_memory(void)
+{
+	return result(process_vm_readv(getpid(), NULL, 0, NULL, 0, 0));
+}
+
+static int signal_self(void)
+{
+	return result(kill(getpid(), 0));
+}
+
+static int connect_to(in_port_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = port };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return result(connect(fd, (struct sockaddr *)&sa, sizeof(sa)));
+}
+
+static int connect_configured(void)
+{
+	return connect_to(before.configured);
+}
+
+static int connect_other(void)
+{
+	return connect_to(before.other);
+}
+
+static int connect_from_before(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = before.other };
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return result(connect(before.unbound, (struct sockaddr *)&sa, sizeof(sa)));
+}
+
+/* A connection without connect(). */
+static int fast_open(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = before.other };
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_name = &sa,
+			      .msg_namelen = sizeof(sa),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1 };
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return result(sendmsg(before.unbound, &msg, MSG_FASTOPEN | MSG_NOSIGNAL));
+}
+
+static int fast_open_sendto(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = before.other };
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return result(sendto(before.unbound, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL,
+			     (struct sockaddr *)&sa, sizeof(sa)));
+}
+
+static int bind_port(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+
+	return result(bind(before.unbound, (struct sockaddr *)&sa, sizeof(sa)));
+}
+
+static int listen_unbound(void)
+{
+	return result(listen(before.unbound, 1));
+}
+
+static int socket_mptcp(void)
+{
+	return result(socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP));
+}
+
+static int socket_udp(void)
+{
+	return result(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+static int socket_raw(void)
+{
+	return result(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+}
+
+static int socket_packet(void)
+{
+	return result(socket(AF_PACKET, SOCK_RAW, 0));
+}
+
+static int socket_unix(void)
+{
+	return result(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int socket_datagram(void)
+{
+	return result(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+static int memory(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0) == MAP_FAILED
+		       ? errno
+		       : 0;
+}
+
+static int memory_for_code(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0) == MAP_FAILED
+		       ? errno
+		       : 0;
+}
+
+static int memory_made_code(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	return result(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int file_as_writable_code(void)
+{
+	return mmap(NULL, 1, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, before.file,
+		    0) == MAP_FAILED
+		       ? errno
+		       : 0;
+}
+
+static int memory_file(void)
+{
+	return result(memfd_create("x", MFD_CLOEXEC));
+}
+
+static int new_namespace(void)
+{
+	return result(unshare(CLONE_NEWUSER));
+}
+
+static int other_user(void)
+{
+	return result(setuid(1));
+}
+
+static int dumpable_again(void)
+{
+	return result(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static int load_bpf(void)
+{
+	return result(syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0));
+}
+
+static int uring(void)
+{
+	return result(syscall(SYS_io_uring_setup, 1, NULL));
+}
+
+static int controlling_ioctl(void)
+{
+	return result(syscall(SYS_ioctl, 0, 0x5412 /* TIOCSTI */, "x"));
+}
+
+static int signal_by_fd(void)
+{
+	return result(fcntl(before.unbound, F_SETOWN, 1));
+}
+
+/* From a kernel to come, as a C library to come may try it. */
+static int unknown_call(void)
+{
+	return result(syscall(4000));
+}
+
+static int one_stage_more(void)
+{
+	return -sandbox_narrow();
+}
+
+static const struct attempt {
+	const char *name;
+	int (*run)(void);
+	int expected[STAGES];
+} attempts[] = {
+#define ATTEMPT(run, serve, load, resolve, tunnel)   \
+	{                                            \
+#run, run,                           \
+		{                                    \
+			serve, load, resolve, tunnel \
+		}                                    \
+	}
+	ATTEMPT(open_passwd, KILLED, EACCES, EACCES, KILLED),
+	ATTEMPT(open_directory, KILLED, EACCES, EACCES, KILLED),
+	ATTEMPT(open_proc, KILLED, EACCES, EACCES, KILLED),
+	ATTEMPT(open_for_writing, KILLED, EACCES, EACCES, KILLED),
+	ATTEMPT(create_file, KILLED, EACCES, EACCES, KILLED),
+	ATTEMPT(remove_file, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(open_library, KILLED, 0, 0, KILLED),
+	ATTEMPT(open_hosts, KILLED, EACCES, 0, KILLED),
+	ATTEMPT(load_library, KILLED, 0, 0, KILLED),
+	ATTEMPT(resolve_name, KILLED, KILLED, 0, KILLED),
+	ATTEMPT(write_file, SIGNAL(SIGXFSZ), SIGNAL(SIGXFSZ), SIGNAL(SIGXFSZ),
+		SIGNAL(SIGXFSZ)),
+	ATTEMPT(open_many, EMFILE, EMFILE, EMFILE, EMFILE),
+	ATTEMPT(fork_child, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(clone3_child, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(exec_program, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(exec_fd, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(trace_parent, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(read_memory, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(signal_self, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(connect_configured, 0, 0, 0, KILLED),
+	ATTEMPT(connect_other, EACCES, EACCES, EACCES, KILLED),
+	ATTEMPT(connect_from_before, EACCES, EACCES, EACCES, KILLED),
+	ATTEMPT(fast_open, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(fast_open_sendto, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(bind_port, KILLED, KILLED, EACCES, KILLED),
+	ATTEMPT(listen_unbound, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(socket_mptcp, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(socket_udp, KILLED, KILLED, 0, KILLED),
+	ATTEMPT(socket_raw, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(socket_packet, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(socket_unix, KILLED, KILLED, 0, KILLED),
+	ATTEMPT(socket_datagram, KILLED, 0, 0, KILLED),
+	ATTEMPT(memory, 0, 0, 0, 0),
+	ATTEMPT(memory_for_code, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(memory_made_code, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(file_as_writable_code, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(memory_file, KILLED, ENOSYS, ENOSYS, KILLED),
+	ATTEMPT(new_namespace, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(other_user, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(dumpable_again, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(load_bpf, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(uring, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(controlling_ioctl, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(signal_by_fd, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(unknown_call, ENOSYS, ENOSYS, ENOSYS, ENOSYS),
+	ATTEMPT(one_stage_more, 0, 0, 0, KILLED),
+};
+
+/* ---- a child that enters a stage and tries */
+
+static in_port_t port_of(int fd)
+{
+	struct sockaddr_in sa;
+	socklen_t len = sizeof(sa);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	return sa.sin_port;
+}
+
+static int listener(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+static void prepare(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	before.configured = port_of(listener());
+	before.other = port_of(listener());
+	before.unbound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	before.file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(before.file, 0);
+	/* a log that is a file would lift the limit on files */
+	ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
+}
+
+static void no_report(void *userdata, const char *file, unsigned line, const char *what)
+{
+	(void)userdata;
+	ck_abort_msg("%s:%u: %s", file, line, what);
+}
+
+/* Both backends at this host (or, with a slash, behind this Unix socket). */
+static void configure(const char *host, struct config *ret)
+{
+	char text[512], url[128];
+
+	if (strchr(host, '/'))
+		snprintf(url, sizeof(url), "unix:%s", host);
+	else
+		snprintf(url, sizeof(url), "http://%s:%u", host,
+			 ntohs(before.configured));
+	snprintf(text, sizeof(text), "[NextJs]\nUrl=%s\n[MasterController]\nUrl=%s\n",
+		 url, url);
+	config_init(ret);
+	ck_assert_int_eq(
+		config_parse_text("test", text, strlen(text), no_report, NULL, ret), 0);
+}
+
+static int enter(enum stage stage, const char **ret_missing)
+{
+	struct config cfg;
+	int r;
+
+	configure(stage == RESOLVE ? "localhost" : "127.0.0.1", &cfg);
+	r = sandbox_enter(&cfg, stage == LOAD || stage == TUNNEL, ret_missing);
+	if (r == 0 && stage == TUNNEL)
+		r = sandbox_narrow();
+	return r;
+}
+
+/* What a child's exit says: a value below 256, or SIGNAL(). */
+static int outcome(pid_t child)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) ? SIGNAL(WTERMSIG(status)) : WEXITSTATUS(status);
+}
+
+#define NOT_ENTERED 255
+#define LESS        254 /* this kernel has not got all of it */
+
+START_TEST(each_wall_stands)
+{
+	const struct attempt *a = &attempts[(size_t)_i / STAGES];
+	enum stage stage = (enum stage)(_i % STAGES);
+	const char *missing = NULL;
+	pid_t child;
+	int r;
+
+	prepare();
+	child = fork();
+	if (child == 0) {
+		if (enter(stage, &missing) < 0)
+			_exit(NOT_ENTERED);
+		if (missing)
+			_exit(LESS);
+		_exit(a->run());
+	}
+	r = outcome(child);
+	if (r == LESS)
+		printf("SKIP: this kernel has less of a sandbox\n");
+	else
+		ck_assert_msg(r == a->expected[stage],
+			      "%s in stage %d: %d in place of %d", a->name, stage, r,
+			      a->expected[stage]);
+}
+END_TEST
+
+/* Without a wall these work, so it is the wall that stops them. */
+static int (*const works[])(void) = {
+	open_passwd,      open_directory,
+	open_proc,        open_for_writing,
+	create_file,      open_library,
+	load_library,     resolve_name,
+	write_file,       open_many,
+	connect_other,    connect_from_before,
+	bind_port,        listen_unbound,
+	socket_udp,       socket_unix,
+	socket_datagram,  memory_for_code,
+	memory_file,      signal_self,
+	memory_made_code, file_as_writable_code,
+};
+
+START_TEST(without_a_wall_it_would_work)
+{
+	pid_t child;
+
+	prepare();
+	child = fork();
+	if (child == 0)
+		_exit(works[_i]());
+	ck_assert_int_eq(outcome(child), 0);
+}
+END_TEST
+
+START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
+{
+	static const struct {
+		int (*run)(void);
+		int expected;
+	} table[] = {
+		{ socket_unix, 0 },
+		{ socket_datagram, KILLED },
+		{ connect_configured, EACCES },
+		{ open_library, KILLED },
+	};
+	const char *missing = NULL;
+	struct config cfg;
+
+	prepare();
+	configure("/run/next.sock", &cfg);
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		pid_t child = fork();
+		int r;
+
+		if (child == 0) {
+			if (sandbox_enter(&cfg, false, &missing) < 0)
+				_exit(NOT_ENTERED);
+			_exit(missing ? LESS : table[i].run());
+		}
+		r = outcome(child);
+		if (r != LESS)
+			ck_assert_int_eq(r, table[i].expected);
+	}
+	config_done(&cfg);
+}
+END_TEST
+
+/* What belongs to root in /proc is nothing for others of the same user. */
+START_TEST(others_of_its_user_cannot_look_inside)
+{
+	const char *missing;
+	char path[64], byte;
+	int ready[2], end[2];
+	struct stat st;
+	pid_t child;
+
+	prepare();
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(end, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		struct iovec iov = { "x", 1 };
+		struct pollfd ended = { .fd = end[0] };
+
+		close(end[1]);
+		if (geteuid() == 0 && setuid(65534) < 0)
+			_exit(NOT_ENTERED);
+		/* setuid() had taken it away */
+		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ||
+		    writev(ready[1], &iov, 1) != 1 || read(end[0], &byte, 1) != 1 ||
+		    enter(SERVE, &missing) < 0 || writev(ready[1], &iov, 1) != 1)
+			_exit(NOT_ENTERED);
+		_exit(poll(&ended, 1, -1) == 1 ? 0 : NOT_ENTERED);
+	}
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", child);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_ne(st.st_uid, 0);
+	ck_assert_int_eq(write(end[1], "x", 1), 1);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, 0);
+	close(end[1]);
+	ck_assert_int_eq(outcome(child), 0);
+}
+END_TEST
+
+/* ---- kernels that have less, as a filter that makes calls fail */
+
+static void lack(long call, int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { LENGTH(code), code };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+}
+
+static const struct {
+	int landlock, seccomp, limit; /* errno of these calls; 0: as they are */
+	int result;
+	const char *missing;
+} kernels[] = {
+	{ 0, 0, 0, 0, NULL },
+	{ ENOSYS, 0, 0, 0, "Landlock" },
+	{ EOPNOTSUPP, 0, 0, 0, "Landlock" },
+	{ EPERM, 0, 0, 0, "Landlock" }, /* says a container */
+	{ 0, ENOSYS, 0, 0, "seccomp" },
+	{ 0, EINVAL, 0, 0, "seccomp" },
+	{ ENOSYS, ENOSYS, 0, 0, "Landlock and seccomp" },
+	/* there, and failing */
+	{ EINVAL, 0, 0, EINVAL, NULL },
+	{ EMFILE, 0, 0, EMFILE, NULL },
+	{ 0, EPERM, 0, EPERM, NULL },
+	{ 0, ENOMEM, 0, ENOMEM, NULL },
+	{ 0, 0, EPERM, EPERM, NULL },
+};
+
+START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
+{
+	const char *missing = NULL, *expected = kernels[_i].missing;
+	pid_t child;
+
+	prepare();
+	child = fork();
+	if (child == 0) {
+		int r;
+
+		if (kernels[_i].landlock)
+			lack(SYS_landlock_create_ruleset, kernels[_i].landlock);
+		if (kernels[_i].limit)
+			lack(SYS_prlimit64, kernels[_i].limit);
+		if (kernels[_i].seccomp)
+			lack(SYS_seccomp, kernels[_i].seccomp);
+		r = enter(SERVE, &missing);
+		if (r < 0)
+			_exit(-r);
+		if (kernels[_i].seccomp && sandbox_narrow() < 0)
+			_exit(NOT_ENTERED);
+		if (!missing || !expected)
+			_exit(missing == expected ? 0 : LESS);
+		_exit(strcmp(missing, expected) == 0 ? 0 : LESS);
+	}
+	ck_assert_int_eq(outcome(child), kernels[_i].result);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("sandbox");
+	TCase *tc = tcase_create("sandbox");
+
+	suite_add_tcase(suite, tc);
+	tcase_add_loop_test(tc, each_wall_stands, 0, (int)LENGTH(attempts) * STAGES);
+	tcase_add_loop_test(tc, without_a_wall_it_would_work, 0, (int)LENGTH(works));
+	tcase_add_test(tc, a_unix_backend_gets_unix_sockets_and_no_port);
+	tcase_add_test(tc, others_of_its_user_cannot_look_inside);
+	tcase_add_loop_test(tc, what_a_kernel_lacks_is_said_and_what_fails_is_fatal, 0,
+			    (int)LENGTH(kernels));
+	return suite_run(suite);
+}
