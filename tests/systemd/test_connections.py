@@ -120,11 +120,11 @@ def test_an_instance_runs_unprivileged_and_limited(gate):
         limits = gate.run("cat", f"/proc/{pid}/limits")
         uid = gate.run("id", "-u", "novnc-gate").strip()
     assert status["Uid"].split() == [uid] * 4 and uid != "0"
-    assert status["NoNewPrivs"] == "1"
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
     assert {status[name] for name in ("CapEff", "CapBnd", "CapPrm", "CapAmb")} == {"0" * 16}
     assert status["Umask"] == "0077"
     assert re.search(r"Max core file size +0 +0", limits)
-    assert re.search(r"Max open files +64 +64", limits)
+    assert re.search(r"Max open files +32 +32", limits)
 
 
 def test_a_session_is_three_entries_with_their_fields(gate):
@@ -156,6 +156,39 @@ def test_a_session_is_three_entries_with_their_fields(gate):
     assert int(end["NOVNC_GATE_DURATION_MS"]) > 0
     assert end["NOVNC_GATE_REASON"]
     assert len({e["MESSAGE_ID"] for e in entries}) == 3
+
+
+STRICT = "/etc/systemd/system/novnc-gate@.service.d/strict.conf"
+
+
+@pytest.fixture
+def strict(gate):
+    gate.run("install", "-D", "-m", "644", "/usr/local/share/doc/novnc-gate/strict.conf", STRICT)
+    gate.run("systemctl", "daemon-reload")
+    yield gate
+    gate.run("rm", STRICT)
+    gate.run("systemctl", "daemon-reload")
+
+
+def test_with_the_strict_drop_in_it_serves_and_logs_all_the_same(strict):
+    assert get() == (200, b"Next.js")
+    with Session("4713") as session:
+        assert session.echoes(b"x" * 1_000_000)
+        unit = instance_of(strict, session)
+        assert strict.property(unit, "ProtectSystem") == "strict"
+        assert "4713" in strict.property(unit, "StatusText")
+    wait_for(lambda: not strict.instances())
+    entries = strict.journal("-u", unit)
+    assert [e["NOVNC_GATE_SESSION"] for e in entries] == ["4713"] * 3
+    assert entries[-1]["NOVNC_GATE_UP_BYTES"] == "1000000"
+
+
+@pytest.mark.parametrize("with_strict, most", [(False, 45), (True, 10)])
+def test_what_systemd_says_of_the_exposure(gate, request, with_strict, most):
+    if with_strict:
+        request.getfixturevalue("strict")
+    gate.run("systemd-analyze", "security", "--offline=true", f"--threshold={most}",
+             "novnc-gate@x.service")
 
 
 def test_journalctl_x_explains_each_of_the_three(gate):
