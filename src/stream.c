@@ -330,6 +330,12 @@ bool stream_is_circle(const struct stream *dialled, const struct stream *accepte
 
 void stream_keep_alive(const struct stream *s)
 {
+	socklen_t len = sizeof(int);
+	int on = 0;
+
+	/* what the socket unit says (KeepAlive*=) holds */
+	if (getsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len) == 0 && on)
+		return;
 	option_set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	option_set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC);
 	option_set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC);

@@ -71,7 +71,10 @@ bool stream_is_quiet(const struct stream *s);
 /* Whether one's peer has the address that the other was accepted at: a circle. */
 bool stream_is_circle(const struct stream *dialled, const struct stream *accepted);
 
-/* Probes a peer from which nothing comes: one that has vanished is an error in the end. */
+/*
+ * Probes a peer from which nothing comes, unless its socket is set so already: one that
+ * has vanished is an error in the end.
+ */
 void stream_keep_alive(const struct stream *s);
 
 /* Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. */

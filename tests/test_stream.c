@@ -226,6 +226,10 @@ START_TEST(a_silent_peer_is_probed_once_asked)
 	ck_assert_int_le(option_of(s.fd, IPPROTO_TCP, TCP_KEEPIDLE), 120);
 	ck_assert_int_le(option_of(s.fd, IPPROTO_TCP, TCP_KEEPINTVL), 30);
 	ck_assert_int_le(option_of(s.fd, IPPROTO_TCP, TCP_KEEPCNT), 9);
+	ck_assert_int_eq(
+		setsockopt(s.fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 7 }, sizeof(int)), 0);
+	stream_keep_alive(&s); /* as the socket unit has set it */
+	ck_assert_int_eq(option_of(s.fd, IPPROTO_TCP, TCP_KEEPIDLE), 7);
 	stream_done(&s);
 	peer_close(&peer);
 }
