@@ -23,7 +23,8 @@ BENCH_PACKAGES = $(call list,tests/bench/packages)
 # ---- flags. Recursive on purpose: pkg-config is asked after the packages have been installed.
 
 WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
-HARDENING = -fPIE -fstack-protector-strong
+HARDENING = $(CODE) -fstack-protector-strong
+CODE = -fPIE
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 # What they do themselves the sandbox would forbid.
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
@@ -48,19 +49,24 @@ our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libcrypto) -l:libc
 
 compile = $(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
+link_module = $(CC) -shared $(our_ldflags:-pie=) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
+	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
 link_test = $(link) $(shell $(PKG_CONFIG) --libs check)
 
 # ---- what is built: build/ as it is shipped, build/san/ with ASan and UBSan
 
-SOURCES = $(wildcard src/*.c)
+# TLS is a module that is loaded when it is needed, so that nothing else has OpenSSL to start.
+MODULE = src/tls.c src/tls_context.c src/tls_ticket.c
+SOURCES = $(filter-out $(MODULE),$(wildcard src/*.c))
 TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 objects = $(SOURCES:src/%.c=$1/%.o) $1/llhttp.a
+module_objects = $(MODULE:src/%.c=$1/%.o)
 parts = $(filter-out %/main.o,$(call objects,$1))
 UNIT_TESTS = $(TESTS:%=build/%)
 # there is no sandbox with sanitizers
 SAN_UNIT_TESTS = $(patsubst %,build/san/%,$(filter-out test_sandbox,$(TESTS)))
 
-all: build/novnc-gate
+all: build/novnc-gate build/novnc-gate-tls.so
 
 build/%: FLAVOUR = $(FORTIFY)
 build/san/%: FLAVOUR = $(SANITIZERS)
@@ -70,9 +76,16 @@ build/novnc-gate: $(call objects,build)
 build/san/novnc-gate: $(call objects,build/san)
 	$(link)
 
-$(UNIT_TESTS): build/test_%: build/test_%.o $(call parts,build)
+$(call module_objects,build) $(call module_objects,build/san): CODE = -fPIC -fvisibility=hidden
+build/novnc-gate-tls.so: $(call module_objects,build)
+	$(link_module)
+build/san/novnc-gate-tls.so: $(call module_objects,build/san)
+	$(link_module)
+
+$(UNIT_TESTS): build/test_%: build/test_%.o $(call parts,build) build/novnc-gate-tls.so
 	$(link_test)
-$(SAN_UNIT_TESTS): build/san/test_%: build/san/test_%.o $(call parts,build/san)
+$(SAN_UNIT_TESTS): build/san/test_%: build/san/test_%.o $(call parts,build/san) \
+		build/san/novnc-gate-tls.so
 	$(link_test)
 
 build/%.o: src/%.c Makefile | build-packages build/san
@@ -125,7 +138,7 @@ deps: browser-packages
 # ---- tests: one part after the other, cheap ones first
 
 ifdef SAN
-check: deps $(SAN_UNIT_TESTS) build/san/novnc-gate
+check: deps $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/novnc-gate-tls.so
 	tests/run san e2e-san
 else
 check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS)
@@ -171,17 +184,22 @@ CONTROLLER = http://127.0.0.1:4000
 export NEXTJS CONTROLLER
 
 UNITS = novnc-gate.socket novnc-gate@.service novnc-gate.slice
+# Only for the system manager: what they read is root's.
+TLS_UNITS = novnc-gate-tls.socket novnc-gate-tls@.service novnc-gate-tls-ticket.service \
+	novnc-gate-tls-ticket.timer
 SYSTEMD_VERSION = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
 # A drop-in that older versions would complain of.
 POLL_LIMIT = $(shell [ 0$(SYSTEMD_VERSION) -lt 255 ] || echo novnc-gate.socket.d/poll-limit.conf)
+TLS_POLL_LIMIT = $(POLL_LIMIT:novnc-gate.%=novnc-gate-tls.%)
 
 # What is installed, as SOURCE:TARGET; `uninstall` removes the same.
 sbindir = $(PREFIX)/sbin
+libdir = $(PREFIX)/lib/novnc-gate
 unitdir = $(PREFIX)/lib/systemd/system
 sharedir = $(PREFIX)/share/novnc-gate
 docdir = $(PREFIX)/share/doc/novnc-gate
-FILES = $(foreach u,$(UNITS),units/$u:$(unitdir)/$u) \
-	$(foreach u,$(POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
+FILES = $(foreach u,$(UNITS) $(TLS_UNITS),units/$u:$(unitdir)/$u) \
+	$(foreach u,$(POLL_LIMIT) $(TLS_POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
@@ -189,7 +207,8 @@ FILES = $(foreach u,$(UNITS),units/$u:$(unitdir)/$u) \
 	$(foreach m,$(wildcard man/*.5),$m:$(PREFIX)/share/man/man5/$(notdir $m)) \
 	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
 # Directories that go with the last file in them.
-DIRS = $(unitdir)/novnc-gate.socket.d $(unitdir) $(PREFIX)/lib/systemd/catalog \
+DIRS = $(libdir) $(unitdir)/novnc-gate.socket.d $(unitdir)/novnc-gate-tls.socket.d $(unitdir) \
+	$(PREFIX)/lib/systemd/catalog \
 	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
 	$(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8
 
@@ -204,10 +223,10 @@ one_word = $(foreach v,$1,$(if $(word 2,x$($v)x),$(error $v= must not have white
 # A recipe's scratch file.
 tmp = set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT
 
-# By renaming, so that no connection finds half a program.
-# $(call put_program,DIRECTORY)
-put_program = install -D -m 755 build/novnc-gate $1/.novnc-gate.new && \
-	mv -f $1/.novnc-gate.new $1/novnc-gate
+# By renaming, so that no connection finds half a program. The program first: it tells if the module
+# beside it is of another version, as it may be for a moment.  $(call put_program,DIRECTORY,LIBRARIES)
+put_one = install -D -m $1 build/$2 $3/.$2.new && mv -f $3/.$2.new $3/$2
+put_program = $(call put_one,755,novnc-gate,$1) && $(call put_one,644,novnc-gate-tls.so,$2)
 
 # An edited configuration is kept; whether it was edited shows the copy in DIRECTORY. URLs that are not
 # given are those it has.  $(call put_conf,FILE,DIRECTORY)
@@ -223,8 +242,9 @@ endef
 # $(call take_units,SYSTEMCTL,DIRECTORY)
 define take_units
 if [ -e $2/novnc-gate.socket ]; then \
-	$1 disable novnc-gate.socket; \
-	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.socket novnc-gate.slice; \
+	$1 disable $(notdir $(wildcard $2/novnc-gate.socket $2/novnc-gate-tls.socket)); \
+	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.socket novnc-gate.slice \
+		$(notdir $(wildcard $2/novnc-gate-tls.socket $2/novnc-gate-tls-ticket.timer)); \
 fi
 endef
 
@@ -233,7 +253,7 @@ take_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "
 install: all
 	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
 	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	$(call put_program,$(DESTDIR)$(sbindir))
+	$(call put_program,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
 	@$(tmp); for f in $(FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \
 		sed 's|/usr/local/sbin|$(sbindir)|g' "$${f%%:*}" >"$$tmp"; \
@@ -252,7 +272,7 @@ ifeq ($(DESTDIR),)
 	$(call take_units,systemctl,$(unitdir))
 endif
 	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	rm -f $(DESTDIR)$(sbindir)/novnc-gate \
+	rm -f $(DESTDIR)$(sbindir)/novnc-gate $(DESTDIR)$(libdir)/novnc-gate-tls.so \
 		$(foreach f,$(FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
 	$(call take_dirs,$(DIRS:%=$(DESTDIR)%))
 ifeq ($(DESTDIR),)
@@ -265,7 +285,7 @@ endif
 install-user: all
 	$(call one_word,HOME)
 	$(call put_conf,$(userconf),$(usersharedir))
-	$(call put_program,$(HOME)/.local/bin)
+	$(call put_program,$(HOME)/.local/bin,$(HOME)/.local/lib/novnc-gate)
 	@$(tmp); for u in $(UNITS); do \
 		echo "$(userunitdir)/$$u"; \
 		sed -e '/only the system manager/,/^$$/d' \
@@ -284,10 +304,11 @@ uninstall-user:
 	$(call one_word,HOME)
 	$(call take_units,systemctl --user,$(userunitdir))
 	$(call take_conf,$(userconf),$(usersharedir))
-	rm -f $(HOME)/.local/bin/novnc-gate $(UNITS:%=$(userunitdir)/%) \
+	rm -f $(HOME)/.local/bin/novnc-gate $(HOME)/.local/lib/novnc-gate/novnc-gate-tls.so \
+		$(UNITS:%=$(userunitdir)/%) \
 		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf \
 		$(userman)/man5/novnc-gate.conf.5 $(userman)/man8/novnc-gate.8
-	$(call take_dirs,$(userunitdir)/novnc-gate.socket.d $(usersharedir))
+	$(call take_dirs,$(userunitdir)/novnc-gate.socket.d $(usersharedir) $(HOME)/.local/lib/novnc-gate)
 	systemctl --user daemon-reload
 
 clean:

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "stream.h"
+#include "tls.h"
 
 static void report(void *userdata, const char *file, unsigned line, const char *what)
 {
@@ -15,9 +16,35 @@ static void report(void *userdata, const char *file, unsigned line, const char *
 		(void)fprintf(stderr, "%s: %s\n", file, what);
 }
 
-int check_config(const char *file, struct config *ret)
+/* Whether TLS with a backend (or, where that is NULL, with a client) could begin. */
+static int check_tls(const struct config *cfg, const struct backend *be)
 {
-	return config_load(file, report, NULL, ret);
+	const struct tls_module *module;
+	struct tls_why why;
+	struct tls *t;
+	int r = tls_load(&module, &why);
+
+	if (r == 0)
+		r = be ? module->connect(-1, be, &t, &why)
+		       : module->accept(-1, &cfg->tls, &t, &why);
+	if (r < 0) {
+		(void)fprintf(stderr, "%s: TLS: %s\n", be ? be->name : "[Tls]", why.text);
+		return -EBADMSG;
+	}
+	module->free(t, false);
+	return 0;
+}
+
+int check_config(const char *file, bool tls, struct config *ret)
+{
+	int r = config_load(file, report, NULL, ret);
+
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		if (ret->backend[i].tls && check_tls(ret, &ret->backend[i]) < 0)
+			r = -EBADMSG;
+	if (tls && check_tls(ret, NULL) < 0)
+		r = -EBADMSG;
+	return r;
 }
 
 static int check_backend(const struct config *cfg, const struct backend *be)
@@ -29,7 +56,10 @@ static int check_backend(const struct config *cfg, const struct backend *be)
 	if (r < 0)
 		(void)printf("%s: %s\n", be->name, cause.text);
 	else
-		(void)printf("%s: %s accepts connections\n", be->name, be->url);
+		(void)printf("%s: %s accepts connections%s\n", be->name, be->url,
+			     !be->tls           ? ""
+			     : be->trust.verify ? ", its certificate is good"
+						: "; VerifyTls=no: nobody knows whose");
 	stream_done(&s);
 	return r;
 }

@@ -7,8 +7,11 @@
 
 #include "config.h"
 
-/* Prints each error of the file to standard error. 0 or -EBADMSG. */
-int check_config(const char *file, struct config *ret);
+/*
+ * Prints each error of the file to standard error, and of the files that it names for TLS;
+ * those of section [Tls] where a client is to speak TLS. 0 or -EBADMSG.
+ */
+int check_config(const char *file, bool tls, struct config *ret);
 
 /*
  * Prints what the gate would do with this configuration, and whether the backends accept

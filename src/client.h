@@ -4,11 +4,14 @@
 #define NOVNC_GATE_CLIENT_H
 
 #include <arpa/inet.h>
+#include <stdbool.h>
 
 struct client {
 	char address[INET6_ADDRSTRLEN]; /* v4-mapped as v4; "" for a local socket */
 	char text[INET6_ADDRSTRLEN +
-		  8]; /* "192.0.2.1:51234", "[2001:db8::1]:51234", "local" */
+		  8];        /* "192.0.2.1:51234", "[2001:db8::1]:51234", "local" */
+	bool tls;            /* it speaks TLS with us, */
+	const char *subject; /* and this is whom its certificate names; NULL for nobody */
 };
 
 /*

@@ -62,26 +62,35 @@ static bool is_hop_by_hop(const struct http1_head *h, struct slice name)
 /* What a client must not be able to tell a backend. */
 static bool is_forged(struct slice name)
 {
-	static const char *const names[] = { "Forwarded", "Host", "X-Real-IP", NULL };
+	static const char *const names[] = { "Forwarded", "Host", "X-Client-Cert-Subject",
+					     "X-Real-IP", NULL };
 
 	return is_one_of(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
 	       slice_find(name, '_') < name.len; /* CGI reads it as "-" */
 }
 
+/* The "/" that an absolute-form may leave out. */
+static struct slice root_of(struct slice target)
+{
+	return target.len > 0 && target.p[0] != '?' ? SLICE("") : SLICE("/");
+}
+
 static int put_request_line(const struct http1_head *h, const struct verdict *v,
 			    struct buf *out)
 {
-	bool rooted = v->target.len > 0 && v->target.p[0] != '?';
-
-	return PUT(out, h->method, SLICE(" "), rooted ? SLICE("") : SLICE("/"), v->target,
+	return PUT(out, h->method, SLICE(" "), root_of(v->target), v->target,
 		   SLICE(" HTTP/1.1\r\n"));
 }
 
 static int put_forwarded(const struct verdict *v, const struct client *who,
 			 struct buf *out)
 {
-	int r = put_field(out, SLICE("X-Forwarded-Proto"), SLICE("http"));
+	int r = put_field(out, SLICE("X-Forwarded-Proto"),
+			  who->tls ? SLICE("https") : SLICE("http"));
 
+	if (r == 0 && who->subject)
+		r = put_field(out, SLICE("X-Client-Cert-Subject"),
+			      slice_str(who->subject));
 	if (r == 0 && who->address[0])
 		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(who->address));
 	if (r == 0 && v->host.len > 0)
@@ -246,6 +255,7 @@ int compose_last_chunk(struct slice trailers, struct buf *out)
 static const char *reason_phrase(unsigned status)
 {
 	switch (status) {
+	case 308: return "Permanent Redirect";
 	case 400: return "Bad Request";
 	case 403: return "Forbidden";
 	case 405: return "Method Not Allowed";
@@ -277,6 +287,12 @@ static struct slice reply_fields(unsigned status)
 	return SLICE("Connection: close\r\n");
 }
 
+static int put_redirect(const struct compose_reply *r, struct buf *out)
+{
+	return PUT(out, SLICE("Location: https://"), r->host, root_of(r->target),
+		   r->target, SLICE("\r\n"));
+}
+
 int compose_reply(const struct compose_reply *r, struct buf *out)
 {
 	char text[1024];
@@ -292,13 +308,15 @@ int compose_reply(const struct compose_reply *r, struct buf *out)
 			SLICE_FMT(r->sentence), r->log_id);
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return -ENOBUFS;
+	if (put_format(out, "HTTP/1.1 %u %s\r\n", r->status, reason_phrase(r->status)) <
+		    0 ||
+	    (r->status == 308 && put_redirect(r, out) < 0))
+		return -ENOBUFS;
 	return put_format(out,
-			  "HTTP/1.1 %u %s\r\n"
 			  "Content-Type: text/plain; charset=utf-8\r\n"
 			  "Content-Length: %d\r\n"
 			  "Cache-Control: no-store\r\n"
 			  "%.*s\r\n%s",
-			  r->status, reason_phrase(r->status), len,
-			  SLICE_FMT(reply_fields(r->status)),
+			  len, SLICE_FMT(reply_fields(r->status)),
 			  r->head_request ? "" : text);
 }

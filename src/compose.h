@@ -17,7 +17,10 @@
 /* The largest chunk, bytes. */
 #define COMPOSE_CHUNK_MAX   0xffff
 
-/* The request of that verdict for its backend, its Host and X-Forwarded-* set. */
+/*
+ * The request of that verdict for its backend. Host, X-Forwarded-* and X-Client-Cert-Subject
+ * are the gate's own.
+ */
 int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
 
@@ -49,6 +52,7 @@ struct compose_reply {
 	struct slice sentence; /* without its full stop, and without bytes of a peer */
 	const char *log_id;    /* log_id() */
 	bool head_request;     /* no content */
+	struct slice host, target; /* 308: where to; the target is origin-form */
 };
 
 int compose_reply(const struct compose_reply *r, struct buf *out);

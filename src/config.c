@@ -44,31 +44,36 @@ static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 /* Nothing but a tunnel may wait for ever. */
 #define TUNNEL_SPAN(member, text, min) \
 	&config_kind_span, AT(member), text, NULL, min, CONFIG_INFINITY
-#define LEVEL(member, text) &config_kind_level, AT(member), text, NULL, 0, 0
-#define NOT_BUILT           NULL, 0, NULL, NULL, 0, 0
+#define LEVEL(member, text)      &config_kind_level, AT(member), text, NULL, 0, 0
+#define BOOL(member, text)       &config_kind_bool, AT(member), text, NULL, 0, 0
+#define PATH(member)             &config_kind_file, AT(member), "", NULL, 0, 0
+#define CREDENTIAL(member, text) &config_kind_credential, AT(member), text, NULL, 0, 0
+#define NOT_BUILT                NULL, 0, NULL, NULL, 0, 0
 
 static const struct key keys[] = {
 	{ "NextJs", "Url", URL(backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
-	{ "NextJs", "VerifyTls", NOT_BUILT },
-	{ "NextJs", "CaFile", NOT_BUILT },
-	{ "NextJs", "ClientCertificate", NOT_BUILT },
-	{ "NextJs", "ClientKey", NOT_BUILT },
+	{ "NextJs", "VerifyTls", BOOL(backend[CONFIG_NEXTJS].trust.verify, "yes") },
+	{ "NextJs", "CaFile", PATH(backend[CONFIG_NEXTJS].trust.ca_file) },
+	{ "NextJs", "ClientCertificate", PATH(backend[CONFIG_NEXTJS].trust.certificate) },
+	{ "NextJs", "ClientKey", PATH(backend[CONFIG_NEXTJS].trust.key) },
 	{ "MasterController", "Url",
 	  URL(backend[CONFIG_CONTROLLER], "http://127.0.0.1:4000") },
-	{ "MasterController", "VerifyTls", NOT_BUILT },
-	{ "MasterController", "CaFile", NOT_BUILT },
-	{ "MasterController", "ClientCertificate", NOT_BUILT },
-	{ "MasterController", "ClientKey", NOT_BUILT },
+	{ "MasterController", "VerifyTls",
+	  BOOL(backend[CONFIG_CONTROLLER].trust.verify, "yes") },
+	{ "MasterController", "CaFile", PATH(backend[CONFIG_CONTROLLER].trust.ca_file) },
+	{ "MasterController", "ClientCertificate",
+	  PATH(backend[CONFIG_CONTROLLER].trust.certificate) },
+	{ "MasterController", "ClientKey", PATH(backend[CONFIG_CONTROLLER].trust.key) },
 	{ "Routes", "NoVncPath", GLOBS(novnc_path, novnc_words) },
 	{ "Routes", "ControllerPath", GLOBS(controller_path, no_words) },
 	{ "Routes", "NextJsUpgradePath", GLOBS(nextjs_upgrade_path, hmr_words) },
 	{ "Routes", "AllowedOrigins", ORIGINS(allowed_origins, no_words) },
 	{ "Client", "TrustedProxies", NOT_BUILT },
 	{ "Client", "ProxyProtocol", NOT_BUILT },
-	{ "Tls", "Certificate", NOT_BUILT },
-	{ "Tls", "Key", NOT_BUILT },
-	{ "Tls", "TicketKey", NOT_BUILT },
-	{ "Tls", "ClientCaFile", NOT_BUILT },
+	{ "Tls", "Certificate", CREDENTIAL(tls.certificate, "tls.crt") },
+	{ "Tls", "Key", CREDENTIAL(tls.key, "tls.key") },
+	{ "Tls", "TicketKey", CREDENTIAL(tls.ticket_key, "tls.ticket") },
+	{ "Tls", "ClientCaFile", PATH(tls.client_ca_file) },
 	{ "Limits", "HeadMaxBytes",
 	  BYTES(head_max, "32K", CONFIG_HEAD_MIN, CONFIG_HEAD_MAX) },
 	{ "Limits", "HeadTimeoutSec", SPAN(head_ms, "10s", 1) },

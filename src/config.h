@@ -31,17 +31,35 @@ enum config_backend {
 	CONFIG_BACKENDS,
 };
 
+/* Whom a backend behind https:// is believed, and as whom it is spoken to. */
+struct config_trust {
+	bool verify;             /* VerifyTls= */
+	const char *ca_file;     /* CaFile=; NULL: the system's store */
+	const char *certificate; /* ClientCertificate=, or NULL */
+	const char *key;         /* ClientKey=; NULL: in the certificate's file */
+};
+
+/* [Tls]: what a client that speaks TLS is shown. Names without "/" are credentials. */
+struct config_tls {
+	const char *certificate;    /* Certificate= */
+	const char *key;            /* Key= */
+	const char *ticket_key;     /* TicketKey= */
+	const char *client_ca_file; /* ClientCaFile=, or NULL */
+};
+
 /* One `Url=`, taken apart. */
 struct backend {
 	const char *name; /* "Next.js", "master-controller": for people */
 	const char *url;  /* as configured */
-	/* what Host says: "host:port", "host" at port 80, "localhost" for unix: */
+	/* what Host says: "host:port", "host" at the default port, "localhost" for unix: */
 	char authority[280];
 	char host[256]; /* name or address without brackets; "" for unix: */
 	uint16_t port;
+	bool tls;                     /* https:// */
 	bool literal;                 /* addr holds the address, nothing to resolve */
 	struct sockaddr_storage addr; /* of a literal address or a unix: path */
 	socklen_t addr_len;
+	struct config_trust trust;
 };
 
 /* A list of words, NULL at its end. */
@@ -56,6 +74,7 @@ struct config {
 	config_list controller_path;     /* ControllerPath= */
 	config_list nextjs_upgrade_path; /* NextJsUpgradePath= */
 	config_list allowed_origins;     /* AllowedOrigins= */
+	struct config_tls tls;           /* [Tls] */
 	size_t head_max;                 /* HeadMaxBytes=, bytes */
 	/* all in milliseconds, CONFIG_INFINITY where the file says infinity */
 	uint64_t head_ms, keep_alive_ms, connect_ms, upgrade_ms, response_ms, body_ms,

@@ -156,7 +156,8 @@ static const char *unix_parse(const char *path, struct backend *ret)
 
 static const char *url_parse(const char *text, uint64_t min, uint64_t max, void *ret)
 {
-	struct backend be = { .name = ((struct backend *)ret)->name, .url = text };
+	const struct backend *old = ret;
+	struct backend be = { .name = old->name, .url = text, .trust = old->trust };
 	struct slice s = slice_str(text);
 	const char *why;
 
@@ -164,17 +165,16 @@ static const char *url_parse(const char *text, uint64_t min, uint64_t max, void 
 	(void)max;
 	if (strpbrk(text, " \t"))
 		return "has white space in it";
-	if (slice_casestarts(s, SLICE("https://")))
-		return "asks for TLS, which is not built yet";
+	be.tls = slice_casestarts(s, SLICE("https://"));
 	if (slice_casestarts(s, SLICE("unix:"))) {
 		why = unix_parse(text + strlen("unix:"), &be);
-	} else if (slice_casestarts(s, SLICE("http://"))) {
-		s = slice_from(s, strlen("http://"));
+	} else if (be.tls || slice_casestarts(s, SLICE("http://"))) {
+		s = slice_from(s, strlen(be.tls ? "https://" : "http://"));
 		if (s.len > 0 && s.p[s.len - 1] == '/')
 			s.len--;
 		if (strcspn(s.p, "/?#") < s.len)
 			return "has a path or a query";
-		why = authority_parse(s, 80, &be);
+		why = authority_parse(s, be.tls ? 443 : 80, &be);
 	} else {
 		return "is not such a URL";
 	}
@@ -190,7 +190,7 @@ static void url_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 }
 
 const struct config_kind config_kind_url = {
-	.allowed = "http://host:port or unix:/path",
+	.allowed = "http://host:port, https://host:port or unix:/path",
 	.parse = url_parse,
 	.format = url_format,
 };

@@ -258,3 +258,80 @@ const struct config_kind config_kind_level = {
 	.parse = level_parse,
 	.format = level_format,
 };
+
+/* ---- yes and no, as systemd reads them */
+
+static const char *bool_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	static const char *const words[][6] = {
+		{ "no", "false", "off", "n", "f", "0" },
+		{ "yes", "true", "on", "y", "t", "1" },
+	};
+
+	(void)min; /* a boolean has no bounds */
+	(void)max;
+	for (size_t value = 0; value < 2; value++)
+		for (size_t i = 0; i < 6; i++)
+			if (strcasecmp(text, words[value][i]) == 0) {
+				*(bool *)ret = value == 1;
+				return NULL;
+			}
+	return "is neither yes nor no";
+}
+
+static void bool_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", *(const bool *)value ? "yes" : "no");
+}
+
+const struct config_kind config_kind_bool = {
+	.allowed = "yes or no",
+	.parse = bool_parse,
+	.format = bool_format,
+};
+
+/* ---- files, which are opened when they are needed, as the user who needs them */
+
+static const char *file_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	(void)min; /* a path has no bounds */
+	(void)max;
+	if (text[0] != '/' && text[0] != '\0')
+		return "is no absolute path";
+	if (strlen(text) >= CONFIG_VALUE_TEXT)
+		return "is too long";
+	*(const char **)ret = text[0] != '\0' ? text : NULL;
+	return NULL;
+}
+
+static void file_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	const char *path = *(const char *const *)value;
+
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", path ? path : "");
+}
+
+const struct config_kind config_kind_file = {
+	.allowed = "a file's absolute path",
+	.parse = file_parse,
+	.format = file_format,
+};
+
+static const char *credential_parse(const char *text, uint64_t min, uint64_t max,
+				    void *ret)
+{
+	if (text[0] == '/')
+		return file_parse(text, min, max, ret);
+	if (strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return "is neither an absolute path nor a credential's name";
+	if (strlen(text) >= CONFIG_VALUE_TEXT)
+		return "is too long";
+	*(const char **)ret = text;
+	return NULL;
+}
+
+const struct config_kind config_kind_credential = {
+	.allowed = "a file's absolute path, or the name of a credential of the unit",
+	.parse = credential_parse,
+	.format = file_format,
+};

@@ -26,11 +26,14 @@ struct config_kind {
 			      char ret[static CONFIG_VALUE_TEXT]);
 };
 
-extern const struct config_kind config_kind_url;     /* struct backend */
-extern const struct config_kind config_kind_globs;   /* config_list, of paths */
-extern const struct config_kind config_kind_origins; /* config_list */
-extern const struct config_kind config_kind_bytes;   /* size_t */
-extern const struct config_kind config_kind_span;    /* uint64_t, milliseconds */
-extern const struct config_kind config_kind_level;   /* int, of syslog(3) */
+extern const struct config_kind config_kind_url;        /* struct backend */
+extern const struct config_kind config_kind_globs;      /* config_list, of paths */
+extern const struct config_kind config_kind_origins;    /* config_list */
+extern const struct config_kind config_kind_bytes;      /* size_t */
+extern const struct config_kind config_kind_span;       /* uint64_t, milliseconds */
+extern const struct config_kind config_kind_level;      /* int, of syslog(3) */
+extern const struct config_kind config_kind_bool;       /* bool */
+extern const struct config_kind config_kind_file;       /* const char *, NULL: none */
+extern const struct config_kind config_kind_credential; /* const char *, never NULL */
 
 #endif

@@ -25,7 +25,8 @@ struct conn {
 	struct http1_head head;
 	struct request request;
 	uint64_t start_ms;
-	bool served; /* a request has been answered: the next one may take its time */
+	bool served;   /* a request has been answered: the next one may take its time */
+	bool insecure; /* plain HTTP where TLS was to be spoken */
 };
 
 /* Log and replies. */
@@ -76,6 +77,8 @@ static void conn_reply(struct conn *c, unsigned status, const char *prefix,
 		.status = status,
 		.log_id = log_id(),
 		.head_request = c->request.head_request,
+		.host = c->request.verdict.host,
+		.target = c->request.verdict.target,
 	};
 
 	(void)snprintf(sentence, sizeof(sentence), "%s: %s", prefix, reason);
@@ -176,6 +179,16 @@ static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange 
 	conn_log(c, end_event(v, end, x), x->status, x->reason);
 }
 
+/* The first of a session's opening sentences. */
+static void conn_log_opening(struct conn *c)
+{
+	const struct backend *be = &c->wire.cfg->backend[CONFIG_CONTROLLER];
+
+	conn_log(c, LOG_HANDLING, 0, "");
+	if (be->tls && !be->trust.verify)
+		conn_log(c, LOG_UNVERIFIED, 0, "");
+}
+
 /* Carries out a verdict that forwards; true when another request may follow. */
 static bool conn_forward(struct conn *c, size_t head_len)
 {
@@ -184,7 +197,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	enum exchange_end end;
 
 	if (is_session(&c->request.verdict))
-		conn_log(c, LOG_HANDLING, 0, "");
+		conn_log_opening(c);
 	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened,
 			   c, &x);
 	conn_log_end(c, end, &x);
@@ -284,6 +297,8 @@ static bool conn_next(struct conn *c)
 		return false;
 	}
 	route_decide(c->wire.cfg, &c->head, &v);
+	if (c->insecure)
+		route_to_https(&c->head, &v);
 	request_begin(c, &v);
 	if (c->setup->broken) {
 		conn_reply(c, 500, "The gate's configuration cannot be used",
@@ -308,6 +323,30 @@ static void conn_fault(struct conn *c, const char *what, int r)
 	conn_log(c, LOG_FAULT, 0, reason);
 }
 
+/*
+ * TLS with the client. Returns 0 to go on, 1 where the connection is over, or as
+ * conn_serve().
+ */
+static int conn_secure(struct conn *c)
+{
+	uint64_t deadline_ms = stream_deadline_ms(c->start_ms, c->wire.cfg->head_ms);
+	struct log_fields f = { .client = slice_str(c->setup->client->text) };
+	struct tls_why why;
+	int r = wire_secure(&c->wire, deadline_ms, &why);
+
+	if (r == 0)
+		return 0;
+	c->insecure = r == -EPROTONOSUPPORT;
+	if (c->insecure)
+		return 0;
+	f.reason = slice_str(why.text);
+	if (r == -ENOKEY || r == -ENOMEM)
+		log_event(r == -ENOKEY ? LOG_CONFIG : LOG_FAULT, &f);
+	else if (c->wire.client.tls && r != -ECANCELED)
+		log_event(LOG_TLS, &f);
+	return r == -ENOKEY ? -EBADMSG : r == -ENOMEM ? r : 1;
+}
+
 int conn_serve(int fd, const struct conn_setup *setup)
 {
 	struct conn c = { .setup = setup, .start_ms = stream_clock_ms() };
@@ -320,12 +359,14 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	if (setup->unconfined < 0) {
 		r = setup->unconfined;
 		conn_fault(&c, "it cannot shut itself in", r);
-		conn_reply(&c, 500, "The gate cannot serve this connection",
-			   "its log names the reason");
+		if (!setup->tls)
+			conn_reply(&c, 500, "The gate cannot serve this connection",
+				   "its log names the reason");
 	} else {
-		while (conn_next(&c))
+		r = setup->tls ? conn_secure(&c) : 0;
+		while (r == 0 && conn_next(&c))
 			;
 	}
 	wire_done(&c.wire);
-	return r;
+	return r < 0 ? r : 0;
 }

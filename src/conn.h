@@ -12,12 +12,13 @@ struct conn_setup {
 	int sigfd;   /* borrowed; readable when SIGTERM has come */
 	bool broken; /* the configuration is: every request is answered with 500 */
 	int unconfined; /* -errno: there is no sandbox, so nothing is read, only a 500 sent */
+	bool tls;       /* the client has to speak TLS */
 };
 
 /*
  * Serves the connection on fd, which it takes over, until either side ends it. What the
- * peers do wrong is answered and logged here. Returns 0, or -errno where the gate itself
- * had to give up (logged as well).
+ * peers do wrong is answered and logged here. Returns 0; -EBADMSG where TLS cannot begin
+ * because of the configuration; -errno where the gate itself had to give up (all logged).
  */
 int conn_serve(int fd, const struct conn_setup *setup);
 

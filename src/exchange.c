@@ -84,7 +84,7 @@ static enum exchange_end run_dial(struct run *x)
 	}
 	if (r == -ECANCELED)
 		return FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
-	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS)
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS || r == -ENOKEY)
 		return FAIL(x, EXCHANGE_GATE, 500, "%s", cause.text);
 	return FAIL(x, EXCHANGE_BACKEND, r == -ETIMEDOUT ? 504 : 502, "%s", cause.text);
 }
@@ -94,8 +94,9 @@ static void run_start(struct run *x, enum http1_framing framing, uint64_t length
 {
 	struct wire *w = x->w;
 
-	/* an answer cannot be there yet: the first look at it is a poll */
-	x->link->stream.can_read = false;
+	/* an answer cannot be there yet: the first look at it is a poll, but where TLS may
+	 * have read ahead */
+	x->link->stream.can_read = !stream_is_plain(&x->link->stream);
 	flow_init(&x->relay.up, &w->client, &x->link->stream, &w->client_in, &w->up_out);
 	flow_begin(&x->relay.up, framing, length, true);
 	flow_init(&x->relay.down, &x->link->stream, &w->client, &w->backend_in,
@@ -268,9 +269,12 @@ static enum exchange_end run_client_failed(struct run *x)
 	if (up->error == -EBADMSG)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s",
 			    up->body.why);
-	if (up->error == -ECONNABORTED)
+	if (up->error == -ECONNABORTED && !x->ret->tunnel)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early");
-	explain(x, "client: %s", strerror(-up->error));
+	if (x->ret->tunnel && up->error == -ECONNABORTED)
+		explain(x, "the client closed without saying so (no TLS close_notify)");
+	else
+		explain(x, "client: %s", stream_strerror(&x->w->client, up->error));
 	x->ret->status = x->answered ? x->answer.status : 0;
 	if (x->ret->tunnel)
 		stream_reset(&x->link->stream);
@@ -289,11 +293,14 @@ static enum exchange_end run_backend_failed(struct run *x)
 			    down->body.why ? down->body.why
 					   : "trailers that are too long");
 	if (down->error == -ECONNABORTED)
-		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s closed the connection before its answer was complete",
-			    x->be->name);
+		return FAIL(
+			x, EXCHANGE_BACKEND, 502,
+			x->ret->tunnel
+				? "%s closed without saying so (no TLS close_notify)"
+				: "%s closed the connection before its answer was complete",
+			x->be->name);
 	return FAIL(x, EXCHANGE_BACKEND, 502, "%s: %s", x->be->name,
-		    strerror(-down->error));
+		    stream_strerror(&x->link->stream, down->error));
 }
 
 /* A tunnel or an answer has come to its end. */
@@ -417,7 +424,7 @@ enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
 	struct run x;
 
 	run_init(&x, w, h, v, ret);
-	if (compose_request(h, v, x.be, w->who, &w->up_out) < 0)
+	if (compose_request(h, v, x.be, &w->who, &w->up_out) < 0)
 		return FAIL(&x, EXCHANGE_CLIENT, 431, "its header fields are too large");
 	x.sent_len = w->up_out.end;
 	x.reused = !x.upgrade && link_reusable(x.link, x.repeatable);

@@ -20,6 +20,8 @@ enum log_event {
 	LOG_CLOSED,   /* notice: a session's closing entry */
 	LOG_REJECTED, /* notice: Rejecting non-noVNC connection: PATH */
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; reason names both values */
+	LOG_TLS,    /* notice: a client that did not get as far as a request, REASON */
+	LOG_UNVERIFIED, /* notice: a session whose backend's certificate nobody checks */
 	LOG_REFUSED, /* notice: any other request that was answered with an error, REASON */
 	LOG_WS_ERROR, /* warning: WebSocket proxy error: REASON */
 	LOG_BACKEND,  /* warning: a backend failed on a plain request, REASON */

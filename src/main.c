@@ -20,13 +20,14 @@
 #define EXIT_USAGE       2
 
 static const char help[] =
-	"novnc-gate [--config=FILE]\n"
-	"novnc-gate [--config=FILE] --check[=config]\n"
+	"novnc-gate [--config=FILE] [--tls]\n"
+	"novnc-gate [--config=FILE] [--tls] --check[=config]\n"
 	"\n"
 	"One origin for a Next.js dashboard and its noVNC terminals: serves the HTTP connection\n"
 	"that systemd hands it on standard input.\n"
 	"\n"
 	"  --config=FILE   read FILE and FILE.d/*.conf instead of " NOVNC_GATE_CONF "\n"
+	"  --tls           speak TLS on it, with the certificate of section [Tls]\n"
 	"  --check         read the configuration, say what it does, try both backends\n"
 	"  --check=config  read the configuration only\n"
 	"  --help, --version\n"
@@ -37,7 +38,7 @@ static const char help[] =
 
 struct options {
 	const char *file;
-	bool check, check_backends;
+	bool check, check_backends, tls;
 };
 
 /* Returns 0 to go on, or 1 with the exit code. */
@@ -46,6 +47,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", optional_argument, NULL, 'k' },
+		{ "tls", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -56,6 +58,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': o->file = optarg; continue;
+		case 't': o->tls = true; continue;
 		case 'k':
 			o->check = true;
 			o->check_backends = !optarg;
@@ -88,7 +91,7 @@ static int check(const struct options *o)
 	struct config cfg;
 	int code = EXIT_SUCCESS;
 
-	if (check_config(o->file, &cfg) < 0)
+	if (check_config(o->file, o->tls, &cfg) < 0)
 		code = EX_CONFIG;
 	else if (o->check_backends && check_backends(&cfg) < 0)
 		code = EXIT_UNREACHABLE;
@@ -124,7 +127,7 @@ static void on_config_error(void *userdata, const char *file, unsigned line,
 	log_event(LOG_CONFIG, &(struct log_fields){ .reason = slice_str(reason) });
 }
 
-/* SIGTERM as something to poll for; a peer that is gone is an errno, not a signal. */
+/* SIGTERM as something to poll for. */
 static int signals_take(void)
 {
 	sigset_t term;
@@ -133,7 +136,6 @@ static int signals_take(void)
 	(void)sigemptyset(&term); /* these have no way to fail with these arguments */
 	(void)sigaddset(&term, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &term, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0) /* then it ends us without another word */
 		(void)sigprocmask(SIG_UNBLOCK, &term, NULL);
@@ -156,7 +158,7 @@ static int confine(const struct config *cfg, const struct client *client)
 static int serve(const struct options *o, const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
-	struct conn_setup setup = { .client = client, .sigfd = sigfd };
+	struct conn_setup setup = { .client = client, .sigfd = sigfd, .tls = o->tls };
 	struct config cfg;
 	int config = config_load(o->file, on_config_error, NULL, &cfg), r;
 
@@ -167,9 +169,9 @@ static int serve(const struct options *o, const struct client *client)
 	r = conn_serve(STDIN_FILENO, &setup);
 	config_done(&cfg);
 	log_release();
-	return config == -EBADMSG    ? EX_CONFIG
-	       : config < 0 || r < 0 ? EX_OSERR
-				     : EXIT_SUCCESS;
+	if (config == -EBADMSG || r == -EBADMSG)
+		return EX_CONFIG;
+	return config < 0 || r < 0 ? EX_OSERR : EXIT_SUCCESS;
 }
 
 int main(int argc, char *argv[])
@@ -180,6 +182,7 @@ int main(int argc, char *argv[])
 
 	if (options_parse(argc, argv, &o, &code))
 		return code;
+	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an errno */
 	if (o.check)
 		return check(&o);
 	r = client_identify(STDIN_FILENO, &client);

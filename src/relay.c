@@ -271,12 +271,14 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 static bool relay_over(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
+	bool shutting = up->to->shutting || down->to->shutting;
 
 	if (up->error < 0)
 		*ret = RELAY_CLIENT_FAILED;
 	else if (down->error < 0 && !flow_pending(down))
 		*ret = RELAY_BACKEND_FAILED;
-	else if (flow_ended(down) && (flow_ended(up) || up->deaf || r->down_suffices))
+	else if (!shutting && flow_ended(down) &&
+		 (flow_ended(up) || up->deaf || r->down_suffices))
 		*ret = RELAY_DONE;
 	else
 		return false;
@@ -319,21 +321,7 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 static short events_for(const struct stream *s, const struct flow *from,
 			const struct flow *to)
 {
-	int events = 0;
-
-	if (flow_hungry(from) && !s->can_read)
-		events |= POLLIN;
-	if (flow_pending(to) && !s->can_write)
-		events |= POLLOUT;
-	return (short)events;
-}
-
-static void take_events(struct stream *s, const struct pollfd *p)
-{
-	if (p->revents & (POLLIN | POLLHUP | POLLERR))
-		s->can_read = true;
-	if (p->revents & (POLLOUT | POLLHUP | POLLERR))
-		s->can_write = true;
+	return stream_events(s, flow_hungry(from), flow_pending(to));
 }
 
 /* Waits for an event: true, or false with the end that came instead. */
@@ -370,8 +358,8 @@ static bool relay_wait(struct relay *r, bool *client_hup, enum relay_end *ret)
 	if (p[0].events == 0 && p[0].revents & POLLERR)
 		r->up.error = -ECONNRESET;
 	*client_hup |= (p[0].revents & POLLHUP) != 0;
-	take_events(client, &p[0]);
-	take_events(backend, &p[1]);
+	stream_take_events(client, p[0].revents);
+	stream_take_events(backend, p[1].revents);
 	return true;
 }
 

@@ -407,3 +407,14 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 	else if (any_match(cfg->controller_path, ret->path, &star))
 		ret->backend = CONFIG_CONTROLLER;
 }
+
+void route_to_https(const struct http1_head *h, struct verdict *v)
+{
+	bool safe =
+		slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD"));
+
+	if (v->host.len == 0 && v->kind != ROUTE_PLAIN && v->kind != ROUTE_UPGRADE)
+		return; /* refused for its Host, which nothing can be sent to */
+	(void)refuse(v, ROUTE_REFUSED, safe && v->host.len > 0 ? 308 : 400,
+		     "plain HTTP where https:// is spoken");
+}

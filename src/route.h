@@ -32,6 +32,12 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		  struct verdict *ret);
 
 /*
+ * What becomes of a request that came in plain where TLS is spoken: a GET or HEAD is sent
+ * to https:// (308), all else is refused.
+ */
+void route_to_https(const struct http1_head *h, struct verdict *v);
+
+/*
  * Whether a path matches a glob: `*` does not cross "/" and is not nothing where it is a
  * whole segment, `**` is any number of segments, none included. A path that a server
  * might read in more than one way (dot segments, an encoded separator, a backslash, an

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A byte stream to a peer, over a socket. */
+/* A byte stream to a peer, over a socket: what is TLS goes through its module. */
 #include "stream.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -51,7 +47,13 @@ static void option_set(int fd, int level, int option, int value)
 static int stream_open(int fd, struct stream *ret)
 {
 	option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	*ret = (struct stream){ .fd = fd, .can_read = true, .can_write = true };
+	*ret = (struct stream){
+		.fd = fd,
+		.can_read = true,
+		.can_write = true,
+		.read_wants = POLLIN,
+		.write_wants = POLLOUT,
+	};
 	return 0;
 }
 
@@ -64,157 +66,93 @@ int stream_adopt(int fd, struct stream *ret)
 	return stream_open(fd, ret);
 }
 
-/* What interrupts a wait for a backend. */
-struct watch {
-	int client_fd, sigfd;
-};
+/* TLS. */
 
-/* Waits until fd is writable: 0, -ETIMEDOUT, -ECANCELED, -EPIPE or another -errno. */
-static int wait_connected(int fd, uint64_t deadline_ms, const struct watch *w)
+int stream_secure(struct stream *s, const struct config_tls *cfg, struct tls_why *why)
 {
-	struct pollfd p[] = {
-		{ .fd = fd, .events = POLLOUT },
-		{ .fd = w->sigfd, .events = POLLIN },
-		{ .fd = w->client_fd }, /* POLLERR comes unasked */
-	};
+	int r = tls_load(&s->module, why);
 
-	for (;;) {
-		int n = poll(p, 3, stream_timeout_ms(stream_clock_ms(), deadline_ms));
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (n < 0)
-			continue;
-		if (p[1].revents)
-			return -ECANCELED;
-		if (p[0].revents)
-			return 0;
-		if (p[2].revents & POLLERR)
-			return -EPIPE;
-		p[2].fd = -1; /* a mere POLLHUP would spin */
-	}
+	return r < 0 ? r : s->module->accept(s->fd, cfg, &s->tls, why);
 }
 
-static int socket_error(int fd)
+int stream_handshake(struct stream *s)
 {
-	socklen_t len = sizeof(int);
-	int err = 0;
+	int r = s->module->handshake(s->tls, &s->read_wants);
 
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 ? -errno : -err;
-}
-
-static int dial_address(const struct sockaddr *sa, socklen_t len, uint64_t timeout_ms,
-			const struct watch *w, int *ret)
-{
-	AUTO_FD int fd =
-		socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, sa, len) < 0) {
-		if (errno != EINPROGRESS)
-			/* a local socket's full backlog (unix(7)) */
-			return errno == EAGAIN ? -ECONNREFUSED : -errno;
-		r = wait_connected(fd, stream_deadline_ms(stream_clock_ms(), timeout_ms),
-				   w);
-		if (r == 0)
-			r = socket_error(fd);
-	}
 	if (r == 0)
-		*ret = fd_take(&fd);
+		s->read_wants = POLLIN;
 	return r;
 }
 
-/* Errors after which no other address is worth trying. */
-static bool is_final(int r)
+const char *stream_strerror(const struct stream *s, int error)
 {
-	return r == 0 || r == -ECANCELED || r == -EPIPE || r == -EMFILE || r == -ENFILE ||
-	       r == -ENOMEM || r == -ENOBUFS;
+	const char *why = s->tls ? s->module->why(s->tls) : "";
+
+	return why[0] ? why : strerror(-error);
 }
 
-static void cause_set(struct stream_cause *cause, const char *what,
-		      const struct backend *be, const char *why)
+const char *stream_subject(const struct stream *s)
 {
-	(void)snprintf(cause->text, sizeof(cause->text), "%s %s: %s", what,
-		       be->host[0] ? be->authority : be->url, why);
+	return s->tls ? s->module->subject(s->tls) : NULL;
 }
 
-/*
- * getaddrinfo() cannot be given a deadline or a descriptor to watch, so SIGTERM, blocked
- * otherwise, gets its default action meanwhile: it ends the process at once.
- */
-static int resolve(const struct backend *be, struct addrinfo **ret)
+/* The common end of reading and writing: wants is 0 where TLS may go on at once. */
+static ssize_t tls_result(ssize_t n, short wants, short *ret_wants, bool *can)
 {
-	static const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG,
-	};
-	sigset_t term, saved;
-	char port[8];
-	int r;
-
-	(void)snprintf(port, sizeof(port), "%u", be->port);
-	(void)sigemptyset(&term); /* these three cannot fail with these arguments */
-	(void)sigaddset(&term, SIGTERM);
-	(void)pthread_sigmask(SIG_UNBLOCK, &term, &saved);
-	r = getaddrinfo(be->host, port, &hints, ret);
-	(void)pthread_sigmask(SIG_SETMASK, &saved, NULL);
-	return r;
+	*can = wants == 0; /* also what poll does not know of: bytes read ahead, an end */
+	if (wants != 0)
+		*ret_wants = wants;
+	return n;
 }
 
-static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct watch *w,
-		     int *ret, struct stream_cause *cause)
+static ssize_t tls_read(struct stream *s, struct buf *b)
 {
-	struct addrinfo *list = NULL;
-	uint64_t start_ms, spent_ms, left = 0;
-	int r = resolve(be, &list), saved_errno = errno;
+	short wants = 0;
+	ssize_t n = s->module->read(s->tls, b, &wants);
 
-	if (r == EAI_SYSTEM) {
-		cause_set(cause, "resolve", be, strerror(saved_errno));
-		return -saved_errno;
-	}
-	if (r != 0) {
-		cause_set(cause, "resolve", be, gai_strerror(r));
-		return r == EAI_MEMORY ? -ENOMEM : -EHOSTUNREACH;
-	}
-	start_ms = stream_clock_ms();
-	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
-		left++;
-	r = -EHOSTUNREACH;
-	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next, left--) {
-		spent_ms = stream_clock_ms() - start_ms;
-		if (spent_ms > timeout_ms)
-			spent_ms = timeout_ms;
-		r = dial_address(ai->ai_addr, ai->ai_addrlen,
-				 (timeout_ms - spent_ms) / left, w, ret);
-		if (is_final(r))
-			break;
-	}
-	freeaddrinfo(list);
-	if (r < 0)
-		cause_set(cause, "connect to", be, strerror(-r));
-	return r;
+	if (n == 0)
+		s->eof = true;
+	return tls_result(n, wants, &s->read_wants, &s->can_read);
 }
 
-int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, int sigfd,
-		struct stream *ret, struct stream_cause *cause)
+static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n)
 {
-	const struct watch w = { .client_fd = client_fd, .sigfd = sigfd };
-	int fd = -1, r;
+	short wants = 0;
+	ssize_t written = s->module->write(s->tls, iov, n, &wants);
 
-	if (be->literal) {
-		r = dial_address((const struct sockaddr *)&be->addr, be->addr_len,
-				 timeout_ms, &w, &fd);
-		if (r < 0)
-			cause_set(cause, "connect to", be, strerror(-r));
-	} else {
-		r = dial_name(be, timeout_ms, &w, &fd, cause);
-	}
-	return r < 0 ? r : stream_open(fd, ret);
+	return tls_result(written, wants, &s->write_wants, &s->can_write);
 }
+
+static void tls_shut(struct stream *s)
+{
+	short wants = 0;
+	int r = s->module->shut(s->tls, &wants);
+
+	(void)tls_result(r, wants, &s->write_wants, &s->can_write);
+	s->shutting = r == -EAGAIN;
+	s->shut = !s->shutting;
+}
+
+short stream_events(const struct stream *s, bool to_read, bool to_write)
+{
+	int events = 0;
+
+	if (to_read && !s->can_read)
+		events |= s->read_wants;
+	if ((to_write || s->shutting) && !s->can_write)
+		events |= s->write_wants;
+	return (short)events;
+}
+
+void stream_take_events(struct stream *s, short revents)
+{
+	if (revents & (s->read_wants | POLLHUP | POLLERR))
+		s->can_read = true;
+	if (revents & (s->write_wants | POLLHUP | POLLERR))
+		s->can_write = true;
+}
+
+/* Bytes. */
 
 /* The common end of a read: n as the system call gave it, want as it was asked for. */
 static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
@@ -255,6 +193,8 @@ ssize_t stream_read(struct stream *s, struct buf *b)
 	ssize_t n;
 
 	assert(room > 0);
+	if (s->tls)
+		return tls_read(s, b);
 	n = read_result(s, recv(s->fd, b->data + b->end, room, 0), room);
 	if (n > 0)
 		b->end += (size_t)n;
@@ -265,6 +205,8 @@ ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
 
+	if (s->tls)
+		return tls_write(s, iov, n);
 	return write_result(s, sendmsg(s->fd, &msg, MSG_NOSIGNAL));
 }
 
@@ -283,13 +225,15 @@ ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len)
 
 bool stream_is_plain(const struct stream *s)
 {
-	return s->fd >= 0;
+	return s->fd >= 0 && !s->tls;
 }
 
 bool stream_is_quiet(const struct stream *s)
 {
 	char byte;
 
+	if (s->tls)
+		return s->module->is_quiet(s->tls);
 	return recv(s->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
@@ -346,8 +290,20 @@ void stream_shut(struct stream *s)
 {
 	if (s->shut || s->fd < 0)
 		return;
+	if (s->tls) {
+		tls_shut(s);
+		return;
+	}
 	(void)shutdown(s->fd, SHUT_WR); /* a dead peer shows up at the next read */
 	s->shut = true;
+}
+
+static void stream_close(struct stream *s, bool notify)
+{
+	if (s->tls)
+		s->module->free(s->tls, notify);
+	s->tls = NULL;
+	fd_close_auto(&s->fd);
 }
 
 void stream_reset(struct stream *s)
@@ -357,10 +313,10 @@ void stream_reset(struct stream *s)
 	if (s->fd < 0)
 		return;
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	stream_done(s);
+	stream_close(s, false);
 }
 
 void stream_done(struct stream *s)
 {
-	fd_close_auto(&s->fd);
+	stream_close(s, true);
 }

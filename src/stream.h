@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A byte stream to a peer: dial, fill, drain, shut down. Non-blocking throughout. */
+/*
+ * A byte stream to a peer: dial, fill, drain, shut down; plain or TLS. Non-blocking
+ * throughout.
+ */
 #ifndef NOVNC_GATE_STREAM_H
 #define NOVNC_GATE_STREAM_H
 
@@ -10,14 +13,19 @@
 
 #include "buf.h"
 #include "config.h"
+#include "tls.h"
 
 struct stream {
 	int fd;         /* owned; -1: closed */
 	bool can_read;  /* a read may find something; false after one that did not */
 	bool can_write; /* likewise */
 	bool eof;       /* the peer has ended its direction */
-	bool shut;      /* we have ended ours */
+	bool shut;      /* we have ended ours, */
+	bool shutting;  /* or are about to: TLS, for whose last words there was no room */
 	bool broken;    /* a write was told of a reset: what a read finds is no end */
+	short read_wants, write_wants; /* what to poll for, to read and to write */
+	struct tls *tls;               /* owned; NULL: plain */
+	const struct tls_module *module;
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })
@@ -36,26 +44,52 @@ int stream_adopt(int fd, struct stream *ret);
 
 /* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */
 struct stream_cause {
-	char text[400];
+	char text[800];
 };
 
 /*
- * Connects to be within timeout_ms, shared among its addresses still to try; a name is
- * resolved before that, bounded by the resolver's own options. Gives up early when sigfd
- * becomes readable (-ECANCELED) or the client is reset (-EPIPE). Other errors are -errno
- * with *cause filled: -ETIMEDOUT when nobody accepted in time, -EMFILE, -ENFILE, -ENOMEM
- * and -ENOBUFS are our own fault, the rest the backend's.
+ * Connects to be within timeout_ms, shared among its addresses still to try, TLS included;
+ * a name is resolved before that, bounded by the resolver's own options. Gives up early
+ * when sigfd becomes readable (-ECANCELED) or the client is reset (-EPIPE). Other errors
+ * are -errno with *cause filled: -ETIMEDOUT when nobody accepted in time; our own fault
+ * are -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS, and -ENOKEY where TLS itself cannot begin (its
+ * module, or a file that the configuration names); the rest is the backend's.
  */
 int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, int sigfd,
 		struct stream *ret, struct stream_cause *cause);
 
 /*
+ * Begins TLS with a client, whose handshake follows. 0, or -EINVAL, -ENOENT or -ENOMEM with
+ * *why; the stream is then still plain.
+ */
+int stream_secure(struct stream *s, const struct config_tls *cfg, struct tls_why *why);
+
+/* A part of the handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
+int stream_handshake(struct stream *s);
+
+/* The subject of the peer's certificate, until the stream is closed, or NULL. */
+const char *stream_subject(const struct stream *s);
+
+/* What to poll for where more is to be read, or written; 0: nothing. */
+short stream_events(const struct stream *s, bool to_read, bool to_write);
+
+/* Takes from poll's answer what can be done now. */
+void stream_take_events(struct stream *s, short revents);
+
+/* An error that a read or a write returned, in words. */
+const char *stream_strerror(const struct stream *s, int error);
+
+/*
  * Reads once into the room of b (which must have some). Returns the count, 0 at the end
- * of the stream (and sets eof), -EAGAIN, or another -errno.
+ * of the stream (and sets eof), -EAGAIN, or another -errno; -ECONNABORTED is TLS whose
+ * peer has ended without saying so.
  */
 ssize_t stream_read(struct stream *s, struct buf *b);
 
-/* Writes once. Returns the count, -EAGAIN, or another -errno. Raises no SIGPIPE. */
+/*
+ * Writes once. Returns the count, -EAGAIN, or another -errno. What was not taken has to be
+ * the beginning of the next write. SIGPIPE has to be ignored.
+ */
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n);
 
 /* splice(2) from the stream into a pipe and back; plain streams only. As read and write. */
@@ -77,13 +111,16 @@ bool stream_is_circle(const struct stream *dialled, const struct stream *accepte
  */
 void stream_keep_alive(const struct stream *s);
 
-/* Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. */
+/*
+ * Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. Where
+ * it leaves the stream shutting, call it again when the stream can be written to.
+ */
 void stream_shut(struct stream *s);
 
 /* Closes so that the peer sees a reset (RST), not an end. */
 void stream_reset(struct stream *s);
 
-/* Closes; fine on a stream that is closed. */
+/* Closes, TLS with its last words; fine on a stream that is closed. */
 void stream_done(struct stream *s);
 
 #endif

@@ -2,8 +2,11 @@
 /* A connection's streams and buffers. */
 #include "wire.h"
 
+#include <ctype.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 /* A lingering close: how long and how much is still read. */
 #define WIRE_LINGER_MS    2000
@@ -46,7 +49,7 @@ int wire_open(struct wire *ret, int fd, const struct config *cfg,
 	      const struct client *who, int sigfd)
 {
 	AUTO_FD int owned = fd;
-	struct wire w = { .cfg = cfg, .who = who, .sigfd = sigfd };
+	struct wire w = { .cfg = cfg, .who = *who, .sigfd = sigfd };
 	int r = stream_adopt(fd, &w.client);
 
 	if (r == 0)
@@ -88,13 +91,55 @@ static int client_wait(struct wire *w, short events, uint64_t deadline_ms)
 	}
 }
 
+/* Looks at the first byte: 0 where it may be TLS, or as wire_secure(). */
+static int client_first_byte(struct wire *w, uint64_t deadline_ms)
+{
+	int r = client_wait(w, POLLIN, deadline_ms);
+	unsigned char byte;
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	n = recv(w->client.fd, &byte, 1, MSG_PEEK);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ENODATA;
+	return isalpha(byte) ? -EPROTONOSUPPORT : 0; /* a method; TLS begins with 0x16 */
+}
+
+int wire_secure(struct wire *w, uint64_t deadline_ms, struct tls_why *why)
+{
+	int r = client_first_byte(w, deadline_ms);
+
+	if (r < 0) {
+		(void)snprintf(why->text, sizeof(why->text), "%s", strerror(-r));
+		return r;
+	}
+	r = stream_secure(&w->client, &w->cfg->tls, why);
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENOKEY;
+	while ((r = stream_handshake(&w->client)) == -EAGAIN) {
+		r = client_wait(w, w->client.read_wants, deadline_ms);
+		if (r < 0)
+			break;
+	}
+	if (r < 0)
+		(void)snprintf(why->text, sizeof(why->text), "%s",
+			       r == -ETIMEDOUT ? "it did not come in time"
+					       : stream_strerror(&w->client, r));
+	w->who.tls = r == 0;
+	w->who.subject = stream_subject(&w->client);
+	return r;
+}
+
 int wire_read(struct wire *w, struct buf *b, uint64_t deadline_ms)
 {
 	ssize_t n = w->client.can_read ? stream_read(&w->client, b) : -EAGAIN;
 	int r = 0;
 
 	while (n == -EAGAIN && r == 0) {
-		r = client_wait(w, POLLIN, deadline_ms);
+		r = client_wait(w, w->client.read_wants, deadline_ms);
 		if (r == 0)
 			n = stream_read(&w->client, b);
 	}
@@ -113,7 +158,7 @@ int wire_flush(struct wire *w)
 		ssize_t n = stream_write(&w->client, &iov, 1);
 
 		if (n == -EAGAIN)
-			r = client_wait(w, POLLOUT, deadline_ms);
+			r = client_wait(w, w->client.write_wants, deadline_ms);
 		else if (n < 0)
 			r = (int)n;
 		else
@@ -129,6 +174,11 @@ void wire_linger(struct wire *w)
 	size_t seen = 0;
 
 	stream_shut(&w->client);
+	while (w->client.shutting) {
+		if (client_wait(w, w->client.write_wants, deadline_ms) < 0)
+			return;
+		stream_shut(&w->client);
+	}
 	while (!w->client.eof && seen < WIRE_LINGER_BYTES) {
 		in->start = in->end = 0;
 		if (wire_read(w, in, deadline_ms) < 0)

@@ -551,7 +551,9 @@ START_TEST(a_reply_reads_as_an_answer)
 	struct lines_scan scan = { 0 };
 	ssize_t len;
 
-	reply = (struct compose_reply){ 426, SLICE("a"), "b", false };
+	reply = (struct compose_reply){ .status = 426,
+					.sentence = SLICE("a"),
+					.log_id = "b" };
 	ck_assert_int_eq(put_reply(&out), 0);
 	len = lines_scan(&scan, buf_slice(&out), sizeof(room));
 	ck_assert_int_gt(len, 0);
@@ -561,6 +563,32 @@ START_TEST(a_reply_reads_as_an_answer)
 	ck_assert_int_eq(head.framing, HTTP1_LENGTH);
 	ck_assert_uint_eq(head.length, buf_len(&out) - (size_t)len);
 	ck_assert(!http1_persistent(&head));
+}
+END_TEST
+
+START_TEST(a_308_says_where_to)
+{
+	static const struct {
+		const char *target, *location;
+	} table[] = {
+		{ "/a?b", "\r\nLocation: https://h:1/a?b\r\n" },
+		{ "?b", "\r\nLocation: https://h:1/?b\r\n" },
+		{ "", "\r\nLocation: https://h:1/\r\n" },
+	};
+	char room[2048];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct buf out = { room, sizeof(room), 0, 0 };
+
+		reply = (struct compose_reply){ .status = 308,
+						.sentence = SLICE("x"),
+						.log_id = "novnc-gate[1]",
+						.host = SLICE("h:1"),
+						.target = slice_str(table[i].target) };
+		ck_assert_int_eq(compose_reply(&reply, &out), 0);
+		room[out.end] = '\0';
+		ck_assert_ptr_nonnull(strstr(room, table[i].location));
+	}
 }
 END_TEST
 
@@ -574,9 +602,9 @@ START_TEST(a_sentence_that_is_too_long_is_none)
 		int r;
 
 		out.end = 0;
-		reply = (struct compose_reply){
-			500, { sentence, len }, "novnc-gate[1]", false
-		};
+		reply = (struct compose_reply){ .status = 500,
+						.sentence = { sentence, len },
+						.log_id = "novnc-gate[1]" };
 		r = put_reply(&out);
 		ck_assert(r == 0 ||
 			  (r == -ENOBUFS && len >= 640)); /* conn.c's are shorter */
@@ -617,6 +645,7 @@ int main(void)
 	tcase_set_timeout(replies, 60);
 	tcase_add_test(replies, a_reply_is_a_complete_answer);
 	tcase_add_test(replies, a_reply_reads_as_an_answer);
+	tcase_add_test(replies, a_308_says_where_to);
 	tcase_add_test(replies, a_sentence_that_is_too_long_is_none);
 	return suite_run(suite);
 }

@@ -24,15 +24,29 @@
 /* What config_print() prints of the defaults. */
 static const char defaults_text[] = "[NextJs]\n"
 				    "Url=http://127.0.0.1:3001\n"
+				    "VerifyTls=yes\n"
+				    "CaFile=\n"
+				    "ClientCertificate=\n"
+				    "ClientKey=\n"
 				    "\n"
 				    "[MasterController]\n"
 				    "Url=http://127.0.0.1:4000\n"
+				    "VerifyTls=yes\n"
+				    "CaFile=\n"
+				    "ClientCertificate=\n"
+				    "ClientKey=\n"
 				    "\n"
 				    "[Routes]\n"
 				    "NoVncPath=" DEFAULT_NOVNC "\n"
 				    "ControllerPath=\n"
 				    "NextJsUpgradePath=/_next/*hmr*\n"
 				    "AllowedOrigins=\n"
+				    "\n"
+				    "[Tls]\n"
+				    "Certificate=tls.crt\n"
+				    "Key=tls.key\n"
+				    "TicketKey=tls.ticket\n"
+				    "ClientCaFile=\n"
 				    "\n"
 				    "[Limits]\n"
 				    "HeadMaxBytes=32K\n"
@@ -494,6 +508,93 @@ START_TEST(urls_are_taken_apart)
 }
 END_TEST
 
+START_TEST(https_is_port_443)
+{
+	static const struct {
+		const char *url, *authority;
+		uint16_t port;
+	} table[] = {
+		{ "https://c", "c", 443 },
+		{ "HTTPS://c/", "c", 443 },
+		{ "https://c:443", "c", 443 },
+		{ "https://c:80", "c:80", 80 },
+		{ "https://[::1]:4000", "[::1]:4000", 4000 },
+	};
+	struct config c;
+	char text[200];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		const struct backend *be = &c.backend[CONFIG_CONTROLLER];
+
+		(void)snprintf(text, sizeof(text),
+			       "[MasterController]\nVerifyTls=off\nUrl=%s\nCaFile=/ca\n",
+			       table[i].url);
+		parse_good(&c, text);
+		ck_assert(be->tls);
+		ck_assert(!c.backend[CONFIG_NEXTJS].tls);
+		ck_assert_str_eq(be->authority, table[i].authority);
+		ck_assert_uint_eq(be->port, table[i].port);
+		/* an Url= leaves the keys beside it alone, in any order */
+		ck_assert(!be->trust.verify);
+		ck_assert_str_eq(be->trust.ca_file, "/ca");
+		config_done(&c);
+	}
+}
+END_TEST
+
+START_TEST(yes_and_no_are_systemds)
+{
+	static const char *const words[][6] = {
+		{ "no", "No", "false", "off", "0", "n" },
+		{ "yes", "YES", "true", "on", "1", "" },
+	};
+	struct config c;
+	char text[100];
+
+	for (size_t value = 0; value < 2; value++)
+		for (size_t i = 0; i < 6; i++) {
+			(void)snprintf(text, sizeof(text), "[NextJs]\nVerifyTls=%s\n",
+				       words[value][i]);
+			parse_good(&c, text);
+			ck_assert(c.backend[CONFIG_NEXTJS].trust.verify == (value == 1));
+			config_done(&c);
+		}
+	expect_reports("[NextJs]\nVerifyTls=maybe\n",
+		       "f:2: VerifyTls=maybe is neither yes nor no; allowed: yes or no\n",
+		       NULL);
+	expect_reports("[NextJs]\nVerifyTls=yes no\n", "neither yes nor no", NULL);
+}
+END_TEST
+
+START_TEST(files_are_absolute_and_credentials_have_names)
+{
+	char text[400] = "[Tls]\nKey=";
+	struct config c;
+
+	parse_good(&c, "[Tls]\nCertificate=/a b/c\nKey=my.key\nTicketKey=\n"
+		       "ClientCaFile=/x\nClientCaFile=\n[NextJs]\nCaFile=/ca\n");
+	ck_assert_str_eq(c.tls.certificate, "/a b/c");
+	ck_assert_str_eq(c.tls.key, "my.key");
+	ck_assert_str_eq(c.tls.ticket_key, "tls.ticket");
+	ck_assert_ptr_null(c.tls.client_ca_file);
+	ck_assert_str_eq(c.backend[CONFIG_NEXTJS].trust.ca_file, "/ca");
+	ck_assert_ptr_null(c.backend[CONFIG_CONTROLLER].trust.ca_file);
+	config_done(&c);
+	expect_reports("[NextJs]\nCaFile=ca.pem\n", "is no absolute path", NULL);
+	expect_reports("[Tls]\nClientCaFile=ca.pem\n", "is no absolute path", NULL);
+	expect_reports("[Tls]\nKey=a/b\n", "neither an absolute path nor a credential's",
+		       NULL);
+	expect_reports("[Tls]\nKey=..\n", "neither an absolute path nor a credential's",
+		       NULL);
+	expect_reports("[Tls]\nKey=.\n", "neither an absolute path nor a credential's",
+		       NULL);
+	memset(text + strlen(text), 'x', 330);
+	expect_reports(text, "is too long", NULL);
+	text[strlen("[Tls]\nKey=")] = '/';
+	expect_reports(text, "is too long", NULL);
+}
+END_TEST
+
 START_TEST(unix_sockets_are_taken_whole)
 {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)], text[500];
@@ -531,8 +632,10 @@ START_TEST(other_urls_are_refused)
 	static const struct {
 		const char *url, *why;
 	} table[] = {
-		{ "https://c:1", "TLS, which is not built yet" },
-		{ "HTTPS://c", "TLS, which is not built yet" },
+		{ "https://", "has no host" },
+		{ "https://c/x", "has a path or a query" },
+		{ "https:/c", "is not such a URL" },
+		{ "httpss://c", "is not such a URL" },
 		{ "ws://c:1", "is not such a URL" },
 		{ "c:1", "is not such a URL" },
 		{ "http:/c", "is not such a URL" },
@@ -597,7 +700,7 @@ START_TEST(other_urls_are_refused)
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		(void)snprintf(text, sizeof(text), "[NextJs]\nUrl=%s\n", table[i].url);
 		expect_reports(text, "f:2: Url=", table[i].why,
-			       "; allowed: http://host:port or unix:/path\n", NULL);
+			       "; allowed: http://host:port, https://host:port or unix:/path\n", NULL);
 		ck_assert_uint_eq(reports, 1);
 	}
 }
@@ -898,7 +1001,7 @@ END_TEST
 START_TEST(unknown_names_are_answered_with_the_known_ones)
 {
 	static const char sections[] =
-		"; sections: [NextJs] [MasterController] [Routes] [Limits] [Log]\n";
+		"; sections: [NextJs] [MasterController] [Routes] [Tls] [Limits] [Log]\n";
 
 	expect_reports("[Route]\nNoVncPath=/x\nnonsense=\n",
 		       "f:1: unknown section [Route]", sections, NULL);
@@ -911,7 +1014,8 @@ START_TEST(unknown_names_are_answered_with_the_known_ones)
 	expect_reports("[Log]\n=debug\n", "f:2: unknown key =; keys of [Log]: Level=\n",
 		       NULL);
 	expect_reports("[NextJs]\nNoVncPath=/\n",
-		       "f:2: unknown key NoVncPath=; keys of [NextJs]: Url=\n", NULL);
+		       "f:2: unknown key NoVncPath=; keys of [NextJs]: Url= "
+		       "VerifyTls= CaFile= ClientCertificate= ClientKey=\n", NULL);
 	expect_reports(
 		"[Routes]\nX=\n",
 		"f:2: unknown key X=; keys of [Routes]: NoVncPath= ControllerPath= "
@@ -929,20 +1033,8 @@ START_TEST(what_is_not_built_yet_says_so)
 	static const struct {
 		const char *section, *key;
 	} table[] = {
-		{ "NextJs", "VerifyTls" },
-		{ "NextJs", "CaFile" },
-		{ "NextJs", "ClientCertificate" },
-		{ "NextJs", "ClientKey" },
-		{ "MasterController", "VerifyTls" },
-		{ "MasterController", "CaFile" },
-		{ "MasterController", "ClientCertificate" },
-		{ "MasterController", "ClientKey" },
 		{ "Client", "TrustedProxies" },
 		{ "Client", "ProxyProtocol" },
-		{ "Tls", "Certificate" },
-		{ "Tls", "Key" },
-		{ "Tls", "TicketKey" },
-		{ "Tls", "ClientCaFile" },
 	};
 	char text[100], what[100];
 
@@ -1369,6 +1461,9 @@ int main(void)
 	tcase_add_test(values, sizes_are_bytes_K_and_M);
 	tcase_add_test(values, levels_are_those_of_syslog_from_err_on);
 	tcase_add_test(values, urls_are_taken_apart);
+	tcase_add_test(values, https_is_port_443);
+	tcase_add_test(values, yes_and_no_are_systemds);
+	tcase_add_test(values, files_are_absolute_and_credentials_have_names);
 	tcase_add_test(values, unix_sockets_are_taken_whole);
 	tcase_add_test(values, other_urls_are_refused);
 	tcase_add_test(values, paths_that_can_match_are_taken);

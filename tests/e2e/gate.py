@@ -22,6 +22,8 @@ import subprocess
 import tempfile
 import threading
 
+from tls import Ragged, TlsSocket
+
 BINARY = pathlib.Path(os.environ.get("GATE_BINARY") or
                       pathlib.Path(__file__).parents[2] / "build" / "novnc-gate").resolve()
 SANITIZED = b"__asan_init" in (BINARY.read_bytes() if BINARY.exists() else b"")
@@ -144,6 +146,8 @@ def parse_fields(lines):
 class Peer:
     """One end of a connection, with a deadline on each step."""
 
+    tls = property(lambda self: isinstance(self.sock, TlsSocket))
+
     forgiving = False
     REQUEST_LINE = re.compile(rb"[A-Z-]+ [\x21-\xff]+ HTTP/1\.[01]")
     STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9] [\t\x20-\x7e\x80-\xff]*")
@@ -173,6 +177,8 @@ class Peer:
             data = self.sock.recv(1 << 16)
         except ConnectionResetError:
             raise Ended("RST", self.buf) from None
+        except Ragged:
+            raise Ended("cut", self.buf) from None
         except TimeoutError:
             raise AssertionError(f"nothing came in {DEADLINE} s after {self.buf[-200:]!r}") \
                 from None
@@ -297,9 +303,9 @@ class Client(Peer):
 
 
 class Backend:
-    """A listening socket; the test itself accepts and speaks."""
+    """A listening socket; the test itself accepts and speaks, with tls (a context) TLS."""
 
-    def __init__(self, host="127.0.0.1", port=0, path=None, backlog=1024):
+    def __init__(self, host="127.0.0.1", port=0, path=None, backlog=1024, tls=None):
         family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host \
             else socket.AF_INET
         self.sock = socket.socket(family)
@@ -310,12 +316,15 @@ class Backend:
         self.port = None if path else self.sock.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         self.authority = "localhost" if path else f"{name}:{self.port}"
-        self.url = f"unix:{path}" if path else f"http://{self.authority}"
+        self.tls = tls
+        self.url = f"unix:{path}" if path else f"http{'s' if tls else ''}://{self.authority}"
 
     def accept(self):
         ready, _, _ = select.select([self.sock], [], [], DEADLINE)
         assert ready, f"nobody connected to {self.url}"
-        self.peers.append(Peer(self.sock.accept()[0]))
+        sock = self.sock.accept()[0]
+        sock.settimeout(DEADLINE)
+        self.peers.append(Peer(TlsSocket(sock, self.tls, server=True) if self.tls else sock))
         return self.peers[-1]
 
     def next(self):
@@ -393,14 +402,15 @@ class Process:
 class Direct:
     """One instance of the gate, started by the test itself."""
 
-    def __init__(self, sock, config, nofile=None, env=(), stderr=None):
+    def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=()):
         def limit():
             if nofile is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
 
         self.stderr = tempfile.TemporaryFile()
-        self.popen = subprocess.Popen([BINARY, f"--config={config}"], stdin=sock, stdout=sock,
-                                      stderr=stderr or self.stderr, env=clean_env(env),
+        self.popen = subprocess.Popen([BINARY, f"--config={config}", *options], stdin=sock,
+                                      stdout=sock, stderr=stderr or self.stderr,
+                                      env=clean_env(env),
                                       preexec_fn=limit)
         self.pid = self.popen.pid
 
@@ -422,8 +432,9 @@ class Gate:
                         r"|novnc-gate\[(?P<by>\d+)\]: (?P<text>.*)"
                         r"|Communication attempt |Execing |Listening on ")
 
-    def __init__(self, directory, host="127.0.0.1", wrapper=()):
-        self.config = directory / "novnc-gate.conf"
+    def __init__(self, directory, host="127.0.0.1", wrapper=(), options=(), tls=None):
+        """With tls, the context its clients speak TLS with; options say the same to the gate."""
+        self.config, self.tls = directory / "novnc-gate.conf", tls
         self.host, self.changed = host, threading.Condition()
         self.by_port, self.by_pid, self.strange, self.port_seen = {}, {}, [], None
         for _ in range(50):
@@ -432,7 +443,7 @@ class Gate:
             self.starter = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *wrapper,
                  "systemd-socket-activate", "--inetd", "-a", "-l", at, *passed_env(),
-                 BINARY, f"--config={self.config}"],
+                 BINARY, f"--config={self.config}", *options],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, env=clean_env())
             if b"Listening on" in self.starter.stderr.readline():
@@ -479,9 +490,13 @@ class Gate:
                 "systemd-socket-activate did not start the gate"
             return self.by_port.pop(port)
 
-    def connect(self, host=None):
+    def connect(self, host=None, tls=None, session=None):
+        """tls: a context instead of the gate's own; False: none."""
         sock = socket.create_connection((host or self.host, self.port), DEADLINE)
         port = sock.getsockname()[1]
+        context = self.tls if tls is None else tls
+        if context:
+            sock = TlsSocket(sock, context, name=HOST.split(":")[0], session=session)
         return Client(sock, lambda: self.process(port))
 
     def stop(self):
@@ -495,9 +510,9 @@ class Gate:
 class World:
     """The gate with two backends, for one test."""
 
-    def __init__(self, gate):
+    def __init__(self, gate, backend_tls=None):
         self.gate, self.clients = gate, []
-        self.nextjs, self.controller = Backend(), Backend()
+        self.nextjs, self.controller = Backend(tls=backend_tls), Backend(tls=backend_tls)
         self.extra = []
         self.configure()
 
@@ -520,8 +535,8 @@ class World:
         self.extra.append(backend)
         return backend
 
-    def client(self, *pieces, gate=None, host=None):
-        c = (gate or self.gate).connect(host)
+    def client(self, *pieces, gate=None, **kw):
+        c = (gate or self.gate).connect(**kw)
         self.clients.append(c)
         c.send(*pieces)
         return c

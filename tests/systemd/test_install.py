@@ -49,6 +49,11 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
         "/usr/local/lib/systemd/system/novnc-gate.socket",
         "/usr/local/lib/systemd/system/novnc-gate@.service",
         "/usr/local/lib/systemd/system/novnc-gate.slice",
+        "/usr/local/lib/systemd/system/novnc-gate-tls.socket",
+        "/usr/local/lib/systemd/system/novnc-gate-tls@.service",
+        "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.service",
+        "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.timer",
+        "/usr/local/lib/novnc-gate/novnc-gate-tls.so",
         "/usr/local/lib/sysusers.d/novnc-gate.conf",
         "/usr/local/lib/systemd/catalog/novnc-gate.catalog",
         "/usr/local/share/doc/novnc-gate/strict.conf",
@@ -140,7 +145,9 @@ def test_installing_twice_changes_nothing(installed):
 
 
 def test_systemd_analyze_has_nothing_to_say(installed):
-    units = "novnc-gate.socket", "novnc-gate@1.service", "novnc-gate.slice"
+    units = ("novnc-gate.socket", "novnc-gate@1.service", "novnc-gate.slice",
+             "novnc-gate-tls.socket", "novnc-gate-tls@1.service",
+             "novnc-gate-tls-ticket.service", "novnc-gate-tls-ticket.timer")
     example = "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service"
     installed.run("install", "-m", "755", "/bin/true", "/tmp/node")
     installed.run("sed", "s|/usr/bin/node|/tmp/node|; w /tmp/novnc-gate-nextjs.service", example)

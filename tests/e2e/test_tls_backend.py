@@ -1,0 +1,474 @@
+"""TLS to the backends: who is believed, and in words who is not."""
+
+import contextlib
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import zlib
+
+import pytest
+
+from gate import BINARY, Backend, Ended, World, answer, clean_env, head, request, switching, upgrade
+from test_tunnel import crc_of_stream, read_stream, send_stream
+from tls import Authority, TlsSocket
+
+
+@pytest.fixture
+def world(gate):
+    w = World(gate)
+    yield w
+    w.finish()
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("stranger") / "ca", "Stranger CA")
+
+
+def behind_tls(world, context, text="", **kw):
+    """A master-controller behind https://, with these lines in its section."""
+    world.controller = world.backend(tls=context, **kw)
+    world.configure(f"[MasterController]\n{text}")
+    return world.controller
+
+
+def accept_failing(backend):
+    """Accepts, and lets the handshake fail in a thread of its own."""
+    def one():
+        with contextlib.suppress(OSError, ssl.SSLError, Exception):
+            backend.accept().sock.recv(1)
+    t = threading.Thread(target=one, daemon=True)
+    t.start()
+    return t
+
+
+def fails(world, backend, pattern, status=502):
+    """An upgrade is answered with 502 and the reason, which is logged as well."""
+    t = accept_failing(backend)
+    c = world.client(upgrade())
+    r = world.error(c, status)
+    t.join(10)
+    text = r.body.decode()
+    assert text.startswith("WebSocket proxy error: TLS with ") and re.search(pattern, text), text
+    c.logged(rf"WebSocket proxy error: TLS with .*({pattern})")
+    return text
+
+
+def test_a_session_and_pages(world, authority, backend_tls):
+    b = behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    assert b.sock.version() == "TLSv1.3" and b.sock.tls.selected_alpn_protocol() == "http/1.1"
+    c.send(b"up")
+    assert b.exactly(2) == b"up"
+    b.send(b"down")
+    assert c.exactly(4) == b"down"
+
+
+def test_nextjs_too_and_a_connection_that_is_kept(world, authority, backend_tls):
+    world.nextjs = world.backend(tls=backend_tls)
+    world.configure(f"[NextJs]\nCaFile={authority.file}")
+    c = world.client()
+    for n in range(5):
+        c.send(request("POST", f"/{n}", body=b"x" * n * 1000))
+        b, m = world.nextjs.next()
+        assert m.target == f"/{n}" and m.body == b"x" * n * 1000
+        b.send(answer(b"ok"))
+        assert c.response().body == b"ok"
+    assert len(world.nextjs.peers) == 1
+
+
+def test_host_and_default_port(world, authority):
+    """Port 443 is left out of Host, and the port is."""
+    world.configure("[MasterController]\nUrl=https://127.0.0.1\n[Routes]\nControllerPath=/c")
+    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], env=clean_env(),
+                       capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert "connect to 127.0.0.1: " in r.stdout and r.returncode == 1
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_versions_that_are_spoken(world, authority, version):
+    context = authority.server(authority.issue("IP:127.0.0.1"), version=version)
+    behind_tls(world, context, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    c.send(b"x" * 100000)
+    assert b.exactly(100000) == b"x" * 100000
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_versions_that_are_not(world, authority, version):
+    context = authority.server(authority.issue("IP:127.0.0.1"), version=version)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "alert protocol version")
+
+
+# Who is not believed
+
+def test_an_unknown_issuer(world, stranger, authority):
+    context = stranger.server(stranger.issue("IP:127.0.0.1"))
+    fails(world, behind_tls(world, context, f"CaFile={authority.file}"),
+          "certificate verify failed: unable to get local issuer certificate")
+    world.nextjs.untouched()
+
+
+def test_one_that_the_systems_store_does_not_know(world, stranger):
+    fails(world, behind_tls(world, stranger.server(stranger.issue("IP:127.0.0.1"))),
+          "unable to get local issuer certificate")
+
+
+def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, tmp_path, gate):
+    """OpenSSL finds $SSL_CERT_DIR where else it has the system's directory."""
+    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority.file],
+                          capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / f"{name}.0").write_bytes(authority.file.read_bytes())
+    behind_tls(world, backend_tls)
+    c = world.direct(upgrade(), env={"SSL_CERT_DIR": str(tmp_path)}.items())
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert c.response().status == 101
+    pid = c.process.pid
+    maps = open(f"/proc/{pid}/maps").read()
+    assert "libssl" in maps
+
+
+def test_a_self_signed_one(world, tmp_path, authority):
+    alone = Authority(tmp_path / "alone", "127.0.0.1")
+    context = authority.server((alone.file, alone.key))
+    fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "self.signed certificate")
+
+
+def test_a_self_signed_one_that_is_named_in_cafile(world, tmp_path, authority):
+    alone = tmp_path / "self.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "self.key", "-out",
+                    alone, "-days", "30", "-subj", "/CN=controller", "-addext",
+                    "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    behind_tls(world, authority.server((alone, tmp_path / "self.key")), f"CaFile={alone}")
+    world.tunnel()
+
+
+def test_an_expired_one(world, authority):
+    context = authority.server(authority.issue("IP:127.0.0.1", expired=True))
+    fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "certificate has expired")
+
+
+@pytest.mark.parametrize("url, names, reason", [
+    ("127.0.0.1", ["IP:127.0.0.2", "localhost"], "IP address mismatch"),
+    ("localhost", ["IP:127.0.0.1", "elsewhere.example"], "[Hh]ostname mismatch"),
+    ("localhost", ["*"], "[Hh]ostname mismatch")])
+def test_another_name(world, authority, url, names, reason):
+    context = authority.server(authority.issue(*names))
+    b = behind_tls(world, context)
+    world.configure(f"[MasterController]\nCaFile={authority.file}",
+                    controller=f"https://{url}:{b.port}")
+    fails(world, b, reason)
+
+
+def test_the_name_and_sni(world, authority):
+    context = authority.server(authority.issue("localhost"))
+    asked = []
+    context.sni_callback = lambda sock, name, ctx: asked.append(name)
+    b = behind_tls(world, context)
+    world.configure(f"[MasterController]\nCaFile={authority.file}",
+                    controller=f"https://localhost:{b.port}")
+    world.tunnel()
+    assert asked == ["localhost"]
+
+
+def test_an_address_is_no_sni(world, authority):
+    context = authority.server(authority.issue("IP:127.0.0.1"))
+    asked = []
+    context.sni_callback = lambda sock, name, ctx: asked.append(name)
+    behind_tls(world, context, f"CaFile={authority.file}")
+    world.tunnel()
+    assert asked == [None]
+
+
+def test_ipv6(world, authority, backend_tls):
+    try:
+        behind_tls(world, backend_tls, f"CaFile={authority.file}", host="::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    world.tunnel()
+
+
+def test_without_verifying(world, stranger):
+    behind_tls(world, stranger.server(stranger.issue("other.example", expired=True)),
+               "VerifyTls=no")
+    c, _ = world.tunnel()
+    said = [line for line in c.log if "VerifyTls=no" in line]
+    assert said == ["The certificate of master-controller is not verified (VerifyTls=no)"]
+
+
+def test_verifying_says_nothing(world, authority, backend_tls):
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c, _ = world.tunnel()
+    assert not any("VerifyTls" in line for line in c.log)
+
+
+# What is no TLS
+
+def test_plain_http_spoken_back(world):
+    b = behind_tls(world, None)
+    world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
+
+    def one():
+        p = b.accept()
+        p.sock.recv(1000)
+        p.send(head("HTTP/1.1 400 Bad Request", "Content-Length: 0"))
+    t = threading.Thread(target=one)
+    t.start()
+    text = world.error(world.client(upgrade()), 502).body.decode()
+    t.join()
+    assert "wrong version number" in text and "does not speak TLS" in text
+
+
+def test_the_end_amid_the_handshake(world, authority):
+    b = behind_tls(world, None)
+    world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
+
+    def one():
+        p = b.accept()
+        p.sock.recv(1000)
+        p.close()
+    t = threading.Thread(target=one)
+    t.start()
+    text = world.error(world.client(upgrade()), 502).body.decode()
+    t.join()
+    assert "unexpected eof" in text, text
+
+
+def test_a_handshake_that_goes_on_for_ever(world):
+    b = behind_tls(world, None)
+    world.configure("[MasterController]\nVerifyTls=no\n[Limits]\nConnectTimeoutSec=300ms",
+                    controller=b.url.replace("http", "https"))
+    c = world.client(upgrade())
+    b.accept()
+    text = world.error(c, 504).body.decode()
+    assert re.search("TLS with .* timed out", text), text
+
+
+def test_sigterm_amid_the_handshake(world):
+    b = behind_tls(world, None)
+    world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
+    c = world.client(upgrade())
+    b.accept().sock.recv(1)
+    os.kill(c.pid, 15)
+    assert c.response().status == 503
+    assert c.exited() == 0
+
+
+def test_no_common_cipher(world, authority):
+    context = authority.server(authority.issue("IP:127.0.0.1"), version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("NULL-SHA256:@SECLEVEL=0")
+    fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "alert handshake failure")
+
+
+# Mutual TLS
+
+def demanding(authority, ca, **kw):
+    return authority.server(authority.issue("IP:127.0.0.1"), ca=ca.file, demand=True, **kw)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate(world, authority, version):
+    crt, key = authority.issue(subject="/CN=gate")
+    behind_tls(world, demanding(authority, authority, version=version),
+               f"CaFile={authority.file}\nClientCertificate={crt}\nClientKey={key}")
+    _, b = world.tunnel()
+    assert b.sock.tls.getpeercert()["subject"] == ((("commonName", "gate"),),)
+
+
+def test_a_client_certificate_with_its_key_in_one_file(world, authority, tmp_path):
+    crt, key = authority.issue(subject="/CN=gate")
+    both = tmp_path / "both.pem"
+    both.write_text(open(crt).read() + open(key).read())
+    behind_tls(world, demanding(authority, authority),
+               f"CaFile={authority.file}\nClientCertificate={both}")
+    world.tunnel()
+
+
+def test_a_missing_client_certificate(world, authority):
+    """TLS 1.3 tells it only after the handshake; TLS 1.2 in it."""
+    b = behind_tls(world, demanding(authority, authority, version=ssl.TLSVersion.TLSv1_2),
+                   f"CaFile={authority.file}")
+    fails(world, b, "alert handshake failure")
+    b = behind_tls(world, demanding(authority, authority), f"CaFile={authority.file}")
+    t = accept_failing(b)
+    text = world.error(world.client(upgrade()), 502).body.decode()
+    t.join(10)
+    assert "certificate required" in text, text
+
+
+@pytest.mark.parametrize("lines, reason", [
+    ("CaFile=/nowhere", "/nowhere: No such file"),
+    ("CaFile=/dev/null", "/dev/null: "),
+    ("ClientCertificate=/nowhere", "/nowhere: No such file"),
+    ("ClientCertificate={crt}\nClientKey={other}", "key values mismatch"),
+    ("ClientCertificate={crt}", "{crt}: no private key"),
+    ("ClientCertificate={crt}\nClientKey={locked}", "{locked}: no private key without a passphrase")])
+def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_path):
+    """500 to the client, and --check=config finds it before."""
+    crt, key = authority.issue(subject="/CN=gate")
+    _, other = authority.issue(subject="/CN=other")
+    locked = tmp_path / "locked.key"        # for which a passphrase would be asked
+    subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked],
+                   check=True, capture_output=True)
+    names = {"crt": crt, "other": other, "locked": locked}
+    behind_tls(world, backend_tls, lines.format(**names))
+    c = world.client(upgrade())
+    text = world.error(c, 500).body.decode()
+    assert reason.format(**names) in text, text
+    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check=config"],
+                       env=clean_env(), capture_output=True, text=True, check=False,
+                       stdin=subprocess.DEVNULL)
+    assert r.returncode == 78 and reason.format(**names) in r.stderr, r
+
+
+# --check
+
+def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
+    def check():
+        t = accept_failing(world.controller)
+        plain = accept_failing(world.nextjs)
+        r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], timeout=20,
+                           env=clean_env(), capture_output=True, text=True, check=False,
+                           stdin=subprocess.DEVNULL)
+        t.join(10)
+        plain.join(10)
+        return r
+    b = behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    r = check()
+    assert r.returncode == 0 and f"{b.url} accepts connections, its certificate is good" in r.stdout
+    world.configure(f"[MasterController]\nCaFile={stranger.file}")
+    r = check()
+    assert r.returncode == 1 and "unable to get local issuer" in r.stdout, r
+    world.configure("[MasterController]\nVerifyTls=no")
+    r = check()
+    assert r.returncode == 0 and "VerifyTls=no" in r.stdout.splitlines()[-1], r
+
+
+# Ends
+
+def test_a_backend_that_ends_without_close_notify_ends_a_tunnel_with_a_reset(world, authority,
+                                                                             backend_tls):
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    b.send(b"last words")
+    b.sock.cut()
+    assert c.exactly(10) == b"last words"
+    assert c.end() == "RST"
+    c.logged(r"noVNC session closed: .*master-controller closed without saying so")
+
+
+def test_a_body_until_the_end_that_is_cut_is_a_reset(world, authority, backend_tls):
+    world.nextjs = world.backend(tls=backend_tls)
+    world.configure(f"[NextJs]\nCaFile={authority.file}")
+    for polite in (True, False):
+        c = world.client(request())
+        b, _ = world.nextjs.next()
+        b.send(head("HTTP/1.1 200 OK", "Connection: close"), b"half a body")
+        if polite:
+            b.close()
+            assert c.response().body == b"half a body"
+        else:
+            c.until(b"half a body")
+            b.sock.cut()
+            assert c.end() == "RST"
+            c.logged("Next.js closed the connection before its answer was complete")
+
+
+def test_a_backend_gets_a_close_notify(world, authority, backend_tls):
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    c.close()
+    assert b.end() == "FIN"     # which for TLS is a close_notify
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_half_close(world, authority, backend_tls, direction):
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    first, second = (c, b) if direction == "up" else (b, c)
+    first.send(b"bye")
+    first.half_close()
+    assert second.exactly(3) == b"bye" and second.end() == "FIN"
+    for _ in range(10):
+        second.send(b"x" * 100000)
+        assert first.exactly(100000) == b"x" * 100000
+    second.close()
+    assert first.end() == "FIN"
+
+
+def test_an_answer_before_the_end_of_the_upload(world, authority, backend_tls):
+    """Writing fails long before the answer is read."""
+    world.nextjs = world.backend(tls=backend_tls)
+    world.configure(f"[NextJs]\nCaFile={authority.file}")
+    c = world.client(request("POST", "/", "Content-Length: 100000000"))
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    b.send(head("HTTP/1.1 413 Too Large", "Connection: close", "Content-Length: 2"), b"no")
+    b.close()
+    with contextlib.suppress(OSError):
+        for _ in range(100):
+            c.send(b"x" * 1000000)
+    r = c.response()
+    assert r.status == 413 and r.body == b"no"
+
+
+# Much
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_gibibyte(world, authority, direction, version):
+    context = authority.server(authority.issue("IP:127.0.0.1"), version=version)
+    behind_tls(world, context, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    sender, reader = (c, b) if direction == "up" else (b, c)
+    total = 1 << 30 if version == ssl.TLSVersion.TLSv1_3 else 1 << 27
+    t = threading.Thread(target=send_stream, args=(sender, total), daemon=True)
+    t.start()
+    assert read_stream(reader, total) == crc_of_stream(total)
+    t.join()
+
+
+def test_openssl_as_the_backend_updates_its_keys(world, authority, tmp_path):
+    """TLS 1.3's KeyUpdate, with one demanded back, amid a tunnel."""
+    crt, key = authority.issue("IP:127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    world.configure(f"[MasterController]\nCaFile={authority.file}",
+                    controller=f"https://127.0.0.1:{port}")
+    server = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", crt,
+                               "-key", key, "-naccept", "1"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        while b"ACCEPT" not in server.stdout.readline():
+            pass
+        c = world.client(upgrade())
+        seen = b""
+        while b"\r\n\r\n" not in seen:
+            seen += os.read(server.stdout.fileno(), 65536)
+        server.stdin.write(switching().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        server.stdin.flush()
+        assert c.response().status == 101
+        for n in range(3):
+            server.stdin.write(b"K\n")
+            server.stdin.flush()
+            c.send(b"ping%d-" % n)
+            seen = b""
+            while b"ping%d-" % n not in seen:
+                seen += os.read(server.stdout.fileno(), 65536)
+            server.stdin.write(b"pong\n")
+            server.stdin.flush()
+            c.until(b"pong\n")
+    finally:
+        server.kill()
+        server.wait()
+        server.stdin.close()
+        server.stdout.close()
+    with contextlib.suppress(Ended):
+        c.more()

@@ -1,0 +1,626 @@
+"""TLS from clients: what is spoken, resumed, refused, and passed on."""
+
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from gate import (BINARY, HOST, SECRET, Ended, Gate, World, answer, clean_env, cpu_seconds, head,
+                  memory_kb, request, switching, upgrade)
+from test_tunnel import crc_of_stream, read_stream, send_stream
+from tls import Authority, Ragged, TlsSocket
+
+NAME = HOST.split(":")[0]
+
+
+@pytest.fixture
+def world(tls_gate):
+    w = World(tls_gate)
+    yield w
+    w.finish()
+
+
+def fails_handshake(world, context, logged, **kw):
+    """A handshake that the gate ends, and why it says so in the log."""
+    sock = socket.create_connection((world.gate.host, world.gate.port), 10)
+    process = lambda: world.gate.process(sock.getsockname()[1])
+    with pytest.raises((ssl.SSLError, Ragged, OSError)) as e:
+        TlsSocket(sock, context, name=NAME, **kw).recv(1)
+    p = process()
+    sock.close()
+    assert p.wait() == 0
+    assert any(re.search(logged, line) for line in p.log), p.log
+    return str(e.value)
+
+
+def test_a_page_and_who_asked(world):
+    seen = world.seen(request())
+    assert seen["X-Forwarded-Proto"] == "https" and "X-Client-Cert-Subject" not in seen
+
+
+def test_http11_is_what_alpn_says(world, authority):
+    c = world.client()
+    assert c.sock.tls.selected_alpn_protocol() == "http/1.1"
+    assert c.sock.tls.version() == "TLSv1.3" and c.sock.tls.compression() is None
+    c = world.client(tls=authority.client(alpn=("h2", "http/1.1")))
+    assert c.sock.tls.selected_alpn_protocol() == "http/1.1"
+    c = world.client(tls=authority.client(alpn=()))
+    assert c.sock.tls.selected_alpn_protocol() is None
+    fails_handshake(world, authority.client(alpn=("h2",)), "no application protocol|parse tlsext")
+
+
+@pytest.mark.parametrize("version, cipher", [
+    (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    (ssl.TLSVersion.TLSv1_3, "TLS_AES_256_GCM_SHA384")])
+def test_versions_that_are_spoken(world, authority, version, cipher):
+    c = world.client(tls=authority.client(version=version))
+    assert c.sock.tls.cipher()[0] == cipher
+    world.exchange(c, request())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_versions_that_are_not(world, authority, version):
+    context = authority.client(version=version)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    assert "PROTOCOL_VERSION" in fails_handshake(world, context, "unsupported protocol")
+
+
+@pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA",
+                                    "ECDHE-ECDSA-AES256-SHA384"])
+def test_ciphers_that_are_not(world, authority, cipher):
+    context = authority.client(version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(cipher)
+    fails_handshake(world, context, "no shared cipher")
+
+
+def test_an_rsa_certificate(world, authority, tmp_path):
+    crt, key = authority.issue(NAME, key="rsa:2048")
+    world.configure(f"[Tls]\nCertificate={crt}\nKey={key}")
+    world.drop_in("50-rsa.conf", f"[Tls]\nCertificate={crt}\nKey={key}\n")
+    c = world.client(tls=authority.client(version=ssl.TLSVersion.TLSv1_2))
+    assert c.sock.tls.cipher()[0] == "ECDHE-RSA-AES128-GCM-SHA256"
+
+
+def test_a_client_that_does_not_trust_us_is_logged(world, tmp_path):
+    stranger = Authority(tmp_path / "stranger")
+    sock = socket.create_connection((world.gate.host, world.gate.port), 10)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        TlsSocket(sock, stranger.client(), name=NAME)
+    p = world.gate.process(sock.getsockname()[1])
+    sock.close()
+    assert p.wait() == 0 and any("alert unknown ca" in line for line in p.log), p.log
+
+
+def test_rubbish_is_logged_and_nothing_more(world):
+    c = world.client(b"\x16\x03\x01\x00\x05hello", tls=False)
+    with pytest.raises(Ended):
+        while True:
+            c.more()
+    assert c.exited() == 0
+    assert len(c.log) == 1 and "TLS with 127.0.0.1:" in c.log[0], c.log
+
+
+def test_nobody_who_says_nothing_is_logged(world):
+    c = world.client(tls=False)
+    c.close()
+    assert c.exited() == 0 and c.log == []
+
+
+def test_half_a_handshake_is_not_waited_for_for_ever(world):
+    world.configure("[Limits]\nHeadTimeoutSec=300ms")
+    c = world.client(b"\x16\x03\x01", tls=False)
+    assert c.end() in ("FIN", "RST")
+    c.logged("TLS with .* did not come in time")
+    c = world.client(tls=False)
+    assert c.end() in ("FIN", "RST")
+    assert c.exited() == 0 and c.log == []
+
+
+def test_sigterm_amid_the_handshake(world):
+    c = world.client(b"\x16\x03\x01", tls=False)
+    deadline = time.monotonic() + 10
+    while "libssl" not in open(f"/proc/{c.pid}/maps").read():   # it has taken its signals
+        assert time.monotonic() < deadline
+    os.kill(c.pid, 15)
+    assert c.exited() == 0
+
+
+def test_no_renegotiation(world, authority):
+    """openssl s_client's R; the connection goes on, or the client gives up."""
+    with openssl_client(world, authority, "-tls1_2") as (client, _):
+        client.stdin.write(b"R\n")
+        client.stdin.flush()
+        out = client.communicate(timeout=20)[0].decode()
+    assert "RENEGOTIATING" in out and "no renegotiation" in out, out
+
+
+# Plain HTTP
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("target", ["/", "/a/b?c=d&e", "http://app.example:3000/abs?x",
+                                    "http://app.example:3000"])
+def test_plain_http_is_sent_to_https(world, method, target):
+    c = world.client(request(method, target), tls=False)
+    r = world.refused(c, 308, to=method)
+    path = target.removeprefix("http://app.example:3000")
+    assert r["Location"] == f"https://app.example:3000{path or '/'}"
+
+
+@pytest.mark.parametrize("message", [
+    request("POST", "/", body=b"x"), request("DELETE", "/"), request("OPTIONS", "*"),
+    request(host=None, version="1.0"), request(host=None), request(host="a b"),
+    b"GET /\r\n\r\n"])
+def test_other_plain_http_is_refused(world, message):
+    r = world.refused(world.client(message, tls=False), 400)
+    assert "Location" not in r
+
+
+def test_plain_http_does_not_load_openssl(world):
+    c = world.client(b"GET / HTTP/1.1\r\n", tls=False)
+    c.logged  # the process is there
+    maps = open(f"/proc/{c.pid}/maps").read()
+    assert "libssl" not in maps
+    c.send(b"Host: x\r\n\r\n")
+    world.refused(c, 308)
+
+
+# The configuration
+
+def broken(world, tls, reason):
+    world.drop_in("50-x.conf", f"[Tls]\n{tls}\n")
+    c = world.client(tls=False)
+    c.send(b"\x16\x03\x01")
+    c.exit_code = 78
+    assert c.end() in ("FIN", "RST")
+    assert c.exited() == 78
+    assert any(re.search(reason, line) for line in c.log), c.log
+    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--tls", "--check=config"],
+                       env=clean_env(), capture_output=True, text=True, check=False,
+                       stdin=subprocess.DEVNULL)
+    assert r.returncode == 78 and re.search(reason, r.stderr), r
+
+
+@pytest.mark.parametrize("tls, reason", [
+    ("Certificate=/nowhere", "/nowhere: No such file"),
+    ("Key=/nowhere", "/nowhere: No such file"),
+    ("Key=/dev/null", "/dev/null: no private key"),
+    ("Certificate=", "tls.crt: No such file"),
+    ("TicketKey=/dev/null", "/dev/null: is not 80 or 160 bytes long"),
+    ("ClientCaFile=/nowhere", "/nowhere: No such file"),
+    ("ClientCaFile=/dev/null", "/dev/null: ")])
+def test_what_is_wrong_is_said(world, tls, reason):
+    broken(world, tls, reason)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "./x"])
+def test_neither_a_path_nor_a_credential(world, name):
+    world.drop_in("50-x.conf", f"[Tls]\nKey={name}\n")
+    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check=config"],
+                       env=clean_env(), capture_output=True, text=True, check=False,
+                       stdin=subprocess.DEVNULL)
+    assert r.returncode == 78 and "credential" in r.stderr
+
+
+def test_a_broken_configuration_is_told_through_tls(world):
+    world.drop_in("60-x.conf", "[Nonsense]\n")
+    c = world.client(request())
+    c.exit_code = 78
+    world.refused(c, 500)
+
+
+def test_credentials_are_found(world, certificate, tmp_path, authority):
+    for name, path in zip(("tls.crt", "tls.key"), certificate):
+        (tmp_path / name).write_bytes(open(path, "rb").read())
+    world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        served, _ = listener.accept()
+    with served:
+        p = subprocess.Popen([BINARY, f"--config={world.gate.config}", "--tls"], stdin=served,
+                             env=clean_env({"CREDENTIALS_DIRECTORY": str(tmp_path)}.items()))
+    TlsSocket(sock, authority.client(), name=NAME).close()
+    assert p.wait(10) == 0
+
+
+def test_a_renewed_certificate_is_shown_by_the_next_connection(world, authority):
+    def serial():
+        return world.client().sock.tls.getpeercert()["serialNumber"]
+    first = serial()
+    crt, key = authority.issue(NAME)
+    world.drop_in("50-x.conf", f"[Tls]\nCertificate={crt}\nKey={key}\n")
+    assert serial() != first
+
+
+# Client certificates
+
+@pytest.fixture
+def asking(world, authority):
+    world.drop_in("50-ca.conf", f"[Tls]\nClientCaFile={authority.file}\n")
+    return world
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_subject_is_passed_on_and_a_forged_one_is_not(asking, authority, version):
+    crt = authority.issue(subject="/C=DE/O=A, B \\+ C/CN=Zoë \r\nX: y")
+    c = asking.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin",
+                              "x-client-cert-subject: CN=root"),
+                      tls=authority.client(crt, version=version))
+    seen = asking.nextjs.accept().request()
+    assert seen["X-Client-Cert-Subject"] == \
+        r"CN=Zo\C3\AB \0D\0AX: y,O=A\, B \+ C,C=DE"
+
+
+def test_it_is_passed_on_with_an_upgrade(asking, authority):
+    asking.client(upgrade(), tls=authority.client(authority.issue(subject="/CN=u")))
+    assert asking.controller.accept().request()["X-Client-Cert-Subject"] == "CN=u"
+
+
+def test_none_is_demanded_and_none_is_forged(asking):
+    seen = asking.seen(request("GET", "/", "X-Client-Cert-Subject: CN=admin"))
+    assert "X-Client-Cert-Subject" not in seen
+
+
+def test_one_that_was_not_asked_for_is_not_passed_on(world, authority):
+    c = world.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin"),
+                     tls=authority.client(authority.issue(subject="/CN=u")))
+    assert "X-Client-Cert-Subject" not in world.nextjs.accept().request()
+
+
+@pytest.mark.parametrize("kind, reason", [
+    ("stranger", "unable to get local issuer|self.signed"), ("expired", "certificate has expired"),
+    ("server", "unsuitable certificate purpose|unsupported certificate purpose"),
+    ("long", "subject is empty or too long")])
+def test_a_bad_one_is_refused(asking, authority, tmp_path, kind, reason):
+    if kind == "stranger":
+        other = Authority(tmp_path / "x", "X")
+        crt = other.issue(subject="/CN=u")
+    else:
+        subject = "".join(f"/OU={'x' * 60}{n}" for n in range(20)) if kind == "long" else "/CN=u"
+        crt = authority.issue(subject=subject, expired=kind == "expired",
+                              usage="serverAuth" if kind == "server" else "clientAuth")
+    fails_handshake(asking, authority.client(crt), reason)
+
+
+# Resumption: each connection is a process of its own
+
+def tickets(world, *keys):
+    path = world.gate.config.with_name("tls.ticket")
+    path.write_bytes(b"".join(keys))
+    world.drop_in("40-ticket.conf", f"[Tls]\nTicketKey={path}\n")
+
+
+def resume(world, context, session=None):
+    """One page; whether its connection was resumed, and the session it leaves."""
+    c = world.client(request(), tls=context, session=session)
+    b, _ = world.nextjs.next()
+    b.send(answer(b"ok"))
+    assert c.response().body == b"ok"       # and the tickets before it
+    reused, left = c.sock.tls.session_reused, c.sock.tls.session
+    c.close()
+    return reused, left
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_is_resumed_by_another_process_and_keys_rotate(world, authority, version):
+    first, second, third = (os.urandom(80) for _ in range(3))
+    context = authority.client(version=version)
+    tickets(world, first)
+    reused, session = resume(world, context)
+    assert not reused
+    reused, _ = resume(world, context, session)
+    assert reused
+    tickets(world, second, first)
+    reused, renewed = resume(world, context, session)
+    assert reused, "a ticket of the previous key"
+    tickets(world, third, second)
+    reused, _ = resume(world, context, session)
+    assert not reused, "a ticket of the key before that"
+    reused, _ = resume(world, context, renewed)
+    assert reused, "the ticket that the renewal had brought"
+
+
+def test_without_a_key_there_are_no_tickets(world, authority):
+    reused, session = resume(world, authority.client())
+    assert session is None or not session.has_ticket
+
+
+def test_a_ticket_that_was_tampered_with(world, authority):
+    tickets(world, os.urandom(80))
+    context = authority.client()
+    _, session = resume(world, context)
+    keys = world.gate.config.with_name("tls.ticket").read_bytes()
+    tickets(world, keys[:16] + os.urandom(64))      # the same name, another key
+    reused, _ = resume(world, context, session)
+    assert not reused
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_resumed_session_keeps_its_subject_but_not_past_its_authority(world, authority, version,
+                                                                        tmp_path):
+    tickets(world, os.urandom(80))
+    world.drop_in("50-ca.conf", f"[Tls]\nClientCaFile={authority.file}\n")
+    context = authority.client(authority.issue(subject="/CN=u"), version=version)
+
+    def subject(session):
+        c = world.client(request(), tls=context, session=session)
+        b, m = world.nextjs.next()
+        b.send(answer())
+        c.response()
+        return c.sock.tls.session_reused, m["X-Client-Cert-Subject"], c.sock.tls.session
+    reused, who, session = subject(None)
+    assert not reused and who == "CN=u"
+    assert subject(session)[:2] == (True, "CN=u")
+    other = Authority(tmp_path / "other", "Other")
+    both = tmp_path / "both.pem"
+    both.write_bytes(other.file.read_bytes() + authority.file.read_bytes())
+    world.drop_in("50-ca.conf", f"[Tls]\nClientCaFile={both}\n")
+    assert subject(session)[:2] == (False, "CN=u")
+
+
+class openssl_client:
+    """openssl s_client against the gate, with a page's backend behind it."""
+
+    def __init__(self, world, authority, *options):
+        self.world = world
+        self.argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{world.gate.port}",
+                     "-servername", NAME, "-CAfile", str(authority.file), *options]
+
+    def __enter__(self):
+        self.popen = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
+        return self.popen, self.world
+
+    def __exit__(self, *_):
+        self.popen.kill()
+        self.popen.wait()
+
+
+def test_openssl_resumes_tls13(world, authority, tmp_path):
+    tickets(world, os.urandom(80))
+    said = []
+    for option in ("-sess_out", "-sess_in"):
+        with openssl_client(world, authority, "-tls1_3", "-ign_eof", option,
+                            tmp_path / "session") as (client, _):
+            client.stdin.write(request("GET", "/", "Connection: close"))
+            client.stdin.flush()
+            b, _ = world.nextjs.next()
+            b.send(answer(b"hello"))
+            said.append(client.communicate(timeout=20)[0].decode())
+    assert "New, TLSv1.3" in said[0] and "Reused, TLSv1.3" in said[1], said[1]
+    assert "Early data was not sent" in said[1]
+
+
+def test_openssl_reconnects_with_tls12(world, authority):
+    tickets(world, os.urandom(80))
+    with openssl_client(world, authority, "-tls1_2", "-reconnect") as (client, _):
+        client.stdin.write(b"Q\n")
+        out = client.communicate(timeout=20)[0].decode()
+    assert out.count("New, TLSv1.2") == 1 and out.count("Reused, TLSv1.2") == 5, out
+
+
+def test_psk_without_an_exchange_of_keys_is_not_resumed(world, authority, tmp_path):
+    """psk_ke would give up forward secrecy."""
+    tickets(world, os.urandom(80))
+    for option, extra in (("-sess_out", ()), ("-sess_in", ("-allow_no_dhe_kex",))):
+        with openssl_client(world, authority, "-tls1_3", "-ign_eof", *extra, option,
+                            tmp_path / "session") as (client, _):
+            client.stdin.write(request("GET", "/", "Connection: close"))
+            client.stdin.flush()
+            b, _ = world.nextjs.next()
+            b.send(answer(b"hello"))
+            out = client.communicate(timeout=20)[0].decode()
+    assert "Server Temp Key: X25519" in out, out     # also where it was resumed
+
+
+def test_curl_resumes_on_its_second_connection(world, authority):
+    tickets(world, os.urandom(80))
+    url = f"https://{NAME}:{world.gate.port}/"
+    client = subprocess.Popen(
+        ["curl", "-sv", "--http1.1", "-o", "/dev/null", "-o", "/dev/null", "--cacert", authority.file, "--resolve",
+         f"{NAME}:{world.gate.port}:127.0.0.1", "-H", "Connection: close", url, url],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for _ in range(2):
+        b, _ = world.nextjs.next()
+        b.send(answer(b"hello"))
+    out = client.communicate(timeout=20)[0].decode()
+    assert client.returncode == 0 and out.count("SSL re-using session ID") == 1, out
+    assert out.count("Certificate (11)") == 1, "the second shows no certificate"
+
+
+# Ends
+
+def test_every_answer_ends_with_a_close_notify(world):
+    c = world.client(request("GET", "/", "Connection: close"))
+    b, _ = world.nextjs.next()
+    b.send(head("HTTP/1.1 200 OK", "Connection: close"), b"until the end")
+    b.close()
+    assert c.response().body == b"until the end"    # FIN is a close_notify; "cut" would raise
+    c = world.client(b"rubbish\r\n\r\n")
+    assert c.response().status == 400 and c.end() == "FIN"
+
+
+def test_a_cut_body_is_a_reset_not_a_close_notify(world):
+    c = world.client(request("GET", "/"))
+    b, _ = world.nextjs.next()
+    b.send(head("HTTP/1.1 200 OK", "Connection: close"), b"half")
+    c.until(b"half")
+    b.reset()
+    with pytest.raises(Ended) as e:
+        c.more()
+    assert e.value.how == "RST"
+
+
+def test_a_client_that_ends_without_close_notify(world):
+    """Between messages nothing; in a body an error; in a tunnel a reset for the backend."""
+    c = world.client()
+    world.exchange(c, request())
+    c.sock.cut()
+    assert c.exited() == 0 and c.log == []
+
+    c = world.client(request("POST", "/", "Content-Length: 10"), b"half")
+    c.sock.cut()
+    assert c.exited() == 0
+    assert any("its body ended too early" in line for line in c.log), c.log
+
+    c, b = world.tunnel()
+    c.send(b"last words")
+    c.sock.cut()
+    assert b.exactly(10) == b"last words" and b.end() == "RST"
+    c.logged(r"noVNC session closed: .*the client closed without saying so")
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_half_close(world, direction):
+    c, b = world.tunnel()
+    first, second = (c, b) if direction == "up" else (b, c)
+    first.send(b"bye")
+    first.half_close()
+    assert second.exactly(3) == b"bye" and second.end() == "FIN"
+    used = cpu_seconds(c.pid)
+    first.quiet(0.5)
+    assert cpu_seconds(c.pid) - used < 0.05, "busy while one direction has ended"
+    for _ in range(10):
+        second.send(b"x" * 100000)
+        assert first.exactly(100000) == b"x" * 100000
+    second.close()
+    assert first.end() == "FIN"
+    assert c.exited() == 0
+
+
+def test_a_close_notify_waits_for_room(world):
+    """The reader has stalled, so there is no room for it; it comes in the end all the same."""
+    c, b = world.tunnel()
+    total = 0
+    b.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        while True:
+            total += b.sock.send(b"x" * 65536)
+    b.close()
+    used = cpu_seconds(c.pid)
+    c.quiet_for = None
+    threading.Event().wait(0.5)
+    assert cpu_seconds(c.pid) - used < 0.05
+    got = 0
+    with pytest.raises(Ended) as e:
+        while True:
+            c.more()
+            got += len(c.buf)
+            c.buf = b""
+    assert e.value.how == "FIN" and got == total
+
+
+# Much, and held back
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_gibibyte(world, authority, direction, version):
+    c, b = world.tunnel(tls=authority.client(version=version))
+    sender, reader = (c, b) if direction == "up" else (b, c)
+    total = 1 << 30 if version == ssl.TLSVersion.TLSv1_3 else 1 << 27
+    before = memory_kb(c.pid)
+    t = threading.Thread(target=send_stream, args=(sender, total), daemon=True)
+    t.start()
+    assert read_stream(reader, total) == crc_of_stream(total)
+    t.join()
+    assert memory_kb(c.pid) - before < 1024
+
+
+def test_a_gibibyte_through_tls_on_both_sides(secure):
+    c, b = secure.tunnel()
+    total = 1 << 30
+    t = threading.Thread(target=send_stream, args=(b, total), daemon=True)
+    t.start()
+    assert read_stream(c, total) == crc_of_stream(total)
+    t.join()
+
+
+def test_both_ways_at_once(secure):
+    c, b = secure.tunnel()
+    total = 1 << 26
+    for sender in (c, b):
+        # a TlsSocket is one thread's at a time, so the echo is the other way round
+        assert sender.tls
+    data = os.urandom(1 << 20)
+    for _ in range(64):
+        c.send(data)
+        b.send(data)
+        assert b.exactly(len(data)) == data and c.exactly(len(data)) == data
+
+
+def test_a_reader_that_stalls_costs_no_memory(world):
+    c, b = world.tunnel()
+    before = memory_kb(c.pid)
+    sent = 0
+    b.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        while True:
+            sent += b.sock.send(b"x" * 65536)
+    assert sent < 64 << 20 and memory_kb(c.pid) - before < 1024
+    used = cpu_seconds(c.pid)
+    c.quiet_for = None
+    threading.Event().wait(0.5)
+    assert cpu_seconds(c.pid) - used < 0.05, "busy while nothing can move"
+    assert c.exactly(sent) == b"x" * sent
+
+
+@pytest.mark.parametrize("secret", [f"Cookie: {SECRET}"])
+def test_a_pipeline_of_pages_and_then_a_session(world, secret):
+    """Everything in few records; a record's end is no message's end."""
+    c = world.client(b"".join(request("GET", f"/{n}", secret) for n in range(20)) + upgrade())
+    for n in range(20):
+        b, m = world.nextjs.next()
+        assert m.target == f"/{n}"
+        b.send(answer(b"%d" % n))
+        assert c.response().body == b"%d" % n
+    b, _ = world.controller.next()
+    b.send(switching())
+    assert c.response().status == 101
+
+
+@pytest.mark.parametrize("early", [b"", b"GET "])
+def test_bytes_and_the_end_at_once(world, early):
+    """Both come with one read of the socket, after which poll has nothing to tell."""
+    c = world.client(early)
+    c.quiet(0.2)        # until the gate waits
+    c.sock.tls.write(b"GET / HT")
+    c.half_close()
+    start = time.monotonic()
+    assert c.response().status == 400 and c.end() == "FIN"
+    assert time.monotonic() - start < 5
+
+
+def test_one_byte_a_record(world):
+    c = world.client()
+    for byte in request("POST", "/", body=b"abc"):
+        c.send(bytes([byte]))
+    b, m = world.nextjs.next()
+    assert m.body == b"abc"
+    b.send(answer(b"ok"))
+    assert c.response().body == b"ok"
+
+
+def test_key_updates(world, authority):
+    with openssl_client(world, authority, "-tls1_3") as (client, _):
+        client.stdin.write(upgrade())
+        client.stdin.flush()
+        b, _ = world.controller.next()
+        b.send(switching())
+        for n in range(3):
+            client.stdin.write(b"K\n")
+            client.stdin.flush()
+            b.quiet(0.3)        # s_client takes a command only as a read of its own
+            client.stdin.write(b"ping%d\n" % n)
+            client.stdin.flush()
+            assert b.exactly(6) == b"ping%d\n" % n
+            b.send(b"pong%d\n" % n)
+            seen = b""
+            while b"pong%d" % n not in seen:
+                assert (line := client.stdout.readline()), seen
+                seen += line
+            assert b"KEYUPDATE" in seen

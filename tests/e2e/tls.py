@@ -1,0 +1,158 @@
+"""TLS peers, and certificates of a test's own, made with the openssl command."""
+
+import pathlib
+import socket
+import ssl
+import subprocess
+
+
+class Authority:
+    """A certificate authority in a directory, and what it issues."""
+
+    def __init__(self, directory, name="Test CA", parent=None):
+        self.directory, self.name = pathlib.Path(directory), name
+        self.directory.mkdir(exist_ok=True)
+        self.file = self.directory / "ca.pem"
+        self.key = self.directory / "ca.key"
+        self.count = 0
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                      "-nodes", "-keyout", self.key, "-out", self.file, "-days", "30",
+                      "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+    def _openssl(self, *args, **kw):
+        return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True,
+                              **kw).stdout
+
+    def issue(self, *names, subject=None, expired=False, key="ec", usage="serverAuth,clientAuth"):
+        """A certificate for DNS names and IP:... addresses: the paths of chain and key."""
+        self.count += 1
+        base = self.directory / f"{self.count}"
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" \
+            else ["-newkey", key]
+        self._openssl("req", *kind, "-nodes", "-keyout", f"{base}.key", "-out", f"{base}.csr",
+                      "-utf8", "-subj", subject or f"/CN={(names or ['nobody'])[0]}")
+        extensions = f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\n"
+        if names:
+            alt = ",".join(n if ":" in n else f"DNS:{n}" for n in names)
+            extensions += f"subjectAltName={alt}\n"
+        pathlib.Path(f"{base}.ext").write_text(extensions)
+        self._openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.file, "-CAkey", self.key,
+                      "-set_serial", str(1000 + self.count), "-days", "-1" if expired else "30",
+                      "-extfile", f"{base}.ext", "-out", f"{base}.crt")
+        return f"{base}.crt", f"{base}.key"
+
+    def client(self, certificate=None, **kw):
+        """What a client trusts and shows."""
+        context = ssl.create_default_context(cafile=self.file)
+        return configure(context, certificate, **kw)
+
+    def server(self, certificate, **kw):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        return configure(context, certificate, **kw)
+
+
+def configure(context, certificate=None, alpn=("http/1.1",), version=None, ca=None, demand=False):
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF     # Python would not tell
+    if certificate:
+        context.load_cert_chain(*certificate)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if ca:
+        context.load_verify_locations(ca)
+        context.verify_mode = ssl.CERT_REQUIRED if demand else ssl.CERT_OPTIONAL
+    return context
+
+
+class Ragged(Exception):
+    """The peer ended its direction without a close_notify."""
+
+
+class TlsSocket:
+    """A socket with TLS on it, each step of which is seen: its ends are not papered over."""
+
+    def __init__(self, sock, context, server=False, name=None, session=None):
+        self.raw, self.notify = sock, True
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=server,
+                                    server_hostname=name, session=session)
+        self._step(self.tls.do_handshake)
+
+    def __getattr__(self, name):
+        return getattr(self.raw, name)
+
+    def _flush(self):
+        while (data := self.outgoing.read()):
+            self.raw.sendall(data)
+
+    def _step(self, what, *args):
+        while True:
+            try:
+                result = what(*args)
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self.raw.recv(1 << 18)
+                if data:
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+                continue
+            except ssl.SSLError:
+                try:
+                    self._flush()       # the alert
+                except OSError:
+                    pass
+                raise
+            self._flush()
+            return result
+
+    def recv(self, n):
+        try:
+            return self._step(self.tls.read, n)
+        except ssl.SSLZeroReturnError:
+            return b""
+        except ssl.SSLEOFError:
+            raise Ragged from None
+
+    def recv_into(self, room):
+        try:
+            return self._step(self.tls.read, len(room), room)
+        except ssl.SSLZeroReturnError:
+            return 0
+        except ssl.SSLEOFError:
+            raise Ragged from None
+
+    def sendall(self, data):
+        data = memoryview(data)
+        while len(data):
+            data = data[self._step(self.tls.write, data[:1 << 18]):]
+
+    def setsockopt(self, *args):
+        self.notify &= args[1] != socket.SO_LINGER      # a reset is to follow
+        self.raw.setsockopt(*args)
+
+    def shutdown(self, _):
+        """Ends this direction and reads on."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLError:
+            pass        # it has not heard the peer's end yet
+        self._flush()
+
+    def close(self):
+        if self.notify and self.raw.fileno() >= 0:
+            try:
+                self.shutdown(None)
+            except OSError:
+                pass
+        self.raw.close()
+
+    def cut(self):
+        """Ends the connection without a close_notify."""
+        self.notify = False
+        self.raw.close()
+
+    def version(self):
+        return self.tls.version()

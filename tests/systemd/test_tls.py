@@ -1,0 +1,154 @@
+"""novnc-gate-tls.socket: credentials, tickets, and that port 3000 has nothing of it."""
+
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from machine import get, wait_for
+
+DIRECTORY = "/etc/novnc-gate"
+
+
+def issue(machine, tmp_path, name, serial):
+    """A certificate for `localhost` of the test's own authority, in place; the authority's path."""
+    ca = tmp_path / "ca.pem"
+    run = lambda *argv: subprocess.run(["openssl", *map(str, argv)], check=True,
+                                       capture_output=True, cwd=tmp_path)
+    curve = "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"
+    if not ca.exists():
+        run("req", "-x509", *curve, "-keyout", "ca.key", "-out", ca, "-subj", "/CN=Test CA",
+            "-addext", "keyUsage=critical,keyCertSign")
+    run("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=localhost")
+    (tmp_path / "ext").write_text("subjectAltName=DNS:localhost\n")
+    run("x509", "-req", "-in", f"{name}.csr", "-CA", ca, "-CAkey", "ca.key", "-set_serial", serial,
+        "-extfile", "ext", "-out", f"{name}.crt")
+    machine.run("install", "-d", "-m", "755", DIRECTORY)
+    for suffix in ("key", "crt"):
+        machine.run("sh", "-ec", f'umask 077; printf %s "$1" >{DIRECTORY}/new; '
+                    f"mv {DIRECTORY}/new {DIRECTORY}/tls.{suffix}", "sh",
+                    (tmp_path / f"{name}.{suffix}").read_text())
+    return ca
+
+
+@pytest.fixture(scope="module")
+def tls(gate, tmp_path_factory):
+    """The machine with both sockets on; with it, a client's context."""
+    work = tmp_path_factory.mktemp("tls")
+    ca = issue(gate, work, "first", 1)
+    said = gate.run("systemctl", "enable", "--now", "novnc-gate-tls.socket", check=False)
+    assert "failed" not in said, gate.run("journalctl", "-n", "30", "--no-pager")
+    gate.tls_work, gate.tls_context = work, ssl.create_default_context(cafile=ca)
+    yield gate
+    gate.run("rm", "-r", DIRECTORY)
+
+
+def connect(machine, session=None):
+    sock = socket.create_connection(("127.0.0.1", 3443), timeout=20)
+    return machine.tls_context.wrap_socket(sock, server_hostname="localhost", session=session)
+
+
+def page(machine, session=None):
+    """One page: its body, and the connection it came on, which has ended."""
+    sock = connect(machine, session)
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3443\r\nConnection: close\r\n\r\n")
+    _, _, body = sock.makefile("rb").read().partition(b"\r\n\r\n")
+    return body, sock
+
+
+def test_both_ports_serve(tls):
+    assert page(tls)[0] == b"Next.js"
+    assert get() == (200, b"Next.js")
+    assert get(port=3443)[0] == 308
+
+
+def instance(machine, sock):
+    host, port = sock.getsockname()[:2]
+    units = lambda: [u.split()[0] for u in machine.run(
+        "systemctl", "list-units", "--plain", "--no-legend", "--full",
+        "novnc-gate-tls@*.service").splitlines() if f"{host}:{port}.service" in u]
+    return wait_for(units)[0]
+
+
+def test_the_files_are_roots_and_the_process_has_its_own_view(tls):
+    with connect(tls) as sock:
+        unit = instance(tls, sock)
+        pid = tls.property(unit, "MainPID")
+        uid = tls.run("id", "-u", "novnc-gate").strip()
+        assert tls.run("stat", "-c", "%u", f"/proc/{pid}").strip() == uid
+        for name in (f"{DIRECTORY}/tls.key", "/run/novnc-gate-tls/tls.ticket"):
+            denied = tls.run("setpriv", "--reuid", "novnc-gate", "--regid", "novnc-gate",
+                             "--clear-groups", "cat", name, check=False)
+            assert "Permission denied" in denied
+        assert "libssl" in tls.run("cat", f"/proc/{pid}/maps")
+
+
+def test_a_plain_connection_has_no_openssl(tls):
+    with socket.create_connection(("127.0.0.1", 3000)) as sock:
+        sock.sendall(b"GET / HT")
+        unit = wait_for(tls.instances)[0]
+        pid = tls.property(unit, "MainPID")
+        assert "novnc-gate" in (maps := tls.run("cat", f"/proc/{pid}/maps"))
+        assert "libssl" not in maps and "libcrypto" not in maps
+
+
+def test_renewed_files_hold_from_the_next_connection_on(tls):
+    with connect(tls) as old:
+        assert old.getpeercert()["serialNumber"] == "01"
+        issue(tls, tls.tls_work, "second", 2)
+        with connect(tls) as new:
+            assert new.getpeercert()["serialNumber"] == "02"
+        old.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert old.makefile("rb").read().endswith(b"Next.js")
+
+
+def test_a_session_is_resumed_and_outlives_one_new_key_but_not_two(tls):
+    session = page(tls)[1].session
+    assert page(tls, session)[1].session_reused
+    tls.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+    assert page(tls, session)[1].session_reused
+    tls.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+    assert not page(tls, session)[1].session_reused
+    assert tls.run("stat", "-c", "%a %U %s", "/run/novnc-gate-tls/tls.ticket") == "400 root 160\n"
+
+
+def test_the_timer_runs_with_the_socket(tls):
+    timer = "novnc-gate-tls-ticket.timer"
+    assert tls.property(timer, "ActiveState") == "active"
+    assert tls.property(timer, "NextElapseUSecMonotonic") not in ("", "0", "infinity")
+    tls.run("systemctl", "stop", "novnc-gate-tls.socket")
+    assert tls.property(timer, "ActiveState") == "inactive"
+    tls.run("systemctl", "start", "novnc-gate-tls.socket")
+    assert tls.property(timer, "ActiveState") == "active"
+    assert page(tls)[0] == b"Next.js"
+
+
+def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
+    tls.run("systemctl", "stop", "novnc-gate-tls.socket")
+    tls.run("sh", "-ec", f"cp -p {DIRECTORY}/tls.key /root/good.key; openssl genpkey -algorithm ec "
+            f"-pkeyopt ec_paramgen_curve:P-256 >{DIRECTORY}/tls.key 2>/dev/null")
+    try:
+        assert "failed" in tls.run("systemctl", "start", "novnc-gate-tls.socket", check=False)
+        assert "key values mismatch" in tls.run("journalctl", "-u", "novnc-gate-tls.socket")
+    finally:
+        tls.run("mv", "/root/good.key", f"{DIRECTORY}/tls.key")
+        tls.run("systemctl", "start", "novnc-gate-tls.socket")
+    assert page(tls)[0] == b"Next.js"
+
+
+def test_a_failed_handshake_is_logged_with_the_instance(tls):
+    stranger = ssl.create_default_context()
+    sock = socket.create_connection(("127.0.0.1", 3443), timeout=20)
+    client = "%s:%d" % sock.getsockname()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        stranger.wrap_socket(sock, server_hostname="localhost")
+    sock.close()
+    entries = lambda: tls.journal(f"NOVNC_GATE_CLIENT={client}")
+    entry, = wait_for(entries)
+    assert "alert unknown ca" in entry["MESSAGE"]
+    assert entry["_SYSTEMD_UNIT"].startswith("novnc-gate-tls@")
+
+
+def test_no_unit_fails(tls):
+    assert "novnc" not in tls.run("systemctl", "list-units", "--failed")
