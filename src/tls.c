@@ -233,7 +233,10 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 	return b->end > start ? (ssize_t)(b->end - start) : r;
 }
 
-/* What goes into the next record: pieces that are less than one are put together. */
+/*
+ * What goes into the next record: pieces that are less than one are put together. Never
+ * more than one: what SSL_write() was given and has not taken must not get shorter.
+ */
 static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
 				char room[static TLS_RECORD])
 {
@@ -245,10 +248,10 @@ static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
 
 		skip -= skipped;
 		piece = slice_from(piece, skipped);
-		if (buf_len(&b) == 0 && (piece.len >= TLS_RECORD || n == 1))
-			return piece;
 		if (piece.len > buf_room(&b))
 			piece.len = buf_room(&b);
+		if (buf_len(&b) == 0 && (piece.len == TLS_RECORD || n == 1))
+			return piece;
 		(void)buf_put_slice(&b, piece); /* was cut to fit */
 	}
 	return buf_slice(&b);

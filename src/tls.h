@@ -54,8 +54,8 @@ struct tls_module {
 	ssize_t (*read)(struct tls *t, struct buf *b, short *wants);
 
 	/*
-	 * Writes what the socket takes; *wants as with read. After -EAGAIN the same bytes
-	 * must come again, more may follow them. Returns the count.
+	 * Writes what the socket takes; *wants as with read. Returns the count. All that was
+	 * not taken must come again as the beginning of the next write; more may follow it.
 	 */
 	ssize_t (*write)(struct tls *t, const struct iovec *iov, size_t n, short *wants);
 

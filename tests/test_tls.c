@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: MIT */
+/* tls*.c and what stream.c makes of it: both ends of TLS in one process. */
+#include "tls.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "stream.h"
+#include "testing.h"
+
+#define EC "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+
+static char dir[sizeof("/tmp/novnc-gate-test-tls.XXXXXX")];
+static char certificate[128], key[128], ticket[128];
+static const struct tls_module *module;
+
+static void make_files(void)
+{
+	char command[1024];
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/novnc-gate-test-tls.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(certificate, sizeof(certificate), "%s/crt", dir);
+	(void)snprintf(key, sizeof(key), "%s/key", dir);
+	(void)snprintf(ticket, sizeof(ticket), "%s/ticket", dir);
+	(void)snprintf(command, sizeof(command),
+		       "openssl req -x509 " EC
+		       " -keyout %s -out %s -days 2 -subj /CN=test "
+		       "-addext subjectAltName=DNS:test.example 2>%s/log",
+		       key, certificate, dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void remove_files(void)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* ---- two ends of a connection */
+
+static int fd[2]; /* the client's, the server's */
+static struct tls *client, *server;
+
+static struct config_tls server_config(void)
+{
+	return (struct config_tls){ certificate, key, ticket, NULL };
+}
+
+static struct backend client_config(void)
+{
+	return (struct backend){ .host = "test.example",
+				 .trust = { .verify = true, .ca_file = certificate } };
+}
+
+/* Whatever waits for the other has its turn. */
+static void shake(int *ret_client, int *ret_server)
+{
+	int c = -EAGAIN, s = -EAGAIN;
+	short wants;
+
+	for (int i = 0; i < 20; i++) {
+		if (c == -EAGAIN)
+			c = module->handshake(client, &wants);
+		if (s == -EAGAIN)
+			s = module->handshake(server, &wants);
+	}
+	*ret_client = c;
+	*ret_server = s;
+}
+
+static void begin(const struct backend *be, const struct config_tls *cfg)
+{
+	struct tls_why why;
+
+	ck_assert_int_eq(tls_load(&module, &why), 0);
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd),
+		0);
+	ck_assert_int_eq(module->connect(fd[0], be, &client, &why), 0);
+	ck_assert_int_eq(module->accept(fd[1], cfg, &server, &why), 0);
+}
+
+static void connected(void)
+{
+	struct backend be = client_config();
+	struct config_tls cfg = server_config();
+	int c, s;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	begin(&be, &cfg);
+	shake(&c, &s);
+	ck_assert_int_eq(c, 0);
+	ck_assert_int_eq(s, 0);
+}
+
+static void disconnected(void)
+{
+	if (client)
+		module->free(client, true);
+	if (server)
+		module->free(server, true);
+	client = server = NULL;
+	fd_close_auto(&fd[0]);
+	fd_close_auto(&fd[1]);
+}
+
+static ssize_t put(struct tls *t, const char *text, short *wants)
+{
+	struct iovec iov = { (char *)text, strlen(text) };
+
+	return module->write(t, &iov, 1, wants);
+}
+
+/* One read into a block of exactly that size. */
+static ssize_t get(struct tls *t, size_t room, char *ret, short *wants)
+{
+	struct buf b = { .data = exact(ret, room), .cap = room };
+	ssize_t n = module->read(t, &b, wants);
+
+	ck_assert_int_eq((ssize_t)b.end, n > 0 ? n : 0);
+	memcpy(ret, b.data, b.end);
+	free(b.data);
+	return n;
+}
+
+#define ck_assert_comes(t, text)                                        \
+	do {                                                            \
+		char room_[64] = "";                                    \
+		short wants_ = 0;                                       \
+		ck_assert_int_eq(get(t, sizeof(room_), room_, &wants_), \
+				 (ssize_t)strlen(text));                \
+		ck_assert_mem_eq(room_, text, strlen(text));            \
+	} while (0)
+
+START_TEST(what_one_writes_the_other_reads)
+{
+	short wants = 0;
+	char byte;
+
+	ck_assert_str_eq(module->protocol(server), "TLSv1.3");
+	ck_assert_ptr_null(module->subject(server));
+	ck_assert_int_eq(put(client, "hello", &wants), 5);
+	ck_assert_int_eq(wants, 0);
+	ck_assert_comes(server, "hello");
+	ck_assert_int_eq(get(server, 1, &byte, &wants), -EAGAIN);
+	ck_assert_int_eq(wants, POLLIN);
+	ck_assert_int_eq(put(server, "you", &wants), 3);
+	ck_assert_comes(client, "you");
+}
+END_TEST
+
+/* poll knows nothing of what is left in a record. */
+START_TEST(wants_says_when_there_is_no_more)
+{
+	char room[16];
+	short wants = 0;
+
+	ck_assert_int_eq(put(client, "hello", &wants), 5);
+	ck_assert_int_eq(get(server, 2, room, &wants), 2);
+	ck_assert_int_eq(wants, 0);
+	ck_assert_int_eq(get(server, 16, room, &wants), 3);
+	ck_assert_int_eq(wants, POLLIN);
+}
+END_TEST
+
+START_TEST(several_records_come_with_one_read)
+{
+	char room[64];
+	short wants = 0;
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(put(client, "abc", &wants), 3);
+	ck_assert_int_eq(get(server, sizeof(room), room, &wants), 9);
+	ck_assert_mem_eq(room, "abcabcabc", 9);
+}
+END_TEST
+
+/* ---- much, through a socket that takes little */
+
+static char pattern(size_t at)
+{
+	return (char)(at * 7 + at / 251);
+}
+
+START_TEST(pieces_of_any_size_arrive_in_order)
+{
+	static char data[300000];
+	unsigned seed = (unsigned)_i;
+	size_t sent = 0, seen = 0, first, second;
+	int small = 4096;
+
+	(void)setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = pattern(i);
+	first = (size_t)rand_r(&seed) % 20000;
+	second = (size_t)rand_r(&seed) % 70000;
+	while (seen < sizeof(data)) {
+		size_t left = sizeof(data) - sent;
+		size_t a = first < left ? first : left;
+		size_t b = second < left - a ? second : left - a;
+		/* blocks of exact size, and other addresses at each try */
+		struct iovec iov[] = { { exact(data + sent, a), a },
+				       { exact(data + sent + a, b), b } };
+		char room[5000];
+		short wants = 0;
+		ssize_t n = a + b > 0 ? module->write(client, iov, 2, &wants) : 0;
+
+		free(iov[0].iov_base);
+		free(iov[1].iov_base);
+		ck_assert_msg(n >= 0 || n == -EAGAIN, "%s", module->why(client));
+		ck_assert(wants == 0 || wants == POLLOUT);
+		sent += n > 0 ? (size_t)n : 0;
+		if (wants == POLLOUT) { /* the rest once more, and in other pieces */
+			size_t rest = a + b - (n > 0 ? (size_t)n : 0);
+
+			first = (size_t)rand_r(&seed) % (rest + 1);
+			second = rest - first + (size_t)rand_r(&seed) % 100;
+		} else {
+			first = (size_t)rand_r(&seed) % 20000;
+			second = (size_t)rand_r(&seed) % 70000;
+		}
+		n = get(server, 1 + (size_t)rand_r(&seed) % sizeof(room), room, &wants);
+		for (ssize_t i = 0; i < n; i++)
+			ck_assert_int_eq(room[i], pattern(seen++));
+		ck_assert(n > 0 || n == -EAGAIN);
+	}
+	ck_assert_uint_eq(sent, sizeof(data));
+}
+END_TEST
+
+/* Until nothing more is taken; how much that was. */
+static size_t fill(struct tls *t)
+{
+	static const char block[10000];
+	struct iovec iov = { (char *)block, sizeof(block) };
+	size_t sum = 0;
+	short wants;
+	ssize_t n;
+
+	while ((n = module->write(t, &iov, 1, &wants)) > 0)
+		sum += (size_t)n;
+	ck_assert_int_eq(n, -EAGAIN);
+	ck_assert_int_eq(wants, POLLOUT);
+	return sum;
+}
+
+/* ---- ends */
+
+START_TEST(an_end_comes_behind_the_bytes)
+{
+	char room[64];
+	short wants = 0;
+
+	ck_assert_int_eq(put(client, "bye", &wants), 3);
+	ck_assert_int_eq(module->shut(client, &wants), 0);
+	ck_assert_int_eq(module->shut(client, &wants), 0);
+	ck_assert_int_eq(get(server, sizeof(room), room, &wants), 3);
+	ck_assert_int_eq(wants, 0); /* there is more to know */
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(get(server, sizeof(room), room, &wants), 0);
+	/* the other direction lives on */
+	ck_assert_int_eq(put(server, "still", &wants), 5);
+	ck_assert_comes(client, "still");
+	ck_assert_int_eq(module->shut(server, &wants), 0);
+	ck_assert_int_eq(get(client, sizeof(room), room, &wants), 0);
+}
+END_TEST
+
+START_TEST(an_end_without_words_is_an_error)
+{
+	char room[64];
+	short wants = 0;
+
+	ck_assert_int_eq(put(client, "bye", &wants), 3);
+	fd_close_auto(&fd[0]);
+	ck_assert_comes(server, "bye");
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(get(server, sizeof(room), room, &wants), -ECONNABORTED);
+	ck_assert_ptr_nonnull(strstr(module->why(server), "unexpected eof"));
+	ck_assert_int_lt(module->shut(server, &wants), 0);
+}
+END_TEST
+
+START_TEST(an_end_waits_for_room)
+{
+	char room[1000];
+	size_t left;
+	short wants = 0;
+	ssize_t n;
+
+	left = fill(client);
+	ck_assert_int_eq(module->shut(client, &wants), -EAGAIN);
+	ck_assert_int_eq(wants, POLLOUT);
+	/* a record that the socket took a part of has to be sent to its end */
+	while (left > 0 && (n = get(server, sizeof(room), room, &wants)) > 0)
+		left -= (size_t)n;
+	ck_assert_uint_eq(left, 0);
+}
+END_TEST
+
+START_TEST(freeing_says_so_or_does_not)
+{
+	char byte;
+	short wants;
+
+	module->free(client, _i == 1);
+	client = NULL;
+	fd_close_auto(&fd[0]);
+	ck_assert_int_eq(get(server, 1, &byte, &wants), _i == 1 ? 0 : -ECONNABORTED);
+}
+END_TEST
+
+START_TEST(what_is_no_tls_is_an_error)
+{
+	char byte;
+	short wants;
+
+	ck_assert_int_eq(write(fd[0], "GET / HTTP/1.1\r\n", 16), 16);
+	ck_assert_int_eq(get(server, 1, &byte, &wants), -EPROTO);
+	ck_assert_str_ne(module->why(server), "");
+}
+END_TEST
+
+START_TEST(a_record_that_was_changed_is_an_error)
+{
+	static char record[] = "\x17\x03\x03\x00\x20"
+			       "0123456789abcdef0123456789abcdef";
+	char byte;
+	short wants;
+
+	ck_assert_int_eq(write(fd[0], record, sizeof(record) - 1), sizeof(record) - 1);
+	ck_assert_int_eq(get(server, 1, &byte, &wants), -EPROTO);
+}
+END_TEST
+
+START_TEST(only_bytes_and_ends_are_no_quiet)
+{
+	char byte;
+	short wants;
+
+	ck_assert(module->is_quiet(server));
+	ck_assert(module->is_quiet(client));
+	ck_assert_int_eq(put(client, "x", &wants), 1);
+	ck_assert(!module->is_quiet(server));
+	ck_assert(!module->is_quiet(server));
+	ck_assert_int_eq(get(server, 1, &byte, &wants), 1);
+	ck_assert(module->is_quiet(server));
+	ck_assert_int_eq(module->shut(client, &wants), 0);
+	ck_assert(!module->is_quiet(server));
+	fd_close_auto(&fd[1]);
+	ck_assert(!module->is_quiet(client));
+}
+END_TEST
+
+/* ---- the stream on top */
+
+START_TEST(a_stream_polls_for_what_tls_wants)
+{
+	struct config_tls cfg = server_config();
+	struct stream s;
+	struct tls_why why;
+	char room[64] = "";
+	struct buf b = { .data = room, .cap = sizeof(room) };
+	struct iovec iov = { room, sizeof(room) };
+	short wants = 0;
+	ssize_t n;
+	int r;
+
+	module->free(server, false);
+	server = NULL;
+	module->free(client, false);
+	ck_assert_int_eq(
+		module->connect(fd[0], &(struct backend){ .host = "x" }, &client, &why),
+		0);
+	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
+	ck_assert(stream_is_plain(&s));
+	ck_assert_int_eq(stream_secure(&s, &cfg, &why), 0);
+	ck_assert(!stream_is_plain(&s));
+	ck_assert_int_eq(stream_handshake(&s), -EAGAIN);
+	ck_assert_int_eq(s.read_wants, POLLIN);
+	for (int i = 0; i < 5; i++) {
+		(void)module->handshake(client, &wants);
+		r = stream_handshake(&s);
+	}
+	ck_assert_int_eq(r, 0);
+	ck_assert_ptr_null(stream_subject(&s));
+
+	ck_assert_int_eq(stream_read(&s, &b), -EAGAIN);
+	ck_assert(!s.can_read);
+	ck_assert_int_eq(stream_events(&s, true, true), POLLIN);
+	ck_assert_int_eq(stream_events(&s, false, true), 0); /* it can be written to */
+	while ((n = stream_write(&s, &iov, 1)) > 0)
+		continue;
+	ck_assert_int_eq(n, -EAGAIN);
+	ck_assert_int_eq(stream_events(&s, false, true), POLLOUT);
+	ck_assert_int_eq(stream_events(&s, false, false), 0);
+	stream_shut(&s);
+	ck_assert(s.shutting && !s.shut);
+	ck_assert_int_eq(stream_events(&s, false, false), POLLOUT);
+	/* the reading side may want to write, and the other way round */
+	s.read_wants = POLLOUT;
+	ck_assert_int_eq(stream_events(&s, true, false), POLLOUT);
+	stream_take_events(&s, POLLOUT);
+	ck_assert(s.can_read && s.can_write);
+	stream_reset(&s);
+}
+END_TEST
+
+START_TEST(a_stream_reads_bytes_and_then_the_end)
+{
+	struct config_tls cfg = server_config();
+	char room[8];
+	struct buf b = { .data = room, .cap = sizeof(room) };
+	struct stream s;
+	struct tls_why why;
+	short wants;
+
+	module->free(server, false);
+	server = NULL;
+	module->free(client, false);
+	ck_assert_int_eq(
+		module->connect(fd[0], &(struct backend){ .host = "x" }, &client, &why),
+		0);
+	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
+	ck_assert_int_eq(stream_secure(&s, &cfg, &why), 0);
+	for (int i = 0; i < 5; i++) {
+		(void)module->handshake(client, &wants);
+		(void)stream_handshake(&s);
+	}
+	ck_assert_int_eq(stream_read(&s, &b), -EAGAIN);
+	ck_assert_int_eq(put(client, "bye", &wants), 3);
+	ck_assert_int_eq(module->shut(client, &wants), 0);
+	ck_assert_int_eq(stream_read(&s, &b), 3);
+	ck_assert(s.can_read && !s.eof); /* poll will not tell of the end */
+	ck_assert_int_eq(stream_read(&s, &b), 0);
+	ck_assert(s.eof);
+	stream_done(&s);
+	stream_done(&s);
+	ck_assert_int_eq(get(client, 1, room, &wants), 0);
+}
+END_TEST
+
+/* ---- beginning */
+
+START_TEST(a_name_that_is_not_there_is_refused)
+{
+	static const struct {
+		const char *host, *why;
+	} table[] = {
+		{ "test.example", NULL },
+		{ "TEST.example.", NULL },
+		{ "other.example", "certificate verify failed: Hostname mismatch" },
+		{ "x.test.example", "certificate verify failed: Hostname mismatch" },
+		{ "127.0.0.1", "certificate verify failed: IP address mismatch" },
+		{ "::1", "certificate verify failed: IP address mismatch" },
+	};
+	struct backend be = client_config();
+	struct config_tls cfg = server_config();
+	int c, s;
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		(void)snprintf(be.host, sizeof(be.host), "%s", table[i].host);
+		begin(&be, &cfg);
+		shake(&c, &s);
+		ck_assert_int_eq(c, table[i].why ? -EPROTO : 0);
+		if (table[i].why) {
+			ck_assert_ptr_nonnull(
+				strcasestr(module->why(client), "mismatch"));
+			ck_assert_int_eq(strncasecmp(module->why(client), table[i].why,
+						     strlen(table[i].why)),
+					 0);
+		}
+		disconnected();
+	}
+}
+END_TEST
+
+static void write_ticket(size_t len)
+{
+	AUTO_FD int out = open(ticket, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char bytes[256];
+
+	memset(bytes, 'k', sizeof(bytes));
+	ck_assert_int_eq(write(out, bytes, len), (ssize_t)len);
+}
+
+START_TEST(ticket_keys_are_one_or_two)
+{
+	static const size_t good[] = { 80, 160 };
+	static const size_t bad[] = { 0, 1, 79, 81, 159, 161, 240 };
+	struct config_tls cfg = server_config();
+	struct tls_why why;
+	struct tls *t;
+
+	ck_assert_int_eq(tls_load(&module, &why), 0);
+	for (size_t i = 0; i < LENGTH(good); i++) {
+		write_ticket(good[i]);
+		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
+		module->free(t, true);
+	}
+	for (size_t i = 0; i < LENGTH(bad); i++) {
+		write_ticket(bad[i]);
+		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(why.text, "80 or 160 bytes"));
+	}
+	ck_assert_int_eq(unlink(ticket), 0);
+	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
+	module->free(t, true);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_used_are_named)
+{
+	struct config_tls cfg = server_config();
+	struct backend be = client_config();
+	struct tls_why why;
+	struct tls *t;
+
+	ck_assert_int_eq(tls_load(&module, &why), 0);
+	cfg.certificate = "/nowhere/crt";
+	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
+	ck_assert_str_eq(why.text, "/nowhere/crt: No such file or directory");
+	cfg = server_config();
+	cfg.key = "missing";
+	setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
+	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
+	ck_assert_str_eq(why.text, "/nowhere/missing: No such file or directory");
+	be.trust.ca_file = key; /* a PEM file, but not of certificates */
+	ck_assert_int_eq(module->connect(-1, &be, &t, &why), -EINVAL);
+	ck_assert_int_eq(strncmp(why.text, key, strlen(key)), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tls");
+	TCase *ends = tcase_create("ends"), *files = tcase_create("files");
+
+	suite_add_tcase(suite, ends);
+	tcase_set_timeout(ends, 60); /* under valgrind */
+	tcase_add_unchecked_fixture(ends, make_files, remove_files);
+	tcase_add_checked_fixture(ends, connected, disconnected);
+	tcase_add_test(ends, what_one_writes_the_other_reads);
+	tcase_add_test(ends, wants_says_when_there_is_no_more);
+	tcase_add_test(ends, several_records_come_with_one_read);
+	tcase_add_loop_test(ends, pieces_of_any_size_arrive_in_order, 0, 5);
+	tcase_add_test(ends, an_end_comes_behind_the_bytes);
+	tcase_add_test(ends, an_end_without_words_is_an_error);
+	tcase_add_test(ends, an_end_waits_for_room);
+	tcase_add_loop_test(ends, freeing_says_so_or_does_not, 0, 2);
+	tcase_add_test(ends, what_is_no_tls_is_an_error);
+	tcase_add_test(ends, a_record_that_was_changed_is_an_error);
+	tcase_add_test(ends, only_bytes_and_ends_are_no_quiet);
+	tcase_add_test(ends, a_stream_polls_for_what_tls_wants);
+	tcase_add_test(ends, a_stream_reads_bytes_and_then_the_end);
+
+	suite_add_tcase(suite, files);
+	tcase_set_timeout(files, 60);
+	tcase_add_unchecked_fixture(files, make_files, remove_files);
+	tcase_add_test(files, a_name_that_is_not_there_is_refused);
+	tcase_add_test(files, ticket_keys_are_one_or_two);
+	tcase_add_test(files, files_that_cannot_be_used_are_named);
+	return suite_run(suite);
+}
