@@ -699,8 +699,10 @@ START_TEST(other_urls_are_refused)
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		(void)snprintf(text, sizeof(text), "[NextJs]\nUrl=%s\n", table[i].url);
-		expect_reports(text, "f:2: Url=", table[i].why,
-			       "; allowed: http://host:port, https://host:port or unix:/path\n", NULL);
+		expect_reports(
+			text, "f:2: Url=", table[i].why,
+			"; allowed: http://host:port, https://host:port or unix:/path\n",
+			NULL);
 		ck_assert_uint_eq(reports, 1);
 	}
 }
@@ -1015,7 +1017,8 @@ START_TEST(unknown_names_are_answered_with_the_known_ones)
 		       NULL);
 	expect_reports("[NextJs]\nNoVncPath=/\n",
 		       "f:2: unknown key NoVncPath=; keys of [NextJs]: Url= "
-		       "VerifyTls= CaFile= ClientCertificate= ClientKey=\n", NULL);
+		       "VerifyTls= CaFile= ClientCertificate= ClientKey=\n",
+		       NULL);
 	expect_reports(
 		"[Routes]\nX=\n",
 		"f:2: unknown key X=; keys of [Routes]: NoVncPath= ControllerPath= "

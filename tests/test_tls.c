@@ -470,8 +470,6 @@ START_TEST(a_name_that_is_not_there_is_refused)
 		shake(&c, &s);
 		ck_assert_int_eq(c, table[i].why ? -EPROTO : 0);
 		if (table[i].why) {
-			ck_assert_ptr_nonnull(
-				strcasestr(module->why(client), "mismatch"));
 			ck_assert_int_eq(strncasecmp(module->why(client), table[i].why,
 						     strlen(table[i].why)),
 					 0);
