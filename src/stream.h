@@ -44,7 +44,7 @@ int stream_adopt(int fd, struct stream *ret);
 
 /* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */
 struct stream_cause {
-	char text[800];
+	char text[400];
 };
 
 /*

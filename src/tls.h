@@ -19,7 +19,7 @@
 
 /* What went wrong, as OpenSSL words it. */
 struct tls_why {
-	char text[400];
+	char text[300];
 };
 
 /* One end of a TLS connection. It borrows the socket. */

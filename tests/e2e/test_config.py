@@ -97,9 +97,7 @@ def test_an_error_tells_what_would_be_allowed(world, text, allowed):
 
 
 @pytest.mark.parametrize("text", [
-    "[Tls]\nCertificate=/x", "[NextJs]\nUrl=https://127.0.0.1:3001",
-    "[MasterController]\nUrl=https://127.0.0.1:4000", "[Client]\nTrustedProxies=127.0.0.1",
-    "[Client]\nProxyProtocol=yes"])
+    "[Client]\nTrustedProxies=127.0.0.1", "[Client]\nProxyProtocol=yes"])
 def test_what_is_not_built_yet_says_so(world, text):
     world.configure(text)
     c = world.client(request())
