@@ -1,5 +1,6 @@
 // What the tests share: a world, a browser that remembers what went wrong in it, the VM's screen.
 
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -36,11 +37,14 @@ export function suite(name, options) {
 
 	before(async () => {
 		await it.world.start();
+		it.netLog = join(dir, 'net-log.json');
 		it.browser = await chromium.launch({
+			env: it.world.tls ? { ...process.env, HOME: homeThatTrusts(it.world.ca, dir) } : process.env,
 			executablePath: '/usr/bin/chromium',
 			chromiumSandbox: process.getuid() !== 0,
 			args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-				'--disable-background-networking', '--disable-component-update'],
+				'--disable-background-networking', '--disable-component-update',
+				...it.world.tls ? [`--log-net-log=${it.netLog}`] : []],
 		});
 		await openPage(it);
 	});
@@ -54,6 +58,17 @@ export function suite(name, options) {
 		rmSync(dir, { recursive: true });
 	});
 	return it;
+}
+
+// A home directory whose Chromium trusts that authority, as one would install it.
+function homeThatTrusts(ca, dir) {
+	const home = join(dir, 'home');
+	const database = `sql:${join(home, '.pki/nssdb')}`;
+
+	mkdirSync(join(home, '.pki/nssdb'), { recursive: true });
+	execFileSync('certutil', ['-d', database, '-N', '--empty-password']);
+	execFileSync('certutil', ['-d', database, '-A', '-t', 'C,,', '-n', 'test', '-i', ca]);
+	return home;
 }
 
 // it.errors: what the console or the page complained of.  it.closed: the close code of each

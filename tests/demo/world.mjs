@@ -10,6 +10,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync,
 	statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -193,7 +194,7 @@ async function onFreePort(start) {
 
 function get(url, options) {
 	return new Promise((done, failed) => {
-		const request = http.get(url, { timeout: 20_000, agent: false, ...options });
+		const request = (url.startsWith('https:') ? https : http).get(url, { timeout: 20_000, agent: false, ...options });
 		request.on('timeout', () => request.destroy(new Error(`${url}: no answer`)));
 		request.on('error', failed);
 		request.on('response', (response) => {
@@ -208,8 +209,8 @@ function get(url, options) {
 }
 
 // A VNC server greets with its version; through a WebSocket, in its first frame.
-async function vncGreets(url) {
-	const { socket, head } = await get(url, { headers: {
+async function vncGreets(url, options) {
+	const { socket, head } = await get(url, { ...options, headers: {
 		Connection: 'Upgrade',
 		Upgrade: 'websocket',
 		'Sec-WebSocket-Version': '13',
@@ -243,8 +244,9 @@ export class World {
 
 	// port: the gate's, any free one if 0.  dir: for the configuration, the logs and the VM's files.
 	// dev: a copy of the dashboard, served by `next dev`; else the built one by `next start`.
-	constructor({ port = 0, dir, dev = null }) {
-		Object.assign(this, { port, dir, dev, session: randomUUID() });
+	// tls: the gate speaks TLS, with a certificate of the world's own authority, this.ca.
+	constructor({ port = 0, dir, dev = null, tls = false }) {
+		Object.assign(this, { port, dir, dev, tls, session: randomUUID() });
 		this.home = join(dir, 'vm');
 		this.died = new Promise((done) => { this.tellDeath = done; });
 		for (const part of ['log', 'vm'])
@@ -350,6 +352,29 @@ export class World {
 		});
 	}
 
+	// A certificate for localhost, its authority, and a key for tickets; what the gate is told of them.
+	issueCertificate() {
+		const file = (name) => join(this.dir, name);
+		const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+		const openssl = (...argv) => execFileSync('openssl', argv, { stdio: 'ignore' });
+
+		this.ca = file('ca.pem');
+		openssl('req', '-x509', ...key, '-keyout', file('ca.key'), '-out', this.ca, '-days', '7',
+			'-subj', '/CN=novnc-gate test', '-addext', 'keyUsage=critical,keyCertSign');
+		openssl('req', ...key, '-keyout', file('tls.key'), '-out', file('csr'),
+			'-subj', '/CN=localhost');
+		writeFileSync(file('ext'), 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n');
+		openssl('x509', '-req', '-in', file('csr'), '-CA', this.ca, '-CAkey', file('ca.key'),
+			'-set_serial', '1', '-days', '7', '-extfile', file('ext'), '-out', file('tls.crt'));
+		writeFileSync(file('tls.ticket'), randomBytes(80));
+		return `
+[Tls]
+Certificate=${file('tls.crt')}
+Key=${file('tls.key')}
+TicketKey=${file('tls.ticket')}
+`;
+	}
+
 	async startGate(port) {
 		const config = join(this.dir, 'novnc-gate.conf');
 		const addresses = (await loopback()).map((address) => `${address}:${port}`);
@@ -362,17 +387,20 @@ Url=${this.controllerUrl}
 
 [Routes]
 ControllerPath=/api/auth/session/*/novnc /api/auth/session/*/novnc/**
-`);
+${this.tls ? this.issueCertificate() : ''}`);
+		const scheme = this.tls ? 'https' : 'http';
+		const trust = { ca: this.ca && readFileSync(this.ca), servername: 'localhost' };
 		await this.run('gate', ['systemd-socket-activate', '--inetd', '-a',
-			...addresses.flatMap((address) => ['-l', address]), GATE, `--config=${config}`],
+			...addresses.flatMap((address) => ['-l', address]), GATE, `--config=${config}`,
+			...this.tls ? ['--tls'] : []],
 		{
 			env: { SYSTEMD_LOG_LEVEL: 'notice' },
 			ready: () => Promise.all(addresses.flatMap((address) => [
-				get(`http://${address}/dashboard/remote-cli`),
-				vncGreets(`http://${address}${this.path}/websock`),
+				get(`${scheme}://${address}/dashboard/remote-cli`, trust),
+				vncGreets(`${scheme}://${address}${this.path}/websock`, trust),
 			])),
 		});
-		this.url = `http://localhost:${port}`;
+		this.url = `${scheme}://localhost:${port}`;
 		this.page = `${this.url}/dashboard/remote-cli`;
 	}
 
