@@ -7,13 +7,12 @@ import socket
 import ssl
 import subprocess
 import threading
-import zlib
 
 import pytest
 
-from gate import BINARY, Backend, Ended, World, answer, clean_env, head, request, switching, upgrade
+from gate import BINARY, Ended, World, answer, clean_env, head, request, switching, upgrade
 from test_tunnel import crc_of_stream, read_stream, send_stream
-from tls import Authority, TlsSocket
+from tls import Authority
 
 
 @pytest.fixture
@@ -98,6 +97,7 @@ def test_versions_that_are_spoken(world, authority, version):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_versions_that_are_not(world, authority, version):
     context = authority.server(authority.issue("IP:127.0.0.1"), version=version)
     context.set_ciphers("ALL:@SECLEVEL=0")

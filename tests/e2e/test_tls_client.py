@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from gate import (BINARY, HOST, SECRET, Ended, Gate, World, answer, clean_env, cpu_seconds, head,
+from gate import (BINARY, HOST, SECRET, Ended, World, answer, clean_env, cpu_seconds, head,
                   memory_kb, request, switching, upgrade)
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority, Ragged, TlsSocket
@@ -248,9 +249,9 @@ def asking(world, authority):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_the_subject_is_passed_on_and_a_forged_one_is_not(asking, authority, version):
     crt = authority.issue(subject="/C=DE/O=A, B \\+ C/CN=Zoë \r\nX: y")
-    c = asking.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin",
-                              "x-client-cert-subject: CN=root"),
-                      tls=authority.client(crt, version=version))
+    asking.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin",
+                          "x-client-cert-subject: CN=root"),
+                  tls=authority.client(crt, version=version))
     seen = asking.nextjs.accept().request()
     assert seen["X-Client-Cert-Subject"] == \
         r"CN=Zo\C3\AB \0D\0AX: y,O=A\, B \+ C,C=DE"
@@ -267,8 +268,8 @@ def test_none_is_demanded_and_none_is_forged(asking):
 
 
 def test_one_that_was_not_asked_for_is_not_passed_on(world, authority):
-    c = world.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin"),
-                     tls=authority.client(authority.issue(subject="/CN=u")))
+    world.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin"),
+                 tls=authority.client(authority.issue(subject="/CN=u")))
     assert "X-Client-Cert-Subject" not in world.nextjs.accept().request()
 
 
@@ -503,9 +504,8 @@ def test_a_close_notify_waits_for_room(world):
             total += b.sock.send(b"x" * 65536)
     b.close()
     used = cpu_seconds(c.pid)
-    c.quiet_for = None
-    threading.Event().wait(0.5)
-    assert cpu_seconds(c.pid) - used < 0.05
+    select.select([], [], [], 0.5)
+    assert cpu_seconds(c.pid) - used < 0.05, "busy while it waits for room"
     got = 0
     with pytest.raises(Ended) as e:
         while True:
@@ -528,7 +528,8 @@ def test_a_gibibyte(world, authority, direction, version):
     t.start()
     assert read_stream(reader, total) == crc_of_stream(total)
     t.join()
-    assert memory_kb(c.pid) - before < 8192
+    if BINARY.parent.name != "san":        # where what was freed waits for a while
+        assert memory_kb(c.pid) - before < 1024
 
 
 def test_a_gibibyte_through_tls_on_both_sides(secure):
@@ -542,10 +543,6 @@ def test_a_gibibyte_through_tls_on_both_sides(secure):
 
 def test_both_ways_at_once(secure):
     c, b = secure.tunnel()
-    total = 1 << 26
-    for sender in (c, b):
-        # a TlsSocket is one thread's at a time, so the echo is the other way round
-        assert sender.tls
     data = os.urandom(1 << 20)
     for _ in range(64):
         c.send(data)
@@ -563,8 +560,9 @@ def test_a_reader_that_stalls_costs_no_memory(world):
             sent += b.sock.send(b"x" * 65536)
     assert sent < 64 << 20 and memory_kb(c.pid) - before < 1024
     used = cpu_seconds(c.pid)
-    c.quiet_for = None
-    threading.Event().wait(0.5)
+    b.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        b.sock.recv(1)
     assert cpu_seconds(c.pid) - used < 0.05, "busy while nothing can move"
     assert c.exactly(sent) == b"x" * sent
 
