@@ -91,7 +91,7 @@ typedef __typeof__(&sd_notify) send_state;
 
 static struct {
 	int level;
-	void *library; /* libsystemd while it is loaded, else NULL */
+	void *libsystemd; /* while it is loaded, else NULL */
 	send_entry sendv;
 	send_state notify;
 	int journal_fd; /* the socket that libsystemd leaves behind, or -1 */
@@ -256,17 +256,17 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 
 static int library_load(void)
 {
-	if (logger.library)
+	if (logger.libsystemd)
 		return 0;
-	logger.library = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
-	if (!logger.library)
+	logger.libsystemd = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
+	if (!logger.libsystemd)
 		return -ENOENT;
-	logger.sendv = (send_entry)dlsym(logger.library, "sd_journal_sendv");
-	logger.notify = (send_state)dlsym(logger.library, "sd_notify");
+	logger.sendv = (send_entry)dlsym(logger.libsystemd, "sd_journal_sendv");
+	logger.notify = (send_state)dlsym(logger.libsystemd, "sd_notify");
 	if (logger.sendv && logger.notify)
 		return 0;
-	(void)dlclose(logger.library);
-	logger.library = NULL;
+	(void)dlclose(logger.libsystemd);
+	logger.libsystemd = NULL;
 	return -ENOENT;
 }
 
@@ -461,9 +461,9 @@ void log_settle(void)
 {
 	logger.sink = sink_find();
 	logger.settled = true;
-	if (logger.library)
-		(void)dlclose(logger.library);
-	logger.library = NULL;
+	if (logger.libsystemd)
+		(void)dlclose(logger.libsystemd);
+	logger.libsystemd = NULL;
 	/* nothing may have been logged so far; without it the last entry is a line */
 	if (logger.sink == SINK_JOURNAL && logger.journal_fd < 0)
 		logger.journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -471,9 +471,9 @@ void log_settle(void)
 
 void log_release(void)
 {
-	if (logger.library)
-		(void)dlclose(logger.library);
-	logger.library = NULL;
+	if (logger.libsystemd)
+		(void)dlclose(logger.libsystemd);
+	logger.libsystemd = NULL;
 	logger.settled = false;
 	if (logger.journal_fd < 0)
 		return;
