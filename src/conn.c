@@ -143,9 +143,7 @@ static int on_opened(void *userdata)
 	}
 	log_status(slice_str(status));
 	log_settle();
-	return sandbox_narrow(
-		!stream_is_plain(&c->wire.client) ||
-		!stream_is_plain(&c->wire.link[c->request.verdict.backend].stream));
+	return sandbox_narrow();
 }
 
 /* Which entry an exchange that has ended leaves. */

@@ -143,10 +143,10 @@ static int signals_take(void)
 }
 
 /* Before anything that a peer says is read. */
-static int confine(const struct config *cfg, const struct client *client, bool tls)
+static int confine(const struct config *cfg, const struct client *client)
 {
 	const char *missing = NULL;
-	int r = sandbox_enter(cfg, log_loads(), tls, &missing);
+	int r = sandbox_enter(cfg, log_loads(), &missing);
 
 	if (missing)
 		log_event(LOG_SANDBOX,
@@ -165,7 +165,7 @@ static int serve(const struct options *o, const struct client *client)
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
 	log_level(cfg.log_level);
-	setup.unconfined = confine(&cfg, client, o->tls);
+	setup.unconfined = confine(&cfg, client);
 	r = conn_serve(STDIN_FILENO, &setup);
 	config_done(&cfg);
 	log_release();

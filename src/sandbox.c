@@ -4,19 +4,16 @@
 
 #ifdef NOVNC_GATE_NO_SANDBOX
 
-int sandbox_enter(const struct config *cfg, bool loads, bool tls,
-		  const char **ret_missing)
+int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing)
 {
 	(void)cfg;
 	(void)loads;
-	(void)tls;
 	*ret_missing = "any wall at all, as it was built";
 	return 0;
 }
 
-int sandbox_narrow(bool tls)
+int sandbox_narrow(void)
 {
-	(void)tls;
 	return 0;
 }
 
@@ -24,12 +21,9 @@ int sandbox_narrow(bool tls)
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -85,21 +79,15 @@ static const struct {
 	{ SANDBOX_RESOLVE, "/run/systemd/resolve" },
 	{ SANDBOX_RESOLVE, "/run/resolvconf" },
 	{ SANDBOX_RESOLVE, "/run/NetworkManager" },
-	/* OpenSSL's own configuration, and the system's store: links into the other two */
-	{ SANDBOX_TLS, "/etc/ssl" },
-	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
-	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
 };
 
-static unsigned needs_of(const struct config *cfg, bool loads, bool tls)
+static unsigned needs_of(const struct config *cfg, bool loads)
 {
-	unsigned needs = tls ? SANDBOX_TLS : loads ? SANDBOX_LOAD : 0;
+	unsigned needs = loads ? SANDBOX_LOAD : 0;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct backend *be = &cfg->backend[i];
 
-		if (be->tls)
-			needs |= SANDBOX_TLS;
 		if (!be->literal)
 			needs |= SANDBOX_RESOLVE;
 		else if (be->addr.ss_family == AF_UNIX)
@@ -160,59 +148,6 @@ static int allow_port(int ruleset, uint16_t port)
 		       : 0;
 }
 
-/* The module, wherever it was built or installed: see tls_load.c. */
-static int allow_module(int ruleset)
-{
-	char program[PATH_MAX], path[PATH_MAX + 32];
-	ssize_t len = readlink("/proc/self/exe", program, sizeof(program));
-	int r;
-
-	while (len > 0 && program[len - 1] != '/')
-		len--;
-	if (len <= 0)
-		return -ENOENT;
-	(void)snprintf(path, sizeof(path), "%.*s", (int)len, program);
-	r = allow_reading(ruleset, path);
-	if (r < 0)
-		return r;
-	(void)snprintf(path, sizeof(path), "%.*s../lib/novnc-gate", (int)len, program);
-	return allow_reading(ruleset, path);
-}
-
-/* The files that the configuration names, the credentials, and where OpenSSL is told to look. */
-static int allow_configured(int ruleset, const struct config *cfg)
-{
-	const struct config_trust *n = &cfg->backend[CONFIG_NEXTJS].trust;
-	const struct config_trust *m = &cfg->backend[CONFIG_CONTROLLER].trust;
-	const char *const paths[] = {
-		n->ca_file,
-		n->certificate,
-		n->key,
-		m->ca_file,
-		m->certificate,
-		m->key,
-		cfg->tls.certificate,
-		cfg->tls.key,
-		cfg->tls.ticket_key,
-		cfg->tls.client_ca_file,
-		getenv("CREDENTIALS_DIRECTORY"),
-		getenv("SSL_CERT_DIR"),
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < COUNT(paths) && r == 0; i++)
-		if (paths[i] && paths[i][0] == '/')
-			r = allow_reading(ruleset, paths[i]);
-	return r;
-}
-
-static int allow_tls(int ruleset, const struct config *cfg)
-{
-	int r = allow_module(ruleset);
-
-	return r < 0 ? r : allow_configured(ruleset, cfg);
-}
-
 static int allow_files(int ruleset, unsigned needs)
 {
 	int r = 0;
@@ -230,7 +165,7 @@ static int allow_ports(int ruleset, const struct config *cfg, unsigned needs)
 	for (size_t i = 0; i < CONFIG_BACKENDS && r == 0; i++)
 		if (cfg->backend[i].port != 0)
 			r = allow_port(ruleset, cfg->backend[i].port);
-	if (r == 0 && (needs & SANDBOX_RESOLVE) == SANDBOX_RESOLVE)
+	if (r == 0 && needs == SANDBOX_RESOLVE)
 		r = allow_port(ruleset, DNS_PORT);
 	return r;
 }
@@ -266,8 +201,6 @@ static int landlock_enter(const struct config *cfg, unsigned needs, int abi)
 	if (ruleset < 0)
 		return -errno;
 	r = allow_files(ruleset, needs);
-	if (r == 0 && needs == SANDBOX_TLS)
-		r = allow_tls(ruleset, cfg);
 	if (r == 0 && abi >= ABI_NET)
 		r = allow_ports(ruleset, cfg, needs);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
@@ -305,7 +238,6 @@ static int seccomp_enter_needs(unsigned needs)
 	case SANDBOX_LOAD: return SECCOMP_ENTER(filter_load);
 	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
 	case SANDBOX_LOAD | SANDBOX_UNIX: return SECCOMP_ENTER(filter_load_unix);
-	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
 	default: return SECCOMP_ENTER(filter_resolve);
 	}
 }
@@ -321,10 +253,9 @@ static const char *missing(int abi, bool seccomp)
 	return abi < ABI_NET ? "Landlock's rules for TCP" : NULL;
 }
 
-int sandbox_enter(const struct config *cfg, bool loads, bool tls,
-		  const char **ret_missing)
+int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing)
 {
-	unsigned needs = needs_of(cfg, loads, tls);
+	unsigned needs = needs_of(cfg, loads);
 	int abi = landlock_abi(), r;
 
 	if (abi < 0)
@@ -342,9 +273,9 @@ int sandbox_enter(const struct config *cfg, bool loads, bool tls,
 	return r == -EOPNOTSUPP ? 0 : r;
 }
 
-int sandbox_narrow(bool tls)
+int sandbox_narrow(void)
 {
-	int r = tls ? SECCOMP_ENTER(filter_tunnel_tls) : SECCOMP_ENTER(filter_tunnel);
+	int r = SECCOMP_ENTER(filter_tunnel);
 
 	return r == -EOPNOTSUPP ? 0 : r;
 }

@@ -16,22 +16,19 @@ enum sandbox_need {
 	SANDBOX_LOAD = 1,    /* libsystemd, and its datagrams */
 	SANDBOX_UNIX = 2,    /* a backend behind a Unix socket */
 	SANDBOX_RESOLVE = 7, /* a backend given by name; the resolver needs all of it */
-	SANDBOX_TLS = 15,    /* OpenSSL, its module and the files of the configuration */
 	SANDBOX_NEEDS,
 };
 
 /*
- * The first stage; loads says that libsystemd may still be wanted, tls that the client speaks
- * TLS (what the backends speak is in cfg). Returns 0 or -errno, after
+ * The first stage; loads says that libsystemd may still be wanted. Returns 0 or -errno, after
  * which nothing may be served. *ret_missing is what is not to be had here, in words, or NULL.
  */
-int sandbox_enter(const struct config *cfg, bool loads, bool tls,
-		  const char **ret_missing);
+int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing);
 
 /*
- * The second: nothing is opened, dialled or loaded any more, bytes go where they went;
- * tls says that either side's are in TLS. Returns 0 or -errno, after which the tunnel must not go on.
+ * The second: nothing is opened, dialled or loaded any more, bytes go where they went.
+ * Returns 0 or -errno, after which the tunnel must not go on.
  */
-int sandbox_narrow(bool tls);
+int sandbox_narrow(void);
 
 #endif

@@ -335,7 +335,7 @@ static int unknown_call(void)
 
 static int one_stage_more(void)
 {
-	return -sandbox_narrow(false);
+	return -sandbox_narrow();
 }
 
 static const struct attempt {
@@ -460,9 +460,9 @@ static int enter(enum stage stage, const char **ret_missing)
 	int r;
 
 	configure(stage == RESOLVE ? "localhost" : "127.0.0.1", &cfg);
-	r = sandbox_enter(&cfg, stage == LOAD || stage == TUNNEL, false, ret_missing);
+	r = sandbox_enter(&cfg, stage == LOAD || stage == TUNNEL, ret_missing);
 	if (r == 0 && stage == TUNNEL)
-		r = sandbox_narrow(false);
+		r = sandbox_narrow();
 	return r;
 }
 
@@ -553,7 +553,7 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 		int r;
 
 		if (child == 0) {
-			if (sandbox_enter(&cfg, false, false, &missing) < 0)
+			if (sandbox_enter(&cfg, false, &missing) < 0)
 				_exit(NOT_ENTERED);
 			_exit(missing ? LESS : table[i].run());
 		}
@@ -660,7 +660,7 @@ START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 		r = enter(SERVE, &missing);
 		if (r < 0)
 			_exit(-r);
-		if (kernels[_i].seccomp && sandbox_narrow(false) < 0)
+		if (kernels[_i].seccomp && sandbox_narrow() < 0)
 			_exit(NOT_ENTERED);
 		if (!missing || !expected)
 			_exit(missing == expected ? 0 : LESS);

@@ -29,13 +29,11 @@
 
 #include "sandbox.h"
 
-#define SERVE   16 /* the first stage, whatever it needs */
-#define TUNNEL  32 /* the second */
-#define TUNNELS 64 /* what TLS needs in it beside that */
+#define SERVE   8  /* the first stage, whatever it needs */
+#define TUNNEL  16 /* the second */
 #define LOAD    SANDBOX_LOAD
 #define UNIX    SANDBOX_UNIX
 #define RESOLVE (SANDBOX_RESOLVE & ~LOAD & ~UNIX) /* what only the resolver does */
-#define TLS     (SANDBOX_TLS & ~SANDBOX_RESOLVE)  /* what only OpenSSL does */
 
 #define PROGRAM_MAX 512
 #define CALLS_MAX   2048 /* beyond any architecture's highest number */
@@ -68,9 +66,6 @@ static const struct plain {
 	{ LOAD, "read pread64 lseek newfstatat madvise mremap" },
 	{ LOAD, "futex getrandom" },               /* pthread_once(), malloc() */
 	{ LOAD, "getuid geteuid getgid getegid" }, /* sd_notify() */
-	/* OpenSSL: records, memory, locks, random numbers, the store's directory */
-	{ TLS | TUNNELS, "read write futex getrandom madvise mremap" },
-	{ TLS, "readlink readlinkat stat lstat statx getdents64 gettimeofday gettid" },
 	/* getaddrinfo(): DNS, and the modules of nsswitch.conf (resolve, myhostname, mdns) */
 	{ RESOLVE, "bind getsockopt setsockopt" },
 	{ RESOLVE, "recvmsg write access faccessat faccessat2 uname gettid" },
@@ -139,9 +134,6 @@ static const struct rule {
 	  { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0) } },
 	{ LOAD, ALLOWED, "mprotect", { BITS(2, PROT_EXEC, 0) } },
 	{ LOAD, ALLOWED, "prctl", { IS(0, PR_CAPBSET_READ) } }, /* libcap */
-
-	/* stdio asks a device whether it is a terminal */
-	{ TLS, ENOTTY, "ioctl", { IS(1, TCGETS) } },
 
 	{ RESOLVE, ALLOWED, "prlimit64", { NULL_POINTER(2) } },
 	{ RESOLVE, ALLOWED, "socket", { SOCK(AF_INET, SOCK_DGRAM) } },
@@ -274,9 +266,7 @@ int main(void)
 	program_print("filter_unix", SERVE | UNIX);
 	program_print("filter_load_unix", SERVE | LOAD | UNIX);
 	program_print("filter_resolve", SERVE | LOAD | UNIX | RESOLVE);
-	program_print("filter_tls", SERVE | SANDBOX_TLS);
 	program_print("filter_tunnel", TUNNEL);
-	program_print("filter_tunnel_tls", TUNNEL | TUNNELS);
 	if (fflush(stdout) != 0)
 		err(EXIT_FAILURE, "standard output");
 	return EXIT_SUCCESS;
