@@ -131,6 +131,7 @@ static int on_opened(void *userdata)
 {
 	struct conn *c = userdata;
 	const struct log_fields *f = &c->request.fields;
+	const struct stream *backend = &c->wire.link[c->request.verdict.backend].stream;
 	char status[512];
 
 	if (is_session(&c->request.verdict)) {
@@ -143,7 +144,7 @@ static int on_opened(void *userdata)
 	}
 	log_status(slice_str(status));
 	log_settle();
-	return sandbox_narrow();
+	return sandbox_narrow(c->wire.client.tls || backend->tls);
 }
 
 /* Which entry an exchange that has ended leaves. */
@@ -332,7 +333,7 @@ static int conn_secure(struct conn *c)
 	uint64_t deadline_ms = stream_deadline_ms(c->start_ms, c->wire.cfg->head_ms);
 	struct log_fields f = { .client = slice_str(c->setup->client->text) };
 	struct tls_why why;
-	int r = wire_secure(&c->wire, deadline_ms, &why);
+	int r = wire_secure(&c->wire, c->setup->tls, deadline_ms, &why);
 
 	if (r == 0)
 		return 0;
@@ -359,7 +360,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	if (setup->unconfined < 0) {
 		r = setup->unconfined;
 		conn_fault(&c, "it cannot shut itself in", r);
-		if (!setup->tls)
+		if (!setup->tls) /* nobody there could read it */
 			conn_reply(&c, 500, "The gate cannot serve this connection",
 				   "its log names the reason");
 	} else {

@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "config.h"
+#include "stream.h"
 
 struct conn_setup {
 	const struct config *cfg;
@@ -12,7 +13,8 @@ struct conn_setup {
 	int sigfd;   /* borrowed; readable when SIGTERM has come */
 	bool broken; /* the configuration is: every request is answered with 500 */
 	int unconfined; /* -errno: there is no sandbox, so nothing is read, only a 500 sent */
-	bool tls;       /* the client has to speak TLS */
+	struct stream_tls
+		*tls; /* borrowed; the client has to speak TLS; NULL: plain HTTP */
 };
 
 /*

@@ -143,10 +143,11 @@ static int signals_take(void)
 }
 
 /* Before anything that a peer says is read. */
-static int confine(const struct config *cfg, const struct client *client)
+static int confine(const struct config *cfg, const struct client *client, bool tls)
 {
+	unsigned needs = (log_loads() ? SANDBOX_LOAD : 0) | (tls ? SANDBOX_TLS : 0);
 	const char *missing = NULL;
-	int r = sandbox_enter(cfg, log_loads(), &missing);
+	int r = sandbox_enter(cfg, needs, &missing);
 
 	if (missing)
 		log_event(LOG_SANDBOX,
@@ -158,15 +159,22 @@ static int confine(const struct config *cfg, const struct client *client)
 static int serve(const struct options *o, const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
-	struct conn_setup setup = { .client = client, .sigfd = sigfd, .tls = o->tls };
+	struct conn_setup setup = { .client = client, .sigfd = sigfd };
+	struct stream_tls tls;
 	struct config cfg;
 	int config = config_load(o->file, on_config_error, NULL, &cfg), r;
 
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
 	log_level(cfg.log_level);
-	setup.unconfined = confine(&cfg, client);
+	if (o->tls) {
+		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
+		setup.tls = &tls;
+	}
+	setup.unconfined = confine(&cfg, client, o->tls);
 	r = conn_serve(STDIN_FILENO, &setup);
+	if (o->tls)
+		stream_tls_done(&tls);
 	config_done(&cfg);
 	log_release();
 	if (config == -EBADMSG || r == -EBADMSG)

@@ -4,16 +4,17 @@
 
 #ifdef NOVNC_GATE_NO_SANDBOX
 
-int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing)
+int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing)
 {
 	(void)cfg;
-	(void)loads;
+	(void)also;
 	*ret_missing = "any wall at all, as it was built";
 	return 0;
 }
 
-int sandbox_narrow(void)
+int sandbox_narrow(bool tls)
 {
+	(void)tls;
 	return 0;
 }
 
@@ -24,6 +25,7 @@ int sandbox_narrow(void)
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -31,6 +33,7 @@ int sandbox_narrow(void)
 
 #include "buf.h"
 #include "filters.h" /* made by src/gen/filters.c */
+#include "tls.h"
 
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 
@@ -79,11 +82,14 @@ static const struct {
 	{ SANDBOX_RESOLVE, "/run/systemd/resolve" },
 	{ SANDBOX_RESOLVE, "/run/resolvconf" },
 	{ SANDBOX_RESOLVE, "/run/NetworkManager" },
+	{ SANDBOX_TLS, "/etc/ssl" }, /* OpenSSL's settings, the system's store */
+	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
+	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
 };
 
-static unsigned needs_of(const struct config *cfg, bool loads)
+static unsigned needs_of(const struct config *cfg, unsigned also)
 {
-	unsigned needs = loads ? SANDBOX_LOAD : 0;
+	unsigned needs = also;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct backend *be = &cfg->backend[i];
@@ -92,6 +98,8 @@ static unsigned needs_of(const struct config *cfg, bool loads)
 			needs |= SANDBOX_RESOLVE;
 		else if (be->addr.ss_family == AF_UNIX)
 			needs |= SANDBOX_UNIX;
+		if (be->tls)
+			needs |= SANDBOX_TLS;
 	}
 	return needs;
 }
@@ -148,6 +156,27 @@ static int allow_port(int ruleset, uint16_t port)
 		       : 0;
 }
 
+/* What a backend's own keys name, and where the module that reads it is. */
+static int allow_tls(int ruleset, const struct config *cfg)
+{
+	const char *store = getenv("SSL_CERT_DIR"); /* OpenSSL's, for the system's store */
+	char module[TLS_MODULE_PATH];
+	int r = store ? allow_reading(ruleset, store) : 0;
+
+	for (size_t i = 0; r == 0 && tls_place(i, module) == 0; i++)
+		r = allow_reading(ruleset, module);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+		const struct config_trust *trust = &cfg->backend[i].trust;
+		const char *const files[] = { trust->ca_file, trust->certificate,
+					      trust->key };
+
+		for (size_t k = 0; r == 0 && k < COUNT(files); k++)
+			if (files[k])
+				r = allow_reading(ruleset, files[k]);
+	}
+	return r;
+}
+
 static int allow_files(int ruleset, unsigned needs)
 {
 	int r = 0;
@@ -165,7 +194,7 @@ static int allow_ports(int ruleset, const struct config *cfg, unsigned needs)
 	for (size_t i = 0; i < CONFIG_BACKENDS && r == 0; i++)
 		if (cfg->backend[i].port != 0)
 			r = allow_port(ruleset, cfg->backend[i].port);
-	if (r == 0 && needs == SANDBOX_RESOLVE)
+	if (r == 0 && (needs & SANDBOX_RESOLVE) == SANDBOX_RESOLVE)
 		r = allow_port(ruleset, DNS_PORT);
 	return r;
 }
@@ -201,6 +230,8 @@ static int landlock_enter(const struct config *cfg, unsigned needs, int abi)
 	if (ruleset < 0)
 		return -errno;
 	r = allow_files(ruleset, needs);
+	if (r == 0 && (needs & SANDBOX_TLS) == SANDBOX_TLS)
+		r = allow_tls(ruleset, cfg);
 	if (r == 0 && abi >= ABI_NET)
 		r = allow_ports(ruleset, cfg, needs);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
@@ -238,7 +269,10 @@ static int seccomp_enter_needs(unsigned needs)
 	case SANDBOX_LOAD: return SECCOMP_ENTER(filter_load);
 	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
 	case SANDBOX_LOAD | SANDBOX_UNIX: return SECCOMP_ENTER(filter_load_unix);
-	default: return SECCOMP_ENTER(filter_resolve);
+	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
+	case SANDBOX_TLS | SANDBOX_UNIX: return SECCOMP_ENTER(filter_tls_unix);
+	case SANDBOX_RESOLVE: return SECCOMP_ENTER(filter_resolve);
+	default: return SECCOMP_ENTER(filter_tls_resolve);
 	}
 }
 
@@ -253,9 +287,9 @@ static const char *missing(int abi, bool seccomp)
 	return abi < ABI_NET ? "Landlock's rules for TCP" : NULL;
 }
 
-int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing)
+int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing)
 {
-	unsigned needs = needs_of(cfg, loads);
+	unsigned needs = needs_of(cfg, also);
 	int abi = landlock_abi(), r;
 
 	if (abi < 0)
@@ -273,9 +307,9 @@ int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing
 	return r == -EOPNOTSUPP ? 0 : r;
 }
 
-int sandbox_narrow(void)
+int sandbox_narrow(bool tls)
 {
-	int r = SECCOMP_ENTER(filter_tunnel);
+	int r = tls ? SECCOMP_ENTER(filter_tunnel_tls) : SECCOMP_ENTER(filter_tunnel);
 
 	return r == -EOPNOTSUPP ? 0 : r;
 }

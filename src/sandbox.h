@@ -16,19 +16,21 @@ enum sandbox_need {
 	SANDBOX_LOAD = 1,    /* libsystemd, and its datagrams */
 	SANDBOX_UNIX = 2,    /* a backend behind a Unix socket */
 	SANDBOX_RESOLVE = 7, /* a backend given by name; the resolver needs all of it */
+	SANDBOX_TLS = 9,     /* TLS; its module, and the certificates of backends */
 	SANDBOX_NEEDS,
 };
 
 /*
- * The first stage; loads says that libsystemd may still be wanted. Returns 0 or -errno, after
+ * The first stage; also is what it needs beside what the configuration tells. Returns 0 or -errno, after
  * which nothing may be served. *ret_missing is what is not to be had here, in words, or NULL.
  */
-int sandbox_enter(const struct config *cfg, bool loads, const char **ret_missing);
+int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing);
 
 /*
- * The second: nothing is opened, dialled or loaded any more, bytes go where they went.
+ * The second: nothing is opened, dialled or loaded any more, bytes go where they went, tls
+ * those of TLS as well.
  * Returns 0 or -errno, after which the tunnel must not go on.
  */
-int sandbox_narrow(void);
+int sandbox_narrow(bool tls);
 
 #endif

@@ -68,11 +68,29 @@ int stream_adopt(int fd, struct stream *ret)
 
 /* TLS. */
 
-int stream_secure(struct stream *s, const struct config_tls *cfg, struct tls_why *why)
+void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
 {
-	int r = tls_load(&s->module, why);
+	int r = tls_load(&ret->module, &ret->why);
 
-	return r < 0 ? r : s->module->accept(s->fd, cfg, &s->tls, why);
+	ret->tls = NULL;
+	if (r == 0)
+		r = ret->module->accept(fd, cfg, &ret->tls, &ret->why);
+	ret->error = r == 0 || r == -ENOMEM ? r : -ENOKEY;
+}
+
+void stream_tls_done(struct stream_tls *t)
+{
+	if (t->tls)
+		t->module->free(t->tls, false);
+	t->tls = NULL;
+}
+
+void stream_secure(struct stream *s, struct stream_tls *t)
+{
+	assert(t->tls);
+	s->module = t->module;
+	s->tls = t->tls;
+	t->tls = NULL;
 }
 
 int stream_handshake(struct stream *s)

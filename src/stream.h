@@ -58,11 +58,20 @@ struct stream_cause {
 int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, int sigfd,
 		struct stream *ret, struct stream_cause *cause);
 
-/*
- * Begins TLS with a client, whose handshake follows. 0, or -EINVAL, -ENOENT or -ENOMEM with
- * *why; the stream is then still plain.
- */
-int stream_secure(struct stream *s, const struct config_tls *cfg, struct tls_why *why);
+/* TLS with a client, before a byte of it: what needs files is done, for a sandbox follows. */
+struct stream_tls {
+	const struct tls_module *module;
+	struct tls *tls; /* NULL: taken, or there is none */
+	int error;       /* -errno: why there is none, -ENOMEM or as dial's -ENOKEY */
+	struct tls_why why;
+};
+
+/* Makes it ready on fd, which is borrowed; wants stream_tls_done(). */
+void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret);
+void stream_tls_done(struct stream_tls *t);
+
+/* The stream on that fd takes it over; its handshake follows. */
+void stream_secure(struct stream *s, struct stream_tls *t);
 
 /* A part of the handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
 int stream_handshake(struct stream *s);

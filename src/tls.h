@@ -78,6 +78,10 @@ struct tls_module {
 	void (*free)(struct tls *t, bool notify);
 };
 
+/* The places that the module is looked for in: 0, or -ENOENT beyond the last. */
+#define TLS_MODULE_PATH 4160
+int tls_place(size_t i, char ret[static TLS_MODULE_PATH]);
+
 /* Loads the module. 0, or -ENOENT with *why. What is loaded stays. */
 int tls_load(const struct tls_module **ret, struct tls_why *why);
 

@@ -9,22 +9,27 @@
 /* Beside the program as it is built, and where `make install` puts it, wherever that is. */
 static const char *const places[] = { "", "../lib/novnc-gate/" };
 
-static void *module_open(struct tls_why *why)
+int tls_place(size_t i, char ret[static TLS_MODULE_PATH])
 {
-	char program[PATH_MAX], path[PATH_MAX + 64];
+	char program[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program));
-	void *library = NULL;
 
 	while (len > 0 && program[len - 1] != '/')
 		len--;
-	if (len <= 0) {
-		(void)snprintf(why->text, sizeof(why->text), "/proc/self/exe: %s",
-			       strerror(errno));
-		return NULL;
-	}
-	for (size_t i = 0; !library && i < sizeof(places) / sizeof(places[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%.*s%s" TLS_MODULE, (int)len, program,
-			       places[i]);
+	if (i >= sizeof(places) / sizeof(places[0]) || len <= 0)
+		return -ENOENT;
+	(void)snprintf(ret, TLS_MODULE_PATH, "%.*s%s" TLS_MODULE, (int)len, program,
+		       places[i]);
+	return 0;
+}
+
+static void *module_open(struct tls_why *why)
+{
+	char path[TLS_MODULE_PATH];
+	void *library = NULL;
+
+	(void)snprintf(why->text, sizeof(why->text), "no /proc to find it by");
+	for (size_t i = 0; !library && tls_place(i, path) == 0; i++) {
 		library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 		if (!library)
 			(void)snprintf(why->text, sizeof(why->text), "%s", dlerror());

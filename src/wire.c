@@ -108,7 +108,8 @@ static int client_first_byte(struct wire *w, uint64_t deadline_ms)
 	return isalpha(byte) ? -EPROTONOSUPPORT : 0; /* a method; TLS begins with 0x16 */
 }
 
-int wire_secure(struct wire *w, uint64_t deadline_ms, struct tls_why *why)
+int wire_secure(struct wire *w, struct stream_tls *tls, uint64_t deadline_ms,
+		struct tls_why *why)
 {
 	int r = client_first_byte(w, deadline_ms);
 
@@ -116,9 +117,11 @@ int wire_secure(struct wire *w, uint64_t deadline_ms, struct tls_why *why)
 		(void)snprintf(why->text, sizeof(why->text), "%s", strerror(-r));
 		return r;
 	}
-	r = stream_secure(&w->client, &w->cfg->tls, why);
-	if (r < 0)
-		return r == -ENOMEM ? r : -ENOKEY;
+	if (tls->error < 0) {
+		*why = tls->why;
+		return tls->error;
+	}
+	stream_secure(&w->client, tls);
 	while ((r = stream_handshake(&w->client)) == -EAGAIN) {
 		r = client_wait(w, w->client.read_wants, deadline_ms);
 		if (r < 0)

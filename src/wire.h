@@ -30,12 +30,12 @@ int wire_open(struct wire *ret, int fd, const struct config *cfg,
 void wire_done(struct wire *w);
 
 /*
- * Has the client speak TLS. Returns 0; -EPROTONOSUPPORT where it speaks plain HTTP, which
- * is then what is read; -ENOKEY where TLS cannot begin, for want of the module or a file
- * that the configuration names; -ENODATA where it ended before it said a word; -ETIMEDOUT,
+ * Has the client speak TLS, if it could be prepared. Returns 0; -EPROTONOSUPPORT where it
+ * speaks plain HTTP, which is then what is read; tls->error; -ENODATA where it ended before it said a word; -ETIMEDOUT,
  * -ECANCELED for SIGTERM, or another -errno for what the client did. *why has words for it.
  */
-int wire_secure(struct wire *w, uint64_t deadline_ms, struct tls_why *why);
+int wire_secure(struct wire *w, struct stream_tls *tls, uint64_t deadline_ms,
+		struct tls_why *why);
 
 /*
  * Reads once from the client, waiting until deadline_ms where nothing has come yet.

@@ -335,7 +335,7 @@ static int unknown_call(void)
 
 static int one_stage_more(void)
 {
-	return -sandbox_narrow();
+	return -sandbox_narrow(false);
 }
 
 static const struct attempt {
@@ -462,7 +462,7 @@ static int enter(enum stage stage, const char **ret_missing)
 	configure(stage == RESOLVE ? "localhost" : "127.0.0.1", &cfg);
 	r = sandbox_enter(&cfg, stage == LOAD || stage == TUNNEL, ret_missing);
 	if (r == 0 && stage == TUNNEL)
-		r = sandbox_narrow();
+		r = sandbox_narrow(false);
 	return r;
 }
 
@@ -660,7 +660,7 @@ START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 		r = enter(SERVE, &missing);
 		if (r < 0)
 			_exit(-r);
-		if (kernels[_i].seccomp && sandbox_narrow() < 0)
+		if (kernels[_i].seccomp && sandbox_narrow(false) < 0)
 			_exit(NOT_ENTERED);
 		if (!missing || !expected)
 			_exit(missing == expected ? 0 : LESS);

@@ -363,6 +363,7 @@ END_TEST
 START_TEST(a_stream_polls_for_what_tls_wants)
 {
 	struct config_tls cfg = server_config();
+	struct stream_tls ready;
 	struct stream s;
 	struct tls_why why;
 	char room[64] = "";
@@ -380,7 +381,10 @@ START_TEST(a_stream_polls_for_what_tls_wants)
 		0);
 	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
 	ck_assert(stream_is_plain(&s));
-	ck_assert_int_eq(stream_secure(&s, &cfg, &why), 0);
+	stream_tls_prepare(s.fd, &cfg, &ready);
+	ck_assert_int_eq(ready.error, 0);
+	stream_secure(&s, &ready);
+	stream_tls_done(&ready);
 	ck_assert(!stream_is_plain(&s));
 	ck_assert_int_eq(stream_handshake(&s), -EAGAIN);
 	ck_assert_int_eq(s.read_wants, POLLIN);
@@ -417,6 +421,7 @@ START_TEST(a_stream_reads_bytes_and_then_the_end)
 	struct config_tls cfg = server_config();
 	char room[8];
 	struct buf b = { .data = room, .cap = sizeof(room) };
+	struct stream_tls ready;
 	struct stream s;
 	struct tls_why why;
 	short wants;
@@ -428,7 +433,10 @@ START_TEST(a_stream_reads_bytes_and_then_the_end)
 		module->connect(fd[0], &(struct backend){ .host = "x" }, &client, &why),
 		0);
 	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
-	ck_assert_int_eq(stream_secure(&s, &cfg, &why), 0);
+	stream_tls_prepare(s.fd, &cfg, &ready);
+	ck_assert_int_eq(ready.error, 0);
+	stream_secure(&s, &ready);
+	stream_tls_done(&ready);
 	for (int i = 0; i < 5; i++) {
 		(void)module->handshake(client, &wants);
 		(void)stream_handshake(&s);

@@ -29,11 +29,13 @@
 
 #include "sandbox.h"
 
-#define SERVE   8  /* the first stage, whatever it needs */
-#define TUNNEL  16 /* the second */
+#define SERVE   16 /* the first stage, whatever it needs */
+#define TUNNEL  32 /* the second */
+#define SECURED 64 /* the second, with TLS */
 #define LOAD    SANDBOX_LOAD
 #define UNIX    SANDBOX_UNIX
 #define RESOLVE (SANDBOX_RESOLVE & ~LOAD & ~UNIX) /* what only the resolver does */
+#define TLS     (SANDBOX_TLS & ~LOAD)             /* what only OpenSSL does */
 
 #define PROGRAM_MAX 512
 #define CALLS_MAX   2048 /* beyond any architecture's highest number */
@@ -66,6 +68,10 @@ static const struct plain {
 	{ LOAD, "read pread64 lseek newfstatat madvise mremap" },
 	{ LOAD, "futex getrandom" },               /* pthread_once(), malloc() */
 	{ LOAD, "getuid geteuid getgid getegid" }, /* sd_notify() */
+	/* OpenSSL on a socket, its random numbers and its locks */
+	{ TLS | SECURED, "read write getrandom futex" },
+	{ TLS, "readlink readlinkat" }, /* where the module is */
+	{ TLS, "sysinfo" },             /* qsort() of glibc up to 2.36 asks for memory */
 	/* getaddrinfo(): DNS, and the modules of nsswitch.conf (resolve, myhostname, mdns) */
 	{ RESOLVE, "bind getsockopt setsockopt" },
 	{ RESOLVE, "recvmsg write access faccessat faccessat2 uname gettid" },
@@ -266,7 +272,11 @@ int main(void)
 	program_print("filter_unix", SERVE | UNIX);
 	program_print("filter_load_unix", SERVE | LOAD | UNIX);
 	program_print("filter_resolve", SERVE | LOAD | UNIX | RESOLVE);
+	program_print("filter_tls", SERVE | LOAD | TLS);
+	program_print("filter_tls_unix", SERVE | LOAD | UNIX | TLS);
+	program_print("filter_tls_resolve", SERVE | LOAD | UNIX | RESOLVE | TLS);
 	program_print("filter_tunnel", TUNNEL);
+	program_print("filter_tunnel_tls", TUNNEL | SECURED);
 	if (fflush(stdout) != 0)
 		err(EXIT_FAILURE, "standard output");
 	return EXIT_SUCCESS;
