@@ -159,7 +159,8 @@ static int allow_port(int ruleset, uint16_t port)
 /* What a backend's own keys name, and where the module that reads it is. */
 static int allow_tls(int ruleset, const struct config *cfg)
 {
-	const char *store = getenv("SSL_CERT_DIR"); /* OpenSSL's, for the system's store */
+	const char *store =
+		getenv("SSL_CERT_DIR"); /* OpenSSL's, for the system's store */
 	char module[TLS_MODULE_PATH];
 	int r = store ? allow_reading(ruleset, store) : 0;
 
