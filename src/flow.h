@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One direction of a relay: reads what it has room for, takes a body out of its framing and
+ * puts it into a new one, writes. splice(2) once there is much to move.
+ */
+#ifndef NOVNC_GATE_FLOW_H
+#define NOVNC_GATE_FLOW_H
+
+#include "http1.h"
+#include "stream.h"
+
+/* Streams and buffers are borrowed; the pipe is owned. */
+struct flow {
+	struct stream *from, *to;
+	struct buf *in;  /* read and not yet passed on; what follows the message stays */
+	struct buf *out; /* written anew; goes before anything in `in` */
+	struct http1_body body; /* how what is read ends */
+	bool waiting;      /* no body yet: the caller wants to see bytes for a head */
+	bool rechunk;      /* a chunked body is sent on in chunks (not decoded) */
+	bool deaf;         /* `to` takes nothing more; the rest is not read */
+	int error;         /* what ended `from` too early, -errno; 0: nothing */
+	uint64_t bytes;    /* taken from `from` since flow_init(), a waiting head's not */
+	uint64_t moved_ms; /* when the last byte went in or out */
+	bool unpiped;      /* a pipe has been asked for, and is not asked for again */
+	int pipe[2];
+	size_t piped; /* bytes in the pipe */
+};
+
+/* A flow that has nothing to move but what is in out; wants flow_done(). */
+void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
+	       struct buf *out);
+
+/* Begins a body. chunked_out: a chunked one is sent on in chunks. */
+void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
+		bool chunked_out);
+
+/* Closes the pipe. */
+void flow_done(struct flow *f);
+
+/* Whether everything of the message has been read and passed on. */
+bool flow_ended(const struct flow *f);
+
+/* Whether there is something to write: in a buffer or in the pipe. */
+bool flow_pending(const struct flow *f);
+
+/* Whether it would read; back-pressure: nothing more before what was read has been passed on. */
+bool flow_hungry(const struct flow *f);
+
+/* Whether flow_step() would get on with what the streams have already. */
+bool flow_ready(const struct flow *f);
+
+/*
+ * Reads once, decodes, writes once; true if that got something done. What reading or decoding
+ * met is in f->error; what writing met, another's error, is left in *ret_write_error.
+ */
+bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error);
+
+#endif
