@@ -12,7 +12,7 @@ PKG_CONFIG = pkg-config
 # The Debian packages, each list in one place; A|B is either of the two. What the demo and the
 # browser tests need stands beside them.
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libseccomp-dev \
-	libllhttp-dev|node-llhttp
+	libmd-dev libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
@@ -40,12 +40,12 @@ llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
 # $(FLAVOUR) is FORTIFY or SANITIZERS, by directory.
 our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
-	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libsystemd libcrypto) \
+	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libsystemd libcrypto libmd) \
 	-iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
 our_ldflags = $(FLAVOUR) -pie -Wl,-z,relro,-z,now -Wl,--gc-sections
-# Of libcrypto only SHA-1, from the archive: the shared library would cost each process more than
-# all of the gate's own start.
-our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libcrypto) -l:libcrypto.a
+# SHA-1 from libmd's archive, which nothing has to start. OpenSSL's asks the processor what it is
+# before main(), and each such question leaves a virtual machine.
+our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
 
 compile = $(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* WebSocket's opening handshake. No I/O. */
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA1_* start at no cost, EVP_* load providers */
 #include "upgrade.h"
 
-#include <openssl/sha.h>
+#include <sha1.h>
 
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -74,13 +73,13 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 {
 	static const char guid[] =
 		"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
-	unsigned char digest[SHA_DIGEST_LENGTH];
-	SHA_CTX sha;
+	uint8_t digest[SHA1_DIGEST_LENGTH];
+	SHA1_CTX sha;
 
-	(void)SHA1_Init(&sha); /* these three have no way to fail */
-	(void)SHA1_Update(&sha, key.p, key.len);
-	(void)SHA1_Update(&sha, guid, sizeof(guid) - 1);
-	(void)SHA1_Final(digest, &sha);
+	SHA1Init(&sha);
+	SHA1Update(&sha, (const uint8_t *)key.p, key.len);
+	SHA1Update(&sha, (const uint8_t *)guid, sizeof(guid) - 1);
+	SHA1Final(digest, &sha);
 	base64_encode(digest, sizeof(digest), ret);
 }
 
