@@ -297,7 +297,7 @@ static bool conn_next(struct conn *c)
 		conn_refuse_head(c, fault.status, fault.why);
 		return false;
 	}
-	route_decide(c->wire.cfg, &c->head, &v);
+	route_decide(c->wire.cfg, &c->head, &c->wire.who, &v);
 	if (c->insecure)
 		route_to_https(&c->head, &v);
 	request_begin(c, &v);

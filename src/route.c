@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration and head to a verdict. No I/O. */
+/* Configuration, head and client to a verdict. No I/O. */
 #include "route.h"
 
 #include <arpa/inet.h>
@@ -233,6 +233,17 @@ static bool origin_at(struct slice scheme, const struct authority *origin,
 	return slice_caseeq(a.host, origin->host) && a.port == origin->port;
 }
 
+/*
+ * Whether an origin is the request's own. Plain HTTP may come from a terminator of TLS, so both
+ * schemes are; over TLS an http:// page of the same host may be that of whoever sits in between.
+ */
+static bool origin_is_own(const struct client *who, struct slice scheme,
+			  const struct authority *origin, struct slice host)
+{
+	return (!who->tls || slice_caseeq(scheme, SLICE("https"))) &&
+	       origin_at(scheme, origin, host);
+}
+
 static bool origin_listed(const struct config *cfg, struct slice value)
 {
 	struct slice scheme, listed_scheme;
@@ -252,7 +263,7 @@ static bool origin_listed(const struct config *cfg, struct slice value)
 
 /* Cross-site WebSocket hijacking: a browser always says which page asked. */
 static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
-			   struct slice host)
+			   const struct client *who, struct slice host)
 {
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
 	const struct field *field = http1_field(h, SLICE("Origin"));
@@ -267,7 +278,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 		return true;
 	if (!origin_parse(field->value, &scheme, &origin))
 		return false;
-	return origin_at(scheme, &origin, host) ||
+	return origin_is_own(who, scheme, &origin, host) ||
 	       (controller->host[0] &&
 		origin_at(scheme, &origin, slice_str(controller->authority)));
 }
@@ -362,7 +373,7 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 }
 
 static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
-			  struct verdict *v)
+			  const struct client *who, struct verdict *v)
 {
 	struct slice star;
 	const char *why = NULL;
@@ -373,7 +384,7 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 	else if (!any_match(cfg->nextjs_upgrade_path, v->path, &star))
 		return refuse(v, ROUTE_REFUSED_PATH, 403,
 			      "no WebSocket is served on this path");
-	if (!origin_allowed(cfg, h, v->host))
+	if (!origin_allowed(cfg, h, who, v->host))
 		return refuse(v, ROUTE_REFUSED_ORIGIN, 403,
 			      "a WebSocket from this Origin is not allowed");
 	status = upgrade_refusal(h, &why);
@@ -384,7 +395,7 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 }
 
 void route_decide(const struct config *cfg, const struct http1_head *h,
-		  struct verdict *ret)
+		  const struct client *who, struct verdict *ret)
 {
 	struct slice star;
 
@@ -403,7 +414,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		return;
 	ret->path = (struct slice){ ret->target.p, slice_find(ret->target, '?') };
 	if (upgrade_requested(h))
-		(void)judge_upgrade(cfg, h, ret);
+		(void)judge_upgrade(cfg, h, who, ret);
 	else if (any_match(cfg->controller_path, ret->path, &star))
 		ret->backend = CONFIG_CONTROLLER;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration and head to a verdict: where a request goes, or why nowhere. No I/O. */
+/* Configuration, head and client to a verdict: where a request goes, or why nowhere. No I/O. */
 #ifndef NOVNC_GATE_ROUTE_H
 #define NOVNC_GATE_ROUTE_H
 
+#include "client.h"
 #include "config.h"
 #include "http1.h"
 
@@ -29,7 +30,7 @@ struct verdict {
 
 /* Judges in the order of novnc-gate(8) what http1_parse_request() let through. */
 void route_decide(const struct config *cfg, const struct http1_head *h,
-		  struct verdict *ret);
+		  const struct client *who, struct verdict *ret);
 
 /*
  * What becomes of a request that came in plain where TLS is spoken: a GET or HEAD is sent

@@ -105,7 +105,7 @@ static void *thread_run(void *userdata)
 		http1_parse_request((struct slice){ in->data + in->start, (size_t)len },
 				    &w->head, &fault),
 		0);
-	route_decide(&w->cfg, &w->head, &v);
+	route_decide(&w->cfg, &w->head, &w->who, &v);
 	ck_assert(v.kind == ROUTE_PLAIN || v.kind == ROUTE_UPGRADE);
 	w->end = exchange_run(&w->wire, &w->head, (size_t)len, &v, on_opened, w, &w->x);
 	return NULL;

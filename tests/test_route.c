@@ -22,11 +22,13 @@
 	})
 
 static struct config cfg;
+static struct client who;
 static struct http1_head head;
 
 static void defaults(void)
 {
 	config_init(&cfg);
+	who = (struct client){ .tls = false };
 }
 
 /* Reads and judges a request; slice_free() what is returned when the verdict is done with. */
@@ -35,7 +37,7 @@ static struct slice decide(const char *text, struct verdict *ret)
 	struct slice raw = request_read(text, &head);
 
 	memset(ret, 0xa5, sizeof(*ret));
-	route_decide(&cfg, &head, ret);
+	route_decide(&cfg, &head, &who, ret);
 	return raw;
 }
 
@@ -502,7 +504,7 @@ static enum route_kind judge_cut(const char *host, size_t host_len, const char *
 
 	head.field[0].value = (struct slice){ host_block, host_len };
 	head.field[1].value = (struct slice){ origin_block, origin_len };
-	route_decide(&cfg, &head, &v);
+	route_decide(&cfg, &head, &who, &v);
 	free(host_block);
 	free(origin_block);
 	slice_free(raw);
@@ -708,6 +710,29 @@ START_TEST(an_origin_is_the_requests_own_host_or_the_controllers)
 }
 END_TEST
 
+/* An http:// page of the same host may be that of whoever sits in between. */
+START_TEST(over_tls_the_requests_own_origin_is_https)
+{
+	who.tls = true;
+	expect_origin("h:3443", "https://h:3443", true);
+	expect_origin("h:3443", "HTTPS://H:3443", true);
+	expect_origin("h:3443", "http://h:3443", false);
+	expect_origin("h:3443", "HTTP://h:3443", false);
+	expect_origin("h", "https://h", true);
+	expect_origin("h:443", "https://h", true);
+	expect_origin("h", "https://h:443", true);
+	expect_origin("h", "http://h", false);
+	expect_origin("h", "http://h:443", false);
+	expect_origin("h:80", "http://h", false);
+	/* the controller's and those that are listed are what they were */
+	expect_origin("h", "http://127.0.0.1:4000", true);
+	cfg.allowed_origins = LIST("http://h");
+	expect_origin("h", "http://h", true);
+	cfg.allowed_origins = LIST("*");
+	expect_origin("i", "http://i", true);
+}
+END_TEST
+
 START_TEST(the_controllers_origin_is_its_authority)
 {
 	struct backend *be = &cfg.backend[CONFIG_CONTROLLER];
@@ -881,6 +906,7 @@ int main(void)
 	suite_add_tcase(suite, step4);
 	tcase_add_checked_fixture(step4, defaults, NULL);
 	tcase_add_test(step4, an_origin_is_the_requests_own_host_or_the_controllers);
+	tcase_add_test(step4, over_tls_the_requests_own_origin_is_https);
 	tcase_add_test(step4, the_controllers_origin_is_its_authority);
 	tcase_add_test(step4, other_origins_can_be_allowed);
 	tcase_add_test(step4, without_an_origin_it_is_no_browser);

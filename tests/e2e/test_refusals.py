@@ -80,7 +80,7 @@ def test_malformed_heads(world, message):
                          ids=["LF", "CR", "NUL", "ESC", "DEL"])
 def test_a_control_byte_anywhere_in_a_head_is_refused(world, byte):
     """Put in at each place in turn; the very end would belong to the next message."""
-    message = upgrade(NOVNC, f"Origin: http://{HOST}")
+    message = upgrade(NOVNC, f"Origin: https://{HOST}")
     for at in range(1, len(message) - 1):
         c = world.client(message[:at] + byte + message[at:])
         assert c.response().status == 400, (at, message[:at])
@@ -324,9 +324,35 @@ def test_an_upgrade_without_a_path(world, target):
 ])
 @pytest.mark.parametrize("target", [NOVNC, "/_next/hmr"])
 def test_the_requests_own_origin(world, target, host, origin):
-    world.client(upgrade(target, f"Origin: {origin}", host=host))
+    c = world.client(upgrade(target, f"Origin: {origin}", host=host))
+    if world.gate.tls and origin.lower().startswith("http://"):
+        world.refused(c, 403)
+        return
     backend = world.controller if target == NOVNC else world.nextjs
     assert backend.accept().request()["Origin"] == origin
+
+
+@pytest.mark.parametrize("host, origin, allowed", [
+    ("app.example:3443", "https://app.example:3443", True),
+    ("app.example", "HTTPS://app.example:443", True),
+    ("app.example:3443", "http://app.example:3443", False),
+    ("app.example", "http://app.example", False),
+    ("app.example:80", "http://app.example", False),
+    ("app.example:443", "http://app.example:443", False),
+])
+def test_over_tls_the_requests_own_origin_is_https(secure, host, origin, allowed):
+    c = secure.client(upgrade(NOVNC, f"Origin: {origin}", host=host))
+    if allowed:
+        assert secure.controller.accept().request()["Origin"] == origin
+    else:
+        secure.refused(c, 403)
+
+
+def test_over_tls_other_origins_are_what_they_were(secure):
+    secure.configure("[Routes]\nAllowedOrigins=http://app.example")
+    for origin in ("http://app.example", f"http://{secure.controller.authority}"):
+        secure.client(upgrade(NOVNC, f"Origin: {origin}", host="app.example"))
+        assert secure.controller.accept().request()["Origin"] == origin
 
 
 def test_no_origin_is_not_a_browser(world):

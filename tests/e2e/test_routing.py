@@ -58,7 +58,7 @@ def test_novnc_upgrades_go_to_the_controller(world, target):
 
 
 def test_what_the_controller_needs_of_an_upgrade_passes(world):
-    lines = ("Origin: http://" + HOST, f"Cookie: id={SECRET}", f"Authorization: Bearer {SECRET}",
+    lines = ("Origin: https://" + HOST, f"Cookie: id={SECRET}", f"Authorization: Bearer {SECRET}",
              "User-Agent: Mozilla/5.0", "Sec-WebSocket-Protocol: binary, base64",
              "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
              "Accept-Language: en", "X-Custom: 1")
@@ -79,7 +79,7 @@ def test_what_the_controller_needs_of_an_upgrade_passes(world):
 @pytest.mark.parametrize("target", [
     "/_next/webpack-hmr", "/_next/hmr", "/_next/webpack-hmr?page=/dashboard", "/_next/a-hmr-b"])
 def test_hot_reload_upgrades_go_to_nextjs(world, target):
-    c, b = world.tunnel(upgrade(target, "Origin: http://" + HOST), backend=world.nextjs)
+    c, b = world.tunnel(upgrade(target, "Origin: https://" + HOST), backend=world.nextjs)
     c.send(b"ping")
     assert b.exactly(4) == b"ping"
     b.send(b"pong")
