@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "buf.h"
+#include "path.h"
 
 /* ---- host[:port] */
 
@@ -251,30 +252,15 @@ static bool is_pchar(char c) /* RFC 3986 3.3 */
 }
 
 /* What never counts as a backend's path in a request does not count here. */
-static const char *percent_check(const char *s)
-{
-	if (s[0] != '%' || !isxdigit((unsigned char)s[1]) ||
-	    !isxdigit((unsigned char)s[2]))
-		return "has a % without two hexadecimal digits";
-	if (strncasecmp(s, "%2e", 3) == 0 || strncasecmp(s, "%2f", 3) == 0 ||
-	    strncasecmp(s, "%5c", 3) == 0 || strncasecmp(s, "%00", 3) == 0)
-		return "would never match: a path with %2E, %2F, %5C or %00 is not routed";
-	return NULL;
-}
-
 static const char *segment_check(struct slice s)
 {
-	const char *why;
-
-	if (slice_eq(s, SLICE(".")) || slice_eq(s, SLICE("..")))
-		return "would never match: a path with a . or .. segment is not routed";
 	if (slice_eq(s, SLICE("**")))
 		return NULL;
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.p[i] == '%') {
-			why = percent_check(s.p + i); /* a NUL ends the text */
-			if (why)
-				return why;
+			if (s.len - i < 3 || !isxdigit((unsigned char)s.p[i + 1]) ||
+			    !isxdigit((unsigned char)s.p[i + 2]))
+				return "has a % without two hexadecimal digits";
 		} else if (!is_pchar(s.p[i])) {
 			return "would never match: only letters, digits, %XX and "
 			       "-._~!$&'()+,;=:@ stand in a path";
@@ -282,6 +268,9 @@ static const char *segment_check(struct slice s)
 		if (s.p[i] == '*' && i > 0 && s.p[i - 1] == '*')
 			return "has a ** that is not a whole segment";
 	}
+	if (!path_segment_is_plain(s))
+		return "would never match: a path with a . or .. segment, or with an "
+		       "encoded . / \\ ; % or control character, is not routed";
 	return NULL;
 }
 

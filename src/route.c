@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
+#include "path.h"
 #include "upgrade.h"
 
 /* An authority taken apart, RFC 3986 3.2. */
@@ -15,127 +16,10 @@ struct authority {
 
 /* Paths. */
 
-static bool is_dot_segment(struct slice s)
-{
-	return slice_eq(s, SLICE(".")) || slice_eq(s, SLICE(".."));
-}
-
-/* Whether every server reads the same segments in it. */
-static bool path_is_plain(struct slice path)
-{
-	static const char *const bad[] = { "%2e", "%2f", "%5c", "%00" };
-	struct slice rest = path, segment;
-
-	if (path.len == 0 || path.p[0] != '/' || slice_find(path, '\\') < path.len)
-		return false;
-	for (size_t at = slice_find(path, '%'); at < path.len; at++)
-		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-			if (slice_casestarts(slice_from(path, at), slice_str(bad[i])))
-				return false;
-	rest = slice_from(rest, 1);
-	while (slice_split(&rest, '/', &segment))
-		if (is_dot_segment(segment) || (segment.len == 0 && rest.p))
-			return false; /* a trailing slash is no empty segment */
-	return true;
-}
-
-/*
- * One segment against one of a glob's, in which `*` is any text. Where it fails only the
- * last `*` is tried with more, which is enough and keeps the work bounded.
- */
-static bool segment_match(struct slice glob, struct slice s)
-{
-	size_t g = 0, i = 0, star = glob.len, taken = 0;
-
-	while (i < s.len) {
-		if (g < glob.len && glob.p[g] == '*') {
-			star = g++;
-			taken = i;
-		} else if (g < glob.len && glob.p[g] == s.p[i]) {
-			g++;
-			i++;
-		} else if (star < glob.len) {
-			g = star + 1;
-			i = ++taken;
-		} else {
-			return false;
-		}
-	}
-	while (g < glob.len && glob.p[g] == '*')
-		g++;
-	return g == glob.len;
-}
-
-/* A place in a glob and in a path, with what a segment `*` has stood for on the way. */
-struct place {
-	struct slice glob, path; /* what is left of them, segment by segment */
-	struct slice star;
-};
-
-/* Past the next segment of both, where they match. */
-static bool place_step(struct place *at)
-{
-	struct place next = *at;
-	struct slice g, s;
-
-	if (!slice_split(&next.glob, '/', &g) || !slice_split(&next.path, '/', &s) ||
-	    !segment_match(g, s))
-		return false;
-	if (slice_eq(g, SLICE("*"))) {
-		if (s.len == 0)
-			return false;
-		if (!next.star.p)
-			next.star = s;
-	}
-	*at = next;
-	return true;
-}
-
-/* Past a `**` of the glob. */
-static bool place_skip_globstar(struct place *at)
-{
-	struct slice rest = at->glob, g;
-
-	if (!slice_split(&rest, '/', &g) || !slice_eq(g, SLICE("**")))
-		return false;
-	at->glob = rest;
-	return true;
-}
-
-/* As segment_match(), of segments: only the last `**` is tried with more. */
-static bool segments_match(struct slice glob, struct slice path, struct slice *star)
-{
-	struct place at = { .glob = glob, .path = path }, again = { 0 };
-	struct slice taken;
-
-	while (at.path.p) {
-		if (place_skip_globstar(&at)) {
-			again = at;
-		} else if (!place_step(&at)) {
-			if (!slice_split(&again.path, '/', &taken))
-				return false;
-			at = again;
-		}
-	}
-	while (place_skip_globstar(&at))
-		;
-	if (at.glob.p)
-		return false;
-	*star = at.star;
-	return true;
-}
-
-bool route_match(const char *glob, struct slice path, struct slice *star)
-{
-	*star = (struct slice){ NULL, 0 };
-	return path_is_plain(path) &&
-	       segments_match(slice_str(glob + 1), slice_from(path, 1), star);
-}
-
 static bool any_match(config_list globs, struct slice path, struct slice *star)
 {
 	for (; *globs; globs++)
-		if (route_match(*globs, path, star))
+		if (path_match(*globs, path, star))
 			return true;
 	return false;
 }

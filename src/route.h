@@ -38,13 +38,4 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
  */
 void route_to_https(const struct http1_head *h, struct verdict *v);
 
-/*
- * Whether a path matches a glob: `*` does not cross "/" and is not nothing where it is a
- * whole segment, `**` is any number of segments, none included. A path that a server
- * might read in more than one way (dot segments, an encoded separator, a backslash, an
- * empty segment) matches nothing. *star is what the first segment `*` of a glob that
- * matches stood for, else of no length.
- */
-bool route_match(const char *glob, struct slice path, struct slice *star);
-
 #endif

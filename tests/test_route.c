@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* route.c: which paths match a glob, and where a request goes or why nowhere. */
+/* route.c: where a request goes or why nowhere. */
 #include "route.h"
 
 #include <stdio.h>
@@ -53,157 +53,6 @@ static void expect_refusal(const char *text, enum route_kind kind, unsigned stat
 	ck_assert(kind != ROUTE_REFUSED_PATH || v.session.len == 0);
 	slice_free(raw);
 }
-
-/* ---- globs */
-
-static bool matches(const char *glob, const char *path, size_t len, struct slice *star)
-{
-	char *block = exact(path, len);
-	bool r = route_match(glob, (struct slice){ block, len }, star);
-
-	/* the same place in the caller's text */
-	if (star->p)
-		star->p = path + (star->p - block);
-	free(block);
-	return r;
-}
-
-static const struct {
-	const char *glob, *path;
-	bool match;
-	const char *star;
-} globs[] = {
-	{ "/", "/", true, "" },
-	{ "/", "/a", false, "" },
-	{ "/a", "/a", true, "" },
-	{ "/a", "/A", false, "" },
-	{ "/a", "/ab", false, "" },
-	{ "/ab", "/a", false, "" },
-	{ "/a", "/a/", false, "" },
-	{ "/a", "/a/b", false, "" },
-	{ "/a", "/b/a", false, "" },
-	{ "/a/", "/a/", true, "" },
-	{ "/a/", "/a", false, "" },
-	/* a whole segment */
-	{ "/*", "/a", true, "a" },
-	{ "/*", "/", false, "" },
-	{ "/*", "/a/", false, "" },
-	{ "/*", "/a/b", false, "" },
-	{ "/a/*", "/a", false, "" },
-	{ "/a/*", "/a/", false, "" },
-	{ "/*/b", "/a/b", true, "a" },
-	{ "/*/b", "/b", false, "" },
-	{ "/*/*", "/a/b", true, "a" },
-	{ "/*/*", "/a/", false, "" },
-	{ "/x/*/y/*", "/x/1/y/2", true, "1" },
-	/* a part of one */
-	{ "/a*", "/a", true, "" },
-	{ "/a*", "/abc", true, "" },
-	{ "/a*", "/ba", false, "" },
-	{ "/a*", "/a/b", false, "" },
-	{ "/*a", "/a", true, "" },
-	{ "/*a", "/bca", true, "" },
-	{ "/*a", "/ab", false, "" },
-	{ "/a*b", "/ab", true, "" },
-	{ "/a*b", "/a-b-b", true, "" },
-	{ "/a*b", "/a", false, "" },
-	{ "/ab*ba", "/aba", false, "" },
-	{ "/*hmr*", "/hmr", true, "" },
-	{ "/*hmr*", "/webpack-hmr-2", true, "" },
-	{ "/*hmr*", "/hm-r", false, "" },
-	{ "/*a*b*", "/xaxbx", true, "" },
-	{ "/*a*b*", "/ba", false, "" },
-	{ "/*.js/*", "/a.js/x", true, "x" },
-	/* any number of them */
-	{ "/**", "/", true, "" },
-	{ "/**", "/a", true, "" },
-	{ "/**", "/a/b/", true, "" },
-	{ "/a/**", "/a", true, "" },
-	{ "/a/**", "/a/", true, "" },
-	{ "/a/**", "/a/b/c", true, "" },
-	{ "/a/**", "/ab", false, "" },
-	{ "/a/**", "/b/a", false, "" },
-	{ "/**/a", "/a", true, "" },
-	{ "/**/a", "/b/c/a", true, "" },
-	{ "/**/a", "/b/c/a/", false, "" },
-	{ "/**/a", "/b/c", false, "" },
-	{ "/a/**/b", "/a/b", true, "" },
-	{ "/a/**/b", "/a/x/b/y/b", true, "" },
-	{ "/a/**/b", "/a/x/b/y", false, "" },
-	{ "/**/a/**/b", "/a/a/x/b", true, "" },
-	{ "/**/a/*", "/x/a/1", true, "1" },
-	{ "/*/**", "/a", true, "a" },
-	{ "/*/**", "/", false, "" },
-	/* the segment of the match, not of an attempt before it */
-	{ "/**/session/*/x", "/session/1/session/2/x", true, "2" },
-	{ "/**/*/x", "/a/b/x", true, "b" },
-	{ "/*/x", "/a/b", false, "" },
-	/* more than one reading */
-	{ "/**", "/a/./b", false, "" },
-	{ "/**", "/a/../b", false, "" },
-	{ "/**", "/.", false, "" },
-	{ "/**", "/..", false, "" },
-	{ "/**", "/a/..", false, "" },
-	{ "/**", "/...", true, "" },
-	{ "/**", "/.a", true, "" },
-	{ "/**", "/a..", true, "" },
-	{ "/**", "//", false, "" },
-	{ "/**", "//a", false, "" },
-	{ "/**", "/a//b", false, "" },
-	{ "/**", "/a//", false, "" },
-	{ "/**", "/a\\b", false, "" },
-	{ "/**", "/%2e", false, "" },
-	{ "/**", "/a%2E", false, "" },
-	{ "/**", "/a%2fb", false, "" },
-	{ "/**", "/a%2Fb", false, "" },
-	{ "/**", "/a%5cb", false, "" },
-	{ "/**", "/a%5Cb", false, "" },
-	{ "/**", "/a%00", false, "" },
-	{ "/**", "/%41%2e", false, "" },
-	{ "/**", "/%%2e", false, "" },
-	{ "/**", "/a%20b", true, "" },
-	{ "/**", "/%252e", true, "" },
-	{ "/**", "/a%2", true, "" },
-	{ "/**", "/a%", true, "" },
-	{ "/*", "/a%2", true, "a%2" },
-	{ "/**", "", false, "" },
-	{ "/**", "*", false, "" },
-	{ "/**", "a", false, "" },
-	{ "/**", "?a", false, "" },
-};
-
-START_TEST(a_glob_matches_the_whole_path)
-{
-	for (size_t i = 0; i < LENGTH(globs); i++) {
-		struct slice star = { "not set", 7 };
-
-		ck_assert_msg(matches(globs[i].glob, globs[i].path, strlen(globs[i].path),
-				      &star) == globs[i].match,
-			      "%s and %s", globs[i].glob, globs[i].path);
-		ck_assert_msg(slice_eq(star, slice_str(globs[i].star)),
-			      "%.*s, not %s: %s and %s", SLICE_FMT(star), globs[i].star,
-			      globs[i].glob, globs[i].path);
-	}
-}
-END_TEST
-
-START_TEST(a_path_may_be_cut_anywhere)
-{
-	static const char path[] = SESSION "a%2/novnc/websock";
-	struct slice star;
-
-	for (size_t n = 0; n < sizeof(path); n++) {
-		bool whole = n == sizeof(path) - 1;
-
-		ck_assert(matches(SESSION "*/novnc/websock", path, n, &star) == whole);
-		ck_assert_slice_eq(star, whole ? "a%2" : "");
-	}
-	for (size_t i = 0; i < LENGTH(globs); i++)
-		for (size_t n = 0; n < strlen(globs[i].path); n++)
-			(void)matches(globs[i].glob, globs[i].path, n,
-				      &star); /* for ASan */
-}
-END_TEST
 
 /* ---- where a request goes */
 
@@ -279,6 +128,8 @@ START_TEST(plain_requests_go_to_the_controller_where_a_path_says_so)
 		{ SESSION "1/novncs", CONFIG_NEXTJS },
 		{ SESSION "1", CONFIG_NEXTJS },
 		{ SESSION "1/novnc/../x", CONFIG_NEXTJS },
+		{ SESSION "1/novnc/..;/x", CONFIG_NEXTJS },
+		{ SESSION "1/novnc/%zz", CONFIG_NEXTJS },
 		{ "/x?" SESSION "1/novnc", CONFIG_NEXTJS },
 		{ "/", CONFIG_NEXTJS },
 	};
@@ -336,7 +187,7 @@ START_TEST(upgrades_go_where_their_path_says)
 		{ WEBSOCK, "s-1", CONFIG_CONTROLLER },
 		{ SESSION "s-1/novnc/websockify", "s-1", CONFIG_CONTROLLER },
 		{ WEBSOCK "?token=a/b", "s-1", CONFIG_CONTROLLER },
-		{ SESSION "%41b%2/novnc/websock", "%41b%2", CONFIG_CONTROLLER },
+		{ SESSION "%41b%20/novnc/websock", "%41b%20", CONFIG_CONTROLLER },
 		{ SESSION "novnc/novnc/websock?", "novnc", CONFIG_CONTROLLER },
 		{ "/_next/webpack-hmr", "", CONFIG_NEXTJS },
 		{ "/_next/webpack-hmr?page=/a", "", CONFIG_NEXTJS },
@@ -361,6 +212,8 @@ START_TEST(upgrades_go_where_their_path_says)
 		{ SESSION "a%2fb/novnc/websock", NULL, 0 },
 		{ SESSION "%2e%2e/novnc/websock", NULL, 0 },
 		{ SESSION "a%00/novnc/websock", NULL, 0 },
+		{ SESSION "a%2/novnc/websock", NULL, 0 },
+		{ SESSION "..;a/novnc/websock", NULL, 0 },
 		{ SESSION "a\\b/novnc/websock", NULL, 0 },
 		{ "/api/auth/../auth/session/a/novnc/websock", NULL, 0 },
 		{ "/API/auth/session/a/novnc/websock", NULL, 0 },
@@ -882,12 +735,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("route");
-	TCase *globs_ = tcase_create("globs"), *goes = tcase_create("where it goes");
+	TCase *goes = tcase_create("where it goes");
 	TCase *step3 = tcase_create("step 3"), *step4 = tcase_create("step 4");
-
-	suite_add_tcase(suite, globs_);
-	tcase_add_test(globs_, a_glob_matches_the_whole_path);
-	tcase_add_test(globs_, a_path_may_be_cut_anywhere);
 
 	suite_add_tcase(suite, goes);
 	tcase_add_checked_fixture(goes, defaults, NULL);

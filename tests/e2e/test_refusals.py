@@ -278,6 +278,12 @@ def test_absolute_form_with_an_upgrade(world, target):
     "/api/auth/session/a%00b/novnc/websockify", "/api/auth/session/..%2f..%2fx/novnc/websockify",
     "/x/../api/auth/session/s/novnc/websockify", "/x/..%2fapi/auth/session/s/novnc/websockify",
     "/api/auth/session/s/x/../novnc/websockify", NOVNC + "/.", NOVNC + "/..",
+    "/api/auth/session/..;/novnc/websockify", "/api/auth/session/.;x/novnc/websockify",
+    "/api/auth/session/..;a=b/novnc/websockify", "/api/auth/session/;x/novnc/websockify",
+    "/api/auth/session/%/novnc/websockify", "/api/auth/session/a%2/novnc/websockify",
+    "/api/auth/session/%zz/novnc/websockify", "/api/auth/session/a%0ab/novnc/websockify",
+    "/api/auth/session/a%7f/novnc/websockify", "/api/auth/session/%252e%252e/novnc/websockify",
+    "/api/auth/session/%c0%ae/novnc/websockify", "/_next/%hmr", "/_next/hmr%00",
     "/x?" + NOVNC, "/_next/static/hmr", "/_next/hmr/x", "/_next/", "/x/_next/webpack-hmr",
     "/_nextxhmr", "/_NEXT/hmr"])
 def test_upgrade_paths_that_are_not_allowed(world, target):

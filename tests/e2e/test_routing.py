@@ -230,7 +230,8 @@ def test_absolute_form_is_written_anew(world, target, origin_form):
 @pytest.mark.parametrize("target", [
     "/api/auth/session/s-1/novnc", "/api/auth/session/s-1/novnc?x=/../y",
     "/api/auth/session/s-1/novnc/", "/api/auth/session/s-1/novnc/app/ui.js",
-    "/api/auth/session/s-1/novnc/a/b/c/d?e"])
+    "/api/auth/session/s-1/novnc/a/b/c/d?e",
+    "/api/auth/session/s-1/novnc/a%20b;v=1/%C3%A9?%zz%2e"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_controller_path_serves_plain_requests(world, method, target):
     world.configure(CONTROLLER_PATHS)
@@ -250,7 +251,15 @@ def test_controller_path_serves_plain_requests(world, method, target):
     "/api/auth/session/s-1/novnc/a%2fb", "/api/auth/session/s-1/novnc/a%2Fb",
     "/api/auth/session/s-1/novnc/a%5cb", "/api/auth/session/s-1/novnc/a%5Cb",
     "/api/auth/session/s-1/novnc/a%00b", "/api/auth/session/s-1/novnc/a//b",
-    "/api/auth/session/s-1/novnc//", "/api/auth/session/s-1/novnc/%2e"])
+    "/api/auth/session/s-1/novnc//", "/api/auth/session/s-1/novnc/%2e",
+    "/api/auth/session/s-1/novnc/..;/..;/x", "/api/auth/session/s-1/novnc/..;a=b/x",
+    "/api/auth/session/s-1/novnc/.;x", "/api/auth/session/s-1/novnc/;x/y",
+    "/api/auth/session/s-1/novnc/..%3bx/y", "/api/auth/session/s-1/novnc/%",
+    "/api/auth/session/s-1/novnc/%2", "/api/auth/session/s-1/novnc/%zz",
+    "/api/auth/session/s-1/novnc/%u002e", "/api/auth/session/s-1/novnc/a%0d%0ab",
+    "/api/auth/session/s-1/novnc/%1f", "/api/auth/session/s-1/novnc/%7f",
+    "/api/auth/session/s-1/novnc/%252e%252e/x", "/api/auth/session/s-1/novnc/%c0%ae%c0%ae/x",
+    "/api/auth/session/s-1/novnc/%e0%80%ae/x", "/api/auth/session/%/novnc/x"])
 def test_what_is_not_exactly_the_controllers_stays_with_nextjs(world, target):
     world.configure(CONTROLLER_PATHS)
     assert world.seen(request("GET", target)).target == target
