@@ -15,7 +15,7 @@ struct request {
 	struct verdict verdict;
 	bool head_request;
 	uint64_t start_ms;
-	char path[512], session[256], method[32];
+	char path[LOG_VALUE_MAX + 1], session[LOG_VALUE_MAX + 1], method[32];
 	struct log_fields fields; /* into the members above */
 };
 
@@ -40,7 +40,7 @@ static struct slice keep(char *room, size_t size, struct slice s)
 	return (struct slice){ room, len };
 }
 
-/* What outlives the head. A path is cut where the log would cut it anyway. */
+/* What outlives the head. */
 static void request_begin(struct conn *c, const struct verdict *v)
 {
 	struct request *q = &c->request;
@@ -100,19 +100,37 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 	conn_reply(c, status, CONN_REFUSED, why);
 }
 
+/*
+ * An Origin from its user's name and password on, up to its query: browsers send neither. The
+ * "@" and the "?" stay, to show that something is missing.
+ */
+static struct slice without_secrets(struct slice origin)
+{
+	const char *at = origin.len > 0 ? memrchr(origin.p, '@', origin.len) : NULL;
+
+	if (at)
+		origin = slice_from(origin, (size_t)(at - origin.p));
+	for (size_t i = 0; i < origin.len; i++)
+		if (origin.p[i] == '?' || origin.p[i] == '#')
+			origin.len = i + 1;
+	return origin;
+}
+
 /* A verdict that forwards nothing. */
 static void conn_refuse(struct conn *c)
 {
 	struct verdict *v = &c->request.verdict;
 	const struct field *origin = http1_field(&c->head, SLICE("Origin"));
-	char both[512];
+	char both[3 * LOG_VALUE_MAX]; /* the log cuts it where it shows */
+	struct slice shown;
 
 	if (v->kind == ROUTE_REFUSED_PATH) {
 		conn_log(c, LOG_REJECTED, v->status, v->why);
 	} else if (v->kind == ROUTE_REFUSED_ORIGIN) {
-		c->request.fields.origin = origin->value;
+		shown = without_secrets(origin->value);
+		c->request.fields.origin = shown;
 		(void)snprintf(both, sizeof(both), "Origin %.*s is not that of Host %.*s",
-			       SLICE_FMT(origin->value), SLICE_FMT(v->host));
+			       SLICE_FMT(shown), SLICE_FMT(v->host));
 		conn_log(c, LOG_ORIGIN, v->status, both);
 	} else {
 		conn_log(c, LOG_REFUSED, v->status, v->why);
@@ -132,7 +150,7 @@ static int on_opened(void *userdata)
 	struct conn *c = userdata;
 	const struct log_fields *f = &c->request.fields;
 	const struct stream *backend = &c->wire.link[c->request.verdict.backend].stream;
-	char status[512];
+	char status[LOG_VALUE_MAX + 128]; /* the log cuts it where it shows */
 
 	if (is_session(&c->request.verdict)) {
 		conn_log(c, LOG_PROXYING, 101, "");

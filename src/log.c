@@ -22,8 +22,6 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 
-/* The longest a peer's text gets once it is escaped; what is cut ends in "...". */
-#define LOG_VALUE_MAX  512
 #define LOG_ENTRY_MAX  8192
 #define LOG_FIELDS_MAX 16
 #define LOG_DRAIN_MS   200

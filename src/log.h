@@ -13,6 +13,12 @@
 
 #include "buf.h"
 
+/*
+ * The longest a text gets once it is escaped; what is longer is cut and ends in "...". So who
+ * keeps a copy keeps a byte more.
+ */
+#define LOG_VALUE_MAX 512
+
 /* One row of the table in log.c each: level, MESSAGE_ID, sentence, catalog entry. */
 enum log_event {
 	LOG_HANDLING, /* notice: Handling noVNC connection: PATH */

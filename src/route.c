@@ -222,6 +222,12 @@ static bool judge_host(const struct http1_head *h, struct verdict *v)
 	return true;
 }
 
+static void verdict_take_target(struct verdict *v, struct slice target)
+{
+	v->target = target;
+	v->path = (struct slice){ target.p, slice_find(target, '?') };
+}
+
 /* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */
 static bool judge_target(const struct http1_head *h, struct verdict *v)
 {
@@ -231,10 +237,11 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 	size_t len;
 
 	if (rest.p[0] == '/')
+		return true; /* taken already */
+	if (slice_eq(rest, SLICE("*")) && slice_eq(h->method, SLICE("OPTIONS"))) {
+		verdict_take_target(v, rest);
 		return true;
-	if (slice_eq(rest, SLICE("*")))
-		return slice_eq(h->method, SLICE("OPTIONS")) ||
-		       refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+	}
 	rest = slice_from(rest, scheme.len);
 	if (default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
 		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
@@ -250,9 +257,10 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 	if (upgrade_requested(h))
 		return refuse(v, ROUTE_REFUSED, 400, "an upgrade of an absolute target");
 	v->host = authority;
-	v->target = slice_from(rest, len);
-	if (v->target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
-		v->target = SLICE("*"); /* RFC 9112 3.2.4 */
+	if (len == rest.len && slice_eq(h->method, SLICE("OPTIONS")))
+		verdict_take_target(v, SLICE("*")); /* RFC 9112 3.2.4 */
+	else
+		verdict_take_target(v, slice_from(rest, len));
 	return true;
 }
 
@@ -283,10 +291,9 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 {
 	struct slice star;
 
-	*ret = (struct verdict){ .kind = ROUTE_PLAIN,
-				 .backend = CONFIG_NEXTJS,
-				 .target = h->target };
-	ret->path = (struct slice){ h->target.p, slice_find(h->target, '?') };
+	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
+	if (h->target.p[0] == '/')
+		verdict_take_target(ret, h->target);
 	if (!judge_host(h, ret))
 		return;
 	if (names_protected(h)) {
@@ -296,7 +303,6 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 	}
 	if (!judge_target(h, ret))
 		return;
-	ret->path = (struct slice){ ret->target.p, slice_find(ret->target, '?') };
 	if (upgrade_requested(h))
 		(void)judge_upgrade(cfg, h, who, ret);
 	else if (any_match(cfg->controller_path, ret->path, &star))
@@ -307,9 +313,10 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 {
 	bool safe =
 		slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD"));
+	bool known = v->host.len > 0 && v->target.p;
 
-	if (v->host.len == 0 && v->kind != ROUTE_PLAIN && v->kind != ROUTE_UPGRADE)
-		return; /* refused for its Host, which nothing can be sent to */
-	(void)refuse(v, ROUTE_REFUSED, safe && v->host.len > 0 ? 308 : 400,
+	if (!known && v->kind != ROUTE_PLAIN)
+		return; /* refused for what nothing can be sent to */
+	(void)refuse(v, ROUTE_REFUSED, safe && known ? 308 : 400,
 		     "plain HTTP where https:// is spoken");
 }

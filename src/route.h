@@ -15,7 +15,11 @@ enum route_kind {
 	ROUTE_REFUSED_ORIGIN, /* likewise: an upgrade from another site */
 };
 
-/* Slices point into the head; all but the refusals' members are set in any case. */
+/*
+ * Slices point into the head; all but the refusals' members are set in any case. Target and
+ * path have no p where the target is refused and did not come in origin-form: what it is
+ * then may hold a password.
+ */
 struct verdict {
 	enum route_kind kind;
 	enum config_backend backend;
@@ -24,7 +28,7 @@ struct verdict {
 	struct slice
 		target;    /* origin-form, but for a "/" that an absolute-form left out */
 	struct slice path; /* target up to its "?" */
-	struct slice host; /* what the request is for; no length: HTTP/1.0 without Host */
+	struct slice host; /* what it is for; no length: HTTP/1.0 without Host */
 	struct slice session; /* upgrades to the controller: the id in the path */
 };
 

@@ -421,6 +421,67 @@ START_TEST(what_is_ambiguous_is_refused)
 }
 END_TEST
 
+START_TEST(a_refusal_has_a_path_only_where_it_came_as_one)
+{
+	static const struct {
+		const char *text, *path;
+	} table[] = {
+		{ GET("/a?b", ""), "/a" },
+		{ GET("/a?b", "Host: h\r\nConnection: Cookie\r\n"), "/a" },
+		{ GET("/x?y", "Host: h\r\n" UPGRADE), "/x" },
+		{ GET("http://u:secret@h/a", "Host: h\r\n"), "" },
+		{ GET("http://u:secret@h/a", ""), "" },
+		{ GET("http://u:secret@h/a", "Host: h\r\nConnection: Cookie\r\n"), "" },
+		{ GET("http://u:secret@h" WEBSOCK, "Host: h\r\n" UPGRADE), "" },
+		{ GET("http://u:sec?ret@h/a", "Host: h\r\n"), "" },
+		{ GET("http://h/a?secret", "Host: i\r\n"), "" },
+		{ GET("http://?secret", "Host: h\r\n"), "" },
+		{ GET("*", "Host: h\r\n"), "" },
+		{ GET("ftp://u:secret@h/a", "Host: h\r\n"), "" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct verdict v;
+		struct slice raw = decide(table[i].text, &v);
+
+		ck_assert(v.kind == ROUTE_REFUSED || v.kind == ROUTE_REFUSED_PATH);
+		ck_assert_slice_eq(v.path, table[i].path);
+		slice_free(raw);
+	}
+}
+END_TEST
+
+START_TEST(plain_http_is_sent_to_https_where_it_can_be_said_where)
+{
+	static const struct {
+		const char *text;
+		unsigned status;
+	} table[] = {
+		{ GET("/a?b", "Host: h\r\n"), 308 },
+		{ "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", 308 },
+		{ GET("http://h", "Host: h\r\n"), 308 },
+		{ GET("/x", "Host: h\r\n" UPGRADE), 308 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
+		{ "GET / HTTP/1.0\r\n\r\n", 400 },
+		{ GET("/", ""), 400 },
+		{ GET("*", "Host: h\r\n"), 400 },
+		{ GET("http://u@h/", "Host: h\r\n"), 400 },
+		{ GET("http://i/", "Host: h\r\n"), 400 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct verdict v;
+		struct slice raw = decide(table[i].text, &v);
+
+		route_to_https(&head, &v);
+		ck_assert_int_eq(v.kind, ROUTE_REFUSED);
+		ck_assert_msg(v.status == table[i].status, "%u: %s", v.status,
+			      table[i].text);
+		slice_free(raw);
+	}
+}
+END_TEST
+
 START_TEST(connection_options_cannot_take_what_backends_decide_by)
 {
 	static const char *const bad[] = {
@@ -750,6 +811,8 @@ int main(void)
 	tcase_add_test(step3, a_host_is_a_name_or_an_address_and_a_port);
 	tcase_add_test(step3, a_host_may_be_cut_anywhere);
 	tcase_add_test(step3, what_is_ambiguous_is_refused);
+	tcase_add_test(step3, a_refusal_has_a_path_only_where_it_came_as_one);
+	tcase_add_test(step3, plain_http_is_sent_to_https_where_it_can_be_said_where);
 	tcase_add_test(step3, connection_options_cannot_take_what_backends_decide_by);
 
 	suite_add_tcase(suite, step4);

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
-from gate import (NOVNC, SECRET, Ended, answer, head, refusing, request, switching, upgrade)
+from gate import (DEADLINE, HOST, NOVNC, SECRET, Ended, answer, head, refusing, request, switching, upgrade)
 
 HANDLING, PROXYING = f"Handling noVNC connection: {NOVNC}", f"Proxying: {NOVNC}"
 
@@ -96,6 +97,39 @@ def test_a_refused_origin_is_logged_with_both_values(world):
     world.refused(c, 403)
     assert len(c.log) == 1
     assert "http://evil.example" in c.log[0] and "app.example" in c.log[0]
+
+
+@pytest.mark.parametrize("origin, shown", [
+    (f"http://user:{SECRET}@evil.example", "@evil.example"),
+    (f"http://user:x?{SECRET}@evil.example", "@evil.example"),
+    (f"{SECRET}@evil.example", "@evil.example"),
+    (f"http://evil.example?{SECRET}", "http://evil.example?"),
+    (f"http://evil.example/x#{SECRET}", "http://evil.example/x#"),
+    (f"http://user:x@evil.example/?{SECRET}", "@evil.example/?"),
+])
+def test_what_is_secret_in_an_origin_is_not_logged(world, origin, shown):
+    c = world.client(upgrade(NOVNC, f"Origin: {origin}", host="app.example"))
+    world.refused(c, 403)
+    assert c.log == [f"Rejecting WebSocket from another site: {NOVNC} "
+                     f"(Origin {shown} is not that of Host app.example)"]
+
+
+@pytest.mark.parametrize("target", [
+    f"http://user:{SECRET}@app.example:3000/x", f"http://user:{SECRET}@app.example:3000{NOVNC}",
+    f"http://evil.example{NOVNC}?{SECRET}", f"http://{SECRET}", f"http://?{SECRET}",
+    f"ftp://user:{SECRET}@app.example:3000/", f"/x#{SECRET}", f"*?{SECRET}", f"?{SECRET}"])
+@pytest.mark.parametrize("of", [request, upgrade])
+def test_nothing_secret_of_a_refused_target_is_logged(world, target, of):
+    world.configure("[Log]\nLevel=debug")
+    world.refused(world.client(of(target=target)), 400)
+
+
+def test_an_absolute_target_is_logged_as_its_path(world):
+    world.configure("[Log]\nLevel=debug")
+    c = world.client()
+    world.exchange(c, request(target=f"http://{HOST}/x?{SECRET}"))
+    c.close()
+    assert c.exited() == 0 and c.log == ["GET /x: 200 from Next.js"]
 
 
 def test_a_failed_session_names_its_cause_once(world):
@@ -219,14 +253,38 @@ def test_hostile_paths_are_escaped(world, target):
 def test_a_long_path_is_cut(world):
     c = world.client(upgrade("/" + "a" * 30000))
     world.refused(c, 403)
-    assert len(c.log) == 1 and len(c.log[0]) < 4096
-    assert c.log[0].startswith("Rejecting non-noVNC connection: /aaaa")
+    assert c.log == ["Rejecting non-noVNC connection: /" + "a" * 508 + "..."]
+
+
+def test_a_path_is_cut_only_where_it_is_too_long(world):
+    for path, shown in (("/" + "a" * 511, "/" + "a" * 511), ("/" + "a" * 512, "/" + "a" * 508 +
+                                                             "...")):
+        c = world.client(upgrade(path))
+        world.refused(c, 403)
+        assert c.log == [f"Rejecting non-noVNC connection: {shown}"]
 
 
 def test_a_long_origin_is_cut(world):
     c = world.client(upgrade(NOVNC, "Origin: http://" + "a" * 30000))
     world.refused(c, 403)
-    assert len(c.log) == 1 and len(c.log[0]) < 8192
+    assert len(c.log) == 1 and c.log[0].endswith("aaa...)") and len(c.log[0]) < 1024
+
+
+@pytest.mark.parametrize("length, shown", [(300, "{id} of "), (600, "aaa...")])
+def test_a_long_session_id_is_cut_only_where_it_is_too_long(world, tmp_path, length, shown):
+    session = "a" * length
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE)
+        c = world.direct(upgrade(NOVNC.replace("s-1", session)),
+                         env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        b = world.controller.accept()
+        b.request()
+        b.send(switching())
+        assert c.response().status == 101
+        status = manager.recv(4096).decode()
+    assert status.startswith("STATUS=noVNC session aaa")
+    assert shown.format(id=session) in status
 
 
 @pytest.mark.parametrize("reply", [b"\x1b[2J\x9b evil\r\n\r\n", b"HTTP/1.1 2\x1b0 OK\r\n\r\n"])
