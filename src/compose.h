@@ -50,7 +50,7 @@ int compose_last_chunk(struct slice trailers, struct buf *out);
 struct compose_reply {
 	unsigned status;
 	struct slice sentence; /* without its full stop, and without bytes of a peer */
-	const char *log_id;    /* log_id() */
+	const char *log_id;    /* journal_id() */
 	bool head_request;     /* no content */
 	struct slice host, target; /* 308: where to; the target is origin-form */
 };

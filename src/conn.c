@@ -6,6 +6,7 @@
 
 #include "compose.h"
 #include "exchange.h"
+#include "journal.h"
 #include "log.h"
 #include "sandbox.h"
 #include "wire.h"
@@ -75,7 +76,7 @@ static void conn_reply(struct conn *c, unsigned status, const char *prefix,
 	char sentence[640];
 	struct compose_reply reply = {
 		.status = status,
-		.log_id = log_id(),
+		.log_id = journal_id(),
 		.head_request = c->request.head_request,
 		.host = c->request.verdict.host,
 		.target = c->request.verdict.target,
@@ -161,7 +162,7 @@ static int on_opened(void *userdata)
 			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
 	}
 	log_status(slice_str(status));
-	log_settle();
+	journal_settle();
 	return sandbox_narrow(c->wire.client.tls || backend->tls);
 }
 

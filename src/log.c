@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What happened, one entry per event: to the journal with its fields, else to standard error. */
+/* What happened, one entry per event: its sentence and its fields. */
 #include "log.h"
 
 #include <assert.h>
-#include <ctype.h>
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/sockios.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/un.h>
 #include <syslog.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION /* sd_journal_sendv() as a function, not a macro */
-#include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
+
+#include "journal.h"
 
 #define LOG_ENTRY_MAX  8192
 #define LOG_FIELDS_MAX 16
-#define LOG_DRAIN_MS   200
 
 /*
  * The table of events. @NAME@ in a sentence is the value of NOVNC_GATE_NAME=, as it is in
@@ -77,40 +64,6 @@ struct entry {
 	char storage[LOG_ENTRY_MAX];
 };
 
-/* Where entries go. */
-enum sink {
-	SINK_NONE,
-	SINK_LINE, /* on standard error */
-	SINK_JOURNAL,
-};
-
-typedef __typeof__(&sd_journal_sendv) send_entry;
-typedef __typeof__(&sd_notify) send_state;
-
-static struct {
-	int level;
-	void *libsystemd; /* while it is loaded, else NULL */
-	send_entry sendv;
-	send_state notify;
-	int journal_fd; /* the socket that libsystemd leaves behind, or -1 */
-	bool settled;   /* log_settle() has seen to it that nothing is opened any more */
-	enum sink sink; /* once settled */
-} logger = { .level = LOG_NOTICE, .journal_fd = -1 };
-
-/* A note in the binary, for packagers, that libsystemd is loaded at run time:
- * https://systemd.io/ELF_DLOPEN_METADATA/ */
-#define DLOPEN_NOTE                                                             \
-	"[{\"feature\":\"journal\",\"description\":\"Structured log entries\"," \
-	"\"priority\":\"recommended\",\"soname\":[\"libsystemd.so.0\"]}]"
-
-static const struct {
-	uint32_t owner_len, json_len, type;
-	char owner[4];
-	_Alignas(4) char json[sizeof(DLOPEN_NOTE)];
-} dlopen_note __attribute__((used, aligned(4), section(".note.dlopen"))) = {
-	sizeof("FDO"), sizeof(DLOPEN_NOTE), 0x407c0c0a, "FDO", DLOPEN_NOTE
-};
-
 /* ---- text */
 
 /*
@@ -160,6 +113,7 @@ static void field_end(struct entry *e)
 	(void)buf_put_slice(&e->text, SLICE("\n"));
 }
 
+/* A peer's text; none where there is none. */
 static void field_text(struct entry *e, const char *name, struct slice value)
 {
 	if (value.len == 0)
@@ -169,12 +123,20 @@ static void field_text(struct entry *e, const char *name, struct slice value)
 	field_end(e);
 }
 
+/* Our own text, which needs no escaping. */
+static void field_own(struct entry *e, const char *name, struct slice value)
+{
+	field_begin(e, name);
+	(void)buf_put_slice(&e->text, value);
+	field_end(e);
+}
+
 static void field_number(struct entry *e, const char *name, uint64_t value)
 {
 	char digits[sizeof("18446744073709551615")];
 
 	(void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
-	field_text(e, name, slice_str(digits));
+	field_own(e, name, slice_str(digits));
 }
 
 /* The value of NOVNC_GATE_<name>=, or "-". */
@@ -208,7 +170,7 @@ static void field_duration(struct entry *e, uint64_t ms)
 		(void)snprintf(pretty, sizeof(pretty), "%u.%03us", (unsigned)s,
 			       (unsigned)(ms % 1000));
 	field_number(e, "NOVNC_GATE_DURATION_MS", ms);
-	field_text(e, "NOVNC_GATE_DURATION_PRETTY", slice_str(pretty));
+	field_own(e, "NOVNC_GATE_DURATION_PRETTY", slice_str(pretty));
 }
 
 /* All that is known of the event. */
@@ -250,248 +212,39 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 	return (struct slice){ e->text.data + start, len };
 }
 
-/* ---- libsystemd, loaded only when it is needed: that costs more than all else at start */
-
-static int library_load(void)
-{
-	if (logger.libsystemd)
-		return 0;
-	logger.libsystemd = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
-	if (!logger.libsystemd)
-		return -ENOENT;
-	logger.sendv = (send_entry)dlsym(logger.libsystemd, "sd_journal_sendv");
-	logger.notify = (send_state)dlsym(logger.libsystemd, "sd_notify");
-	if (logger.sendv && logger.notify)
-		return 0;
-	(void)dlclose(logger.libsystemd);
-	logger.libsystemd = NULL;
-	return -ENOENT;
-}
-
-/* The number that the next descriptor will have. */
-static int next_fd(void)
-{
-	AUTO_FD int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-
-	return fd;
-}
-
-/*
- * libsystemd opens its socket to the journal with the first entry and leaves it behind when it
- * is unloaded, one more each time. So see where it opened it, for log_release().
- */
-static int journal_send_library(const struct entry *e)
-{
-	int fd, r, type = 0;
-	socklen_t len = sizeof(type);
-
-	r = library_load();
-	if (r < 0)
-		return r;
-	fd = next_fd();
-	r = logger.sendv(e->field, e->fields);
-	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len); /* type tells */
-	if (type == SOCK_DGRAM)
-		logger.journal_fd = fd;
-	return r;
-}
-
-/*
- * The same datagram (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/) on the same socket, for a
- * tunnel's last entry: loading libsystemd for it once more would cost as much as half of the
- * session's set-up, and a sandbox in which code can be loaded. No value has a line end: what
- * peers send is escaped.
- */
-static int journal_send_settled(struct slice datagram, int flags)
-{
-	static const struct sockaddr_un journal = {
-		AF_UNIX,
-		"/run/systemd/journal/socket",
-	};
-
-	return sendto(logger.journal_fd, datagram.p, datagram.len, MSG_NOSIGNAL | flags,
-		      (const struct sockaddr *)&journal, sizeof(journal)) < 0
-		       ? -errno
-		       : 0;
-}
-
-/* ---- standard error */
-
-/* systemd says by $JOURNAL_STREAM which file it connected to the journal. */
-static bool stderr_is_journal(const struct stat *st)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	char own[64];
-
-	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st->st_dev,
-		       (uintmax_t)st->st_ino);
-	return stream && strcmp(stream, own) == 0;
-}
-
-/* inetd and xinetd make standard error the connection as well: no entry belongs there. */
-static bool stderr_is_client(const struct stat *st)
-{
-	struct stat client;
-
-	return S_ISSOCK(st->st_mode) && fstat(STDIN_FILENO, &client) == 0 &&
-	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
-}
-
-static enum sink sink_find(void)
-{
-	struct stat st;
-
-	if (fstat(STDERR_FILENO, &st) < 0 || stderr_is_client(&st))
-		return SINK_NONE;
-	return stderr_is_journal(&st) ? SINK_JOURNAL : SINK_LINE;
-}
-
-/* One call and no more than PIPE_BUF, so that lines of several processes do not mix. */
-static void stderr_line(const char *prefix, struct slice message)
-{
-	struct iovec line[] = {
-		{ (char *)prefix, strlen(prefix) },
-		{ (char *)message.p, message.len },
-		{ "\n", 1 },
-	};
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	if (poll(&p, 1, LOG_DRAIN_MS) == 0)
-		return; /* a reader that stalls costs no connection */
-	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
-		return; /* there is nowhere left to say so */
-}
-
 /* ---- what log.h promises */
-
-void log_level(int level)
-{
-	logger.level = level;
-}
-
-bool log_wants(enum log_event ev)
-{
-	return events[ev].level <= logger.level;
-}
 
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
-	struct slice message;
-	enum sink sink;
-	char prefix[32];
+	struct journal_entry out = { .level = events[ev].level, .field = e.field };
 
 	/* seven texts, three of them once more in the sentence, and the rest */
 	_Static_assert(10 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
 	_Static_assert(3 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
-	if (!log_wants(ev))
-		return;
-	sink = logger.settled ? logger.sink : sink_find();
-	if (sink == SINK_NONE)
+	if (!journal_takes(events[ev].level))
 		return;
 	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
 	e.fields = 0;
 	entry_describe(&e, f);
-	message = entry_message(&e, events[ev].sentence);
-	if (sink == SINK_JOURNAL) {
-		field_text(&e, "MESSAGE_ID", slice_str(events[ev].id));
-		field_number(&e, "PRIORITY", (uint64_t)events[ev].level);
-		field_text(&e, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
-		if ((logger.settled ? journal_send_settled(buf_slice(&e.text), 0)
-				    : journal_send_library(&e)) >= 0)
-			return;
-		/* without its fields, but not lost */
-		(void)snprintf(prefix, sizeof(prefix), "<%d>", events[ev].level);
-	} else {
-		(void)snprintf(prefix, sizeof(prefix), "novnc-gate[%d]: ", getpid());
-	}
-	stderr_line(prefix, message);
+	out.message = entry_message(&e, events[ev].sentence);
+	field_own(&e, "MESSAGE_ID", slice_str(events[ev].id));
+	field_number(&e, "PRIORITY", (uint64_t)events[ev].level);
+	field_own(&e, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
+	out.fields = e.fields;
+	out.datagram = buf_slice(&e.text);
+	journal_write(&out);
 }
 
 void log_status(struct slice text)
 {
-	static const char name[] = "STATUS=";
-	char line[sizeof(name) + LOG_VALUE_MAX + 4]; /* one escape over, before the cut */
+	char line[sizeof("STATUS=") + LOG_VALUE_MAX +
+		  4]; /* one escape over, before the cut */
 	struct buf b = { .data = line, .cap = sizeof(line) };
 
-	if (!getenv("NOTIFY_SOCKET") || library_load() < 0)
-		return;
-	(void)buf_put(&b, name, sizeof(name) - 1);
+	(void)buf_put_slice(&b, SLICE("STATUS="));
 	put_escaped(&b, text);
 	(void)buf_put(&b, "", 1);
-	(void)logger.notify(0, line); /* only for show */
-}
-
-/*
- * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc, after
- * it has read it, so the sender has to live on for a moment. Entries are dealt with one by one:
- * once it has read an empty datagram behind the last of them, which it drops, it is done. But
- * nobody waits for ever.
- */
-static void journal_drain(void)
-{
-	int queued;
-
-	/* where there is no room for it, waiting for the others is the next best */
-	(void)journal_send_settled(SLICE(""), MSG_DONTWAIT);
-	for (int ms = 0; ms < LOG_DRAIN_MS; ms++) {
-		if (ioctl(logger.journal_fd, SIOCOUTQ, &queued) < 0 || queued == 0)
-			return;
-		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
-	}
-}
-
-/* Newer libsystemds (256 and later) are marked never to be unloaded. */
-static bool library_stays(void)
-{
-	Dl_info info;
-
-	return logger.sendv && dladdr((void *)logger.sendv, &info) != 0;
-}
-
-bool log_loads(void)
-{
-	return getenv("NOTIFY_SOCKET") || sink_find() == SINK_JOURNAL;
-}
-
-void log_settle(void)
-{
-	logger.sink = sink_find();
-	logger.settled = true;
-	if (logger.libsystemd)
-		(void)dlclose(logger.libsystemd);
-	logger.libsystemd = NULL;
-	/* nothing may have been logged so far; without it the last entry is a line */
-	if (logger.sink == SINK_JOURNAL && logger.journal_fd < 0)
-		logger.journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-}
-
-void log_release(void)
-{
-	if (logger.libsystemd)
-		(void)dlclose(logger.libsystemd);
-	logger.libsystemd = NULL;
-	logger.settled = false;
-	if (logger.journal_fd < 0)
-		return;
-	journal_drain();
-	if (library_stays())
-		return; /* it goes on using its socket: closed, it would be somebody else's */
-	(void)close(logger.journal_fd);
-	logger.journal_fd = -1;
-}
-
-const char *log_id(void)
-{
-	static char own[sizeof("novnc-gate[-2147483648]")];
-	const char *id = getenv("INVOCATION_ID");
-	size_t hex = 0;
-
-	while (id && isxdigit((unsigned char)id[hex]))
-		hex++;
-	if (hex == 32 && id[hex] == '\0')
-		return id;
-	(void)snprintf(own, sizeof(own), "novnc-gate[%d]", getpid());
-	return own;
+	journal_notify(line);
 }

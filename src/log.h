@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of events: to the journal (through libsystemd, loaded when the first entry is
- * due) where standard error is the journal, else to standard error in the same words.
- * All text is escaped here (what is not printable ASCII, and the backslash, as \xNN) and cut,
- * so callers pass it as it came. The only file with mutable globals.
+ * The table of events, and an event as an entry of the journal. All text is escaped here (what
+ * is not printable ASCII, and the backslash, as \xNN) and cut, so callers pass it as it came.
  */
 #ifndef NOVNC_GATE_LOG_H
 #define NOVNC_GATE_LOG_H
@@ -57,35 +55,10 @@ struct log_fields {
 	uint64_t duration_ms; /* and once more for people: NOVNC_GATE_DURATION_PRETTY */
 };
 
-/* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)); before it is notice. */
-void log_level(int level);
-
-/* Whether an event of this kind would be written (so that nobody formats in vain). */
-bool log_wants(enum log_event ev);
-
-/* Writes one entry. Never fails: a log that cannot be written costs no connection. */
+/* Writes one entry, where its level is wanted. Never fails. */
 void log_event(enum log_event ev, const struct log_fields *f);
 
 /* What `systemctl status` shows of this connection (STATUS= of sd_notify(3)). */
 void log_status(struct slice text);
-
-/* Whether libsystemd may be wanted at all: the journal listens, or systemd for the status. */
-bool log_loads(void);
-
-/*
- * Lets go of libsystemd and, where it is not one that stays (Debian 13's), of the memory it
- * holds. From here on entries need nothing but to send on descriptors that are open, for
- * sandbox_narrow().
- */
-void log_settle(void);
-
-/* After the last entry: lets go of everything, once the journal has read it. */
-void log_release(void);
-
-/*
- * The id by which a person finds this connection's entries: $INVOCATION_ID, or
- * "novnc-gate[PID]" outside of systemd.
- */
-const char *log_id(void);
 
 #endif

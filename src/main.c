@@ -13,6 +13,7 @@
 #include "client.h"
 #include "config.h"
 #include "conn.h"
+#include "journal.h"
 #include "log.h"
 #include "sandbox.h"
 
@@ -145,7 +146,7 @@ static int signals_take(void)
 /* Before anything that a peer says is read. */
 static int confine(const struct config *cfg, const struct client *client, bool tls)
 {
-	unsigned needs = (log_loads() ? SANDBOX_LOAD : 0) | (tls ? SANDBOX_TLS : 0);
+	unsigned needs = (journal_loads() ? SANDBOX_LOAD : 0) | (tls ? SANDBOX_TLS : 0);
 	const char *missing = NULL;
 	int r = sandbox_enter(cfg, needs, &missing);
 
@@ -166,7 +167,7 @@ static int serve(const struct options *o, const struct client *client)
 
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
-	log_level(cfg.log_level);
+	journal_level(cfg.log_level);
 	if (o->tls) {
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
@@ -176,7 +177,7 @@ static int serve(const struct options *o, const struct client *client)
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	log_release();
+	journal_release();
 	if (config == -EBADMSG || r == -EBADMSG)
 		return EX_CONFIG;
 	return config < 0 || r < 0 ? EX_OSERR : EXIT_SUCCESS;
