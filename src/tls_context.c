@@ -70,8 +70,15 @@ static int use_certificate(SSL_CTX *ctx, const char *certificate, const char *ke
 		tls_context_explain(why, certificate);
 		return -EINVAL;
 	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1)
-		return 0;
+	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1) {
+		if (SSL_CTX_check_private_key(ctx) == 1)
+			return 0;
+		/* of another kind, so that it was taken for another certificate's */
+		ERR_clear_error();
+		(void)snprintf(why->text, sizeof(why->text), "%s: not the key of %s", key,
+			       certificate);
+		return -EINVAL;
+	}
 	lib = ERR_GET_LIB(ERR_peek_error());
 	tls_context_explain(why, key);
 	if (lib != ERR_LIB_SYS && lib != ERR_LIB_X509) /* "unsupported" is all it says */
@@ -143,6 +150,13 @@ static const char *credential(const char *name, char ret[static PATH_MAX])
 	return ret;
 }
 
+/* Nothing is resumed; these cannot fail. */
+static void no_tickets(SSL_CTX *ctx)
+{
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_num_tickets(ctx, 0);
+}
+
 /* Without a key that the next process has as well, a ticket is of no use. */
 static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *keys,
 		       struct tls_why *why)
@@ -151,8 +165,7 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
 	int r = tls_ticket_read(credential(name, path), keys);
 
 	if (r == -ENOENT) {
-		(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-		(void)SSL_CTX_set_num_tickets(ctx, 0); /* these cannot fail */
+		no_tickets(ctx);
 		return 0;
 	}
 	if (r < 0) {
@@ -167,38 +180,22 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
 }
 
 /*
- * Client certificates are asked for, not demanded. What may be resumed is bound to the file
- * as it is: a ticket carries a certificate that nobody verifies again.
+ * Client certificates are asked for, not demanded. A ticket would carry one on that nobody
+ * verifies again, past its end and its authority's.
  */
 static int use_client_ca(SSL_CTX *ctx, const char *file, struct tls_why *why)
 {
-	unsigned char id[EVP_MAX_MD_SIZE] = "novnc-gate";
-	unsigned id_len = (unsigned)strlen("novnc-gate");
-	STACK_OF(X509_NAME) *names = file ? SSL_load_client_CA_file(file) : NULL;
-	BIO *bio = names ? BIO_new_file(file, "r") : NULL;
-	EVP_MD_CTX *md = bio ? EVP_MD_CTX_new() : NULL;
-	bool good = !file || (md && EVP_DigestInit_ex2(md, EVP_sha256(), NULL) == 1 &&
-			      SSL_CTX_load_verify_file(ctx, file) == 1);
-	char bytes[4096];
-	int n;
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
 
-	while (good && bio && (n = BIO_read(bio, bytes, sizeof(bytes))) > 0)
-		good = EVP_DigestUpdate(md, bytes, (size_t)n) == 1;
-	if (good && md)
-		good = EVP_DigestFinal_ex(md, id, &id_len) == 1;
-	if (good)
-		good = SSL_CTX_set_session_id_context(ctx, id, id_len) == 1;
-	if (!good)
+	if (!names || SSL_CTX_load_verify_file(ctx, file) != 1) {
 		tls_context_explain(why, file);
-	if (good && file) {
-		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-		SSL_CTX_set_client_CA_list(ctx, names);
-		names = NULL;
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return -EINVAL;
 	}
-	sk_X509_NAME_pop_free(names, X509_NAME_free);
-	EVP_MD_CTX_free(md);
-	(void)BIO_free(bio);
-	return good ? 0 : -EINVAL;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_client_CA_list(ctx, names);
+	no_tickets(ctx);
+	return 0;
 }
 
 int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *keys,
@@ -216,7 +213,7 @@ int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *key
 	}
 	if (r == 0)
 		r = use_tickets(ctx, cfg->ticket_key, keys, why);
-	if (r == 0)
+	if (r == 0 && cfg->client_ca_file)
 		r = use_client_ca(ctx, cfg->client_ca_file, why);
 	if (r == 0)
 		*ret = ctx;

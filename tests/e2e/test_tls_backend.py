@@ -308,17 +308,19 @@ def test_a_missing_client_certificate(world, authority):
     ("CaFile={empty}", "{empty}: "),
     ("ClientCertificate=/nowhere", "/nowhere: No such file"),
     ("ClientCertificate={crt}\nClientKey={other}", "key values mismatch"),
+    ("ClientCertificate={crt}\nClientKey={rsa}", "{rsa}: not the key of {crt}"),
     ("ClientCertificate={crt}", "{crt}: no private key"),
     ("ClientCertificate={crt}\nClientKey={locked}", "{locked}: no private key without a passphrase")])
 def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_path):
     """500 to the client, and --check=config finds it before."""
     crt, key = authority.issue(subject="/CN=gate")
     _, other = authority.issue(subject="/CN=other")
+    _, rsa = authority.issue(subject="/CN=other", key="rsa:2048")
     locked = tmp_path / "locked.key"        # for which a passphrase would be asked
     subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked],
                    check=True, capture_output=True)
     (empty := tmp_path / "empty").touch()
-    names = {"crt": crt, "other": other, "locked": locked, "empty": empty}
+    names = {"crt": crt, "other": other, "rsa": rsa, "locked": locked, "empty": empty}
     behind_tls(world, backend_tls, lines.format(**names))
     c = world.client(upgrade())
     text = world.error(c, 500).body.decode()

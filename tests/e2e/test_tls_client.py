@@ -193,12 +193,16 @@ def broken(world, tls, reason):
     ("Certificate=/nowhere", "/nowhere: No such file"),
     ("Key=/nowhere", "/nowhere: No such file"),
     ("Key=/dev/null", "/dev/null: no private key"),
+    ("Key={ec}", "{ec}: key values mismatch"),
+    ("Key={rsa}", "{rsa}: not the key of {crt}"),
     ("Certificate=", "tls.crt: No such file"),
     ("TicketKey=/dev/null", "/dev/null: is not 80 or 160 bytes long"),
     ("ClientCaFile=/nowhere", "/nowhere: No such file"),
     ("ClientCaFile=/dev/null", "/dev/null: ")])
-def test_what_is_wrong_is_said(world, tls, reason):
-    broken(world, tls, reason)
+def test_what_is_wrong_is_said(world, authority, certificate, tls, reason):
+    files = {"crt": certificate[0], "ec": authority.issue(NAME)[1],
+             "rsa": authority.issue(NAME, key="rsa:2048")[1]}
+    broken(world, tls.format(**files), reason.format(**files))
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "./x"])
@@ -343,27 +347,30 @@ def test_a_ticket_that_was_tampered_with(world, authority):
     assert not reused
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_resumed_session_keeps_its_subject_but_not_past_its_authority(world, authority, version,
-                                                                        tmp_path):
-    tickets(world, os.urandom(80))
-    world.drop_in("50-ca.conf", f"[Tls]\nClientCaFile={authority.file}\n")
-    context = authority.client(authority.issue(subject="/CN=u"), version=version)
+def test_a_client_certificate_is_verified_by_each_connection(asking, authority):
+    """Resumption would carry on with one whose time has come."""
+    tickets(asking, os.urandom(80))
+    end = int(time.time()) + 10
+    crt = authority.issue(subject="/CN=u", until=end)
+    contexts = [authority.client(crt, version=version)
+                for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)]
+    sessions = [resume(asking, context)[1] for context in contexts]
+    while (left := end + 1 - time.time()) > 0:
+        select.select([], [], [], left)
+    for context, session in zip(contexts, sessions):
+        fails_handshake(asking, context, "certificate has expired", session=session)
 
-    def subject(session):
-        c = world.client(request(), tls=context, session=session)
-        b, m = world.nextjs.next()
-        b.send(answer())
-        c.response()
-        return c.sock.tls.session_reused, m["X-Client-Cert-Subject"], c.sock.tls.session
-    reused, who, session = subject(None)
-    assert not reused and who == "CN=u"
-    assert subject(session)[:2] == (True, "CN=u")
-    other = Authority(tmp_path / "other", "Other")
-    both = tmp_path / "both.pem"
-    both.write_bytes(other.file.read_bytes() + authority.file.read_bytes())
-    world.drop_in("50-ca.conf", f"[Tls]\nClientCaFile={both}\n")
-    assert subject(session)[:2] == (False, "CN=u")
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_from_before_certificates_were_asked_for(world, authority, version):
+    """Resumed, it would be nobody's for as long as its tickets last."""
+    tickets(world, os.urandom(80))
+    context = authority.client(authority.issue(subject="/CN=u"), version=version)
+    _, session = resume(world, context)
+    world.drop_in("50-ca.conf", f"[Tls]\nClientCaFile={authority.file}\n")
+    c = world.client(request(), tls=context, session=session)
+    assert world.nextjs.next()[1]["X-Client-Cert-Subject"] == "CN=u"
+    assert not c.sock.tls.session_reused
 
 
 class openssl_client:

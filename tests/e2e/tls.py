@@ -4,6 +4,7 @@ import pathlib
 import socket
 import ssl
 import subprocess
+import time
 
 
 class Authority:
@@ -24,8 +25,12 @@ class Authority:
         return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True,
                               **kw).stdout
 
-    def issue(self, *names, subject=None, expired=False, key="ec", usage="serverAuth,clientAuth"):
-        """A certificate for DNS names and IP:... addresses: the paths of chain and key."""
+    def issue(self, *names, subject=None, expired=False, until=None, key="ec",
+              usage="serverAuth,clientAuth"):
+        """A certificate for DNS names and IP:... addresses: the paths of chain and key.
+
+        It is good for 30 days, or until a time in seconds.
+        """
         self.count += 1
         base = self.directory / f"{self.count}"
         kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" \
@@ -40,7 +45,21 @@ class Authority:
         self._openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.file, "-CAkey", self.key,
                       "-set_serial", str(1000 + self.count), "-days", "-1" if expired else "30",
                       "-extfile", f"{base}.ext", "-out", f"{base}.crt")
+        if until:
+            self._reissue(base, until)
         return f"{base}.crt", f"{base}.key"
+
+    def _reissue(self, base, until):
+        """The only command that takes an end to the second is `openssl ca`."""
+        for name in ("index", "attr"):
+            pathlib.Path(f"{base}.{name}").write_text("")
+        pathlib.Path(f"{base}.conf").write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={base}.index\nnew_certs_dir={self.directory}\n"
+            "default_md=sha256\npolicy=p\nrand_serial=yes\n[p]\ncommonName=optional\n")
+        end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(until))
+        self._openssl("ca", "-batch", "-notext", "-config", f"{base}.conf", "-enddate", end,
+                      "-in", f"{base}.csr", "-cert", self.file, "-keyfile", self.key,
+                      "-extfile", f"{base}.ext", "-out", f"{base}.crt")
 
     def client(self, certificate=None, **kw):
         """What a client trusts and shows."""
