@@ -13,12 +13,14 @@ _Static_assert(sizeof(struct tls_ticket_key) == 80, "the file's layout");
 int tls_ticket_read(const char *file, struct tls_ticket_keys *ret)
 {
 	unsigned char bytes[sizeof(ret->key) + 1];
-	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	ssize_t len = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
 	int r = 0;
 
 	if (len < 0)
 		return -errno;
+	if (len == 4 && memcmp(bytes, "none", 4) == 0)
+		return -ENOENT;
 	ret->n = (size_t)len / sizeof(ret->key[0]);
 	if (ret->n < 1 || ret->n > TLS_TICKET_KEYS ||
 	    (size_t)len != ret->n * sizeof(ret->key[0]))

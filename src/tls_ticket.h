@@ -20,8 +20,8 @@ struct tls_ticket_keys {
 };
 
 /*
- * Reads one key of 80 random bytes or two, the newest first. 0, -EINVAL where the file is
- * of another size, or the -errno of reading it.
+ * Reads one key of 80 random bytes or two, the newest first. 0, -ENOENT also where it
+ * is the word none, -EINVAL where it is of another size, or the -errno of reading it.
  */
 int tls_ticket_read(const char *file, struct tls_ticket_keys *ret);
 
