@@ -261,7 +261,7 @@ install: all
 	$(call put_program,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
 	@$(tmp); for f in $(FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \
-		sed 's|/usr/local/sbin|$(sbindir)|g' "$${f%%:*}" >"$$tmp"; \
+		sed 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' "$${f%%:*}" >"$$tmp"; \
 		install -D -m 644 "$$tmp" "$(DESTDIR)$${f#*:}"; \
 	done
 ifeq ($(DESTDIR),)

@@ -1,6 +1,7 @@
 """A machine with systemd as PID 1, and the two backends that the gate on it talks to."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -101,10 +102,27 @@ class Machine:
         return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
 
     def instances(self):
-        """The running connections' units."""
+        """The running connections' units, of both sockets."""
         out = self.run("systemctl", "list-units", "--plain", "--no-legend", "--full",
-                       "novnc-gate@*.service")
+                       "novnc-gate@*.service", "novnc-gate-tls@*.service")
         return [line.split()[0] for line in out.splitlines()]
+
+    def instance_of(self, sock):
+        """The unit that serves this client: its name ends in the client's address and port."""
+        host, port = sock.getsockname()[:2]
+        return wait_for(lambda: [u for u in self.instances()
+                                 if u.endswith(f"{host}:{port}.service")])[0]
+
+    @contextlib.contextmanager
+    def drop_in(self, unit, source):
+        """A unit with a drop-in that is a copy of that file on the machine."""
+        file = f"/etc/systemd/system/{unit}.d/test.conf"
+        self.run("install", "-D", "-m", "644", source, file)
+        self.run("systemctl", "daemon-reload")
+        yield
+        self.run("rm", file)
+        self.run("rmdir", f"/etc/systemd/system/{unit}.d")
+        self.run("systemctl", "daemon-reload")
 
 
 def accept_of(key):

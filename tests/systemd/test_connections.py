@@ -10,12 +10,6 @@ import pytest
 from machine import Session, get, wait_for
 
 
-def instance_of(gate, session):
-    """The unit that serves this session: its name ends in the client's address and port."""
-    host, port = session.sock.getsockname()[:2]
-    return wait_for(lambda: [u for u in gate.instances() if u.endswith(f"{host}:{port}.service")])[0]
-
-
 def main_pid(gate, unit):
     return gate.property(unit, "MainPID")
 
@@ -28,7 +22,7 @@ def test_a_page_comes_from_nextjs_over_ipv4_and_ipv6(gate, address):
 def test_a_tunnel_is_an_instance_that_tells_what_it_does(gate):
     with Session("4711") as session:
         assert session.status == 101 and session.echoes()
-        unit = instance_of(gate, session)
+        unit = gate.instance_of(session.sock)
         status = gate.property(unit, "StatusText")
         assert "4711" in status and "127.0.0.1" in status
         assert f'Status: "{status}"' in gate.run("systemctl", "status", unit)
@@ -38,14 +32,14 @@ def test_a_tunnel_is_an_instance_that_tells_what_it_does(gate):
 
 def test_stopping_one_instance_cuts_that_session_and_no_other(gate):
     with Session("1") as first, Session("2") as second:
-        gate.run("systemctl", "stop", instance_of(gate, first))
+        gate.run("systemctl", "stop", gate.instance_of(first.sock))
         assert first.ended()
         assert second.echoes()
 
 
 def test_a_crash_harms_no_other_session_and_leaves_no_failed_unit(gate):
     with Session("1") as first, Session("2") as second:
-        unit = instance_of(gate, first)
+        unit = gate.instance_of(first.sock)
         gate.run("systemctl", "kill", "--signal=SEGV", unit)
         assert first.ended()
         assert second.echoes()
@@ -55,15 +49,15 @@ def test_a_crash_harms_no_other_session_and_leaves_no_failed_unit(gate):
 
 def test_a_new_binary_and_a_restarted_socket_cut_no_session(gate):
     with Session("1") as old:
-        pid = main_pid(gate, instance_of(gate, old))
+        pid = main_pid(gate, gate.instance_of(old.sock))
         gate.make("install", "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000")
         gate.run("systemctl", "restart", "novnc-gate.socket")
         with Session("2") as new:
             assert new.echoes()
             assert old.echoes()
-            assert main_pid(gate, instance_of(gate, old)) == pid
+            assert main_pid(gate, gate.instance_of(old.sock)) == pid
             assert gate.run("readlink", f"/proc/{pid}/exe").strip().endswith("(deleted)")
-            assert gate.run("readlink", f"/proc/{main_pid(gate, instance_of(gate, new))}/exe"
+            assert gate.run("readlink", f"/proc/{main_pid(gate, gate.instance_of(new.sock))}/exe"
                             ).strip() == "/usr/local/sbin/novnc-gate"
 
 
@@ -115,7 +109,7 @@ def test_300_sessions_stand_at_once(gate):
 
 def test_an_instance_runs_unprivileged_and_limited(gate):
     with Session() as session:
-        pid = main_pid(gate, instance_of(gate, session))
+        pid = main_pid(gate, gate.instance_of(session.sock))
         status = dict(re.findall(r"(\w+):\s*(.*)", gate.run("cat", f"/proc/{pid}/status")))
         limits = gate.run("cat", f"/proc/{pid}/limits")
         uid = gate.run("id", "-u", "novnc-gate").strip()
@@ -130,7 +124,7 @@ def test_an_instance_runs_unprivileged_and_limited(gate):
 def test_a_session_is_three_entries_with_their_fields(gate):
     with Session("4711") as session:
         assert session.echoes(b"x" * 1000)
-        unit = instance_of(gate, session)
+        unit = gate.instance_of(session.sock)
         client = "%s:%d" % session.sock.getsockname()[:2]
         invocation = gate.property(unit, "InvocationID")
     wait_for(lambda: not gate.instances())
@@ -158,23 +152,20 @@ def test_a_session_is_three_entries_with_their_fields(gate):
     assert len({e["MESSAGE_ID"] for e in entries}) == 3
 
 
-STRICT = "/etc/systemd/system/novnc-gate@.service.d/strict.conf"
+STRICT = "/usr/local/share/doc/novnc-gate/strict.conf"
 
 
 @pytest.fixture
 def strict(gate):
-    gate.run("install", "-D", "-m", "644", "/usr/local/share/doc/novnc-gate/strict.conf", STRICT)
-    gate.run("systemctl", "daemon-reload")
-    yield gate
-    gate.run("rm", STRICT)
-    gate.run("systemctl", "daemon-reload")
+    with gate.drop_in("novnc-gate@.service", STRICT):
+        yield gate
 
 
 def test_with_the_strict_drop_in_it_serves_and_logs_all_the_same(strict):
     assert get() == (200, b"Next.js")
     with Session("4713") as session:
         assert session.echoes(b"x" * 1_000_000)
-        unit = instance_of(strict, session)
+        unit = strict.instance_of(session.sock)
         assert strict.property(unit, "ProtectSystem") == "strict"
         assert "4713" in strict.property(unit, "StatusText")
     wait_for(lambda: not strict.instances())
@@ -183,12 +174,13 @@ def test_with_the_strict_drop_in_it_serves_and_logs_all_the_same(strict):
     assert entries[-1]["NOVNC_GATE_UP_BYTES"] == "1000000"
 
 
-@pytest.mark.parametrize("with_strict, most", [(False, 45), (True, 10)])
-def test_what_systemd_says_of_the_exposure(gate, request, with_strict, most):
-    if with_strict:
-        request.getfixturevalue("strict")
-    gate.run("systemd-analyze", "security", "--offline=true", f"--threshold={most}",
-             "novnc-gate@x.service")
+@pytest.mark.parametrize("unit", ["novnc-gate@", "novnc-gate-tls@"])
+def test_what_systemd_says_of_the_exposure(gate, unit):
+    says = lambda most: gate.run("systemd-analyze", "security", "--offline=true",
+                                 f"--threshold={most}", f"{unit}x.service")
+    says(45)
+    with gate.drop_in(f"{unit}.service", STRICT):
+        says(10)
 
 
 def test_journalctl_x_explains_each_of_the_three(gate):

@@ -74,6 +74,8 @@ def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
     assert listing(bare) == before
     unit = content(bare, "/tmp/image/usr/lib/systemd/system/novnc-gate@.service")
     assert "ExecStart=/usr/sbin/novnc-gate\n" in unit
+    strict = content(bare, "/tmp/image/usr/share/doc/novnc-gate/strict.conf")
+    assert "ExecPaths=/usr/sbin/novnc-gate -/usr/lib/novnc-gate " in strict
     bare.make("uninstall", "DESTDIR=/tmp/image", "PREFIX=/usr")
     assert bare.run("find", "/tmp/image", "-type", "f") == ""
     bare.run("rm", "-r", "/tmp/image")

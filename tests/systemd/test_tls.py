@@ -63,17 +63,9 @@ def test_both_ports_serve(tls):
     assert get(port=3443)[0] == 308
 
 
-def instance(machine, sock):
-    host, port = sock.getsockname()[:2]
-    units = lambda: [u.split()[0] for u in machine.run(
-        "systemctl", "list-units", "--plain", "--no-legend", "--full",
-        "novnc-gate-tls@*.service").splitlines() if f"{host}:{port}.service" in u]
-    return wait_for(units)[0]
-
-
 def test_the_files_are_roots_and_the_process_has_its_own_view(tls):
     with connect(tls) as sock:
-        unit = instance(tls, sock)
+        unit = tls.instance_of(sock)
         pid = tls.property(unit, "MainPID")
         uid = tls.run("id", "-u", "novnc-gate").strip()
         assert tls.run("stat", "-c", "%u", f"/proc/{pid}").strip() == uid
@@ -111,6 +103,35 @@ def test_a_session_is_resumed_and_outlives_one_new_key_but_not_two(tls):
     tls.run("systemctl", "start", "novnc-gate-tls-ticket.service")
     assert not page(tls, session)[1].session_reused
     assert tls.run("stat", "-c", "%a %U %s", "/run/novnc-gate-tls/tls.ticket") == "400 root 160\n"
+
+
+def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls, tmp_path):
+    ticket = "novnc-gate-tls-ticket.service"
+    session = page(tls)[1].session
+    for what in ("restart", "stop"):
+        tls.run("systemctl", what, ticket)
+        assert page(tls, session)[1].session_reused
+    tls.run("sh", "-ec", "printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/root/broken.conf")
+    with tls.drop_in(ticket, "/root/broken.conf"):
+        tls.run("rm", "-r", "/run/novnc-gate-tls")
+        assert "failed" in tls.run("systemctl", "start", ticket, check=False)
+        body, sock = page(tls, session)
+        assert body == b"Next.js" and not sock.session_reused and not sock.session.has_ticket
+        tls.run("systemctl", "restart", "novnc-gate-tls.socket")
+        assert page(tls)[0] == b"Next.js"
+        tls.run("systemctl", "reset-failed", ticket)
+    tls.run("systemctl", "start", ticket)
+    assert page(tls, page(tls)[1].session)[1].session_reused
+
+
+def test_with_the_strict_drop_in_it_serves_all_the_same(tls):
+    with tls.drop_in("novnc-gate-tls@.service", "/usr/local/share/doc/novnc-gate/strict.conf"), \
+            connect(tls) as sock:
+        unit = tls.instance_of(sock)
+        assert tls.property(unit, "ProtectSystem") == "strict"
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert sock.makefile("rb").read().endswith(b"Next.js")
+        assert page(tls, page(tls)[1].session)[1].session_reused
 
 
 def test_the_timer_runs_with_the_socket(tls):
