@@ -8,7 +8,7 @@
 
 /* What a pipe is grown to, bytes: more moves per system call (past that it stops paying). */
 #define FLOW_PIPE_SIZE (1024 * 1024)
-/* A smaller one is slower than copying. */
+/* What it is born with as a rule; a quarter of that is no better than copying. */
 #define FLOW_PIPE_MIN  (64 * 1024)
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
@@ -102,9 +102,10 @@ static void flow_pipe(struct flow *f)
 	f->unpiped = true;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: slower, not wrong */
-	/* EPERM beyond /proc/sys/fs/pipe-user-pages-soft, where a pipe has two pages only */
+	/* EPERM once the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: this one
+	 * stays as it was born, past the limit with two pages */
 	if (fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
-	    fcntl(ends[1], F_GETPIPE_SZ) < FLOW_PIPE_MIN) {
+	    fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0) {
 		fd_close_auto(&ends[0]);
 		fd_close_auto(&ends[1]);
 		return;

@@ -2,11 +2,14 @@
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from gate import BINARY, DEADLINE, request
+from gate import BINARY, DEADLINE, Gate, World, request
+from test_tunnel import crc_of_stream, fill, read_stream
 
 pytestmark = pytest.mark.skipif(b"__asan_init" in BINARY.read_bytes(),
                                 reason="there is no sandbox with sanitizers")
@@ -88,3 +91,42 @@ def test_stopped_and_continued_it_goes_on(world):
     os.kill(pid, signal.SIGCONT)
     b.send(b"y")
     assert c.exactly(1) == b"y"
+
+
+# Whom pipe-user-pages-soft holds for: root without the capabilities that exempt it is nobody special.
+UNPRIVILEGED = ["setpriv", "--bounding-set=-sys_resource,-sys_admin"] if os.geteuid() == 0 else []
+USE_UP_PIPES = """
+import fcntl, os, sys
+for _ in range(500):
+    pipe = os.pipe()
+    try:
+        fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, 1 << 20)
+    except PermissionError:
+        break
+else:
+    sys.exit("this machine has pipes without end")
+print("used up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def no_more_pipes():
+    """All the memory for pipes that the user is given without privilege is in use."""
+    with subprocess.Popen([*UNPRIVILEGED, sys.executable, "-c", USE_UP_PIPES], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == "used up\n"
+        yield
+        holder.stdin.close()
+
+
+def test_a_user_whose_pipes_are_used_up_loses_no_session(tmp_path, no_more_pipes):
+    gate = Gate(tmp_path, wrapper=UNPRIVILEGED)
+    world = World(gate)
+    c, b = world.tunnel()
+    assert confined(c.pid) == 2
+    for sender, receiver in ((c, b), (b, c)):
+        sent = fill(sender)     # so reads fill a buffer, which is when a pipe is asked for
+        assert read_stream(receiver, sent) == crc_of_stream(sent)
+    world.finish()
+    gate.stop()
