@@ -13,7 +13,7 @@ PKG_CONFIG = pkg-config
 # browser tests need stands beside them.
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libseccomp-dev \
 	libmd-dev libllhttp-dev|node-llhttp
-CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
+CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist openssl curl \
 	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 DEMO_PACKAGES = $(call list,tests/demo/packages)

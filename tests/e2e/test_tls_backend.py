@@ -232,7 +232,9 @@ def test_the_end_amid_the_handshake(world, authority):
 
     def one():
         p = b.accept()
-        p.sock.recv(1000)
+        p.half_close()
+        while p.sock.recv(1000):    # to its end: bytes that nobody has read make a close a reset
+            pass
         p.close()
     t = threading.Thread(target=one)
     t.start()

@@ -425,22 +425,25 @@ def test_psk_without_an_exchange_of_keys_is_not_resumed(world, authority, tmp_pa
             b, _ = world.nextjs.next()
             b.send(answer(b"hello"))
             out = client.communicate(timeout=20)[0].decode()
-    assert "Server Temp Key: X25519" in out, out     # also where it was resumed
+    assert "Reused, TLSv1.3" in out, out
+    # Also where it was resumed; the words are those of OpenSSL 3.0 and of 3.5.
+    assert re.search("(Server Temp Key|Negotiated TLS1.3 group): X25519", out), out
 
 
 def test_curl_resumes_on_its_second_connection(world, authority):
     tickets(world, os.urandom(80))
     url = f"https://{NAME}:{world.gate.port}/"
     client = subprocess.Popen(
-        ["curl", "-sv", "--http1.1", "-o", "/dev/null", "-o", "/dev/null", "--cacert", authority.file, "--resolve",
-         f"{NAME}:{world.gate.port}:127.0.0.1", "-H", "Connection: close", url, url],
+        ["curl", "-sv", "--http1.1", "-o", "/dev/null", "-o", "/dev/null",
+         "--cacert", authority.file, "--resolve", f"{NAME}:{world.gate.port}:127.0.0.1",
+         "-H", "Connection: close", url, url],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for _ in range(2):
         b, _ = world.nextjs.next()
         b.send(answer(b"hello"))
     out = client.communicate(timeout=20)[0].decode()
-    assert client.returncode == 0 and out.count("SSL re-using session ID") == 1, out
-    assert out.count("Certificate (11)") == 1, "the second shows no certificate"
+    assert client.returncode == 0, out
+    assert out.count("TLS handshake, Certificate (11)") == 1, out    # the second shows none
 
 
 # Ends

@@ -29,7 +29,9 @@ class Authority:
               usage="serverAuth,clientAuth"):
         """A certificate for DNS names and IP:... addresses: the paths of chain and key.
 
-        It is good for 30 days, or until a time in seconds.
+        It is good for 30 days, or until a time in seconds. One that has expired ended in the second in
+        which it was made (RFC 5280 would have it valid until then, for OpenSSL it no longer is); newer
+        openssl commands make none that ended before.
         """
         self.count += 1
         base = self.directory / f"{self.count}"
@@ -43,7 +45,7 @@ class Authority:
             extensions += f"subjectAltName={alt}\n"
         pathlib.Path(f"{base}.ext").write_text(extensions)
         self._openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.file, "-CAkey", self.key,
-                      "-set_serial", str(1000 + self.count), "-days", "-1" if expired else "30",
+                      "-set_serial", str(1000 + self.count), "-days", "0" if expired else "30",
                       "-extfile", f"{base}.ext", "-out", f"{base}.crt")
         if until:
             self._reissue(base, until)
