@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of keys; files and drop-ins to struct config, errors with their line. */
+/* The table of keys; their texts to struct config, errors with their line. */
 #include "config.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
+#include "config_file.h"
 #include "config_syntax.h"
 #include "config_value.h"
 
@@ -141,12 +138,12 @@ static void complain(struct reader *r, const char *fmt, ...)
 	r->report(r->userdata, r->file, r->line, what);
 }
 
-/* What failed is not always the file's fault. */
-static void complain_errno(struct reader *r)
+/* What failed, an -errno, is not always the file's fault. */
+static void complain_error(struct reader *r, int error)
 {
-	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-		r->fault = -errno;
-	complain(r, "cannot be read: %s", strerror(errno));
+	if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+		r->fault = error;
+	complain(r, "cannot be read: %s", strerror(-error));
 }
 
 /* Names for an error to end with: the sections that have something built. */
@@ -208,7 +205,7 @@ static void assign_list(struct reader *r, const struct key *k, char *value)
 	/* A word and the space behind it are two bytes at least. */
 	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
 	if (!words) {
-		complain_errno(r);
+		complain_error(r, -ENOMEM);
 		return;
 	}
 	memcpy(words, *list, n * sizeof(*words));
@@ -296,7 +293,7 @@ static void read_text(struct reader *r, const char *file, const char *text, size
 	r->section = NULL;
 	r->skip = false;
 	if (!t) {
-		complain_errno(r);
+		complain_error(r, -ENOMEM);
 		return;
 	}
 	memcpy(t->data, text, len);
@@ -312,65 +309,23 @@ static void read_text(struct reader *r, const char *file, const char *text, size
 	}
 }
 
-/* ---- files */
-
-static void read_file(struct reader *r, const char *file)
+static void take_file(void *userdata, const char *file, const char *text, size_t len,
+		      int error)
 {
-	char *text = malloc(CONFIG_FILE_MAX + 1);
-	AUTO_FD int fd = text ? open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
-	size_t len = 0;
-	ssize_t n = -1;
+	struct reader *r = userdata;
 
-	while (fd >= 0 && (n = read(fd, text + len, CONFIG_FILE_MAX + 1 - len)) > 0)
-		len += (size_t)n;
-	r->file = file;
-	r->line = 0;
-	if (n < 0)
-		complain_errno(r);
-	else if (len > CONFIG_FILE_MAX)
-		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
-	else
+	if (error == 0) {
 		read_text(r, file, text, len);
-	free(text);
-}
-
-static int is_drop_in(const struct dirent *d)
-{
-	size_t len = strlen(d->d_name);
-
-	return d->d_name[0] != '.' && len > 5 &&
-	       strcmp(d->d_name + len - 5, ".conf") == 0;
-}
-
-/* Bytewise in any locale, where alphasort() is not. */
-static int by_name(const struct dirent **x, const struct dirent **y)
-{
-	return strcmp((*x)->d_name, (*y)->d_name);
-}
-
-static void read_drop_ins(struct reader *r, const char *file)
-{
-	char dir[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];
-	struct dirent **entries;
-	int n;
-
-	/* A name cut here is one that open() has refused before. */
-	(void)snprintf(dir, sizeof(dir), "%s.d", file);
-	n = scandir(dir, &entries, is_drop_in, by_name);
-	if (n < 0) {
-		if (errno == ENOENT)
-			return;
-		r->file = dir;
-		r->line = 0;
-		complain_errno(r);
 		return;
 	}
-	for (int i = 0; i < n; i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
-		read_file(r, path);
-		free(entries[i]);
-	}
-	free(entries);
+	r->file = file;
+	r->line = 0;
+	if (error == -EFBIG)
+		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
+	else if (error == -ENXIO)
+		complain(r, "is no regular file");
+	else
+		complain_error(r, error);
 }
 
 /* ---- the interface */
@@ -414,8 +369,7 @@ int config_load(const char *file, config_report report, void *userdata,
 	struct reader r = { .c = ret, .report = report, .userdata = userdata };
 
 	config_init(ret);
-	read_file(&r, file);
-	read_drop_ins(&r, file);
+	config_file_read(file, take_file, &r);
 	return result_of(&r);
 }
 

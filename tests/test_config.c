@@ -1193,21 +1193,11 @@ static void make_dir(void)
 static void remove_dir(void)
 {
 	static const char *const names[] = {
-		"c.d/10.conf",
-		"c.d/9.conf",
-		"c.d/a.conf",
-		"c.d/B.conf",
-		"c.d/.h.conf",
-		"c.d/x.conf~",
-		"c.d/x.conf.new",
-		"c.d/README",
-		"c.d/null.conf",
-		"c.d/gone.conf",
-		"c.d/folder.conf",
-		"c.d/.conf",
-		"c.d/dos.conf",
-		"c.d",
-		"c",
+		"c.d/10.conf",    "c.d/9.conf",   "c.d/a.conf",
+		"c.d/B.conf",     "c.d/.h.conf",  "c.d/x.conf~",
+		"c.d/x.conf.new", "c.d/README",   "c.d/null.conf",
+		"c.d/gone.conf",  "c.d/odd.conf", "c.d/.conf",
+		"c.d/dos.conf",   "c.d",          "c",
 	};
 
 	for (size_t i = 0; i < LENGTH(names); i++)
@@ -1294,15 +1284,13 @@ START_TEST(errors_name_their_file)
 	put("c.d/10.conf", "[Nope]\n[Log]\n");
 	put("c.d/a.conf", "[Log]\nLevel=info\n");
 	put("c.d/dos.conf", "[Log]\r\n\r\nNope=\r\n");
-	ck_assert_int_eq(mkdir(in_dir("c.d/folder.conf"), 0755), 0);
 	ck_assert_int_eq(symlink("nowhere", in_dir("c.d/gone.conf")), 0);
 	ck_assert_int_eq(load(&c, "c"), -EBADMSG);
-	ck_assert_uint_eq(reports, 6);
+	ck_assert_uint_eq(reports, 5);
 	expect_file_report("c", ":2: Level=x is not a level");
 	expect_file_report("c.d/10.conf", ":1: unknown section [Nope]");
 	expect_file_report("c.d/9.conf", ":2: Level= stands before the first section");
 	expect_file_report("c.d/dos.conf", ":3: unknown key Nope=");
-	expect_file_report("c.d/folder.conf", ":0: cannot be read: Is a directory\n");
 	expect_file_report("c.d/gone.conf",
 			   ":0: cannot be read: No such file or directory\n");
 	ck_assert_int_eq(c.log_level, LOG_INFO);
@@ -1320,6 +1308,33 @@ START_TEST(a_missing_file_is_an_error_and_its_drop_ins_are_still_read)
 	expect_file_report("c", ":0: cannot be read: No such file or directory\n");
 	expect_file_report("c.d/9.conf", ":2: Level=x");
 	config_done(&c);
+}
+END_TEST
+
+static void make_odd_file(const char *path, int kind)
+{
+	switch (kind) {
+	case 0: ck_assert_int_eq(mkdir(path, 0755), 0); return;
+	case 1: ck_assert_int_eq(mkfifo(path, 0644), 0); return;
+	case 2: ck_assert_int_eq(mknod(path, S_IFSOCK | 0644, 0), 0); return;
+	case 3: ck_assert_int_eq(symlink("/dev/zero", path), 0); return;
+	}
+}
+
+START_TEST(what_is_no_regular_file_is_an_error_not_waited_for)
+{
+	static const char *const names[] = { "c", "c.d/odd.conf" };
+	struct config c;
+
+	put("c", "");
+	for (size_t i = 0; i < LENGTH(names); i++) {
+		(void)remove(in_dir(names[i]));
+		make_odd_file(in_dir(names[i]), _i);
+		ck_assert_int_eq(load(&c, "c"), -EBADMSG);
+		ck_assert_uint_eq(reports, i + 1);
+		expect_file_report(names[i], ":0: is no regular file\n");
+		config_done(&c);
+	}
 }
 END_TEST
 
@@ -1500,6 +1515,8 @@ int main(void)
 	tcase_add_test(files, the_directory_of_drop_ins_may_be_missing);
 	tcase_add_test(files, errors_name_their_file);
 	tcase_add_test(files, a_missing_file_is_an_error_and_its_drop_ins_are_still_read);
+	tcase_add_loop_test(files, what_is_no_regular_file_is_an_error_not_waited_for, 0,
+			    4);
 	tcase_add_test(files, files_are_bounded);
 	tcase_add_test(files, a_path_that_is_too_long_is_an_error);
 

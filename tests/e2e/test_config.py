@@ -1,5 +1,6 @@
 """The configuration: files, drop-ins, and errors that name file, line and remedy."""
 
+import os
 import re
 import subprocess
 
@@ -114,6 +115,21 @@ def test_a_missing_file(world):
     world.gate.config.unlink()
     r = check(world, "--check=config")
     assert r.returncode == 78 and str(world.gate.config) in r.stdout + r.stderr
+
+
+@pytest.mark.parametrize("kind", ["file", "drop-in"])
+def test_a_fifo_is_not_waited_for(world, kind):
+    path = world.drop_in("10-x.conf", "")
+    path = world.gate.config if kind == "file" else path
+    path.unlink()
+    os.mkfifo(path)
+    c = world.client(request())
+    c.exit_code = 78
+    world.refused(c, 500)
+    assert any(f"{path}: is no regular file" in line for line in c.log), c.log
+    r = check(world, "--check=config")
+    assert r.returncode == 78 and f"{path}: is no regular file" in r.stderr
+    path.unlink()
 
 
 # What is read
