@@ -164,21 +164,23 @@ demo: demo-packages all
 
 # ---- bench: beside other proxies, which are unpacked or installed into build/bench only
 
-bench: bench-packages all build/bench/floor build/bench/load build/bench/backend \
-		build/bench/node_modules build/bench/debian
+bench: bench-packages all build/novnc-gate-unconfined build/bench/floor build/bench/load \
+		build/bench/backend build/bench/tls_backend build/bench/node_modules build/bench/debian
 	@tests/bench/run
 
 # Not with our compiler and flags: it stays the same whatever becomes of them.
 build/bench/floor: tests/bench/floor.c | build/bench
 	gcc -O2 -D_GNU_SOURCE -static -o $@ $<
-build/bench/%: tests/bench/%.c tests/bench/bench.h | build/bench
-	$(CC) -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -o $@ $<
+build/bench/load: $(addprefix tests/bench/,load.c load_common.c load_exchange.c conn.c)
+build/bench/tls_backend: $(addprefix tests/bench/,tls_backend.c conn.c)
+build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) | build-packages build/bench
+	$(CC) -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -o $@ $(filter %.c,$^) -lssl -lcrypto
 build/bench/node_modules: tests/bench/package-lock.json | bench-packages build/bench
 	cp tests/bench/package.json tests/bench/package-lock.json build/bench
 	cd build/bench && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
-build/bench/debian: | bench-packages build/bench
-	tests/bench/unpack nginx haproxy websockify
+build/bench/debian: tests/bench/unpack | bench-packages build/bench
+	$<
 build/bench:
 	mkdir -p $@
 

@@ -6,13 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from contestants import TREE, Backend
+from contestant import TREE, Backend
 from group import Group
+from measure import QUICK, load, say, turn
 
 sys.path.insert(0, str(TREE / "tests/systemd"))
 from machine import Machine  # noqa: E402
 
-ROUNDS, CLIENTS, COUNT = 5, 16, 500
+ROUNDS, CLIENTS, COUNT = (1, 8, 60) if QUICK else (5, 16, 500)
 UNITS = "etc/systemd/system"
 STRICT = TREE / "units/novnc-gate@.service.d/strict.conf"
 SOCKET = """[Socket]

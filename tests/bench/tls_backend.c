@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls_backend CERTIFICATE KEY: a master-controller behind https://, with the tunnels of backend.c. Few
+ * of them stand at once, so each has a process of its own. Prints its port; ends when standard
+ * input does.
+ */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/param.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "conn.h"
+
+static void send_bytes(struct conn *c, uint64_t n)
+{
+	static const char bytes[1 << 16];
+
+	for (; n > 0; n -= MIN(n, sizeof(bytes)))
+		conn_put(c, bytes, MIN(n, sizeof(bytes)));
+}
+
+static void echo(struct conn *c)
+{
+	char message[PING_SIZE];
+
+	while (conn_get(c, message, 1) == 1) {
+		conn_get_all(c, message + 1, sizeof(message) - 1);
+		conn_put(c, pong, sizeof(pong));
+	}
+}
+
+static void serve(struct conn *c)
+{
+	static const char answer[] =
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: " WS_ACCEPT "\r\n\r\n";
+	char head[8192], *query;
+	size_t len, over = conn_get_head(c, head, sizeof(head), &len);
+
+	if (len == 0)
+		return;
+	query = strchr(head, '?');
+	conn_put(c, answer, sizeof(answer) - 1);
+	if (query && strncmp(query, "?down=", 6) == 0) {
+		send_bytes(c, strtoull(query + 6, NULL, 10));
+	} else if (query && strncmp(query, "?up=", 4) == 0) {
+		(void)conn_discard(c, strtoull(query + 4, NULL, 10) - over);
+		conn_put(c, "!", 1);
+	} else {
+		echo(c);
+	}
+	conn_shut(c);
+	(void)conn_discard(c, 0);
+}
+
+static int listen_anywhere(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 4096) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		fail("listen");
+	(void)printf("%d\n", ntohs(sa.sin_port));
+	(void)fflush(stdout);
+	return fd;
+}
+
+static void serve_in_child(int listener, SSL_CTX *ctx)
+{
+	static const int on = 1;
+	int fd = accept(listener, NULL, NULL);
+	struct conn c;
+
+	if (fd < 0)
+		return; /* gone already */
+	if (fork() == 0) {
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		c = conn_accept(fd, ctx);
+		serve(&c);
+		_exit(EXIT_SUCCESS);
+	}
+	(void)close(fd);
+}
+
+int main(int argc, char *argv[])
+{
+	SSL_CTX *ctx;
+	int listener;
+
+	if (argc != 3)
+		fail("usage: tls_backend CERTIFICATE KEY");
+	ctx = conn_server(argv[1], argv[2]);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_IGN);
+	listener = listen_anywhere();
+	for (;;) {
+		struct pollfd p[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				      { .fd = listener, .events = POLLIN } };
+
+		if (poll(p, 2, -1) < 0)
+			fail("poll");
+		if (p[0].revents)
+			return EXIT_SUCCESS;
+		serve_in_child(listener, ctx);
+	}
+}
