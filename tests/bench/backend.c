@@ -11,19 +11,12 @@
  *   WebSocket ...?down=N        sends N bytes
  *   WebSocket ...?up=N          takes N bytes, then sends one
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/param.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -332,16 +325,10 @@ static void on_connection(const struct conn *l)
 
 static void listen_on(enum service service)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int port;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 4096) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-		fail("listen");
-	(void)add(fd, service, LISTEN);
-	(void)printf("%d%c", ntohs(sa.sin_port), service == SERVICES - 1 ? '\n' : ' ');
+	(void)add(listen_anywhere(&port), service, LISTEN);
+	(void)printf("%d%c", port, service == SERVICES - 1 ? '\n' : ' ');
 }
 
 int main(int argc, char *argv[])

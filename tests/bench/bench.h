@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What load.c and backend.c agree on. */
+/* What the programs of the bench agree on. */
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 /* RFC 6455's own example: the key is always this one, so nobody here needs SHA-1. */
 #define WS_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
@@ -35,6 +37,21 @@ _Noreturn static inline void fail(const char *what)
 {
 	(void)fprintf(stderr, "%s: %s\n", what, errno ? strerror(errno) : "unexpected");
 	exit(EXIT_FAILURE);
+}
+
+/* Listens on a free port of 127.0.0.1, which is put into *port. */
+static inline int listen_anywhere(int *port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 4096) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		fail("listen");
+	*port = ntohs(sa.sin_port);
+	return fd;
 }
 
 static inline void files_max(void)

@@ -18,8 +18,8 @@ import tls_contestants
 from contestant import BENCH, BUILD, FILES, JOURNAL, TREE, Backend, said, version
 from contestants import CONTESTANTS, Direct, Gate, Websockify
 from group import Group
-from measure import (IDLE, MANY, MEASUREMENTS, MIB, QUICK, ROUNDS, TLS_MEASUREMENTS, TUNNEL_BYTES,
-                     Samples, compare, idle, say, takes_part)
+from measure import (IDLE, MANY, MEASUREMENTS, MIB, NOT_MANY, QUICK, ROUNDS, TLS_MEASUREMENTS,
+                     TUNNEL_BYTES, Samples, compare, idle, say, takes_part)
 from tls_contestants import TLS_CONTESTANTS, TlsBackend
 
 ALL_PARTS = ("proxies", "tls", "memory", "instructions", "machine")
@@ -66,6 +66,8 @@ def memory(results):
         elif MANY:
             say(f"{MANY} idle tunnels: gate")
             results.take("idle-many", "gate", idle, Gate, backend, MANY)
+        else:
+            results.skip(NOT_MANY)
     finally:
         backend.close()
 

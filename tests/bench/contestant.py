@@ -1,4 +1,4 @@
-"""What all contestants of the bench have in common: where their files are, how they start and end."""
+"""What all contestants of the bench have in common: their files, how they start and end."""
 
 import ctypes
 import os

@@ -51,13 +51,13 @@ PLAIN = {
     "idle": ("Idle tunnel", IDLE),
 }
 TLS = {
-    "tls-full-new": ("Page on a new connection, full handshake", NEW_PAGE),
-    "tls-resume-new": ("Page on a new connection, session resumed", NEW_PAGE),
-    "tls-down": ("Tunnel to the browser, TLS with the browser", BULK),
-    "tls-up": ("Tunnel to the VM, TLS with the browser", BULK),
-    "tls-out-new": ("New tunnel, TLS with the controller", NEW_TUNNEL),
-    "tls-out-down": ("Tunnel to the browser, TLS with the controller", BULK),
-    "tls-out-up": ("Tunnel to the VM, TLS with the controller", BULK),
+    "tls-full-new": ("TLS page, full handshake", NEW_PAGE),
+    "tls-resume-new": ("TLS page, session resumed", NEW_PAGE),
+    "tls-down": ("Tunnel, TLS to the browser", BULK),
+    "tls-up": ("Tunnel, TLS from the browser", BULK),
+    "tls-out-new": ("New tunnel, TLS to the controller", NEW_TUNNEL),
+    "tls-out-down": ("Tunnel, TLS from the controller", BULK),
+    "tls-out-up": ("Tunnel, TLS to the controller", BULK),
 }
 
 # Key (measurement and suffix): measurement, title, figure, is more better.
@@ -84,7 +84,7 @@ TARGETS = [
     ("tls-out-down-cpu", "best peer", 1.00), ("tls-out-up-cpu", "best peer", 1.00),
 ]
 
-# Connections per second by the bare floor's, at least; what `systemd-analyze security` says, at most.
+# Connections per second by the bare floor's, at least; `systemd-analyze security`, at most.
 UNIT_RATE, UNIT_EXPOSURE, STRICT_EXPOSURE = 0.55, 4.5, 1.0
 
 # What a process for each connection cannot win against an event loop, and what it is for.

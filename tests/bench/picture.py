@@ -10,7 +10,7 @@ PANELS = ("down", "down-cpu", "get-cpu",
           "tls-down-cpu", "tls-out-down-cpu", "tls-resume-new-cpu",
           "page-new-cpu", "tunnel-new-cpu", "idle")
 ACROSS = 3
-BAR, GAP, LABEL, FIGURE, WIDTH, PAD = 13, 5, 130, 60, 380, 24
+BAR, GAP, LABEL, FIGURE, WIDTH, PAD = 13, 5, 140, 70, 390, 24
 DWARFS = "websockify"  # the others, where it is far behind
 STYLE = """
 text { font: 11px system-ui, sans-serif; fill: #24292f; }
@@ -26,16 +26,17 @@ text { fill: #e6edf3; } .value { fill: #9198a1; } .paper { fill: #0d1117; }
 
 
 def bar(label, kind, values, scale, left, top):
+    room = WIDTH - LABEL - FIGURE
     middle = statistics.median(values)
-    end, low, high = (left + min(v * scale, WIDTH - LABEL - FIGURE)
-                      for v in (middle, min(values), max(values)))
+    end, low, high = (left + min(v * scale, room) for v in (middle, min(values), max(values)))
+    cut = " (bar cut)" if middle * scale > room else ""
     return (f'<text x="{left - 6}" y="{top + 10}" text-anchor="end">{escape(label)}</text>'
             f'<rect class="{kind}" x="{left}" y="{top}" width="{end - left:.1f}" '
             f'height="{BAR}" rx="2"/>'
             f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="{top + BAR / 2}" '
             f'y2="{top + BAR / 2}"/>'
             f'<text class="value" x="{max(end, high) + 5:.1f}" y="{top + 10}">'
-            f'{number(middle)}</text>')
+            f'{number(middle)}{cut}</text>')
 
 
 def panel(r, key, x, y):

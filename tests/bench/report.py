@@ -41,13 +41,14 @@ def figures_table(r, measurements, columns):
         if name in measurements and r.columns(key):
             lines.append([title if key == name else "… " + title.split(": ")[1],
                           *(cell(r.values(key, c)) for c in who)])
-    labels = [r.data["labels"][c] for c in who]
-    return table(["", *(f"**{l}**" if c == "gate" else l for c, l in zip(who, labels))], lines, "l")
+    labels = [f"**{r.data['labels'][c]}**" if c == "gate" else r.data["labels"][c] for c in who]
+    return table(["", *labels], lines, "l")
 
 
 def verdict(value, limit, more, text=None):
     met = value >= limit if more else value <= limit
-    return [f"{'≥' if more else '≤'} {limit:.2f}", text or f"{value:.2f}", "yes" if met else "**no**"]
+    return [f"{'≥' if more else '≤'} {limit:.2f}", text or f"{value:.2f}",
+            "yes" if met else "**no**"]
 
 
 def of_ratio(ratio, limit, more):
@@ -75,6 +76,10 @@ def targets_table(r):
             continue
         named = r.data["labels"][who] + (" (best peer)" if other == "best peer" else "")
         lines.append([ROW[key][1], named, *of_ratio(ratio, limit, ROW[key][3])])
+    many = r.samples.get("idle-many", {}).get("gate", [])
+    lines.append(["10,000 tunnels on one machine", "", "all stand",
+                  f"{many[0]['count']:,} did" if many else "not tried",
+                  "yes" if many and many[0]["count"] >= 10000 else "see below"])
     head = ["novnc-gate's", "by that of", "target", "reached", "met"]
     return table(head, lines + list(unit_targets(r)), "llrrl")
 
@@ -98,12 +103,18 @@ def units_table(r):
           cell(unit["cpu_ms"]), unit["exposure"]] for name, unit in r.data["units"].items()], "l")
 
 
+def how_long(r):
+    if r.data["quick"]:
+        return f"**QUICK=1, to try the bench: not for comparing.** {r.data['took_s']} s"
+    return f"{r.data['rounds']} rounds in {r.data['took_s'] / 60:.0f} minutes"
+
+
 def introduction(r):
     m = r.data["machine"]
     return (
         f"`make bench` on {m['date']}: Debian {m['debian_version']}, Linux {m['kernel']}, "
         f"{m['cores']} cores ({m['cpu']}), {m['ram_gib']} GiB; load before {m['load_before']}. "
-        f"{r.data['rounds']} rounds in {r.data['took_s'] / 60:.0f} minutes, every contestant in "
+        f"{how_long(r)}, every contestant in "
         "each row of each round, over loopback, with load generator and backend on the same cores. "
         "A cell is the median of the rounds and half of what lies between the least and the most; a "
         "ratio is the median of each round's. CPU is user and system time of the contestant's "
@@ -117,8 +128,8 @@ def remarks(r):
     alone = r.samples.get("nothing-new", {}).get("activate")
     if alone and (costs := [c for s in alone if (c := CPU_MS(s)) is not None]):
         yield ("novnc-gate, the floor and stunnel's inetd mode run under `systemd-socket-activate "
-               f"--inetd -a`, which for a connection without a program takes {cell(costs)} ms of CPU "
-               "of its own; the rows of new connections contain that.")
+               f"--inetd -a`, which for a connection without a program takes {cell(costs)} ms of "
+               "CPU of its own; the rows of new connections contain that.")
     for many in r.samples.get("idle-many", {}).get("gate", []):
         size = CGROUP_KB(many)
         yield (f"{many['count']:,} tunnels at once through novnc-gate: all stood and passed on a "
@@ -132,8 +143,8 @@ def contestants_list(r):
     m, lines = r.data["machine"], []
     for what, listed in r.data["contestants"].items():
         for c in listed:
-            version = f" {c['version']}" if c["version"] else ""
-            lines.append(f"- {c['label']}{version}{' with TLS' if what == 'tls' else ''}: {c['note']}")
+            label = f"TLS: {c['label']}" if what == "tls" else c["label"]
+            lines.append(f"- {label}{', ' * bool(c['version'])}{c['version']}: {c['note']}")
     return "\n".join([f"- {m['gate']}, Node {m['node']}", *lines])
 
 

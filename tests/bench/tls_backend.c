@@ -4,12 +4,10 @@
  * of them stand at once, so each has a process of its own. Prints its port; ends when standard
  * input does.
  */
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/param.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -57,21 +55,6 @@ static void serve(struct conn *c)
 	(void)conn_discard(c, 0);
 }
 
-static int listen_anywhere(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 4096) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-		fail("listen");
-	(void)printf("%d\n", ntohs(sa.sin_port));
-	(void)fflush(stdout);
-	return fd;
-}
-
 static void serve_in_child(int listener, SSL_CTX *ctx)
 {
 	static const int on = 1;
@@ -92,14 +75,16 @@ static void serve_in_child(int listener, SSL_CTX *ctx)
 int main(int argc, char *argv[])
 {
 	SSL_CTX *ctx;
-	int listener;
+	int listener, port;
 
 	if (argc != 3)
 		fail("usage: tls_backend CERTIFICATE KEY");
 	ctx = conn_server(argv[1], argv[2]);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGCHLD, SIG_IGN);
-	listener = listen_anywhere();
+	listener = listen_anywhere(&port);
+	(void)printf("%d\n", port);
+	(void)fflush(stdout);
 	for (;;) {
 		struct pollfd p[] = { { .fd = STDIN_FILENO, .events = POLLIN },
 				      { .fd = listener, .events = POLLIN } };

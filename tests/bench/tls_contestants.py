@@ -1,6 +1,6 @@
 """Who takes part in the rows with TLS: each takes it from clients on one port and, where it can,
-speaks it to the master-controller from another. Versions, ciphers and groups are as each comes; load.c
-and tls_backend.c allow no more than TLS 1.3 with AES-128-GCM."""
+speaks it to the master-controller from another. Versions, ciphers and groups are as each comes;
+conn.c, at the other ends, allows TLS 1.3 with AES-128-GCM alone."""
 
 import os
 import subprocess
@@ -118,7 +118,7 @@ class StunnelInetd(Stunnel, Inetd):
     """As the gate: a process for each connection."""
 
     name, label = "stunnel-inetd", "stunnel, inetd mode"
-    note = "under systemd-socket-activate, as novnc-gate is; session tickets under a key in its file"
+    note = "under systemd-socket-activate, as novnc-gate; session tickets under a key in its file"
 
     def start(self):
         env = {"LD_LIBRARY_PATH": environment()["LD_LIBRARY_PATH"]}
