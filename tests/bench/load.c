@@ -73,7 +73,7 @@ static void bench_get(uint64_t bytes, bool chunked)
 	n = request(head, sizeof(head), line, "Connection: close\r\n");
 	ready();
 	start = now_ns();
-	c = conn_dial(port);
+	c = conn_dial(load_port);
 	conn_put(&c, head, n);
 	got = answer(&c, "200");
 	got += conn_discard(&c, 0);
@@ -98,7 +98,7 @@ static void bench_put(uint64_t bytes, bool chunked)
 	n = request(head, sizeof(head), "POST /upload", more);
 	ready();
 	start = now_ns();
-	c = conn_dial(port);
+	c = conn_dial(load_port);
 	conn_put(&c, head, n);
 	for (uint64_t i = 0; i < bytes / CHUNK_SIZE; i++) {
 		if (chunked)
@@ -144,13 +144,13 @@ static uint64_t connect_once(enum connect_what what)
 		size_t n =
 			request(head, sizeof(head), "GET /page", "Connection: close\r\n");
 
-		c = conn_dial(port);
+		c = conn_dial(load_port);
 		conn_put(&c, head, n);
 		conn_get_all(&c, buf, 1);
 		end = now_ns();
 		(void)conn_discard(&c, 0);
 	} else {
-		c = conn_dial(port);
+		c = conn_dial(load_port);
 		(void)recv(c.fd, buf, sizeof(buf), 0); /* an end, or a reset */
 		end = now_ns();
 	}
@@ -270,7 +270,7 @@ int main(int argc, char *argv[])
 	argv += 1 + tls;
 	files_max();
 	(void)signal(SIGPIPE, SIG_IGN);
-	port = argc > 0 ? atoi(argv[0]) : 0;
+	load_port = argc > 0 ? atoi(argv[0]) : 0;
 	if (tls)
 		use_tls(resume);
 	if (argc < 3 || !run(argc - 1, argv + 1))

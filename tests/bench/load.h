@@ -9,7 +9,8 @@
 
 #include "conn.h"
 
-extern int port;
+/* Where all connections go. */
+extern int load_port;
 
 uint64_t now_ns(void);
 

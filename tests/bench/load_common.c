@@ -6,7 +6,7 @@
 
 #include "bench.h"
 
-int port;
+int load_port;
 
 uint64_t now_ns(void)
 {
@@ -70,7 +70,7 @@ size_t request(char *buf, size_t cap, const char *line, const char *more)
 		"Cache-Control: no-cache\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Mode: "
 		"cors\r\nSec-Fetch-Site: same-origin\r\nCookie: session=3f9a1c5e7b2d4680a1b2c3d4"
 		"e5f60718; theme=dark; sidebar=open\r\n\r\n",
-		line, port, more, port);
+		line, load_port, more, load_port);
 
 	if (n < 0 || (size_t)n >= cap)
 		fail("request");
@@ -100,7 +100,7 @@ size_t tunnel(const char *query, struct conn *ret)
 	n = request(head, sizeof(head), line,
 		    "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
 		    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " WS_KEY "\r\n");
-	*ret = conn_dial(port);
+	*ret = conn_dial(load_port);
 	conn_put(ret, head, n);
 	return answer(ret, "101");
 }

@@ -94,7 +94,7 @@ void bench_exchange(bool is_page, size_t n, double seconds)
 		struct conn c;
 
 		if (is_page)
-			c = conn_dial(port);
+			c = conn_dial(load_port);
 		else
 			(void)tunnel("echo", &c);
 		peers[i].fd = c.fd;

@@ -14,9 +14,9 @@ QUICK = os.environ.get("QUICK", "") not in ("", "0")
 ROUNDS = int(os.environ.get("ROUNDS", 1 if QUICK else 5))
 IDLE = int(os.environ.get("IDLE", 100 if QUICK else 1000))
 MANY = int(os.environ.get("MANY", 0))  # so many through the gate once more: see NOT_MANY
-NOT_MANY = ("10,000 tunnels at once, which `MANY=10000 make bench` adds: Linux 6.18 was seen to stop "
-            "for ever when 10,000 processes with a seccomp filter ended at once. The bench ends them "
-            "one after the other, but what kills it would not.")
+NOT_MANY = ("10,000 tunnels at once, which `MANY=10000 make bench` adds: Linux 6.18 was seen to "
+            "stop for ever when 10,000 processes with a seccomp filter ended at once. The bench ends "
+            "them one after the other, but what kills it would not.")
 MIB = 1 << 20
 TUNNEL_BYTES = (128 if QUICK else 1024) * MIB
 TLS_BYTES = (64 if QUICK else 1024) * MIB

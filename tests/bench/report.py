@@ -116,8 +116,8 @@ def introduction(r):
         f"{m['cores']} cores ({m['cpu']}), {m['ram_gib']} GiB; load before {m['load_before']}. "
         f"{how_long(r)}, every contestant in "
         "each row of each round, over loopback, with load generator and backend on the same cores. "
-        "A cell is the median of the rounds and half of what lies between the least and the most; a "
-        "ratio is the median of each round's. CPU is user and system time of the contestant's "
+        "A cell is the median of the rounds and half of what lies between the least and the most; "
+        "a ratio is the median of each round's. CPU is user and system time of the contestant's "
         "control group, processes that ended included; load generator and backend are not in it. "
         "The *floor* ([floor.c](floor.c)) is the least that a process for each connection can do: "
         "it connects to one backend and splices, and parses nothing.")
