@@ -251,7 +251,8 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 	uint64_t deadline_ms =
 		c->served ? stream_deadline_ms(stream_clock_ms(), cfg->keep_alive_ms)
 			  : stream_deadline_ms(c->start_ms, cfg->head_ms);
-	bool begun = false, timed = !c->served;
+	bool begun, timed = !c->served;
+	bool spoken = false; /* an empty line, which is not nothing before a first head */
 
 	for (;;) {
 		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
@@ -261,11 +262,12 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		    (ssize_t)strlen("\r\n")) { /* RFC 9112 2.2: before a request line */
 			buf_consume(in, (size_t)len);
 			*scan = (struct lines_scan){ 0 };
+			spoken = !c->served;
 			continue;
 		}
 		if (len != -EAGAIN)
 			return len;
-		begun = buf_len(in) > 0;
+		begun = spoken || buf_len(in) > 0;
 		if (begun && !timed) { /* once: empty lines before it gain no time */
 			deadline_ms = stream_deadline_ms(stream_clock_ms(), cfg->head_ms);
 			timed = true;

@@ -638,3 +638,30 @@ def test_a_refused_client_that_never_closes_is_left_after_two_seconds(world):
     assert c.response().status == 400
     assert c.end() == "FIN"
     assert c.exited() == 0
+
+
+# Less than a head
+
+def test_a_connection_that_never_sent_a_byte_gets_no_answer(world):
+    world.configure("[Limits]\nHeadTimeoutSec=300ms")
+    c = world.client()
+    assert c.end() == "FIN"
+    assert c.exited() == 0 and c.log == []
+
+
+def test_nor_does_one_that_is_idle_between_requests(world):
+    world.configure("[Limits]\nHeadTimeoutSec=300ms\nKeepAliveTimeoutSec=300ms")
+    c = world.client()
+    world.exchange(c, request())
+    c.send(b"\r\n")
+    assert c.end() == "FIN"
+    assert c.exited() == 0 and c.log == []
+
+
+@pytest.mark.parametrize("part", [b"\r\n", b"\r\n\r\n", b"\r", b"\r\nG"])
+def test_an_empty_line_is_more_than_nothing(world, part):
+    world.configure("[Limits]\nHeadTimeoutSec=300ms")
+    world.refused(world.client(part), 408)
+    c = world.client(part)
+    c.half_close()
+    world.refused(c, 400)
