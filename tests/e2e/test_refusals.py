@@ -467,7 +467,7 @@ def test_plain_requests_may_come_from_any_origin(world):
     ("https://a.example\nAllowedOrigins=https://b.example", "https://a.example", True),
     ("https://a.example\nAllowedOrigins=https://b.example", "https://b.example", True),
     ("https://a.example\nAllowedOrigins=", "https://a.example", False),
-    ("https://a.example", f"http://{HOST}", True),
+    ("https://a.example", f"https://{HOST}", True),
     ("*", "https://anyone.example:1234", True),
 ])
 def test_allowed_origins(world, allowed, origin, passes):
