@@ -179,7 +179,10 @@ static void complain_value(struct reader *r, const struct key *k, const char *va
 			   const char *why)
 {
 	char bounds[CONFIG_VALUE_TEXT] = "";
+	const char *at = value[0] == '/' ? NULL : strrchr(value, '@');
 
+	if (at)
+		value = at; /* a password is nothing for a log */
 	if (k->kind->format_bounds)
 		k->kind->format_bounds(k->min, k->max, bounds);
 	complain(r, "%s=%.200s %s; allowed: %s%s", k->name, value, why, k->kind->allowed,

@@ -708,6 +708,20 @@ START_TEST(other_urls_are_refused)
 }
 END_TEST
 
+/* What is reported may end up in the journal. */
+START_TEST(a_password_is_not_repeated)
+{
+	expect_reports("[NextJs]\nUrl=http://u:secret@c:1\n",
+		       "f:2: Url=@c:1 has a user name", NULL);
+	expect_reports("[NextJs]\nUrl=u:sec@ret@c:1\n", "f:2: Url=@c:1 is not such a URL",
+		       NULL);
+	expect_reports("[Routes]\nAllowedOrigins=http://u:secret@a\n",
+		       "f:2: AllowedOrigins=@a has a user name", NULL);
+	expect_reports("[Routes]\nNoVncPath=/a@b/%\n", "f:2: NoVncPath=/a@b/% has a %",
+		       NULL);
+}
+END_TEST
+
 START_TEST(paths_that_can_match_are_taken)
 {
 	static const char *const table[] = {
@@ -824,7 +838,6 @@ START_TEST(origins_are_what_browsers_send)
 		{ "http://a#b", "has a path" },
 		{ "https://*.example", "can only stand alone" },
 		{ "https://*", "can only stand alone" },
-		{ "http://u@a", "user name" },
 		{ "http://", "no host" },
 		{ "file://", "no host" },
 		{ "http://a:", "no proper port" },
@@ -1487,6 +1500,7 @@ int main(void)
 	tcase_add_test(values, files_are_absolute_and_credentials_have_names);
 	tcase_add_test(values, unix_sockets_are_taken_whole);
 	tcase_add_test(values, other_urls_are_refused);
+	tcase_add_test(values, a_password_is_not_repeated);
 	tcase_add_test(values, paths_that_can_match_are_taken);
 	tcase_add_test(values, paths_that_never_match_are_refused);
 	tcase_add_test(values, origins_are_what_browsers_send);
