@@ -30,8 +30,8 @@ static bool is_text(int byte, int before)
 
 bool path_segment_is_plain(struct slice segment)
 {
-	struct slice name = { segment.p,
-			      slice_find(segment, ';') }; /* as Tomcat reads it */
+	/* Tomcat and its kind look at a name without its parameters */
+	struct slice name = { segment.p, slice_find(segment, ';') };
 	int byte, before = 0;
 
 	if (slice_eq(name, SLICE(".")) || slice_eq(name, SLICE("..")) ||
