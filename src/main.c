@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* novnc-gate: options, --check, the order of start, the exit code. See novnc-gate(8). */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -128,6 +129,15 @@ static void on_config_error(void *userdata, const char *file, unsigned line,
 	log_event(LOG_CONFIG, &(struct log_fields){ .reason = slice_str(reason) });
 }
 
+/* What is opened next would become the standard stream that is closed, and a line go there. */
+static int streams_complete(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -errno;
+	return 0;
+}
+
 /* SIGTERM as something to poll for. */
 static int signals_take(void)
 {
@@ -189,6 +199,8 @@ int main(int argc, char *argv[])
 	struct options o;
 	int code, r;
 
+	if (streams_complete() < 0)
+		return EX_OSERR;
 	if (options_parse(argc, argv, &o, &code))
 		return code;
 	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an errno */

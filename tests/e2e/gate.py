@@ -402,10 +402,12 @@ class Process:
 class Direct:
     """One instance of the gate, started by the test itself."""
 
-    def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=()):
+    def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=(), closed=()):
         def limit():
             if nofile is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+            for fd in closed:
+                os.close(fd)
 
         self.stderr = tempfile.TemporaryFile()
         self.popen = subprocess.Popen([BINARY, f"--config={config}", *options], stdin=sock,

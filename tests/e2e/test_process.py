@@ -119,6 +119,33 @@ def test_nothing_of_the_log_goes_to_the_client(world):
     assert c.end() == "FIN"
 
 
+# Standard streams that are closed: what is opened next would take their place
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)])
+def test_no_socket_becomes_a_standard_stream(world, closed):
+    c = world.direct(upgrade(), closed=closed)
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert c.response().status == 101
+    at = lambda fd: os.readlink(f"/proc/{c.pid}/fd/{fd}")
+    assert at(1) == at(2) and (2 not in closed or at(2) == os.devnull)
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_check_with_a_closed_stream(world, closed):
+    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, timeout=20, env=clean_env(), check=False,
+                       preexec_fn=lambda: os.close(closed))
+    assert r.returncode == 0 and (b"accepts connections" in r.stdout or closed == 1)
+
+
+def test_a_closed_standard_input_is_no_connection():
+    r = subprocess.run([BINARY], stderr=subprocess.PIPE, text=True, timeout=20, env=clean_env(),
+                       check=False, preexec_fn=lambda: os.close(0))
+    assert r.returncode == 2 and "standard input is no connection" in r.stderr
+
+
 # Out of descriptors
 
 @pytest.mark.parametrize("limit", range(4, 16))
