@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import socket
 import ssl
@@ -331,6 +332,35 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_
                        env=clean_env(), capture_output=True, text=True, check=False,
                        stdin=subprocess.DEVNULL)
     assert r.returncode == 78 and reason.format(**names) in r.stderr, r
+
+
+# What README.md tells of a self-signed controller
+
+def test_the_commands_that_fetch_a_self_signed_certificate(world, authority, tmp_path):
+    """From a server that has another one for clients that do not say whom they want."""
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    commands, = re.findall(r"^    openssl s_client.*\n(?:    .*\n)+", readme, re.M)
+    key = tmp_path / "self.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key,
+                    "-out", "self.crt", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost"], check=True, capture_output=True, cwd=tmp_path)
+    asked = authority.server((tmp_path / "self.crt", key))
+    context = authority.server(authority.issue("other.example"))
+    context.sni_callback = lambda sock, name, _: setattr(sock, "context", asked) \
+        if name == "localhost" else None
+    b = behind_tls(world, context)
+    t = accept_failing(b)
+    r = subprocess.run(["sh", "-ec", commands.replace("controller.example:4443", f"127.0.0.1:{b.port}")
+                        .replace("controller.example", "localhost")],
+                       cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                       timeout=20, check=True)
+    t.join(10)
+    first, *_, last = r.stdout.splitlines()
+    assert re.fullmatch("subject=CN *= *localhost", first) and r.stderr == "", r
+    assert "DNS:localhost" in r.stdout and re.match("sha256 Fingerprint=([0-9A-F]{2}:){31}", last), r
+    world.configure(f"[MasterController]\nCaFile={tmp_path}/controller.pem",
+                    controller=f"https://localhost:{b.port}")
+    world.tunnel()
 
 
 # --check

@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from machine import get, wait_for
+from machine import TREE, get, wait_for
 
 DIRECTORY = "/etc/novnc-gate"
 
 
-def issue(machine, tmp_path, name, serial):
-    """A certificate for `localhost` of the test's own authority, in place; the authority's path."""
+def issue(tmp_path, name, serial):
+    """A certificate for `localhost` of the test's own authority; the authority's path."""
     ca = tmp_path / "ca.pem"
     run = lambda *argv: subprocess.run(["openssl", *map(str, argv)], check=True,
                                        capture_output=True, cwd=tmp_path)
@@ -24,19 +24,26 @@ def issue(machine, tmp_path, name, serial):
     (tmp_path / "ext").write_text("subjectAltName=DNS:localhost\n")
     run("x509", "-req", "-in", f"{name}.csr", "-CA", ca, "-CAkey", "ca.key", "-set_serial", serial,
         "-extfile", "ext", "-out", f"{name}.crt")
-    machine.run("install", "-d", "-m", "755", DIRECTORY)
-    for suffix in ("key", "crt"):
-        machine.run("sh", "-ec", f'umask 077; printf %s "$1" >{DIRECTORY}/new; '
-                    f"mv {DIRECTORY}/new {DIRECTORY}/tls.{suffix}", "sh",
-                    (tmp_path / f"{name}.{suffix}").read_text())
     return ca
+
+
+def put(machine, source, target):
+    """A file of the test's at its place on the machine, for root only."""
+    machine.run("sh", "-ec", 'umask 077; mkdir -p "${2%/*}"; printf %s "$1" >"$2.new"; '
+                'mv "$2.new" "$2"', "sh", source.read_text(), target)
+
+
+def put_both(machine, tmp_path, name):
+    for suffix in ("key", "crt"):
+        put(machine, tmp_path / f"{name}.{suffix}", f"{DIRECTORY}/tls.{suffix}")
 
 
 @pytest.fixture(scope="module")
 def tls(gate, tmp_path_factory):
     """The machine with both sockets on; with it, a client's context."""
     work = tmp_path_factory.mktemp("tls")
-    ca = issue(gate, work, "first", 1)
+    ca = issue(work, "first", 1)
+    put_both(gate, work, "first")
     said = gate.run("systemctl", "enable", "--now", "novnc-gate-tls.socket", check=False)
     assert "failed" not in said, gate.run("journalctl", "-n", "30", "--no-pager")
     gate.tls_work, gate.tls_context = work, ssl.create_default_context(cafile=ca)
@@ -88,11 +95,41 @@ def test_a_plain_connection_has_no_openssl(tls):
 def test_renewed_files_hold_from_the_next_connection_on(tls):
     with connect(tls) as old:
         assert old.getpeercert()["serialNumber"] == "01"
-        issue(tls, tls.tls_work, "second", 2)
+        issue(tls.tls_work, "second", 2)
+        put_both(tls, tls.tls_work, "second")
         with connect(tls) as new:
             assert new.getpeercert()["serialNumber"] == "02"
         old.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert old.makefile("rb").read().endswith(b"Next.js")
+
+
+def test_certbots_files_by_the_commands_in_the_readme(tls):
+    """Its live/NAME/fullchain.pem is a link to ../../archive/NAME/fullchainN.pem."""
+    readme = (TREE / "README.md").read_text()
+    commands = [line.strip().removeprefix("sudo ").replace("dashboard.example", "localhost")
+                for line in readme.splitlines() if line.startswith("    sudo ln ")]
+    assert len(commands) == 2 and all("/etc/letsencrypt/live/localhost/" in c for c in commands)
+    kinds = ("crt", "fullchain"), ("key", "privkey")
+
+    def renew(n):
+        issue(tls.tls_work, f"bot{n}", 10 + n)
+        for suffix, kind in kinds:
+            put(tls, tls.tls_work / f"bot{n}.{suffix}", f"/etc/letsencrypt/archive/localhost/{kind}{n}.pem")
+            tls.run("mkdir", "-p", "-m", "700", "/etc/letsencrypt/live/localhost")
+            tls.run("ln", "-sfn", f"../../archive/localhost/{kind}{n}.pem",
+                    f"/etc/letsencrypt/live/localhost/{kind}.pem")
+
+    try:
+        renew(1)
+        tls.run("sh", "-ec", "\n".join(commands))
+        tls.run("systemctl", "restart", "novnc-gate-tls.socket")
+        for n in (1, 2):
+            renew(n)
+            with connect(tls) as sock:
+                assert sock.getpeercert()["serialNumber"] == "%02X" % (10 + n)
+    finally:
+        put_both(tls, tls.tls_work, "first")
+        tls.run("rm", "-r", "/etc/letsencrypt")
 
 
 def test_a_session_is_resumed_and_outlives_one_new_key_but_not_two(tls):
