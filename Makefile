@@ -102,6 +102,11 @@ build/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/sa
 build/san/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
 	$(compile) -iquote src
 
+# The path of the configuration is in the program: another SYSCONFDIR= compiles it anew.
+build/main.o build/san/main.o: build/sysconfdir
+build/sysconfdir: ALWAYS | build/san
+	@echo '$(SYSCONFDIR)' | cmp -s - $@ || echo '$(SYSCONFDIR)' >$@
+
 # What the sandbox lets through, compiled by libseccomp here, so that no process has to.
 build/filters: src/gen/filters.c src/sandbox.h Makefile | build-packages build/san
 	$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -iquote src -pie $(LDFLAGS) -o $@ $< \
@@ -263,7 +268,8 @@ install: all
 	$(call put_program,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
 	@$(tmp); for f in $(FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \
-		sed 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' "$${f%%:*}" >"$$tmp"; \
+		sed -e 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' \
+			-e 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' "$${f%%:*}" >"$$tmp"; \
 		install -D -m 644 "$$tmp" "$(DESTDIR)$${f#*:}"; \
 	done
 ifeq ($(DESTDIR),)
@@ -337,6 +343,6 @@ help:
 	@echo
 	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given or installed before.'
 
-.PHONY: all check check-long lint bench demo install uninstall install-user uninstall-user \
+.PHONY: ALWAYS all check check-long lint bench demo install uninstall install-user uninstall-user \
 	clean deps help build-packages check-packages demo-packages browser-packages bench-packages
 .DELETE_ON_ERROR:

@@ -81,6 +81,24 @@ def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
     bare.run("rm", "-r", "/tmp/image")
 
 
+def test_another_sysconfdir_is_that_of_all_that_is_installed(bare):
+    """Also where the program has been built for another one before."""
+    image = "DESTDIR=/tmp/image", "SYSCONFDIR=/opt/etc"
+    bare.make("all")
+    bare.make("install", *image)
+    try:
+        out = bare.run("/tmp/image/usr/local/sbin/novnc-gate", "--check=config", check=False)
+        assert "/opt/etc/novnc-gate.conf: " in out
+        units = "/tmp/image/usr/local/lib/systemd/system"
+        assert "tls.crt:/opt/etc/novnc-gate/tls.crt\n" in content(bare, f"{units}/novnc-gate-tls@.service")
+        assert "/etc/novnc-gate" not in bare.run("grep", "-rhI", "/etc/novnc-gate", "/tmp/image"
+                                                 ).replace("/opt/etc/novnc-gate", "")
+    finally:
+        bare.make("uninstall", *image)
+    assert bare.run("find", "/tmp/image", "-type", "f") == ""
+    bare.run("rm", "-r", "/tmp/image")
+
+
 def test_the_configuration_has_both_urls_and_passes_the_check(installed):
     installed.make("uninstall")
     installed.make("install", "NEXTJS=http://localhost:8001", "CONTROLLER=http://[::1]:4000")
