@@ -10,11 +10,11 @@
 /* Half-close: the end of one direction is passed on, the other goes on. */
 static void relay_pass_end(struct relay *r, const struct flow *f)
 {
-	if (!flow_ended(f))
-		return;
-	stream_shut(f->to);
-	if (!r->first)
+	/* seen behind bytes that nobody takes, or read */
+	if (!r->first && (f->from->ending || f->from->eof))
 		r->first = f;
+	if (flow_ended(f))
+		stream_shut(f->to);
 }
 
 /* One step each way. What went wrong stands in up.error (client) or down.error (backend). */
@@ -63,7 +63,7 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 	if (r->tunnel) {
 		uint64_t last_ms =
 			up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
-		bool ending = up_over || flow_ended(down);
+		bool ending = r->first || up_over;
 
 		*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;
 		return stream_deadline_ms(last_ms, ending ? r->linger_ms : r->idle_ms);
@@ -86,19 +86,30 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 	return deadline_ms;
 }
 
-static short events_for(const struct stream *s, const struct flow *from,
-			const struct flow *to)
+static struct pollfd poll_for(const struct relay *r, const struct flow *from,
+			      const struct flow *to)
 {
-	return stream_events(s, flow_hungry(from), flow_pending(to));
+	const struct stream *s = from->from;
+	int events = stream_events(s, flow_hungry(from), flow_pending(to));
+
+	if (r->tunnel)
+		events |= stream_end_events(s);
+	return (struct pollfd){ .fd = s->fd, .events = (short)events };
+}
+
+static void take_events(struct flow *f, short revents)
+{
+	if (revents & POLLRDHUP)
+		f->moved_ms = stream_clock_ms(); /* LingerTimeoutSec= begins */
+	stream_take_events(f->from, revents);
 }
 
 /* Waits for an event: true, or false with the end that came instead. */
 static bool relay_wait(struct relay *r, bool *client_hup, enum relay_end *ret)
 {
-	struct stream *client = r->up.from, *backend = r->up.to;
 	struct pollfd p[] = {
-		{ .fd = client->fd, .events = events_for(client, &r->up, &r->down) },
-		{ .fd = backend->fd, .events = events_for(backend, &r->down, &r->up) },
+		poll_for(r, &r->up, &r->down),
+		poll_for(r, &r->down, &r->up),
 		{ .fd = r->sigfd, .events = POLLIN },
 	};
 	bool ready = flow_ready(&r->up) || flow_ready(&r->down);
@@ -123,11 +134,11 @@ static bool relay_wait(struct relay *r, bool *client_hup, enum relay_end *ret)
 	}
 	if (n == 0 && !ready && stream_clock_ms() >= deadline_ms)
 		return false;
-	if (p[0].events == 0 && p[0].revents & POLLERR)
+	if ((p[0].events & ~POLLRDHUP) == 0 && p[0].revents & POLLERR)
 		r->up.error = -ECONNRESET;
 	*client_hup |= (p[0].revents & POLLHUP) != 0;
-	stream_take_events(client, p[0].revents);
-	stream_take_events(backend, p[1].revents);
+	take_events(&r->up, p[0].revents);
+	take_events(&r->down, p[1].revents);
 	return true;
 }
 

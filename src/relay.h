@@ -14,7 +14,7 @@ struct relay {
 	bool tunnel;        /* an EOF is passed on; linger and idle bound the time */
 	bool down_suffices; /* over as soon as the answer is, whatever up still carries */
 	const struct flow
-		*first; /* in a tunnel: which flow has ended first; NULL: none yet */
+		*first; /* in a tunnel: whose end has come first; NULL: none yet */
 	/* spans in ms */
 	uint64_t answer_ms; /* the whole request sent to its answer's head */
 	uint64_t body_ms;   /* no progress in a body */

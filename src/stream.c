@@ -162,8 +162,15 @@ short stream_events(const struct stream *s, bool to_read, bool to_write)
 	return (short)events;
 }
 
+short stream_end_events(const struct stream *s)
+{
+	return s->ending || s->eof ? 0 : POLLRDHUP; /* that stays once it is there */
+}
+
 void stream_take_events(struct stream *s, short revents)
 {
+	if (revents & POLLRDHUP)
+		s->ending = true;
 	if (revents & (s->read_wants | POLLHUP | POLLERR))
 		s->can_read = true;
 	if (revents & (s->write_wants | POLLHUP | POLLERR))

@@ -19,7 +19,8 @@ struct stream {
 	int fd;         /* owned; -1: closed */
 	bool can_read;  /* a read may find something; false after one that did not */
 	bool can_write; /* likewise */
-	bool eof;       /* the peer has ended its direction */
+	bool ending;    /* the peer's end has come, perhaps behind unread bytes */
+	bool eof;       /* and has been read */
 	bool shut;      /* we have ended ours, */
 	bool shutting;  /* or are about to: TLS, for whose last words there was no room */
 	bool broken;    /* a write was told of a reset: what a read finds is no end */
@@ -81,6 +82,9 @@ const char *stream_subject(const struct stream *s);
 
 /* What to poll for where more is to be read, or written; 0: nothing. */
 short stream_events(const struct stream *s, bool to_read, bool to_write);
+
+/* Likewise for the peer's end alone, which is told once, even while nothing is read. */
+short stream_end_events(const struct stream *s);
 
 /* Takes from poll's answer what can be done now. */
 void stream_take_events(struct stream *s, short revents);

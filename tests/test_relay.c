@@ -18,6 +18,8 @@
 /* A span that does not pass in a test, and one that does, ms. */
 #define LONG_MS  60000
 #define SHORT_MS 60
+/* Long enough that a busy machine does not let it pass between two bytes. */
+#define SPAN_MS  1200
 
 enum direction { UP, DOWN, DIRECTIONS };
 
@@ -272,6 +274,19 @@ static void traffic_check(struct traffic *t)
 	ck_assert_uint_eq(t->got, t->m->len);
 	ck_assert_int_eq(memcmp(t->out, t->m->payload, t->m->len), 0);
 	free(t->out);
+}
+
+/* Waits until the clock has moved: a span that begins now ends later than one before. */
+static uint64_t later(uint64_t ms)
+{
+	uint64_t now_ms = stream_clock_ms(), until_ms = now_ms + ms;
+
+	for (; now_ms < until_ms; now_ms = stream_clock_ms()) {
+		struct timespec span = { 0, (long)(until_ms - now_ms) * 1000000 };
+
+		(void)ppoll(NULL, 0, &span, NULL);
+	}
+	return now_ms;
 }
 
 /* ---- ends of messages */
@@ -825,6 +840,67 @@ START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 }
 END_TEST
 
+/* A tunnel whose one side takes nothing; the other says so much that it is not read any more. */
+static size_t world_stall(struct world *w, enum direction d)
+{
+	struct side s = side_of(w, d);
+	size_t jammed = jam(s.to);
+
+	world_tunnel(w);
+	world_start(w);
+	peer_say(*s.source, "read, ");
+	still_wait();
+	ck_assert(!still_asks(s.from->fd, POLLIN));
+	peer_say(*s.source, "unread");
+	still_wait();
+	return jammed;
+}
+
+START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
+{
+	enum direction d = _i & 2 ? UP : DOWN;
+	uint64_t start_ms;
+	struct world w;
+
+	world_open(&w, _i & 1);
+	w.relay.linger_ms = SPAN_MS;
+	w.relay.idle_ms = LONG_MS;
+	(void)world_stall(&w, d);
+	start_ms = later(SPAN_MS); /* not with the last byte */
+	(void)still_calls();
+	ck_assert_int_eq(shutdown(*side_of(&w, d).source, SHUT_WR), 0);
+	ck_assert_int_eq(world_end(&w), RELAY_LINGER_TIMEOUT);
+	ck_assert_uint_ge(stream_clock_ms() - start_ms, SPAN_MS);
+	ck_assert_uint_lt(still_calls(), 12);
+	ck_assert_ptr_eq(w.relay.first, side_of(&w, d).flow);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
+{
+	enum direction d = _i & 2 ? UP : DOWN;
+	struct world w;
+	struct side s;
+	size_t jammed;
+
+	world_open(&w, _i & 1);
+	jammed = world_stall(&w, d);
+	s = side_of(&w, d);
+	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
+	still_wait();
+	ck_assert_ptr_eq(w.relay.first, s.flow);
+	unjam(*s.sink, jammed);
+	peer_hears(*s.sink, "read, unread");
+	peer_hears_end(*s.sink);
+	peer_say(*s.sink, "still here");
+	peer_hears(*s.source, "still here");
+	peer_close(s.sink);
+	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	world_close(&w);
+}
+END_TEST
+
 /* A peer that is gone for good leaves a POLLHUP that no read takes away. */
 START_TEST(a_hangup_is_no_busy_loop)
 {
@@ -1191,27 +1267,11 @@ START_TEST(sigterm_ends_it_at_once)
 }
 END_TEST
 
-/* Waits until the clock has moved: a span that begins now ends later than one before. */
-static uint64_t later(uint64_t ms)
-{
-	uint64_t now_ms = stream_clock_ms(), until_ms = now_ms + ms;
-
-	for (; now_ms < until_ms; now_ms = stream_clock_ms()) {
-		struct timespec span = { 0, (long)(until_ms - now_ms) * 1000000 };
-
-		(void)ppoll(NULL, 0, &span, NULL);
-	}
-	return now_ms;
-}
-
 static void say_byte(struct world *w, enum direction d)
 {
 	peer_say(*side_of(w, d).source, "4");
 	peer_hears(*side_of(w, d).sink, "4");
 }
-
-/* Long enough that a busy machine does not let it pass between two bytes. */
-#define SPAN_MS 1200
 
 START_TEST(each_byte_begins_a_span_anew)
 {
@@ -1302,6 +1362,10 @@ static void add_flows(Suite *s)
 	tcase_add_loop_test(
 		t, the_end_of_one_direction_is_passed_on_and_the_other_goes_on, 0, 4);
 	tcase_add_loop_test(t, the_end_comes_after_all_that_was_sent_before_it, 0, 4);
+	tcase_add_loop_test(t, the_end_of_a_side_that_is_not_read_begins_the_linger_span,
+			    0, 4);
+	tcase_add_loop_test(t, an_end_that_was_seen_early_comes_after_all_the_bytes, 0,
+			    4);
 	tcase_add_loop_test(t, a_hangup_is_no_busy_loop, 0, 3);
 }
 

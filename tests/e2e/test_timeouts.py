@@ -7,6 +7,7 @@ import time
 import pytest
 
 from gate import Ended, answer, chunked, deaf, head, request, switching, upgrade
+from test_tunnel import fill
 
 SHORT, STEP = 0.4, 0.1
 
@@ -317,6 +318,20 @@ def test_linger(world, who):
         assert second.end() == "FIN"
         assert first.end() in ("FIN", "RST")
     assert c.exited() == 0
+
+
+def test_linger_of_a_side_that_is_not_read(world, tmp_path):
+    """A Unix socket tells of its end before all that waits in front of it has been read."""
+    backend = world.backend(path=tmp_path / "s")
+    world.configure("[Limits]\nLingerTimeoutSec=400ms", controller=backend.url)
+    c, b = world.tunnel(backend=backend)
+    fill(b)
+    with not_before():
+        b.half_close()
+        assert b.end() == "RST"     # there were bytes left
+    c.close()
+    assert c.exited() == 0
+    c.logged("master-controller had closed, then nothing came for LingerTimeoutSec=")
 
 
 def test_a_byte_starts_the_linger_time_anew(world):
