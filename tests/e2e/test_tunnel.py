@@ -5,6 +5,7 @@ import pathlib
 import random
 import signal
 import socket
+import statistics
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -100,15 +101,16 @@ def test_ping_pong_of_random_sizes(world, seed):
 
 
 def test_a_key_stroke_is_not_held_back(world):
-    """With Nagle's algorithm each second byte would wait for a delayed ACK of 40 ms."""
+    """With Nagle's algorithm a second byte would wait for a delayed ACK, which takes 40 ms."""
     c, b = world.tunnel()
-    start = time.monotonic()
+    rounds = []
     for _ in range(50):
-        c.send(b"a", b"b")
-        assert b.exactly(2) == b"ab"
-        b.send(b"c", b"d")
-        assert c.exactly(2) == b"cd"
-    assert time.monotonic() - start < 1.5
+        start = time.monotonic()
+        for near, far, byte in (c, b, b"a"), (c, b, b"b"), (b, c, b"c"), (b, c, b"d"):
+            near.send(byte)
+            assert far.exactly(1) == byte
+        rounds.append(time.monotonic() - start)
+    assert statistics.median(rounds) < 0.04, rounds
 
 
 def test_a_gibibyte_each_way_at_once(world, threads):
@@ -282,9 +284,13 @@ def test_both_ends_are_probed_so_that_a_vanished_peer_is_noticed(world):
     b.exactly(1)
     b.send(b"x")
     c.exactly(1)
-    c.quiet(0.3)            # until what was sent is acknowledged
-    assert timer_of(c.sock.getpeername()[1], c.sock.getsockname()[1]) == "02"
-    assert timer_of(b.sock.getpeername()[1], b.sock.getsockname()[1]) == "02"
+    for end in c, b:
+        for _ in range(100):
+            if timer_of(end.sock.getpeername()[1], end.sock.getsockname()[1]) == "02":
+                break
+            end.quiet()     # until what was sent is acknowledged
+        else:
+            pytest.fail("not probed")
 
 
 @pytest.mark.parametrize("buffer", [4096, 100000])
