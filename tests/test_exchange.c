@@ -638,7 +638,8 @@ START_TEST(what_ends_a_dial_is_told)
 	}
 	w.cfg.connect_ms = _i == 0 ? SHORT_MS : LONG_MS;
 	begin(&w, WS(""));
-	still_wait();
+	if (_i > 0) /* the first is over soon */
+		still_wait();
 	if (_i == 0) {
 		ends(&w, EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out");
 	} else if (_i == 1) {

@@ -338,6 +338,9 @@ START_TEST(the_first_address_that_accepts_is_taken)
 }
 END_TEST
 
+/* Half of it is room for a busy machine. */
+#define SHARED_MS 1600
+
 START_TEST(the_time_is_shared_among_the_addresses_still_to_try)
 {
 	uint64_t start_ms = stream_clock_ms(), took_ms;
@@ -353,17 +356,17 @@ START_TEST(the_time_is_shared_among_the_addresses_still_to_try)
 	ck_assert_int_eq(listen(listener, 1), 0);
 	resolver.address[0] = "127.0.0.1";
 	resolver.address[1] = "127.0.0.2";
-	ck_assert_int_eq(dial(&be, 16 * SHORT_MS, -1, -1, &cause), 0);
+	ck_assert_int_eq(dial(&be, SHARED_MS, -1, -1, &cause), 0);
 	took_ms = stream_clock_ms() - start_ms;
-	ck_assert_uint_ge(took_ms, 8 * SHORT_MS);
-	ck_assert_uint_lt(took_ms, 15 * SHORT_MS);
-	/* and when the last one does not accept either, all of it has passed */
+	ck_assert_uint_ge(took_ms, SHARED_MS / 2);
+	ck_assert_uint_lt(took_ms, SHARED_MS);
+	/* and when the last one does not accept either, all of it has passed, but once */
 	resolver.address[1] = "127.0.0.1";
 	start_ms = stream_clock_ms();
-	ck_assert_int_eq(dial(&be, 16 * SHORT_MS, -1, -1, &cause), -ETIMEDOUT);
+	ck_assert_int_eq(dial(&be, SHARED_MS, -1, -1, &cause), -ETIMEDOUT);
 	took_ms = stream_clock_ms() - start_ms;
-	ck_assert_uint_ge(took_ms, 16 * SHORT_MS);
-	ck_assert_uint_lt(took_ms, 23 * SHORT_MS);
+	ck_assert_uint_ge(took_ms, SHARED_MS);
+	ck_assert_uint_lt(took_ms, 2 * SHARED_MS);
 	close(filler);
 	close(full);
 	close(listener);

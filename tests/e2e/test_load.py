@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,7 +22,6 @@ def many_files():
 
 def test_500_pages_at_once(world, many_files):
     """Each waits until all have asked, so that all 500 processes live at the same time."""
-    start = time.monotonic()
     clients = [world.client(request("GET", f"/{n}")) for n in range(COUNT)]
     asked = [world.nextjs.accept() for _ in clients]
     targets = [b.request().target for b in asked]
@@ -36,7 +34,6 @@ def test_500_pages_at_once(world, many_files):
         c.close()
     for c in clients:
         assert c.exited() == 0
-    assert time.monotonic() - start < 30
     assert each < 2048 or SANITIZED, f"{each:.0f} kB each"
 
 

@@ -157,7 +157,7 @@ def test_a_refused_session_names_the_controllers_status(world):
 
 
 def test_a_client_that_stops_reading_was_not_refused(world):
-    world.configure("[Limits]\nBodyTimeoutSec=300ms\n[Log]\nLevel=debug")
+    world.configure("[Limits]\nBodyTimeoutSec=1500ms\n[Log]\nLevel=debug")
     c = world.client(request())
     b = world.nextjs.accept()
     b.request()

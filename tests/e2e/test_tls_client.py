@@ -391,6 +391,14 @@ class openssl_client:
         self.popen.wait()
 
 
+def until(client, words):
+    """Waits for the line that has these words."""
+    seen = b""
+    while words not in seen:
+        assert (line := client.stdout.readline()), seen
+        seen += line
+
+
 def test_openssl_resumes_tls13(world, authority, tmp_path):
     tickets(world, os.urandom(80))
     said = []
@@ -624,13 +632,9 @@ def test_key_updates(world, authority):
         for n in range(3):
             client.stdin.write(b"K\n")
             client.stdin.flush()
-            b.quiet(0.3)        # s_client takes a command only as a read of its own
+            until(client, b"KEYUPDATE")      # it takes a command only as a read of its own
             client.stdin.write(b"ping%d\n" % n)
             client.stdin.flush()
             assert b.exactly(6) == b"ping%d\n" % n
             b.send(b"pong%d\n" % n)
-            seen = b""
-            while b"pong%d" % n not in seen:
-                assert (line := client.stdout.readline()), seen
-                seen += line
-            assert b"KEYUPDATE" in seen
+            until(client, b"pong%d" % n)
