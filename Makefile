@@ -15,6 +15,7 @@ BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libseccomp-dev 
 	libmd-dev libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist openssl curl \
 	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
+LONG_PACKAGES = debootstrap git
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 DEMO_PACKAGES = $(call list,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
@@ -140,6 +141,8 @@ demo-packages: build-packages
 	@tests/need $(installing) 'to run the demo' $(call quoted,$(DEMO_PACKAGES))
 browser-packages: check-packages
 	@tests/need $(installing) 'to run the browser tests' $(call quoted,$(BROWSER_PACKAGES))
+long-packages: check-packages
+	@tests/need $(installing) 'to run the long tests' $(call quoted,$(LONG_PACKAGES))
 bench-packages: build-packages
 	@tests/need $(installing) 'to run the bench' $(call quoted,$(BENCH_PACKAGES))
 
@@ -161,7 +164,7 @@ lint: check-packages build/filters.h
 # What tests/lint compiles with.
 flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
 
-check-long: deps
+check-long: long-packages
 	tests/fresh-root 12 13
 
 demo: demo-packages all
@@ -344,5 +347,6 @@ help:
 	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given or installed before.'
 
 .PHONY: ALWAYS all check check-long lint bench demo install uninstall install-user uninstall-user \
-	clean deps help build-packages check-packages demo-packages browser-packages bench-packages
+	clean deps help build-packages check-packages long-packages demo-packages browser-packages \
+	bench-packages
 .DELETE_ON_ERROR:
