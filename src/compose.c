@@ -202,29 +202,22 @@ int compose_response(const struct http1_head *h, const struct compose_how *how,
 	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
 }
 
-/* Four digits, so that the size can be filled in when the payload is there. */
-#define CHUNK_HEADER "0000\r\n"
-
-size_t compose_chunk_open(struct buf *out)
+int compose_chunk_begin(size_t len, struct buf *out)
 {
-	size_t opened = out->end;
+	char digits[2 * sizeof(len)];
+	size_t at = sizeof(digits);
 
-	(void)PUT(out, SLICE(CHUNK_HEADER)); /* the caller has left room */
-	return opened;
+	do {
+		digits[--at] = "0123456789abcdef"[len & 15];
+		len >>= 4;
+	} while (len > 0);
+	return PUT(out, (struct slice){ digits + at, sizeof(digits) - at },
+		   SLICE("\r\n"));
 }
 
-void compose_chunk_close(struct buf *out, size_t opened)
+int compose_chunk_end(struct buf *out)
 {
-	size_t len = out->end - opened - strlen(CHUNK_HEADER);
-
-	assert(len <= COMPOSE_CHUNK_MAX);
-	if (len == 0) {
-		out->end = opened;
-		return;
-	}
-	for (size_t i = 0; i < 4; i++)
-		out->data[opened + i] = "0123456789abcdef"[len >> (12 - 4 * i) & 15];
-	(void)PUT(out, SLICE("\r\n")); /* the caller has left room */
+	return PUT(out, SLICE("\r\n"));
 }
 
 /* What means something only ahead of a body (RFC 9110 6.5.1), or proves who asks. */

@@ -7,15 +7,16 @@
 #ifndef NOVNC_GATE_COMPOSE_H
 #define NOVNC_GATE_COMPOSE_H
 
+#include "body.h"
 #include "client.h"
 #include "config.h"
 #include "http1.h"
 #include "route.h"
 
-/* The most that compose_chunk_open() and _close() add to a chunk, bytes. */
-#define COMPOSE_CHUNK_FRAME 8
-/* The largest chunk, bytes. */
-#define COMPOSE_CHUNK_MAX   0xffff
+/* The most that compose_chunk_begin() and _end() append, bytes. */
+#define COMPOSE_CHUNK_FRAME 20
+/* The most that compose_last_chunk() appends, bytes: "A:b" becomes "A: b". */
+#define COMPOSE_LAST_CHUNK  (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
 /*
  * The request of that verdict for its backend. Host, X-Forwarded-* and X-Client-Cert-Subject
@@ -35,15 +36,11 @@ struct compose_how {
 int compose_response(const struct http1_head *h, const struct compose_how *how,
 		     struct buf *out);
 
-/*
- * One chunk around bytes that are appended in between: open returns where it began, close
- * fills in its size, or takes it back where nothing was appended. The caller has left room
- * for COMPOSE_CHUNK_FRAME and appends at most COMPOSE_CHUNK_MAX bytes.
- */
-size_t compose_chunk_open(struct buf *out);
-void compose_chunk_close(struct buf *out, size_t opened);
+/* What stands before and behind a chunk's len bytes, which are not in out. */
+int compose_chunk_begin(size_t len, struct buf *out);
+int compose_chunk_end(struct buf *out);
 
-/* The last chunk with the trailer section (as http1_body has it; may be empty). */
+/* The last chunk with the trailer section (as struct body has it; may be empty). */
 int compose_last_chunk(struct slice trailers, struct buf *out);
 
 /* The gate's own reply: status, one sentence, and the id its log entries are found by. */

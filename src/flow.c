@@ -10,6 +10,8 @@
 #define FLOW_PIPE_SIZE (1024 * 1024)
 /* What it is born with as a rule; a quarter of that is no better than copying. */
 #define FLOW_PIPE_MIN  (64 * 1024)
+/* Room in `out` for all that is written anew around what is taken at once. */
+#define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
@@ -22,14 +24,15 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.moved_ms = stream_clock_ms(),
 		.pipe = { -1, -1 },
 	};
-	http1_body_init(&f->body, HTTP1_NO_BODY, 0);
+	body_init(&f->body, HTTP1_NO_BODY, 0);
 }
 
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 		bool chunked_out)
 {
-	http1_body_init(&f->body, framing, length);
-	f->rechunk = chunked_out;
+	body_init(&f->body, framing, length);
+	f->starved = false;
+	f->rechunk = chunked_out && framing == HTTP1_CHUNKED;
 	f->waiting = false;
 	f->moved_ms = stream_clock_ms();
 }
@@ -40,42 +43,16 @@ void flow_done(struct flow *f)
 	fd_close_auto(&f->pipe[1]);
 }
 
-/* How much of `in` may go to the other side as it is. */
-static size_t flow_direct(const struct flow *f)
-{
-	size_t len = buf_len(f->in);
-
-	if (f->waiting)
-		return 0;
-	if (f->body.framing == HTTP1_UNTIL_CLOSE)
-		return len;
-	if (f->body.framing == HTTP1_LENGTH)
-		return len < f->body.left ? len : (size_t)f->body.left;
-	return 0;
-}
-
 bool flow_pending(const struct flow *f)
 {
-	return !f->deaf && (buf_len(f->out) > 0 || f->piped > 0 || flow_direct(f) > 0);
+	return !f->deaf && (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
 }
 
 bool flow_hungry(const struct flow *f)
 {
 	return !f->deaf && f->error == 0 && !f->from->eof && !flow_pending(f) &&
-	       (f->waiting || !f->body.done) && buf_len(f->in) < f->in->cap;
-}
-
-/* Whether there is something in `in` that could be decoded. */
-static bool flow_encoded(const struct flow *f)
-{
-	return !f->waiting && f->body.framing == HTTP1_CHUNKED && !f->body.done &&
-	       f->error == 0 && buf_len(f->in) > 0;
-}
-
-/* Whether decoding gets on without more input; incomplete trailers wait in `in`. */
-static bool flow_decodable(const struct flow *f)
-{
-	return flow_encoded(f) && !f->body.in_trailers;
+	       (f->waiting || (f->starved && !f->body.done)) &&
+	       buf_len(f->in) < f->in->cap;
 }
 
 bool flow_ended(const struct flow *f)
@@ -124,7 +101,7 @@ static ssize_t flow_splice(struct flow *f)
 	if (n > 0) {
 		f->piped += (size_t)n;
 		f->bytes += (uint64_t)n;
-		http1_body_passed(&f->body, (uint64_t)n);
+		body_passed(&f->body, (uint64_t)n);
 	}
 	return n;
 }
@@ -135,62 +112,113 @@ static ssize_t flow_copy(struct flow *f)
 
 	buf_compact(f->in);
 	n = stream_read(f->from, f->in);
-	if (n > 0 && buf_room(f->in) == 0 && flow_direct(f) > 0)
+	if (n > 0 && buf_room(f->in) == 0 && !f->waiting &&
+	    f->body.framing != HTTP1_CHUNKED)
 		flow_pipe(f);
 	return n;
 }
 
-/* Moves payload out of chunks, and into new ones where the receiver reads them. */
-static int flow_decode(struct flow *f)
+/* What stands around the pieces and behind them, which are len bytes. */
+static int flow_frame(struct flow *f, size_t len)
 {
-	size_t trailers = HTTP1_TRAILERS_MAX + COMPOSE_CHUNK_FRAME,
-	       room = buf_room(f->out);
-	size_t opened = f->out->end, payload;
-	int r;
+	int r = 0;
 
-	if (room < trailers + COMPOSE_CHUNK_FRAME)
-		return 0;
-	room -= trailers + COMPOSE_CHUNK_FRAME;
-	if (f->rechunk)
-		opened = compose_chunk_open(f->out);
-	payload = f->out->end;
-	r = http1_body_decode(&f->body, f->in, f->out,
-			      room < COMPOSE_CHUNK_MAX ? room : COMPOSE_CHUNK_MAX);
-	f->bytes += f->out->end - payload;
-	if (f->rechunk)
-		compose_chunk_close(f->out, opened);
-	if (r == 0 && f->body.done && f->rechunk)
+	if (f->rechunk && len > 0)
+		r = compose_chunk_begin(len, f->out);
+	f->lead = buf_len(f->out);
+	if (r == 0 && f->rechunk && len > 0)
+		r = compose_chunk_end(f->out);
+	if (r == 0 && f->rechunk && f->body.done)
 		r = compose_last_chunk(f->body.trailers, f->out);
 	return r;
 }
 
+/* Takes as much as can be written at once. */
+static void flow_take(struct flow *f)
+{
+	struct slice payload;
+	size_t len = 0;
+	int r = 1;
+
+	if (f->waiting || f->body.done || f->error < 0 || f->pieces > 0 ||
+	    buf_room(f->out) < FLOW_FRAMES)
+		return;
+	f->first = 0;
+	while (f->pieces < FLOW_PIECES &&
+	       (r = body_take(&f->body, f->in, &payload)) > 0) {
+		f->piece[f->pieces++] = (struct iovec){ .iov_base = (char *)payload.p,
+							.iov_len = payload.len };
+		len += payload.len;
+	}
+	f->starved = r == 0;
+	f->error = r < 0 ? r : 0;
+	r = flow_frame(f, len);
+	assert(r == 0); /* there was room */
+}
+
+/* Adds what is not empty to a vector. */
+static size_t put_piece(struct iovec *iov, size_t n, void *p, size_t len)
+{
+	if (len > 0)
+		iov[n++] = (struct iovec){ .iov_base = p, .iov_len = len };
+	return n;
+}
+
+/* So many bytes have been written: of the lead, of the pieces, of what is behind them. */
+static void flow_written(struct flow *f, size_t n)
+{
+	size_t lead = n < f->lead ? n : f->lead;
+
+	buf_consume(f->out, lead);
+	f->lead -= lead;
+	n -= lead;
+	for (; n > 0 && f->pieces > 0; f->first++, f->pieces--) {
+		struct iovec *p = &f->piece[f->first];
+		size_t len = n < p->iov_len ? n : p->iov_len;
+
+		f->bytes += len;
+		n -= len;
+		p->iov_base = (char *)p->iov_base + len;
+		p->iov_len -= len;
+		if (p->iov_len > 0)
+			return;
+	}
+	buf_consume(f->out, n);
+}
+
 static int flow_write(struct flow *f)
 {
-	struct slice own = buf_slice(f->out);
-	size_t direct = flow_direct(f), total = own.len + direct, passed;
-	struct iovec iov[] = {
-		{ .iov_base = (char *)own.p, .iov_len = own.len },
-		{ .iov_base = f->in->data + f->in->start, .iov_len = direct },
-	};
-	ssize_t n;
+	struct iovec iov[1 + FLOW_PIECES + 1];
+	char *out = f->out->data + f->out->start;
+	size_t total = buf_len(f->out), n = 0;
+	ssize_t written;
 
-	if (total == 0) {
-		n = stream_splice_out(f->to, f->pipe[0], f->piped);
-		if (n > 0)
-			f->piped -= (size_t)n;
-		return n < 0 ? (int)n : 0;
+	if (total == 0 && f->pieces == 0) {
+		written = stream_splice_out(f->to, f->pipe[0], f->piped);
+		if (written > 0)
+			f->piped -= (size_t)written;
+		return written < 0 ? (int)written : 0;
 	}
-	n = stream_write(f->to, iov, 2);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n < total)
+	n = put_piece(iov, n, out, f->lead);
+	for (size_t i = f->first; i < f->first + f->pieces; i++) {
+		iov[n++] = f->piece[i];
+		total += f->piece[i].iov_len;
+	}
+	n = put_piece(iov, n, out + f->lead, buf_len(f->out) - f->lead);
+	written = stream_write(f->to, iov, n);
+	if (written < 0)
+		return (int)written;
+	if ((size_t)written < total)
 		f->to->can_write = false;
-	passed = (size_t)n > own.len ? (size_t)n - own.len : 0;
-	buf_consume(f->out, (size_t)n - passed);
-	buf_consume(f->in, passed);
-	http1_body_passed(&f->body, passed);
-	f->bytes += passed;
+	flow_written(f, (size_t)written);
 	return 0;
+}
+
+static ssize_t flow_read(struct flow *f)
+{
+	bool spliced = f->pipe[0] >= 0 && !f->waiting && f->body.framing != HTTP1_CHUNKED;
+
+	return spliced ? flow_splice(f) : flow_copy(f);
 }
 
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
@@ -198,20 +226,14 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 	bool moved = false;
 	int r;
 
+	flow_take(f);
 	if (flow_hungry(f) && f->from->can_read) {
-		ssize_t n =
-			f->pipe[0] >= 0 && !f->waiting && f->body.framing != HTTP1_CHUNKED
-				? flow_splice(f)
-				: flow_copy(f);
+		ssize_t n = flow_read(f);
 
 		if (n < 0 && n != -EAGAIN)
 			f->error = (int)n;
 		moved = n != -EAGAIN;
-	}
-	if (flow_encoded(f)) {
-		r = flow_decode(f);
-		if (r < 0)
-			f->error = r;
+		flow_take(f);
 	}
 	if (flow_pending(f) && f->to->can_write) {
 		r = flow_write(f);
@@ -220,7 +242,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		moved |= r != -EAGAIN;
 	}
 	if (f->from->eof && !f->waiting && !f->body.done && f->error == 0 && !f->deaf &&
-	    !flow_pending(f) && !flow_decodable(f))
+	    !flow_pending(f) && f->starved)
 		flow_eof(f);
 	if (moved)
 		f->moved_ms = now_ms;
@@ -231,5 +253,6 @@ bool flow_ready(const struct flow *f)
 {
 	if (flow_pending(f))
 		return f->to->can_write;
-	return (flow_hungry(f) && f->from->can_read) || flow_decodable(f);
+	return (flow_hungry(f) && f->from->can_read) ||
+	       (!f->waiting && !f->body.done && f->error == 0 && !f->starved);
 }

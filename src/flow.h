@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One direction of a relay: reads what it has room for, takes a body out of its framing and
- * puts it into a new one, writes. splice(2) once there is much to move.
+ * writes it in a new one, the payload from where it was read. splice(2) once there is much to
+ * move.
  */
 #ifndef NOVNC_GATE_FLOW_H
 #define NOVNC_GATE_FLOW_H
 
-#include "http1.h"
+#include "body.h"
 #include "stream.h"
+
+/* Pieces of payload that are written at once, each from where it was read. */
+#define FLOW_PIECES 64
 
 /* Streams and buffers are borrowed; the pipe is owned. */
 struct flow {
 	struct stream *from, *to;
-	struct buf *in;  /* read and not yet passed on; what follows the message stays */
-	struct buf *out; /* written anew; goes before anything in `in` */
-	struct http1_body body; /* how what is read ends */
-	bool waiting;      /* no body yet: the caller wants to see bytes for a head */
-	bool rechunk;      /* a chunked body is sent on in chunks (not decoded) */
-	bool deaf;         /* `to` takes nothing more; the rest is not read */
-	int error;         /* what ended `from` too early, -errno; 0: nothing */
-	uint64_t bytes;    /* taken from `from` since flow_init(), a waiting head's not */
+	struct buf *in;   /* read and not yet passed on; what follows the message stays */
+	struct buf *out;  /* written anew */
+	struct body body; /* how what is read ends */
+	/* taken from `in`, to be written behind the first `lead` bytes of `out` */
+	struct iovec piece[FLOW_PIECES];
+	size_t first, pieces; /* of them, those still to be written */
+	size_t lead;
+	bool starved;   /* all has been taken from `in` that can be before more comes */
+	bool waiting;   /* no body yet: the caller wants to see bytes for a head */
+	bool rechunk;   /* a chunked body is sent on in chunks (not decoded) */
+	bool deaf;      /* `to` takes nothing more; the rest is not read */
+	int error;      /* what ended `from` too early, -errno; 0: nothing */
+	uint64_t bytes; /* taken from `from` since flow_init(), a waiting head's not */
 	uint64_t moved_ms; /* when the last byte went in or out */
 	bool unpiped;      /* a pipe has been asked for, and is not asked for again */
 	int pipe[2];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1 messages (RFC 9112): bytes to heads and to the ends of messages, as strictly for
- * an answer as for a request. Reads with llhttp, the parser that Node.js and so Next.js
- * reads with, and refuses what different versions of it let through. No I/O.
+ * HTTP/1 heads (RFC 9112), as strictly for an answer as for a request. Read once more with
+ * llhttp, the parser that Node.js and so Next.js reads with, and what different versions of
+ * it let through is refused. No I/O.
  */
 #ifndef NOVNC_GATE_HTTP1_H
 #define NOVNC_GATE_HTTP1_H
@@ -10,12 +10,8 @@
 #include "buf.h"
 #include "lines.h"
 
-/* Field lines in one head, field lines in one trailer section. */
-#define HTTP1_FIELDS_MAX     256
-/* A trailer section, bytes. */
-#define HTTP1_TRAILERS_MAX   16384
-/* A chunk's size line with its extensions, and the end of the chunk before it, bytes. */
-#define HTTP1_CHUNK_LINE_MAX 4096
+/* Field lines in one head. */
+#define HTTP1_FIELDS_MAX 256
 
 enum http1_framing { /* RFC 9112 6.3 */
 		     HTTP1_NO_BODY,
@@ -63,31 +59,5 @@ bool http1_has_token(const struct http1_head *h, struct slice name, struct slice
 
 /* Whether the sender keeps the connection open after this message (RFC 9112 9.3). */
 bool http1_persistent(const struct http1_head *h);
-
-/* The end of one message's body, followed as it passes. */
-struct http1_body {
-	enum http1_framing framing;
-	bool done;             /* the last byte of the message has been seen */
-	uint64_t left;         /* with HTTP1_LENGTH: bytes to come */
-	struct slice trailers; /* with HTTP1_CHUNKED, once done: the section's lines */
-	const char *why;       /* with -EBADMSG: what is wrong, for people */
-	/* with HTTP1_CHUNKED, private */
-	bool in_trailers;
-	size_t gap;                             /* bytes since the last payload byte */
-	struct lines_scan scan;                 /* of the trailer section */
-	_Alignas(16) unsigned char parser[192]; /* llhttp_t */
-};
-
-void http1_body_init(struct http1_body *b, enum http1_framing framing, uint64_t length);
-
-/*
- * With HTTP1_CHUNKED: moves payload from in to the end of out, at most room bytes of it,
- * and consumes what framed it. Returns 0 whether or not it got further, -EBADMSG for what
- * is no chunked coding. trailers stay valid until in is filled again.
- */
-int http1_body_decode(struct http1_body *b, struct buf *in, struct buf *out, size_t room);
-
-/* The other framings: n bytes have passed. */
-void http1_body_passed(struct http1_body *b, uint64_t n);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <ctype.h>
 
-static bool is_tchar(unsigned char c)
+bool lines_is_tchar(unsigned char c)
 {
 	return c < 0x80 && (isalnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c)));
 }
@@ -12,7 +12,7 @@ static bool is_tchar(unsigned char c)
 bool lines_is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (!is_tchar((unsigned char)s.p[i]))
+		if (!lines_is_tchar((unsigned char)s.p[i]))
 			return false;
 	return s.len > 0;
 }

@@ -39,7 +39,8 @@ int lines_field(struct slice *rest, struct field *ret);
 /* Takes the next line, without its CRLF, off a section that lines_scan() has passed. */
 struct slice lines_take(struct slice *rest);
 
-/* Whether s is a token, RFC 9110 5.6.2. */
+/* Whether c may stand in a token, and whether s is one: RFC 9110 5.6.2. */
+bool lines_is_tchar(unsigned char c);
 bool lines_is_token(struct slice s);
 
 #endif

@@ -223,7 +223,7 @@ static const struct {
 	  EXCHANGE_NEXT, 200, 0, "", OK "Content-Length: 2\r\n\r\nok", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", STAYS,
 	  EXCHANGE_NEXT, 200, 0, "",
-	  OK "Transfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n0\r\n\r\n", true },
+	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true },
 	{ GET, OK "\r\nall", CLOSES, EXCHANGE_LAST, 200, 0, "",
 	  OK "Connection: close\r\n\r\nall", false },
 	{ GET, "HTTP/1.1 204 No Content\r\n\r\n", STAYS, EXCHANGE_NEXT, 204, 0, "",
@@ -273,10 +273,10 @@ static const struct {
 	  EXCHANGE_BACKEND, "reset by peer", OK "Content-Length: 3\r\n\r\nok", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES, EXCHANGE_CUT,
 	  200, EXCHANGE_BACKEND, "before its answer was complete",
-	  OK "Transfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n", false },
+	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nno chunk\r\n", STAYS,
 	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "a body that is not valid: ",
-	  OK "Transfer-Encoding: chunked\r\n\r\n0002\r\nok\r\n", false },
+	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false },
 	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES,
 	  EXCHANGE_RESET, 200, EXCHANGE_BACKEND, "before its answer was complete",
 	  OK "Connection: close\r\n\r\nok", false },
@@ -355,7 +355,7 @@ START_TEST(an_answer_may_come_byte_by_byte)
 	ends_well(&w, EXCHANGE_NEXT, 200);
 	client_hears(&w, "HTTP/1.1 100 Continue", false);
 	client_hears(&w, "HTTP/1.1 200 OK", false);
-	peer_hears(w.client, "0001\r\no\r\n0001\r\nk\r\n0\r\nA: b\r\n\r\n");
+	peer_hears(w.client, "1\r\no\r\n1\r\nk\r\n0\r\nA: b\r\n\r\n");
 	ck_assert_uint_eq(w.x.down_bytes, 2);
 	world_close(&w);
 }
@@ -404,7 +404,7 @@ START_TEST(pipelined_requests_follow_each_other)
 	ck_assert_uint_eq(w.x.up_bytes, 10);
 	begin(&w, "");
 	backend_hears(&w, "POST");
-	peer_hears(w.backend, "0003\r\nabc\r\n0\r\n\r\n");
+	peer_hears(w.backend, "3\r\nabc\r\n0\r\n\r\n");
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, EXCHANGE_NEXT, 200);
 	ck_assert_uint_eq(w.x.up_bytes, 3);

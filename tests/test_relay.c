@@ -376,9 +376,9 @@ START_TEST(an_end_that_was_seen_before_the_body_began_counts)
 		{ HTTP1_LENGTH, 4, "some", "some", RELAY_DONE },
 		{ HTTP1_LENGTH, 5, "some", "some", RELAY_BACKEND_FAILED },
 		{ HTTP1_LENGTH, 5, "", "", RELAY_BACKEND_FAILED },
-		{ HTTP1_CHUNKED, 0, "4\r\nsome\r\n0\r\n\r\n", "0004\r\nsome\r\n0\r\n\r\n",
+		{ HTTP1_CHUNKED, 0, "4\r\nsome\r\n0\r\n\r\n", "4\r\nsome\r\n0\r\n\r\n",
 		  RELAY_DONE },
-		{ HTTP1_CHUNKED, 0, "4\r\nsome\r\n0\r\n", "0004\r\nsome\r\n",
+		{ HTTP1_CHUNKED, 0, "4\r\nsome\r\n0\r\n", "4\r\nsome\r\n",
 		  RELAY_BACKEND_FAILED },
 		{ HTTP1_CHUNKED, 0, "", "", RELAY_BACKEND_FAILED },
 	};
@@ -416,10 +416,10 @@ START_TEST(a_stream_that_ends_in_mid_body_has_failed)
 		{ HTTP1_LENGTH, "", "" },
 		{ HTTP1_CHUNKED, "", "" },
 		{ HTTP1_CHUNKED, "4", "" },
-		{ HTTP1_CHUNKED, "4\r\nso", "0002\r\nso\r\n" },
-		{ HTTP1_CHUNKED, "4\r\nsome\r\n", "0004\r\nsome\r\n" },
-		{ HTTP1_CHUNKED, "4\r\nsome\r\n0\r\n", "0004\r\nsome\r\n" },
-		{ HTTP1_CHUNKED, "4\r\nsome\r\n0\r\nA: b\r\n", "0004\r\nsome\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nso", "2\r\nso\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nsome\r\n", "4\r\nsome\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nsome\r\n0\r\n", "4\r\nsome\r\n" },
+		{ HTTP1_CHUNKED, "4\r\nsome\r\n0\r\nA: b\r\n", "4\r\nsome\r\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -585,7 +585,7 @@ START_TEST(what_came_before_a_fault_goes_out_before_it_is_told)
 	unjam(w.client_peer, jammed);
 	ck_assert_int_eq(world_end(&w), RELAY_BACKEND_FAILED);
 	ck_assert_int_eq(w.relay.down.error, -EBADMSG);
-	peer_hears(w.client_peer, "0002\r\nok\r\n");
+	peer_hears(w.client_peer, "2\r\nok\r\n");
 	peer_hears_nothing(w.client_peer);
 	world_close(&w);
 }
@@ -601,7 +601,7 @@ START_TEST(an_end_waits_for_what_is_still_to_be_decoded)
 	message_make(&m, HTTP1_CHUNKED, IN_SIZE / 2);
 	traffic_open(&t, &m, true);
 	world_open(&w, false);
-	w.buf[3].cap = HTTP1_TRAILERS_MAX + 1024;
+	w.buf[3].cap = BODY_TRAILERS_MAX + 1024;
 	peer_send(w.backend_peer, m.raw, m.raw_len);
 	peer_close(&w.backend_peer);
 	while (!w.backend.eof)
