@@ -112,23 +112,40 @@ static inline int drawn_on_end(llhttp_t *parser)
 	return HPE_PAUSED;
 }
 
-/* Whether text is a whole chunked body to llhttp, not a byte less, with that payload. */
-static inline bool llhttp_reads(struct slice text, struct drawn *ret)
+static inline void llhttp_begin(llhttp_t *parser, llhttp_settings_t *settings,
+				struct drawn *payload)
 {
 	static const char head[] =
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+	payload->len = 0;
+	llhttp_settings_init(settings);
+	settings->on_body = drawn_on_body;
+	settings->on_message_complete = drawn_on_end;
+	llhttp_init(parser, HTTP_REQUEST, settings);
+	parser->data = payload;
+	ck_assert_int_eq(llhttp_execute(parser, head, sizeof(head) - 1), HPE_OK);
+}
+
+/* Whether text is a whole chunked body to llhttp, not a byte less, with that payload. */
+static inline bool llhttp_reads(struct slice text, struct drawn *ret)
+{
 	llhttp_settings_t settings;
 	llhttp_t parser;
 
-	ret->len = 0;
-	llhttp_settings_init(&settings);
-	settings.on_body = drawn_on_body;
-	settings.on_message_complete = drawn_on_end;
-	llhttp_init(&parser, HTTP_REQUEST, &settings);
-	parser.data = ret;
-	ck_assert_int_eq(llhttp_execute(&parser, head, sizeof(head) - 1), HPE_OK);
+	llhttp_begin(&parser, &settings, ret);
 	return text.len > 0 && llhttp_execute(&parser, text.p, text.len - 1) == HPE_OK &&
 	       llhttp_execute(&parser, text.p + text.len - 1, 1) == HPE_PAUSED;
+}
+
+/* Whether one is the beginning of text. */
+static inline bool llhttp_begins(const struct drawn *text, struct drawn *ret)
+{
+	llhttp_settings_t settings;
+	llhttp_t parser;
+
+	llhttp_begin(&parser, &settings, ret);
+	return llhttp_execute(&parser, text->data, text->len) == HPE_PAUSED;
 }
 
 #endif
