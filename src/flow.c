@@ -10,6 +10,8 @@
 #define FLOW_PIPE_SIZE (1024 * 1024)
 /* What it is born with as a rule; a quarter of that is no better than copying. */
 #define FLOW_PIPE_MIN  (64 * 1024)
+/* What is read at once where payload may soon go through a pipe, bytes. */
+#define FLOW_COPY_MAX  (64 * 1024)
 /* Room in `out` for all that is written anew around what is taken at once. */
 #define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)
 
@@ -108,12 +110,17 @@ static ssize_t flow_splice(struct flow *f)
 
 static ssize_t flow_copy(struct flow *f)
 {
+	bool chunked = !f->waiting && f->body.framing == HTTP1_CHUNKED;
+	struct buf *in = f->in, part;
 	ssize_t n;
 
-	buf_compact(f->in);
-	n = stream_read(f->from, f->in);
-	if (n > 0 && buf_room(f->in) == 0 && !f->waiting &&
-	    f->body.framing != HTTP1_CHUNKED)
+	buf_compact(in);
+	part = *in;
+	if (!chunked && buf_room(in) > FLOW_COPY_MAX)
+		part.cap = in->end + FLOW_COPY_MAX;
+	n = stream_read(f->from, &part);
+	in->end = part.end;
+	if (n == FLOW_COPY_MAX && !chunked && !f->waiting)
 		flow_pipe(f);
 	return n;
 }

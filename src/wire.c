@@ -11,9 +11,9 @@
 /* A lingering close: how long and how much is still read. */
 #define WIRE_LINGER_MS    2000
 #define WIRE_LINGER_BYTES (256 * 1024)
-/* What is read at once, bytes. */
-#define WIRE_INPUT_MIN    (64 * 1024)
-/* Room for one chunk with its trailers, bytes. */
+/* What is read at once of a chunked body, bytes; pages that it does not use cost nothing. */
+#define WIRE_INPUT_MIN    (256 * 1024)
+/* Room for what frames a body, and for all interim answers that are read at once, bytes. */
 #define WIRE_OUTPUT_MIN   (96 * 1024)
 
 static struct buf carve(char **rest, size_t cap)
