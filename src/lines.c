@@ -2,19 +2,52 @@
 /* The raw lines of a head or a trailer section. No I/O. */
 #include "lines.h"
 
-#include <ctype.h>
+/* RFC 9110 5.6.2 */
+static const bool tchar[256] = {
+	['!'] = true,         ['#' ... '\''] = true, ['*'] = true,
+	['+'] = true,         ['-'] = true,          ['.'] = true,
+	['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['^' ... 'z'] = true,
+	['|'] = true,         ['~'] = true,
+};
 
 bool lines_is_tchar(unsigned char c)
 {
-	return c < 0x80 && (isalnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c)));
+	return tchar[c];
+}
+
+static size_t token_span(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.len && tchar[(unsigned char)s.p[n]])
+		n++;
+	return n;
 }
 
 bool lines_is_token(struct slice s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (!lines_is_tchar((unsigned char)s.p[i]))
-			return false;
-	return s.len > 0;
+	return s.len > 0 && token_span(s) == s.len;
+}
+
+/* The bytes at the beginning of s that are no control characters: eight at a time. */
+static size_t text_span(struct slice s)
+{
+	const uint64_t ones = UINT64_MAX / 255, tops = 0x80 * ones;
+	size_t n = 0;
+
+	while (s.len - n >= sizeof(uint64_t)) {
+		uint64_t eight, del;
+
+		memcpy(&eight, s.p + n, sizeof(eight));
+		del = eight ^ 0x7f * ones;
+		/* a top bit where a byte is below ' ', or is DEL; above such a one also others */
+		if (((eight - ' ' * ones) & ~eight & tops) | ((del - ones) & ~del & tops))
+			break;
+		n += sizeof(eight);
+	}
+	while (n < s.len && (unsigned char)s.p[n] >= ' ' && s.p[n] != 0x7f)
+		n++;
+	return n;
 }
 
 static ssize_t refuse(struct lines_scan *s, const char *why)
@@ -43,8 +76,14 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 
 	for (; s->pos < end; s->pos++) {
 		bool after_cr = s->pos > s->line && in.p[s->pos - 1] == '\r';
-		const char *why = fault_at(s, (unsigned char)in.p[s->pos], after_cr);
+		const char *why;
 
+		if (s->pos > s->line && !after_cr)
+			s->pos +=
+				text_span((struct slice){ in.p + s->pos, end - s->pos });
+		if (s->pos == end)
+			break;
+		why = fault_at(s, (unsigned char)in.p[s->pos], after_cr);
 		if (why)
 			return refuse(s, why);
 		if (in.p[s->pos] != '\n')
@@ -68,13 +107,12 @@ struct slice lines_take(struct slice *rest)
 int lines_field(struct slice *rest, struct field *ret)
 {
 	struct slice line = lines_take(rest);
-	size_t colon = slice_find(line, ':');
-	struct slice name = { line.p, colon };
+	size_t len = token_span(line);
 
 	if (line.len == 0)
 		return 0;
-	if (colon == line.len || !lines_is_token(name))
+	if (len == 0 || len == line.len || line.p[len] != ':')
 		return -EBADMSG;
-	*ret = (struct field){ name, slice_trim(slice_from(line, colon + 1)) };
+	*ret = (struct field){ { line.p, len }, slice_trim(slice_from(line, len + 1)) };
 	return 1;
 }
