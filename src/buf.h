@@ -24,8 +24,12 @@ static inline struct slice slice_str(const char *s)
 	return (struct slice){ s, strlen(s) };
 }
 
-/* A string literal as a slice. */
-#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+/* A string literal as a slice, and the same in a table. */
+#define SLICE(literal) ((struct slice)SLICE_INIT(literal))
+#define SLICE_INIT(literal)                    \
+	{                                      \
+		(literal), sizeof(literal) - 1 \
+	}
 
 /* Arguments for a "%.*s". */
 #define SLICE_FMT(s) (int)(s).len, (s).p
