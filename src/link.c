@@ -45,6 +45,20 @@ void link_take_answer(struct link *l, const struct http1_head *answer)
 void link_rest(struct link *l)
 {
 	l->since_ms = stream_clock_ms();
+	l->quiet = false;
+}
+
+int link_watch(const struct link *l)
+{
+	/* input of TLS need not be any of HTTP: tickets come when they like */
+	return stream_is_plain(&l->stream) ? l->stream.fd : -1;
+}
+
+void link_watched(struct link *l, short revents)
+{
+	l->quiet = link_watch(l) >= 0;
+	if (revents)
+		link_drop(l);
 }
 
 bool link_reusable(struct link *l, bool repeatable)
@@ -53,7 +67,7 @@ bool link_reusable(struct link *l, bool repeatable)
 
 	if (l->kept && (repeatable || rest_ms < LINK_TRUST_MS) &&
 	    (l->keep_ms == CONFIG_INFINITY || rest_ms + LINK_MARGIN_MS < l->keep_ms) &&
-	    stream_is_quiet(&l->stream))
+	    (l->quiet || stream_is_quiet(&l->stream)))
 		return true;
 	link_drop(l);
 	return false;

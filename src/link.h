@@ -11,6 +11,7 @@ struct link {
 	bool kept;         /* has carried an exchange and may carry another */
 	uint64_t since_ms; /* when the last exchange ended */
 	uint64_t keep_ms;  /* how long the backend keeps it open without one */
+	bool quiet;        /* nothing had come when the client was last waited for */
 };
 
 #define LINK_NONE ((struct link){ .stream = { .fd = -1 } })
@@ -20,6 +21,13 @@ void link_take_answer(struct link *l, const struct http1_head *answer);
 
 /* An exchange has ended that leaves nothing behind on it. */
 void link_rest(struct link *l);
+
+/*
+ * At rest: what to poll for input besides the client, or -1; and what poll said of it. Input
+ * or an end is nothing that was asked for, so then it is closed.
+ */
+int link_watch(const struct link *l);
+void link_watched(struct link *l, short revents);
 
 /*
  * Whether the kept connection is good for another request. An EOF counts, what the

@@ -71,23 +71,38 @@ void wire_done(struct wire *w)
 	(void)munmap(w->storage, w->storage_len); /* nothing is left in it */
 }
 
-/* Waits for events on the client: 0, -ETIMEDOUT, -ECANCELED for SIGTERM, or -errno. */
+/*
+ * Waits for events on the client: 0, -ETIMEDOUT, -ECANCELED for SIGTERM, or -errno. The same
+ * poll tells of the links, which are at rest, whether the next request can use them.
+ */
 static int client_wait(struct wire *w, short events, uint64_t deadline_ms)
 {
-	struct pollfd p[] = {
+	struct pollfd p[2 + CONFIG_BACKENDS] = {
 		{ .fd = w->client.fd, .events = events },
 		{ .fd = w->sigfd, .events = POLLIN },
 	};
 
 	for (;;) {
-		int n = poll(p, 2, stream_timeout_ms(stream_clock_ms(), deadline_ms));
+		int n;
 
+		for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+			p[2 + i].fd = link_watch(&w->link[i]);
+			p[2 + i].events = POLLIN;
+		}
+		n = poll(p, 2 + CONFIG_BACKENDS,
+			 stream_timeout_ms(stream_clock_ms(), deadline_ms));
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (n > 0)
-			return p[1].revents ? -ECANCELED : 0;
 		if (n == 0 && stream_clock_ms() >= deadline_ms)
 			return -ETIMEDOUT;
+		if (n <= 0)
+			continue;
+		for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+			link_watched(&w->link[i], p[2 + i].revents);
+		if (p[1].revents)
+			return -ECANCELED;
+		if (p[0].revents)
+			return 0;
 	}
 }
 

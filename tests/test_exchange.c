@@ -390,6 +390,30 @@ START_TEST(a_kept_connection_is_used_again)
 }
 END_TEST
 
+/* Not only when it is wanted again. */
+START_TEST(a_kept_connection_that_ends_is_closed_at_once)
+{
+	struct world w;
+
+	world_open(&w);
+	one_page(&w, true);
+	begin(&w, "GET /pa"); /* waits for the client */
+	still_wait();
+	if (_i) {
+		peer_say(w.backend, "nobody asked");
+		peer_hears_reset(w.backend);
+	} else {
+		ck_assert_int_eq(shutdown(w.backend, SHUT_WR), 0);
+		peer_hears_end(w.backend);
+	}
+	peer_say(w.client, "ge HTTP/1.1\r\nHost: a\r\n\r\n");
+	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
+	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(pipelined_requests_follow_each_other)
 {
 	struct world w;
@@ -917,6 +941,7 @@ int main(void)
 	tcase_add_loop_test(t, a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer, 0, 2);
 	tcase_add_test(t, an_answer_may_come_byte_by_byte);
 	tcase_add_test(t, a_kept_connection_is_used_again);
+	tcase_add_loop_test(t, a_kept_connection_that_ends_is_closed_at_once, 0, 2);
 	tcase_add_test(t, pipelined_requests_follow_each_other);
 	tcase_add_loop_test(t, a_kept_connection_that_closes_is_tried_once_more, 0, 2);
 	tcase_add_test(t, it_is_tried_once_more_and_no_more);

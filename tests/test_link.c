@@ -2,6 +2,8 @@
 /* link.c: when the connection that was kept to a backend may be used again. */
 #include "link.h"
 
+#include <poll.h>
+
 #include "peers.h"
 #include "testing.h"
 
@@ -112,10 +114,34 @@ START_TEST(what_came_meanwhile_spoils_it)
 }
 END_TEST
 
+/* What poll has seen need not be looked for again, and what it has seen spoils it. */
+START_TEST(what_was_watched_is_not_looked_at_again)
+{
+	int peer;
+	struct link l = link_after(OK END, 0, &peer);
+
+	ck_assert_int_eq(link_watch(&l), l.stream.fd);
+	link_watched(&l, 0);
+	peer_say(peer, OK END); /* later than poll */
+	ck_assert(link_reusable(&l, true));
+	link_rest(&l); /* the next exchange has not been waited for */
+	ck_assert(!reusable(&l, &peer, true));
+	l = link_after(OK END, 0, &peer);
+	link_watched(&l, POLLIN);
+	ck_assert_int_eq(l.stream.fd, -1);
+	ck_assert_int_eq(link_watch(&l), -1);
+	peer_hears_end(peer);
+	peer_close(&peer);
+}
+END_TEST
+
 START_TEST(a_link_to_nowhere_is_not_reusable)
 {
 	struct link l = LINK_NONE;
 
+	ck_assert(!link_reusable(&l, true));
+	ck_assert_int_eq(link_watch(&l), -1);
+	link_watched(&l, 0);
 	ck_assert(!link_reusable(&l, true));
 	link_drop(&l);
 	ck_assert_int_eq(l.stream.fd, -1);
@@ -144,6 +170,7 @@ int main(void)
 	tcase_set_timeout(t, 2 * PATIENCE_SEC);
 	tcase_add_loop_test(t, it_obeys_the_answer_and_the_time, 0, (int)LENGTH(table));
 	tcase_add_test(t, what_came_meanwhile_spoils_it);
+	tcase_add_test(t, what_was_watched_is_not_looked_at_again);
 	tcase_add_test(t, a_link_to_nowhere_is_not_reusable);
 	return suite_run(s);
 }
