@@ -104,15 +104,21 @@ static void take_events(struct flow *f, short revents)
 	stream_take_events(f->from, revents);
 }
 
+static bool relay_ready(const struct relay *r)
+{
+	return flow_ready(&r->up) || flow_ready(&r->down);
+}
+
 /* Waits for an event: true, or false with the end that came instead. */
-static bool relay_wait(struct relay *r, bool *client_hup, enum relay_end *ret)
+static bool relay_wait(struct relay *r, uint64_t now_ms, bool *client_hup,
+		       enum relay_end *ret)
 {
 	struct pollfd p[] = {
 		poll_for(r, &r->up, &r->down),
 		poll_for(r, &r->down, &r->up),
 		{ .fd = r->sigfd, .events = POLLIN },
 	};
-	bool ready = flow_ready(&r->up) || flow_ready(&r->down);
+	bool ready = relay_ready(r);
 	uint64_t deadline_ms = relay_deadline(r, ret);
 	int n;
 
@@ -121,7 +127,7 @@ static bool relay_wait(struct relay *r, bool *client_hup, enum relay_end *ret)
 		p[0].fd = -1;
 	if (p[1].events == 0)
 		p[1].fd = -1;
-	n = poll(p, 3, ready ? 0 : stream_timeout_ms(stream_clock_ms(), deadline_ms));
+	n = poll(p, 3, ready ? 0 : stream_timeout_ms(now_ms, deadline_ms));
 	if (n < 0 && errno != EINTR) {
 		*ret = RELAY_FAULT;
 		return false;
@@ -149,19 +155,19 @@ enum relay_end relay_run(struct relay *r)
 
 	for (;;) {
 		uint64_t now_ms = stream_clock_ms();
-		bool moved = true;
+		bool more = true;
 
-		for (int round = 0; moved && round < RELAY_ROUNDS; round++) {
+		for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 			size_t seen = buf_len(r->down.in);
 
-			moved = relay_step(r, now_ms);
+			more = relay_step(r, now_ms) && relay_ready(r);
 			if (relay_over(r, &end))
 				return end;
 			if (r->down.waiting &&
 			    (buf_len(r->down.in) > seen || r->down.from->eof))
 				return RELAY_INPUT;
 		}
-		if (!relay_wait(r, &client_hup, &end) || relay_over(r, &end))
+		if (!relay_wait(r, now_ms, &client_hup, &end) || relay_over(r, &end))
 			return end;
 	}
 }

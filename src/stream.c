@@ -228,11 +228,9 @@ ssize_t stream_read(struct stream *s, struct buf *b)
 
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
-
 	if (s->tls)
 		return tls_write(s, iov, n);
-	return write_result(s, sendmsg(s->fd, &msg, MSG_NOSIGNAL));
+	return write_result(s, writev(s->fd, iov, (int)n));
 }
 
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len)

@@ -1397,8 +1397,7 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failures;
 
-	(void)signal(SIGPIPE,
-		     SIG_IGN); /* as main() does: splice(2) knows no MSG_NOSIGNAL */
+	(void)signal(SIGPIPE, SIG_IGN); /* as main() does */
 	add_messages(s);
 	add_flows(s);
 	add_faults(s);

@@ -213,6 +213,15 @@ static int fast_open_sendto(void)
 			     (struct sockaddr *)&sa, sizeof(sa)));
 }
 
+/* Peers are written to by a call without flags or an address. */
+static int send_message(void)
+{
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return result(sendmsg(before.unbound, &msg, MSG_NOSIGNAL));
+}
+
 static int bind_port(void)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET };
@@ -375,6 +384,7 @@ static const struct attempt {
 	ATTEMPT(connect_from_before, EACCES, EACCES, EACCES, KILLED),
 	ATTEMPT(fast_open, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(fast_open_sendto, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(send_message, KILLED, EPIPE, EPIPE, KILLED), /* it is not connected */
 	ATTEMPT(bind_port, KILLED, KILLED, EACCES, KILLED),
 	ATTEMPT(listen_unbound, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(socket_mptcp, KILLED, KILLED, KILLED, KILLED),

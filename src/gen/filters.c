@@ -55,14 +55,13 @@ static const struct plain {
 } plain[] = {
 	/* bytes of the connection, their end, and waiting for them: on some architectures
 	 * poll() is ppoll, and after SIGSTOP it goes on as restart_syscall */
-	{ SERVE | TUNNEL, "recvfrom splice pipe2 shutdown close" },
+	{ SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close" },
 	{ SERVE | TUNNEL, "poll ppoll restart_syscall" },
 	{ SERVE | TUNNEL, "clock_gettime" }, /* where the vDSO cannot */
 	{ SERVE | TUNNEL, "brk munmap exit_group" },
-	{ SERVE | TUNNEL, "writev getpid" }, /* a line on standard error */
-	{ TUNNEL, "sendmsg" }, /* every socket is connected by then, and none is made */
-	{ SERVE, "connect" },  /* which ports is for Landlock to say */
-	{ SERVE, "fstat" },    /* what standard error is */
+	{ SERVE | TUNNEL, "getpid" },         /* for a line on standard error */
+	{ SERVE, "connect" },                 /* which ports is for Landlock to say */
+	{ SERVE, "fstat" },                   /* what standard error is */
 	{ SERVE, "getsockname getpeername" }, /* whether a backend is the gate itself */
 	/* dlopen(); which files is for Landlock to say */
 	{ LOAD, "read pread64 lseek newfstatat madvise mremap" },
@@ -92,8 +91,6 @@ static const struct rule {
 	const char *call;
 	struct scmp_arg_cmp arg[3]; /* up to the first without an op */
 } rules[] = {
-	/* Fast Open would be a connect() that Landlock does not see */
-	{ SERVE, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },
 	{ SERVE | TUNNEL, ALLOWED, "fcntl", { IS(1, F_SETPIPE_SZ) } },
 	/* a reset in place of an end */
 	{ SERVE | TUNNEL,
@@ -125,6 +122,8 @@ static const struct rule {
 	{ LOAD, ALLOWED, "setsockopt", { IS(1, SOL_SOCKET), IS(2, SO_SNDBUF) } },
 	{ LOAD, ALLOWED, "setsockopt", { IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE) } },
 	{ LOAD, ALLOWED, "fcntl", { IS(1, F_DUPFD_CLOEXEC) } },
+	/* Fast Open would be a connect() that Landlock does not see */
+	{ LOAD, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },
 	{ LOAD | TUNNEL, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },
 	{ LOAD | TUNNEL, ALLOWED, "ioctl", { IS(1, SIOCOUTQ) } },
 	/* libsystemd's ways round a socket without room: such an entry becomes a line */
