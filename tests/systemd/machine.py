@@ -35,11 +35,13 @@ class Machine:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", work], check=True)
         for name in ("upper", "work", "tree", "root"):
             (work / name).mkdir()
-        self.root = work / "root"
+        self.root, self.upper = work / "root", work / "upper"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
                         f"lowerdir=/,upperdir={work}/upper,workdir={work}/work", self.root],
                        check=True)
         (self.root / "etc/fstab").write_text("")
+        # No backups and caches that are renewed at some hour of the day.
+        (self.root / "etc/systemd/system/timers.target").symlink_to("/dev/null")
         # Not this machine's journal, nor where it forwards to.
         journald = self.root / "etc/systemd/journald.conf.d/test.conf"
         journald.parent.mkdir(exist_ok=True)
