@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -46,19 +47,53 @@ async function runningDemo(t) {
 
 	await until(() => demo.said.includes(`http://localhost:${port}/dashboard/remote-cli\n`));
 	const page = await fetch(`http://${host}/dashboard/remote-cli`);
-	const [path] = (await page.text()).match(/\/api\/auth\/session\/[\w-]+\/novnc/);
+	const text = await page.text();
+	const [path] = text.match(/\/api\/auth\/session\/[\w-]+\/novnc/);
 	const socket = new WebSocket(`ws://${host}${path}/websock`);
 	await once(socket, 'message');
 
 	demo.parts = descendants(demo.child.pid);
 	for (const name of ['Xtigervnc', 'xterm', 'bash', 'websockify', 'node', 'novnc-gate'])
 		assert.ok(demo.parts[name], `${name} runs`);
-	return demo;
+	return Object.assign(demo, { host, path, text });
 }
 
 async function nothingIsLeft({ parts }) {
 	await until(() => Object.values(parts).flat().every((pid) => !existsSync(`/proc/${pid}`)));
 }
+
+// What a WebSocket's handshake is answered with.
+async function handshake(url, headers) {
+	const request = http.get(url, { agent: false, headers: { Connection: 'Upgrade', Upgrade: 'websocket',
+		'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==', ...headers } });
+	const [response, socket] = await Promise.race([once(request, 'upgrade'), once(request, 'response')]);
+
+	(socket ?? response).destroy();
+	return response.statusCode;
+}
+
+// A page of any site can name any port of this machine, and by a name of its own that leads here
+// (DNS rebinding) seem to be of the same origin.
+test('no page of another site gets at the shell', async (t) => {
+	const { host, path, text } = await runningDemo(t);
+	const port = host.split(':')[1];
+	const [vm] = text.match(/ws:\/\/127\.0\.0\.1:\d+\/websockify/);
+	const [controller] = text.match(/http:\/\/127\.0\.0\.1:\d+/);
+	const gate = `http://${host}${path}/websock`;
+
+	for (const name of ['localhost', '127.0.0.1', '[::1]'])
+		assert.equal(await handshake(gate,
+			{ Host: `${name}:${port}`, Origin: `http://${name}:${port}` }), 101, name);
+	for (const name of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example']) {
+		const foreign = { Host: `${name}:${port}`, Origin: `http://${name}:${port}` };
+
+		assert.equal(await handshake(gate, foreign), 403, name);
+		assert.equal(await handshake(`${controller}${path}/websock`, foreign), 403, name);
+		assert.equal(await handshake(`${controller}${path}/websock`, { Origin: foreign.Origin }), 403, name);
+		assert.equal(await handshake(vm.replace('ws:', 'http:'), { Origin: foreign.Origin }), 403, name);
+	}
+	assert.equal(await handshake(vm.replace('ws:', 'http:'), {}), 403, 'no Origin');
+});
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
 	test(`${signal} ends all`, async (t) => {

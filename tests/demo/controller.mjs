@@ -1,4 +1,5 @@
-// The demo's master-controller: `controller.mjs PORT SESSION VM_URL`.
+// The demo's master-controller: `controller.mjs PORT SESSION VM_URL VM_ORIGIN`.  It serves browsers on this
+// machine only, and is the only one whom the VM serves, since that knows its Origin.
 //
 //   /api/auth/session/SESSION/novnc              redirects to noVNC's page, told where its WebSocket is
 //   /api/auth/session/SESSION/novnc/FILE         noVNC's own files, as Debian installs them
@@ -10,7 +11,7 @@ import net from 'node:net';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream';
 
-const [port, session, vmUrl] = process.argv.slice(2);
+const [port, session, vmUrl, vmOrigin] = process.argv.slice(2);
 const novnc = '/usr/share/novnc';
 const base = `/api/auth/session/${session}/novnc`;
 const vm = new URL(vmUrl);
@@ -43,6 +44,15 @@ const page = `${base}/vnc.html?${new URLSearchParams({
 	path: `${up}${base.slice(1)}/websock`,
 })}`;
 
+// A page of any site can reach this machine's ports by a name of its own (DNS rebinding), but then it is
+// that name which the browser sends.
+const LOCAL = /^(https?:\/\/)?(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+
+function isLocal({ headers }) {
+	return [headers.host, headers['x-forwarded-host'], headers.origin]
+		.every((name) => name === undefined || LOCAL.test(name));
+}
+
 function answer(res, status, type, body) {
 	res.writeHead(status, { 'Content-Type': type });
 	res.end(body);
@@ -73,7 +83,9 @@ const server = http.createServer((req, res) => {
 	const name = below(req.url);
 
 	console.log(req.method, req.url);
-	if (name === null)
+	if (!isLocal(req))
+		answer(res, 403, 'text/plain', 'The master-controller serves this machine only.\n');
+	else if (name === null)
 		answer(res, 404, 'text/plain', 'The master-controller knows no such session.\n');
 	else if (name === '')
 		res.writeHead(302, { Location: page }).end();
@@ -82,12 +94,11 @@ const server = http.createServer((req, res) => {
 });
 
 function headFor(req) {
-	let head = `GET ${vm.pathname} HTTP/1.1\r\n`;
+	let head = `GET ${vm.pathname} HTTP/1.1\r\nHost: ${vm.host}\r\nOrigin: ${vmOrigin}\r\n`;
 
-	for (let i = 0; i < req.rawHeaders.length; i += 2) {
-		const name = req.rawHeaders[i];
-		head += `${name}: ${name.toLowerCase() === 'host' ? vm.host : req.rawHeaders[i + 1]}\r\n`;
-	}
+	for (let i = 0; i < req.rawHeaders.length; i += 2)
+		if (!['host', 'origin'].includes(req.rawHeaders[i].toLowerCase()))
+			head += `${req.rawHeaders[i]}: ${req.rawHeaders[i + 1]}\r\n`;
 	return `${head}\r\n`;
 }
 
@@ -98,6 +109,8 @@ function refuse(client, status) {
 server.on('upgrade', (req, client, head) => {
 	console.log('UPGRADE', req.url);
 	client.on('error', () => {});
+	if (!isLocal(req))
+		return refuse(client, '403 Forbidden');
 	if (!['/websock', '/websockify'].includes(below(req.url)))
 		return refuse(client, '404 Not Found');
 

@@ -28,6 +28,8 @@ const INSTALLED = join(DEMO, 'node_modules/.installed');
 export const SCREEN = '1024x640';
 export const BACKGROUND = '#10243f';
 export const FOREGROUND = '#e8eef7';
+// Whom the VM serves: no page has it, for no name in .invalid leads anywhere.
+const VM_ORIGIN = 'http://master-controller.invalid';
 const READY_MS = 90_000;
 const STOP_MS = 5_000;
 
@@ -215,6 +217,7 @@ async function vncGreets(url, options) {
 		Upgrade: 'websocket',
 		'Sec-WebSocket-Version': '13',
 		'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+		...options?.headers,
 	} }).then((upgraded) => upgraded ?? Promise.reject(new Error(`${url}: not upgraded`)));
 
 	try {
@@ -311,8 +314,9 @@ export class World {
 
 		this.vmUrl = await onFreePort(async (port) => {
 			const url = `http://127.0.0.1:${port}/websockify`;
-			await this.run('websockify', ['websockify', `127.0.0.1:${port}`, `127.0.0.1:${vncPort}`],
-				{ ready: () => vncGreets(url) });
+			await this.run('websockify', ['websockify', '--auth-plugin=ExpectOrigin',
+				`--auth-source=${VM_ORIGIN}`, `127.0.0.1:${port}`, `127.0.0.1:${vncPort}`],
+			{ ready: () => vncGreets(url, { headers: { Origin: VM_ORIGIN } }) });
 			return url.replace('http:', 'ws:');
 		});
 	}
@@ -325,7 +329,7 @@ export class World {
 		const url = `http://127.0.0.1:${port}`;
 
 		this.controller = await this.run('controller',
-			[NODE, join(HERE, 'controller.mjs'), port, this.session, this.vmUrl],
+			[NODE, join(HERE, 'controller.mjs'), port, this.session, this.vmUrl, VM_ORIGIN],
 			{ ready: () => vncGreets(`${url}${this.path}/websock`) });
 		this.controllerUrl = url;
 	}
