@@ -8,7 +8,7 @@
  *   GET /length/N, /chunked/N   N bytes
  *   POST /upload                counts the body, then answers
  *   WebSocket ...?echo          answers each message with as long a one
- *   WebSocket ...?down=N        sends N bytes
+ *   WebSocket ...?down=N        waits for a message, then sends N bytes
  *   WebSocket ...?up=N          takes N bytes, then sends one
  */
 #include <netinet/tcp.h>
@@ -23,7 +23,7 @@
 
 enum service { PAGES, CONTROLLER, RAW_ECHO, RAW_DOWN, RAW_UP, SERVICES };
 
-enum state { LISTEN, HEAD, BODY, CHUNK_HEAD, CHUNK, ECHO, DOWN, UP, IDLE };
+enum state { LISTEN, HEAD, BODY, CHUNK_HEAD, CHUNK, ECHO, READY, DOWN, UP, IDLE };
 
 struct conn {
 	int fd;
@@ -38,7 +38,7 @@ struct conn {
 
 static int epoll;
 static uint64_t raw_bytes; /* for RAW_DOWN and RAW_UP */
-static char page[1024];
+static char page[PAGE_SIZE];
 static char chunk[CHUNK_WIRE];
 
 static void drop(struct conn *c)
@@ -111,7 +111,7 @@ static void begin_tunnel(struct conn *c, const char *query)
 	c->message = PING_SIZE;
 	c->answer = PONG_SIZE;
 	if (strncmp(query, "down=", 5) == 0)
-		enter(c, DOWN, strtoull(query + 5, NULL, 10));
+		enter(c, READY, strtoull(query + 5, NULL, 10));
 	else if (strncmp(query, "up=", 3) == 0)
 		enter(c, UP, strtoull(query + 3, NULL, 10));
 	else
@@ -235,7 +235,7 @@ static bool on_input(struct conn *c)
 		break;
 	default:
 		n = recv(c->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-		if (n > 0)
+		if (n > 0 && c->state == ECHO)
 			c->left += (uint64_t)n;
 	}
 	if (n < 0)
@@ -249,6 +249,8 @@ static bool on_input(struct conn *c)
 		on_chunk_head(c);
 	else if (c->state == BODY && c->left == 0)
 		upload_done(c);
+	else if (c->state == READY)
+		enter(c, DOWN, c->left);
 	else if (c->state == CHUNK && c->left == 0)
 		enter(c, CHUNK_HEAD, 0);
 	else if (c->state == UP && c->left == 0) {
@@ -317,7 +319,7 @@ static void on_connection(const struct conn *l)
 		c->message = c->answer = MESSAGE_SIZE;
 		enter(c, ECHO, 0);
 	} else if (l->service == RAW_DOWN) {
-		enter(c, DOWN, raw_bytes);
+		enter(c, READY, raw_bytes);
 	} else if (l->service == RAW_UP) {
 		enter(c, UP, raw_bytes);
 	}

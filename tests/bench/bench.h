@@ -22,6 +22,8 @@
 static const char ping[PING_SIZE] = { (char)0x82, (char)(0x80 | MESSAGE_SIZE) };
 static const char pong[PONG_SIZE] = { (char)0x82, MESSAGE_SIZE };
 
+#define PAGE_SIZE 1024
+
 /* A chunk of 64 KiB as it is on the wire. */
 #define CHUNK_SIZE 65536
 #define CHUNK_WIRE (sizeof("10000\r\n\r\n") - 1 + CHUNK_SIZE)

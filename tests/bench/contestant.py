@@ -132,6 +132,15 @@ class Contestant:
     def port_for(self, measurement):
         return self.port
 
+    def calm_cpu(self):
+        """group.cpu(), as soon as nothing more is to be done for what was before."""
+        end = time.monotonic() + 1
+        last, now = None, self.group.cpu()
+        while now != last and time.monotonic() < end:
+            time.sleep(0.01)  # between two looks
+            last, now = now, self.group.cpu()
+        return now
+
     def settle(self):
         """Waits until the processes of the connections that ended have ended too."""
         end = time.monotonic() + 5

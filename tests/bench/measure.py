@@ -18,11 +18,11 @@ NOT_MANY = ("10,000 tunnels at once, which `MANY=10000 make bench` adds: Linux 6
             "stop for ever when 10,000 processes with a seccomp filter ended at once. The bench ends "
             "them one after the other, but what kills it would not.")
 MIB = 1 << 20
-TUNNEL_BYTES = (128 if QUICK else 1024) * MIB
-TLS_BYTES = (64 if QUICK else 1024) * MIB
+TUNNEL_BYTES = (64 if QUICK else 1024) * MIB
+TLS_BYTES = (32 if QUICK else 512) * MIB
 BODY_BYTES, BODY_COUNT = 64 * MIB, 1 if QUICK else 8
-SECONDS = 0.15 if QUICK else 1
-NEW = 30 if QUICK else 300
+SECONDS = 0.1 if QUICK else 1
+NEW = 20 if QUICK else 300
 LOAD_TIMEOUT = 300
 
 # Name: how often in one sample, and what load.c is asked for; "PORT" stands for the contestant's.
@@ -94,7 +94,7 @@ def measure(contestant, name, times, *args):
         with load(*(contestant.port_for(name) if a == "PORT" else a for a in args)) as go:
             if name.endswith("-new"):
                 contestant.settle()
-            before = contestant.group.cpu()
+            before = contestant.calm_cpu()
             result = go()
             if name.endswith("-new"):
                 contestant.settle()

@@ -119,6 +119,7 @@ def introduction(r):
         "A cell is the median of the rounds and half of what lies between the least and the most; "
         "a ratio is the median of each round's. CPU is user and system time of the contestant's "
         "control group, processes that ended included; load generator and backend are not in it. "
+        "What flows (tunnel, download, upload) is counted from when its connection stands. "
         "The *floor* ([floor.c](floor.c)) is the least that a process for each connection can do: "
         "it connects to one backend and splices, and parses nothing.")
 

@@ -36,7 +36,7 @@ static void serve(struct conn *c)
 	static const char answer[] =
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 		"Connection: Upgrade\r\nSec-WebSocket-Accept: " WS_ACCEPT "\r\n\r\n";
-	char head[8192], *query;
+	char head[8192], message[PING_SIZE], *query;
 	size_t len, over = conn_get_head(c, head, sizeof(head), &len);
 
 	if (len == 0)
@@ -44,6 +44,7 @@ static void serve(struct conn *c)
 	query = strchr(head, '?');
 	conn_put(c, answer, sizeof(answer) - 1);
 	if (query && strncmp(query, "?down=", 6) == 0) {
+		(void)conn_get(c, message, sizeof(message));
 		send_bytes(c, strtoull(query + 6, NULL, 10));
 	} else if (query && strncmp(query, "?up=", 4) == 0) {
 		(void)conn_discard(c, strtoull(query + 4, NULL, 10) - over);
