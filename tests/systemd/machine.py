@@ -13,13 +13,15 @@ import time
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
+# What a step waits for at most before a test fails, s. Only a broken gate takes so long.
+PATIENCE = 90
 
 
-def wait_for(what, timeout=20):
-    """Returns what() as soon as it is true; fails with its last value after the timeout."""
-    end = time.monotonic() + timeout
+def wait_for(what):
+    """Returns what() as soon as it is true; fails with its last value in the end."""
+    end = time.monotonic() + PATIENCE
     while not (value := what()):
-        assert time.monotonic() < end, f"still {value!r} after {timeout} s"
+        assert time.monotonic() < end, f"still {value!r} after {PATIENCE} s"
         time.sleep(0.05)  # between two looks
     return value
 
@@ -57,7 +59,7 @@ class Machine:
         try:
             self.leader = wait_for(lambda: self.alive() and children.read_text().split())[0]
             wait_for(lambda: "basic.target" in self.run(
-                "systemctl", "list-units", "--state=active", "basic.target", check=False), timeout=60)
+                "systemctl", "list-units", "--state=active", "basic.target", check=False))
         except AssertionError:
             self.close()
             raise AssertionError("no systemd:\n" + (work / "console").read_text()) from None
@@ -174,7 +176,7 @@ class Session:
 
     def __init__(self, session="7", address="127.0.0.1", path=None):
         self.path = path or f"/api/auth/session/{session}/novnc/websock"
-        self.sock = socket.create_connection((address, 3000), timeout=20)
+        self.sock = socket.create_connection((address, 3000), timeout=PATIENCE)
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall((f"GET {self.path}?token=secret HTTP/1.1\r\nHost: localhost:3000\r\n"
                            "Origin: http://localhost:3000\r\nUpgrade: websocket\r\n"
@@ -210,7 +212,7 @@ class Session:
 
 def get(path="/", address="127.0.0.1", port=3000):
     """One page, on a connection of its own: (status, body)."""
-    with socket.create_connection((address, port), timeout=20) as sock:
+    with socket.create_connection((address, port), timeout=PATIENCE) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost:3000\r\n"
                      "Connection: close\r\n\r\n".encode())
         head, _, body = sock.makefile("rb").read().partition(b"\r\n\r\n")

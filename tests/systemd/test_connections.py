@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from machine import Session, get, wait_for
+from machine import PATIENCE, Session, get, wait_for
 
 
 def main_pid(gate, unit):
@@ -75,7 +75,7 @@ def test_a_stopped_socket_takes_no_new_sessions_and_cuts_none(gate):
 def test_a_spare_connection_is_no_process_before_its_first_byte(gate):
     wait_for(lambda: not gate.instances())
     accepted = gate.property("novnc-gate.socket", "NAccepted")
-    with socket.create_connection(("127.0.0.1", 3000), timeout=20) as spare:
+    with socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE) as spare:
         assert get() == (200, b"Next.js")  # so systemd has seen all that is to be seen
         assert int(gate.property("novnc-gate.socket", "NAccepted")) == int(accepted) + 1
         spare.sendall(b"GET / HTTP/1.0\r\n\r\n")

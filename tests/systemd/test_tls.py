@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from machine import TREE, get, wait_for
+from machine import PATIENCE, TREE, get, wait_for
 
 DIRECTORY = "/etc/novnc-gate"
 
@@ -52,7 +52,7 @@ def tls(gate, tmp_path_factory):
 
 
 def connect(machine, session=None):
-    sock = socket.create_connection(("127.0.0.1", 3443), timeout=20)
+    sock = socket.create_connection(("127.0.0.1", 3443), timeout=PATIENCE)
     return machine.tls_context.wrap_socket(sock, server_hostname="localhost", session=session)
 
 
@@ -197,7 +197,7 @@ def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
 
 def test_a_failed_handshake_is_logged_with_the_instance(tls):
     stranger = ssl.create_default_context()
-    sock = socket.create_connection(("127.0.0.1", 3443), timeout=20)
+    sock = socket.create_connection(("127.0.0.1", 3443), timeout=PATIENCE)
     client = "%s:%d" % sock.getsockname()
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.wrap_socket(sock, server_hostname="localhost")
