@@ -43,7 +43,7 @@ static enum state size_add(struct body *b, unsigned char digit)
 	return SIZE_MORE;
 }
 
-/* Behind a size, an extension's name or a value in quotes. */
+/* Behind a size, an extension's name or its value. */
 static enum state element_end(unsigned char c)
 {
 	return c == ';' ? EXTENSION : c == '\r' ? LINE_END : BROKEN;
@@ -56,9 +56,8 @@ static bool is_quotable(unsigned char c)
 }
 
 /*
- * Where a byte leads: RFC 9112 7.1, as narrow as llhttp of any version reads it. That leaves
- * no white space around extensions, neither tabs nor quoted pairs in them, and only the last
- * with a value that is not quoted.
+ * Where a byte leads: RFC 9112 7.1, as narrow as llhttp reads it. That leaves no white space
+ * around extensions, and neither tabs nor quoted pairs in them.
  */
 static enum state step(struct body *b, unsigned char c)
 {
@@ -74,10 +73,7 @@ static enum state step(struct body *b, unsigned char c)
 		if (lines_is_tchar(c))
 			return VALUE_MORE;
 		return c == '"' ? QUOTED : BROKEN;
-	case VALUE_MORE:
-		if (lines_is_tchar(c))
-			return VALUE_MORE;
-		return c == '\r' ? LINE_END : BROKEN;
+	case VALUE_MORE: return lines_is_tchar(c) ? VALUE_MORE : element_end(c);
 	case QUOTED:
 		if (is_quotable(c))
 			return QUOTED;

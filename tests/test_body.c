@@ -158,6 +158,7 @@ static const struct {
 	     "\r\n", ""),
 	BODY("0000000000000000000000000000002\r\n\r\n\r\n0\r\n", "\r\n", "\r\n", ""),
 	BODY("2;a\r\nhi\r\n0;b;c=\"d e\";f=g\r\n", "hi", "\r\n", ""),
+	BODY("2;a=b;c=d;e\r\nhi\r\n0;a=b;c=\"d\"\r\n", "hi", "\r\n", ""),
 	BODY("2;a=\"\x80\xff\"\r\nhi\r\n0\r\n", "hi", "\r\n", ""),
 	BODY("2\r\nhi\r\n0\r\n", "hi", "\r\n", "GET / HTTP/1.1\r\n\r\n"),
 	BODY("2\r\nhi\r\n0\r\n", "hi", "\r\n", "\r\n\r\n"),
@@ -252,7 +253,7 @@ static const struct {
 	{ "5;a=\"b\"c\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;a=\"b\\\"c\"\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;a=\"\t\"\r\nhello\r\n", "", BAD_CHUNK },
-	{ "5;a=b;c\r\nhello\r\n", "", BAD_CHUNK }, /* not one to llhttp */
+	{ "5;a=b;\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;\"a\"\r\nhello\r\n", "", BAD_CHUNK },
 	{ "8000000000000000\r\n", "", BAD_CHUNK },
 	{ "ffffffffffffffff\r\n", "", BAD_CHUNK },
@@ -407,10 +408,36 @@ static void rewrite(struct drawn *text, struct drawn *ret)
 	ret->len = out.end;
 }
 
+/*
+ * Whether an extension follows one with a value that is not quoted: to llhttp 8.1 that is none,
+ * unlike to RFC 9112 7.1.1.
+ */
+static bool value_is_not_the_last(struct slice text)
+{
+	for (size_t i = slice_find(text, '='); i < text.len; i++) {
+		size_t start = i + 1;
+
+		while (i + 1 < text.len && lines_is_tchar((unsigned char)text.p[i + 1]))
+			i++;
+		if (i >= start && i + 1 < text.len && text.p[i + 1] == ';')
+			return true;
+	}
+	return false;
+}
+
+static void expect_llhttp_reads(struct slice text, const struct reading *d)
+{
+	static struct drawn theirs;
+
+	ck_assert_msg(llhttp_reads(text, &theirs) && theirs.len == d->payload.len &&
+			      memcmp(theirs.data, d->payload.data, theirs.len) == 0,
+		      "not so to llhttp: %.*s", SLICE_FMT(text));
+}
+
 /* True where it was taken, and then llhttp takes it too, for the same. */
 static bool compare(struct drawn *text, size_t step)
 {
-	static struct drawn theirs, rewritten;
+	static struct drawn rewritten;
 	static struct reading d;
 	struct slice whole = { text->data, text->len };
 	bool taken =
@@ -421,16 +448,10 @@ static bool compare(struct drawn *text, size_t step)
 		reading_end(&d);
 		ck_assert_int_eq(reading_run(&d, text->data, text->len, text->len, 0), 0);
 		whole.len -= d.rest_len;
-		ck_assert_msg(
-			llhttp_reads(whole, &theirs) && theirs.len == d.payload.len &&
-				memcmp(theirs.data, d.payload.data, theirs.len) == 0,
-			"not so to llhttp: %.*s", SLICE_FMT(whole));
+		if (!value_is_not_the_last(whole))
+			expect_llhttp_reads(whole, &d);
 		rewrite(text, &rewritten);
-		whole = (struct slice){ rewritten.data, rewritten.len };
-		ck_assert_msg(
-			llhttp_reads(whole, &theirs) && theirs.len == d.payload.len &&
-				memcmp(theirs.data, d.payload.data, theirs.len) == 0,
-			"not so to llhttp: %.*s", SLICE_FMT(whole));
+		expect_llhttp_reads((struct slice){ rewritten.data, rewritten.len }, &d);
 	}
 	reading_end(&d);
 	return taken;

@@ -47,9 +47,10 @@ def test_a_chunked_body(world, coding):
 
 @pytest.mark.parametrize("body", [
     b"5\r\nhello\r\n0\r\n\r\n", b"005\r\nhello\r\n000\r\n\r\n", b"5;a=b\r\nhello\r\n0;c\r\n\r\n",
-    b'5;a="b;c"\r\nhello\r\n0\r\n\r\n', b"1\r\nh\r\n1\r\ne\r\n3\r\nllo\r\n0\r\n\r\n",
+    b"5;a=b;c=d\r\nhello\r\n0\r\n\r\n", b'5;a="b;c"\r\nhello\r\n0\r\n\r\n',
+    b"1\r\nh\r\n1\r\ne\r\n3\r\nllo\r\n0\r\n\r\n",
     b"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Time: 2\r\n\r\n"],
-    ids=["plain", "leading zeros", "extensions", "a quoted extension", "small", "trailers"])
+    ids=["plain", "leading zeros", "extensions", "one behind another", "a quoted extension", "small", "trailers"])
 @pytest.mark.parametrize("pieces", ["at once", "byte by byte"])
 def test_chunked_in_all_its_forms(world, pieces, body):
     c = world.client(POST_CHUNKED)
