@@ -60,7 +60,8 @@ def listening(port):
 
 
 def child_setup(group=None):
-    """Runs in the new process: in its group, not outliving us."""
+    """Runs in the new process: in its group, not outliving us. It has a session of its own as well,
+    so that Ctrl-C reaches only us, and we end the connections one after the other."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if group:
         group.enter()
@@ -78,7 +79,7 @@ class Backend:
         """Returns its ports."""
         process = subprocess.Popen([BUILD / program, *map(str, args)], text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   preexec_fn=child_setup)
+                                   start_new_session=True, preexec_fn=child_setup)
         self.processes.append(process)
         return map(int, process.stdout.readline().split())
 
@@ -116,7 +117,7 @@ class Contestant:
         process = subprocess.Popen(
             list(map(str, argv)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, env={**environment(), **dict(env)}, cwd=self.work,
-            preexec_fn=lambda: child_setup(self.group))
+            start_new_session=True, preexec_fn=lambda: child_setup(self.group))
         self.processes.append(process)
         end = time.monotonic() + 20
         while not listening(port):

@@ -228,7 +228,6 @@ static void bench_idle(size_t n)
 	idle = calloc(n, sizeof(*idle));
 	if (!idle || atexit(end_idle) != 0)
 		fail("idle");
-	(void)signal(SIGINT, SIG_IGN); /* the bench's end is ours */
 	ready();
 	for (; idle_count < n; idle_count++)
 		idle[idle_count] = echoing_tunnel(&ignored);

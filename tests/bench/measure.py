@@ -63,7 +63,8 @@ def load(*args):
     Its connections stay until the block ends."""
     argv = [str(BUILD / "load"), *map(str, args)]
     with subprocess.Popen(argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, preexec_fn=child_setup) as process:
+                          stderr=subprocess.PIPE, start_new_session=True,
+                          preexec_fn=child_setup) as process:
         watchdog = threading.Timer(LOAD_TIMEOUT, process.kill)
         watchdog.start()
 
