@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gate import Ended, cpu_seconds, memory_kb, request, switching, upgrade
+from gate import GROWTH_KB, Ended, cpu_seconds, memory_kb, request, switching, upgrade
 
 BLOCK = memoryview(os.urandom((1 << 20) + 4099))    # no multiple of anybody's buffer
 
@@ -123,7 +123,7 @@ def test_a_gibibyte_each_way_at_once(world, threads):
     for end in ends:
         end.result()
     assert up.result() == down.result() == expected
-    assert memory_kb(c.pid) - before < 1024
+    assert memory_kb(c.pid) - before < GROWTH_KB
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
@@ -132,7 +132,7 @@ def test_a_reader_that_stalls_costs_no_memory_and_no_byte(world, direction):
     before = memory_kb(c.pid)
     sent = fill(sender)
     assert sent < 64 << 20, "the sender was never held back"
-    assert memory_kb(c.pid) - before < 1024
+    assert memory_kb(c.pid) - before < GROWTH_KB
     used = cpu_seconds(c.pid)
     reader.sock.settimeout(0.5)
     sender.sock.settimeout(0.5)

@@ -30,8 +30,8 @@ class Authority:
         """A certificate for DNS names and IP:... addresses: the paths of chain and key.
 
         It is good for 30 days, or until a time in seconds. One that has expired ended in the second in
-        which it was made (RFC 5280 would have it valid until then, for OpenSSL it no longer is); newer
-        openssl commands make none that ended before.
+        which it was made: for OpenSSL that is over, and newer openssl commands make none that ended
+        before it began.
         """
         self.count += 1
         base = self.directory / f"{self.count}"
