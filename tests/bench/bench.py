@@ -154,6 +154,8 @@ def main():
     where = BUILD if LESS & set(os.environ) else BENCH  # which keeps what a full run has found
     (where / "results.json").write_text(json.dumps(data, sort_keys=True) + "\n")
     print(report.write(where))
+    if where == BENCH:
+        say("tests/bench/report.py --man puts what it says of the units into man/novnc-gate.8")
     say(f"{data['took_s']} s; in {os.path.relpath(where)}: RESULTS.md, results.svg, results.json")
     sys.exit(1 if results.problems else 0)
 
