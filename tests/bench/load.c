@@ -146,6 +146,7 @@ static struct conn echoing_tunnel(uint64_t *ready_ns)
 /* Returns the time from connect() to the first byte of the answer. */
 static uint64_t connect_once(enum connect_what what)
 {
+	static const char good[] = "HTTP/1.1 200";
 	char head[2048], buf[4096];
 	uint64_t start = now_ns(), end;
 	struct conn c;
@@ -162,6 +163,10 @@ static uint64_t connect_once(enum connect_what what)
 		conn_put(&c, head, n);
 		conn_get_all(&c, buf, 1);
 		end = now_ns();
+		conn_get_all(&c, buf + 1, sizeof(good) - 2);
+		errno = 0;
+		if (memcmp(buf, good, sizeof(good) - 1) != 0)
+			fail("not the page");
 		(void)conn_discard(&c, 0);
 	} else {
 		c = conn_dial(load_port);

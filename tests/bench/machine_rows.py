@@ -4,11 +4,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from contestant import TREE, Backend
 from group import Group
 from measure import QUICK, Failed, load, say, turn
+from tls_contestants import CERTIFICATE, KEY, make_certificate
 
 sys.path.insert(0, str(TREE / "tests/systemd"))
 from machine import Machine  # noqa: E402
@@ -27,21 +29,33 @@ BARE = "[Service]\nExecStart={floor}\nStandardInput=socket\n"
 
 
 def services(floor):
-    """Variant: (label, unit file, drop-in)."""
+    """Variant: (label, unit file, drop-in, and what load.c is to do otherwise)."""
     shipped = (TREE / "units/novnc-gate@.service").read_text()
     directives = re.sub("(?m)^ExecStart=.*$", f"ExecStart={floor}", shipped)
+    tls = (TREE / "units/novnc-gate-tls@.service").read_text()
     return {
         "floor": ("floor, in a bare unit", BARE.format(floor=floor), ""),
-        "floor-shipped": ("floor, in the unit as shipped", directives, ""),
-        "gate": ("**novnc-gate**, in the unit as shipped", shipped, ""),
-        "gate-strict": ("**novnc-gate**, with strict.conf", shipped, STRICT.read_text()),
+        "floor-shipped": ("floor, in novnc-gate@.service", directives, ""),
+        "gate": ("**novnc-gate@.service** as shipped", shipped, ""),
+        "gate-strict": ("**novnc-gate@.service** with strict.conf", shipped, STRICT.read_text()),
+        "gate-tls": ("**novnc-gate-tls@.service** as shipped, sessions resumed", tls, "", "--resume"),
     }
+
+
+def lay_certificate(machine):
+    """Where novnc-gate-tls@.service takes it from, and a key for tickets."""
+    make_certificate()
+    where = machine.root / "etc/novnc-gate"
+    where.mkdir()
+    (where / "tls.crt").write_bytes(CERTIFICATE.read_bytes())
+    (where / "tls.key").write_bytes(KEY.read_bytes())
+    machine.run("systemctl", "start", "novnc-gate-tls-ticket.service")
 
 
 class Variant:
     def __init__(self, machine, name, port, service):
         self.machine, self.name, self.port = machine, f"bench-{name}", port
-        self.label, unit, drop_in = service
+        self.label, unit, drop_in, *self.options = service
         self.count = COUNT // 4 if drop_in else COUNT  # a slow one
         units = machine.root / UNITS
         poll_limit = ""
@@ -63,7 +77,8 @@ class Variant:
     def sample(self, group):
         """A page on each of so many new connections."""
         self.machine.run("systemctl", "start", f"{self.name}.socket")
-        with load(self.port, "page-new", CLIENTS, self.count) as go:
+        with load(*self.options, self.port, "page-new", CLIENTS, self.count) as go:
+            self.settle()
             before = group.cpu()
             result = go()
             self.settle()
@@ -74,9 +89,11 @@ class Variant:
 
     def settle(self):
         """Waits until systemd has dealt with the last one; each look costs it little."""
-        while self.machine.run("systemctl", "list-units", "--plain", "--no-legend", "--all",
-                               f"{self.name}@*.service").strip():
-            pass
+        end = time.monotonic() + 60
+        while (left := self.machine.run("systemctl", "list-units", "--plain", "--no-legend",
+                                        "--all", f"{self.name}@*.service").strip()):
+            if time.monotonic() > end:
+                raise Failed(f"does not end: {left}")
 
 
 def boot(work, group):
@@ -102,6 +119,7 @@ def run(results):
         variants = [Variant(machine, name, 3100 + i, service)
                     for i, (name, service) in enumerate(services(floor).items())]
         machine.run("systemctl", "daemon-reload")
+        lay_certificate(machine)
         for r in range(ROUNDS):
             say(f"systemd, round {r + 1} of {ROUNDS}")
             for variant in turn(variants, r):
