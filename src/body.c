@@ -101,15 +101,18 @@ static int refuse(struct body *b, const char *why)
 /* Takes what stands between two chunks' payloads, as far as it has come. */
 static int take_framing(struct body *b, struct buf *in)
 {
-	while (b->state != PAYLOAD && b->state != TRAILERS && buf_len(in) > 0) {
+	struct slice rest = buf_slice(in);
+	size_t n = 0;
+
+	for (; n < rest.len && b->state != PAYLOAD && b->state != TRAILERS; n++) {
 		if (b->gap == BODY_CHUNK_LINE_MAX)
 			return refuse(b, "chunk extensions that are too long");
-		b->state = (int)step(b, (unsigned char)in->data[in->start]);
+		b->gap++;
+		b->state = (int)step(b, (unsigned char)rest.p[n]);
 		if (b->state == BROKEN)
 			return refuse(b, "a malformed chunk");
-		b->gap++;
-		buf_consume(in, 1);
 	}
+	buf_consume(in, n);
 	return 0;
 }
 

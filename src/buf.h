@@ -39,15 +39,17 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
-/* Equal but for the case of ASCII letters. */
-static inline bool slice_caseeq(struct slice a, struct slice b)
-{
-	return a.len == b.len && (a.len == 0 || strncasecmp(a.p, b.p, a.len) == 0);
-}
-
+/* Equal but for the case of ASCII letters; most are told apart by the first byte, at no call. */
 static inline bool slice_casestarts(struct slice s, struct slice prefix)
 {
-	return s.len >= prefix.len && strncasecmp(s.p, prefix.p, prefix.len) == 0;
+	return s.len >= prefix.len &&
+	       (prefix.len == 0 || (((s.p[0] ^ prefix.p[0]) & ~0x20) == 0 &&
+				    strncasecmp(s.p, prefix.p, prefix.len) == 0));
+}
+
+static inline bool slice_caseeq(struct slice a, struct slice b)
+{
+	return a.len == b.len && slice_casestarts(a, b);
 }
 
 /* The rest after the first n bytes; n is at most s.len. */

@@ -12,6 +12,8 @@
 #define FLOW_PIPE_MIN  (64 * 1024)
 /* What is read at once where payload may soon go through a pipe, bytes. */
 #define FLOW_COPY_MAX  (64 * 1024)
+/* Payload of a chunk smaller than that, bytes, is moved: a piece of its own would cost more. */
+#define FLOW_PIECE_MIN 2048
 /* Room in `out` for all that is written anew around what is taken at once. */
 #define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)
 
@@ -140,6 +142,21 @@ static int flow_frame(struct flow *f, size_t len)
 	return r;
 }
 
+/* Adds payload to the pieces: a small one is moved up to the end of the last. */
+static void flow_add(struct flow *f, struct slice payload)
+{
+	struct iovec *next = &f->piece[f->pieces], *last;
+
+	if (f->pieces > 0 && payload.len < FLOW_PIECE_MIN) {
+		last = next - 1;
+		memmove((char *)last->iov_base + last->iov_len, payload.p, payload.len);
+		last->iov_len += payload.len;
+		return;
+	}
+	*next = (struct iovec){ .iov_base = (char *)payload.p, .iov_len = payload.len };
+	f->pieces++;
+}
+
 /* Takes as much as can be written at once. */
 static void flow_take(struct flow *f)
 {
@@ -153,8 +170,7 @@ static void flow_take(struct flow *f)
 	f->first = 0;
 	while (f->pieces < FLOW_PIECES &&
 	       (r = body_take(&f->body, f->in, &payload)) > 0) {
-		f->piece[f->pieces++] = (struct iovec){ .iov_base = (char *)payload.p,
-							.iov_len = payload.len };
+		flow_add(f, payload);
 		len += payload.len;
 	}
 	f->starved = r == 0;

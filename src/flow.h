@@ -11,7 +11,7 @@
 #include "stream.h"
 
 /* Pieces of payload that are written at once, each from where it was read. */
-#define FLOW_PIECES 64
+#define FLOW_PIECES 32
 
 /* Streams and buffers are borrowed; the pipe is owned. */
 struct flow {
