@@ -38,22 +38,26 @@ static void client_format(const struct sockaddr_storage *ss, struct client *ret)
 	}
 }
 
+/* Why a socket has no peer. */
+static int peerless(int fd, int error)
+{
+	int listening;
+	int r = option_get(fd, SO_ACCEPTCONN, &listening);
+
+	return r < 0 ? r : listening ? -EINVAL : -error;
+}
+
 int client_identify(int fd, struct client *ret)
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
-	int value, r;
+	int type, r;
 
-	r = option_get(fd, SO_TYPE, &value);
-	if (r < 0 || value != SOCK_STREAM)
+	r = option_get(fd, SO_TYPE, &type);
+	if (r < 0 || type != SOCK_STREAM)
 		return -ENOTSOCK;
-	r = option_get(fd, SO_ACCEPTCONN, &value);
-	if (r < 0)
-		return r;
-	if (value)
-		return -EINVAL;
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
+		return peerless(fd, errno);
 	client_format(&ss, ret);
 	return 0;
 }

@@ -44,7 +44,7 @@ static void option_set(int fd, int level, int option, int value)
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static int stream_open(int fd, struct stream *ret)
+void stream_open(int fd, struct stream *ret)
 {
 	option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	*ret = (struct stream){
@@ -54,16 +54,15 @@ static int stream_open(int fd, struct stream *ret)
 		.read_wants = POLLIN,
 		.write_wants = POLLOUT,
 	};
-	return 0;
 }
 
 int stream_adopt(int fd, struct stream *ret)
 {
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	/* a socket has no other flag worth keeping */
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	return stream_open(fd, ret);
+	stream_open(fd, ret);
+	return 0;
 }
 
 /* TLS. */

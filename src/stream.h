@@ -40,7 +40,10 @@ uint64_t stream_deadline_ms(uint64_t now_ms, uint64_t span_ms);
 /* For poll(2): the ms from now until deadline, rounded up; 0 when past, -1 for infinity. */
 int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms);
 
-/* Takes fd over: non-blocking and, where it is TCP, without Nagle's delay. 0 or -errno. */
+/* Takes fd over, which is non-blocking; where it is TCP, without Nagle's delay. */
+void stream_open(int fd, struct stream *ret);
+
+/* Likewise one that may still block. 0 or -errno. */
 int stream_adopt(int fd, struct stream *ret);
 
 /* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */

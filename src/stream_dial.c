@@ -186,11 +186,9 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 	} else {
 		r = dial_name(be, timeout_ms, &w, &fd, &start_ms, cause);
 	}
-	if (r == 0)
-		r = stream_adopt(fd, &s);
 	if (r < 0)
 		return r;
-	(void)fd_take(&fd); /* s has it now */
+	stream_open(fd_take(&fd), &s);
 	if (be->tls)
 		r = dial_tls(&s, be, stream_deadline_ms(start_ms, timeout_ms), &w, cause);
 	if (r < 0)
