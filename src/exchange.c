@@ -150,6 +150,19 @@ static bool run_must_close(struct run *x, bool backend_persistent)
 	       (body_left && (!backend_persistent || (x->expect && up->bytes == 0)));
 }
 
+/* An answer's head, final or not, for the client. EXCHANGE_NEXT: go on. */
+static enum exchange_end run_compose(struct run *x, const struct compose_how *how)
+{
+	struct buf *out = &x->w->down_out;
+	size_t end = out->end;
+
+	if (compose_response(&x->answer, how, out) == 0)
+		return EXCHANGE_NEXT;
+	out->end = end; /* a reply follows, not half a head */
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with heads that are too large",
+		    x->be->name);
+}
+
 /* The final answer's head, for the client; its body follows. EXCHANGE_NEXT: go on. */
 static enum exchange_end run_answer(struct run *x)
 {
@@ -161,10 +174,11 @@ static enum exchange_end run_answer(struct run *x)
 		.chunked = h->framing == HTTP1_CHUNKED && !x->http10,
 		.close = run_must_close(x, backend_persistent),
 	};
+	enum exchange_end end;
 
-	if (compose_response(h, &how, &x->w->down_out) < 0)
-		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s answered with a head that is too large", x->be->name);
+	end = run_compose(x, &how);
+	if (end != EXCHANGE_NEXT)
+		return end;
 	x->answered = true;
 	x->close = how.close;
 	x->reset_shows = h->framing == HTTP1_UNTIL_CLOSE ||
@@ -182,10 +196,7 @@ static enum exchange_end run_interim(struct run *x)
 	static const struct compose_how how = { 0 };
 
 	x->repeatable = false; /* something of an answer has come */
-	if (!x->http10 && compose_response(&x->answer, &how, &x->w->down_out) < 0)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
-			    x->be->name);
-	return EXCHANGE_NEXT;
+	return x->http10 ? EXCHANGE_NEXT : run_compose(x, &how);
 }
 
 /* A 101 that stands the check; from here on bytes are bytes. */
@@ -195,13 +206,14 @@ static enum exchange_end run_open_tunnel(struct run *x)
 	const struct config *cfg = x->w->cfg;
 	const char *fault = x->upgrade ? upgrade_fault(&x->answer, x->accept)
 				       : "a 101 that nobody asked for";
+	enum exchange_end end;
 
 	if (fault)
 		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
 			    x->be->name, fault);
-	if (compose_response(&x->answer, &how, &x->w->down_out) < 0)
-		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s answered with a head that is too large", x->be->name);
+	end = run_compose(x, &how);
+	if (end != EXCHANGE_NEXT)
+		return end;
 	x->answered = x->ret->tunnel = x->reset_shows = true;
 	x->ret->status = 101;
 	x->relay.tunnel = true;
