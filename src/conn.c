@@ -371,9 +371,13 @@ static int conn_secure(struct conn *c)
 
 int conn_serve(int fd, const struct conn_setup *setup)
 {
-	struct conn c = { .setup = setup, .start_ms = stream_clock_ms() };
+	struct conn c; /* but for its head: to zero that would take pages for nothing */
 	int r = wire_open(&c.wire, fd, setup->cfg, setup->client, setup->sigfd);
 
+	c.setup = setup;
+	c.start_ms = stream_clock_ms();
+	c.request = (struct request){ 0 };
+	c.served = c.insecure = false;
 	if (r < 0) {
 		conn_fault(&c, "the connection cannot be taken over", r);
 		return r;
