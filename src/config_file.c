@@ -40,8 +40,8 @@ static ssize_t read_whole(const char *file, char *text, size_t cap)
 
 static void take_one(const char *file, config_file_take take, void *userdata)
 {
-	char *text = malloc(CONFIG_FILE_MAX + 1);
-	ssize_t len = text ? read_whole(file, text, CONFIG_FILE_MAX + 1) : -ENOMEM;
+	char text[CONFIG_FILE_MAX + 1]; /* not in the heap, where it would leave a hole */
+	ssize_t len = read_whole(file, text, sizeof(text));
 
 	if (len > CONFIG_FILE_MAX)
 		len = -EFBIG;
@@ -49,7 +49,6 @@ static void take_one(const char *file, config_file_take take, void *userdata)
 		take(userdata, file, NULL, 0, (int)len);
 	else
 		take(userdata, file, text, (size_t)len, 0);
-	free(text);
 }
 
 static int is_drop_in(const struct dirent *d)
