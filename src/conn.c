@@ -8,6 +8,7 @@
 #include "exchange.h"
 #include "journal.h"
 #include "log.h"
+#include "pages.h"
 #include "sandbox.h"
 #include "wire.h"
 
@@ -163,6 +164,7 @@ static int on_opened(void *userdata)
 	}
 	log_status(slice_str(status));
 	journal_settle();
+	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
 	return sandbox_narrow(c->wire.client.tls || backend->tls);
 }
 

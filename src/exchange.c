@@ -6,8 +6,12 @@
 #include <stdio.h>
 
 #include "compose.h"
+#include "pages.h"
 #include "relay.h"
 #include "upgrade.h"
+
+/* A tunnel in which nothing has moved for so long gives memory back. */
+#define EXCHANGE_REST_MS 500
 
 /* An exchange under way: what is still needed of the request once its head has gone. */
 struct run {
@@ -219,6 +223,7 @@ static enum exchange_end run_open_tunnel(struct run *x)
 	x->relay.tunnel = true;
 	x->relay.linger_ms = cfg->linger_ms;
 	x->relay.idle_ms = cfg->idle_ms;
+	x->relay.rest_ms = EXCHANGE_REST_MS;
 	flow_begin(&x->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
 	flow_begin(&x->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
 	stream_keep_alive(&x->w->client);
@@ -343,6 +348,13 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 		next = run_read_heads(x);
 		*again = next == EXCHANGE_NEXT;
 		return next;
+	case RELAY_RESTS:
+		if (!flow_pending(&x->relay.up) && !flow_pending(&x->relay.down))
+			wire_rest(x->w);
+		pages_release(x->answer.field, sizeof(x->answer.field));
+		pages_release_stack();
+		*again = true;
+		return EXCHANGE_NEXT;
 	case RELAY_BACKEND_FAILED:
 		next = run_backend_failed(x);
 		*again = next == EXCHANGE_NEXT;

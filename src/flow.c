@@ -16,6 +16,8 @@
 #define FLOW_PIECE_MIN 2048
 /* Room in `out` for all that is written anew around what is taken at once. */
 #define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)
+/* What is not worth giving back: one page. */
+#define FLOW_SMALL     4096
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
@@ -26,6 +28,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.in = in,
 		.out = out,
 		.moved_ms = stream_clock_ms(),
+		.grown = true, /* a head has come in there */
 		.pipe = { -1, -1 },
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
@@ -45,6 +48,15 @@ void flow_done(struct flow *f)
 {
 	fd_close_auto(&f->pipe[0]);
 	fd_close_auto(&f->pipe[1]);
+}
+
+void flow_rest(struct flow *f)
+{
+	if (f->piped == 0) {
+		flow_done(f);
+		f->unpiped = false;
+	}
+	f->grown = false;
 }
 
 bool flow_pending(const struct flow *f)
@@ -244,9 +256,19 @@ static ssize_t flow_read(struct flow *f)
 	return spliced ? flow_splice(f) : flow_copy(f);
 }
 
+/* Whether what it carries is in more than a page of memory. */
+static bool flow_is_large(const struct flow *f)
+{
+	const char *end = f->in->data;
+
+	for (size_t i = f->first; i < f->first + f->pieces; i++)
+		end = (const char *)f->piece[i].iov_base + f->piece[i].iov_len;
+	return f->pipe[0] >= 0 || end > f->in->data + FLOW_SMALL;
+}
+
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 {
-	bool moved = false;
+	bool moved = false, large;
 	int r;
 
 	flow_take(f);
@@ -258,6 +280,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		moved = n != -EAGAIN;
 		flow_take(f);
 	}
+	large = flow_is_large(f);
 	if (flow_pending(f) && f->to->can_write) {
 		r = flow_write(f);
 		if (r < 0 && r != -EAGAIN)
@@ -267,8 +290,10 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 	if (f->from->eof && !f->waiting && !f->body.done && f->error == 0 && !f->deaf &&
 	    !flow_pending(f) && f->starved)
 		flow_eof(f);
-	if (moved)
+	if (moved) {
 		f->moved_ms = now_ms;
+		f->grown |= large;
+	}
 	return moved;
 }
 

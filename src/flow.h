@@ -30,6 +30,7 @@ struct flow {
 	int error;      /* what ended `from` too early, -errno; 0: nothing */
 	uint64_t bytes; /* taken from `from` since flow_init(), a waiting head's not */
 	uint64_t moved_ms; /* when the last byte went in or out */
+	bool grown;        /* may hold more than a page of memory; see flow_rest() */
 	bool unpiped;      /* a pipe has been asked for, and is not asked for again */
 	int pipe[2];
 	size_t piped; /* bytes in the pipe */
@@ -45,6 +46,9 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 
 /* Closes the pipe. */
 void flow_done(struct flow *f);
+
+/* Closes the pipe while there is nothing in it; it is made again when there is much to move. */
+void flow_rest(struct flow *f);
 
 /* Whether everything of the message has been read and passed on. */
 bool flow_ended(const struct flow *f);

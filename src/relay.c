@@ -53,6 +53,21 @@ static bool relay_over(const struct relay *r, enum relay_end *ret)
 	return true;
 }
 
+static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
+{
+	const struct flow *up = &r->up, *down = &r->down;
+	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
+	bool ending = r->first || up->deaf;
+	uint64_t span_ms = ending ? r->linger_ms : r->idle_ms;
+
+	*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;
+	if ((up->grown || down->grown) && r->rest_ms < span_ms) {
+		*ret = RELAY_RESTS;
+		span_ms = r->rest_ms;
+	}
+	return stream_deadline_ms(last_ms, span_ms);
+}
+
 /* The next deadline, and what it means when it passes. */
 static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 {
@@ -60,14 +75,8 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 	bool up_over = flow_ended(up) || up->deaf;
 	uint64_t deadline_ms = CONFIG_INFINITY, down_ms;
 
-	if (r->tunnel) {
-		uint64_t last_ms =
-			up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
-		bool ending = r->first || up_over;
-
-		*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;
-		return stream_deadline_ms(last_ms, ending ? r->linger_ms : r->idle_ms);
-	}
+	if (r->tunnel)
+		return tunnel_deadline(r, ret);
 	if (!up_over) {
 		*ret = flow_pending(up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
 		deadline_ms = stream_deadline_ms(up->moved_ms, r->body_ms);
@@ -168,6 +177,11 @@ enum relay_end relay_run(struct relay *r)
 				return RELAY_INPUT;
 		}
 		if (!relay_wait(r, now_ms, &client_hup, &end) || relay_over(r, &end))
-			return end;
+			break;
 	}
+	if (end == RELAY_RESTS) {
+		flow_rest(&r->up);
+		flow_rest(&r->down);
+	}
+	return end;
 }

@@ -20,11 +20,14 @@ struct relay {
 	uint64_t body_ms;   /* no progress in a body */
 	uint64_t linger_ms; /* no byte in a tunnel of which one direction has ended */
 	uint64_t idle_ms;   /* no byte in a tunnel */
+	uint64_t
+		rest_ms; /* likewise, before RELAY_RESTS where there is memory to give back */
 };
 
 enum relay_end {
 	RELAY_DONE,  /* both flows have ended as they should */
 	RELAY_INPUT, /* more bytes for the head that a flow waits for, or an EOF */
+	RELAY_RESTS, /* a tunnel waits and has closed its pipes: other memory may go as well */
 	RELAY_CLIENT_FAILED, /* client.. reset, ended or broke its body; flow's error says */
 	RELAY_BACKEND_FAILED,
 	RELAY_ANSWER_TIMEOUT,
@@ -36,7 +39,7 @@ enum relay_end {
 	RELAY_FAULT,      /* our own: poll failed */
 };
 
-/* Runs until something ends. May be called again after RELAY_INPUT. */
+/* Runs until something ends. May be called again after RELAY_INPUT and RELAY_RESTS. */
 enum relay_end relay_run(struct relay *r);
 
 #endif

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "pages.h"
+
 /* A lingering close: how long and how much is still read. */
 #define WIRE_LINGER_MS    2000
 #define WIRE_LINGER_BYTES (256 * 1024)
@@ -69,6 +71,14 @@ void wire_done(struct wire *w)
 		link_drop(&w->link[i]);
 	stream_done(&w->client);
 	(void)munmap(w->storage, w->storage_len); /* nothing is left in it */
+}
+
+void wire_rest(struct wire *w)
+{
+	if (buf_len(&w->client_in) > 0 || buf_len(&w->backend_in) > 0 ||
+	    buf_len(&w->up_out) > 0 || buf_len(&w->down_out) > 0)
+		return;
+	pages_release(w->storage, w->storage_len);
 }
 
 /*

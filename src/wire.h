@@ -29,6 +29,9 @@ int wire_open(struct wire *ret, int fd, const struct config *cfg,
 /* Closes everything. */
 void wire_done(struct wire *w);
 
+/* Gives the buffers' memory back, if all of them are empty. */
+void wire_rest(struct wire *w);
+
 /*
  * Has the client speak TLS, if it could be prepared. Returns 0; -EPROTONOSUPPORT where it
  * speaks plain HTTP, which is then what is read; tls->error; -ENODATA where it ended before it said a word; -ETIMEDOUT,

@@ -26,6 +26,7 @@ static struct {
 	bool waiting;
 	struct pollfd fds[STILL_FDS];
 	nfds_t n;
+	int timeout_ms;
 } still = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* The real one; a timeout below 0 is none. */
@@ -36,7 +37,7 @@ static int still_ppoll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	return ppoll(fds, n, timeout_ms < 0 ? NULL : &span, NULL);
 }
 
-static void still_note(bool waiting, const struct pollfd *fds, nfds_t n)
+static void still_note(bool waiting, const struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	pthread_mutex_lock(&still.lock);
 	still.waiting = waiting;
@@ -44,6 +45,7 @@ static void still_note(bool waiting, const struct pollfd *fds, nfds_t n)
 		ck_assert_uint_le(n, STILL_FDS);
 		memcpy(still.fds, fds, n * sizeof(*fds));
 		still.n = n;
+		still.timeout_ms = timeout_ms;
 	} else {
 		still.calls++;
 	}
@@ -59,10 +61,10 @@ int still_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	int r = still_ppoll(fds, n, 0);
 
 	if (r == 0 && timeout_ms != 0) {
-		still_note(true, fds, n);
+		still_note(true, fds, n, timeout_ms);
 		r = still_ppoll(fds, n, timeout_ms);
 	}
-	still_note(false, NULL, 0);
+	still_note(false, NULL, 0, 0);
 	return r;
 }
 
@@ -103,6 +105,17 @@ static inline bool still_asks(int fd, short events)
 		asks |= still.fds[i].fd == fd && still.fds[i].events == events;
 	pthread_mutex_unlock(&still.lock);
 	return asks;
+}
+
+/* What it gave poll() for how long it would wait, ms; -1: for ever. */
+static inline int still_timeout(void)
+{
+	int timeout_ms;
+
+	pthread_mutex_lock(&still.lock);
+	timeout_ms = still.timeout_ms;
+	pthread_mutex_unlock(&still.lock);
+	return timeout_ms;
 }
 
 #endif

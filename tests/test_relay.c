@@ -71,6 +71,7 @@ static void world_open(struct world *w, bool tcp)
 		.body_ms = LONG_MS,
 		.linger_ms = LONG_MS,
 		.idle_ms = CONFIG_INFINITY,
+		.rest_ms = CONFIG_INFINITY,
 	};
 	flow_init(&w->relay.up, &w->client, &w->backend, &w->buf[0], &w->buf[1]);
 	flow_init(&w->relay.down, &w->backend, &w->client, &w->buf[2], &w->buf[3]);
@@ -117,6 +118,24 @@ static enum relay_end world_end(struct world *w)
 {
 	ck_assert_int_eq(pthread_join(w->thread, NULL), 0);
 	return w->end;
+}
+
+/* The relay stops where it stands, by a SIGTERM that is taken back. */
+static void world_pause(struct world *w)
+{
+	char byte;
+
+	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
+	ck_assert_int_eq(world_end(w), RELAY_TERMINATED);
+	ck_assert_int_eq(read(w->stop[0], &byte, 1), 1);
+}
+
+/* And goes on until the tunnel rests. */
+static void world_rest(struct world *w)
+{
+	w->relay.rest_ms = SHORT_MS;
+	ck_assert_int_eq(relay_run(&w->relay), RELAY_RESTS);
+	w->relay.rest_ms = CONFIG_INFINITY;
 }
 
 static enum relay_end failed(enum direction d)
@@ -779,6 +798,97 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 }
 END_TEST
 
+/* ---- tunnels rest */
+
+START_TEST(a_tunnel_at_rest_has_no_pipes_and_makes_them_again)
+{
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+
+	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
+	traffic_open(&t, &m, false);
+	world_open(&w, _i & 1);
+	s = side_of(&w, _i & 2 ? UP : DOWN);
+	world_tunnel(&w);
+	for (int i = 0; i < 2; i++) {
+		t.sent = t.got = 0;
+		world_start(&w);
+		stuff(&t, *s.source);
+		pour(&t, *s.source, *s.sink);
+		still_wait();
+		world_pause(&w);
+		ck_assert_int_ge(s.flow->pipe[0], 0);
+		world_rest(&w);
+		ck_assert_int_lt(s.flow->pipe[0], 0);
+	}
+	traffic_check(&t);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_tunnel_rests_once_and_after_much_again)
+{
+	static const char much[16 * 1024] = "much";
+	static char heard[sizeof(much)];
+	struct world w;
+	struct side s;
+
+	world_open(&w, false);
+	s = side_of(&w, _i ? UP : DOWN);
+	world_tunnel(&w);
+	world_rest(&w);
+	w.relay.rest_ms = SHORT_MS;
+	world_start(&w);
+	still_wait();
+	peer_say(*s.source, "little");
+	peer_hears(*s.sink, "little");
+	still_wait();
+	ck_assert_uint_lt(still_calls(), 12);
+	ck_assert_int_eq(still_timeout(), -1); /* nothing wakes it up */
+	peer_send(*s.source, much, sizeof(much));
+	ck_assert_int_eq(world_end(&w), RELAY_RESTS);
+	ck_assert_int_eq(recv(*s.sink, heard, sizeof(heard), MSG_WAITALL), sizeof(much));
+	ck_assert_int_eq(memcmp(heard, much, sizeof(much)), 0);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(what_is_in_a_pipe_stays_there_at_rest)
+{
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+
+	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
+	traffic_open(&t, &m, false);
+	world_open(&w, _i & 1);
+	s = side_of(&w, _i & 2 ? UP : DOWN);
+	world_tunnel(&w);
+	world_start(&w);
+	stuff(&t, *s.source);
+	pour(&t, *s.source, *s.sink); /* there is a pipe now */
+	t.sent = t.got = 0;
+	stuff(&t, *s.source);
+	m.raw_len = m.len = t.sent;
+	world_pause(&w);
+	ck_assert_uint_gt(s.flow->piped, 0);
+	world_rest(&w);
+	world_start(&w);
+	pour(&t, *s.source, *s.sink);
+	still_wait();
+	world_pause(&w);
+	world_rest(&w); /* it was held up, so it has something to give back once more */
+	ck_assert_int_lt(s.flow->pipe[0], 0);
+	traffic_check(&t);
+	message_free(&m);
+	world_close(&w);
+}
+END_TEST
+
 /* ---- tunnels end one direction at a time */
 
 START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
@@ -1358,6 +1468,10 @@ static void add_flows(Suite *s)
 	tcase_add_loop_test(t, much_goes_through_a_pipe_or_without_one, 0, 16);
 	tcase_add_loop_test(t, where_pipes_stay_small_much_goes_all_the_same, 0, 2);
 	tcase_add_loop_test(t, both_directions_of_a_tunnel_carry_much_at_once, 0, 2);
+	t = part(s, "rest");
+	tcase_add_loop_test(t, a_tunnel_at_rest_has_no_pipes_and_makes_them_again, 0, 4);
+	tcase_add_loop_test(t, a_tunnel_rests_once_and_after_much_again, 0, 2);
+	tcase_add_loop_test(t, what_is_in_a_pipe_stays_there_at_rest, 0, 4);
 	t = part(s, "tunnels");
 	tcase_add_loop_test(
 		t, the_end_of_one_direction_is_passed_on_and_the_other_goes_on, 0, 4);

@@ -272,6 +272,23 @@ static int memory(void)
 		       : 0;
 }
 
+static int advise(int advice)
+{
+	static char block[64 * 1024] __attribute__((aligned(64 * 1024)));
+
+	return result(madvise(block, sizeof(block), advice));
+}
+
+static int memory_back(void)
+{
+	return advise(MADV_DONTNEED);
+}
+
+static int memory_advice(void)
+{
+	return advise(MADV_NORMAL);
+}
+
 static int memory_for_code(void)
 {
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -394,6 +411,8 @@ static const struct attempt {
 	ATTEMPT(socket_unix, KILLED, KILLED, 0, KILLED),
 	ATTEMPT(socket_datagram, KILLED, 0, 0, KILLED),
 	ATTEMPT(memory, 0, 0, 0, 0),
+	ATTEMPT(memory_back, 0, 0, 0, 0),
+	ATTEMPT(memory_advice, KILLED, 0, 0, KILLED),
 	ATTEMPT(memory_for_code, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(memory_made_code, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(file_as_writable_code, KILLED, KILLED, KILLED, KILLED),

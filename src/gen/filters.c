@@ -92,6 +92,8 @@ static const struct rule {
 	struct scmp_arg_cmp arg[3]; /* up to the first without an op */
 } rules[] = {
 	{ SERVE | TUNNEL, ALLOWED, "fcntl", { IS(1, F_SETPIPE_SZ) } },
+	/* memory given back */
+	{ SERVE | TUNNEL, ALLOWED, "madvise", { IS(2, MADV_DONTNEED) } },
 	/* a reset in place of an end */
 	{ SERVE | TUNNEL,
 	  ALLOWED,

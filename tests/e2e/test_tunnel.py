@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gate import GROWTH_KB, Ended, cpu_seconds, memory_kb, request, switching, upgrade
+from gate import DEADLINE, GROWTH_KB, Ended, cpu_seconds, memory_kb, request, switching, upgrade
 
 BLOCK = memoryview(os.urandom((1 << 20) + 4099))    # no multiple of anybody's buffer
 
@@ -160,6 +160,47 @@ def test_both_directions_stalled_at_once_lose_nothing(world):
     down, up = fill(b), fill(c)
     assert read_stream(c, down) == crc_of_stream(down)
     assert read_stream(b, up) == crc_of_stream(up)
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def wake_ups(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("voluntary_ctxt_switches:")[1].split()[0])
+
+
+def test_at_rest_it_gives_back_what_much_traffic_took(world):
+    c, b = world.tunnel()
+    fresh, files = memory_kb(c.pid, "Private_Dirty"), descriptors(c.pid)
+    for _ in range(2):
+        for sender, receiver in ((c, b), (b, c)):
+            sent = fill(sender)
+            assert read_stream(receiver, sent) == crc_of_stream(sent)
+        end = time.monotonic() + DEADLINE
+        while memory_kb(c.pid, "Private_Dirty") >= fresh or descriptors(c.pid) > files:
+            assert time.monotonic() < end, "it keeps what it had"
+            c.quiet(0.05)
+    before = wake_ups(c.pid)
+    c.quiet(1.2)
+    assert wake_ups(c.pid) == before
+    c.send(b"x")
+    assert b.exactly(1) == b"x"
+
+
+def test_at_rest_it_forgets_nothing_of_tls(secure):
+    c, b = secure.tunnel()
+    before = wake_ups(c.pid)
+    end = time.monotonic() + DEADLINE
+    while wake_ups(c.pid) == before:
+        assert time.monotonic() < end, "it gives nothing back"
+        c.quiet(0.05)
+    for _ in range(2):
+        c.send(b"x" * 100_000)
+        assert b.exactly(100_000) == b"x" * 100_000
+        b.send(b"y" * 100_000)
+        assert c.exactly(100_000) == b"y" * 100_000
 
 
 # Half-close
