@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 from contestant import BUILD, child_setup
 from contestants import Direct
@@ -168,7 +169,8 @@ def compare(results, what, kinds, measurements, backend):
 
 
 def idle(kind, backend, count):
-    """Memory for each of so many tunnels that have all passed on one message."""
+    """Memory for each of so many tunnels that have all passed on one message, then nothing for
+    a second."""
     contestant = kind(backend)
     try:
         port = contestant.port_for("idle")
@@ -179,6 +181,7 @@ def idle(kind, backend, count):
         memory, pss = group.memory(), group.pss()
         with load(port, "idle", count) as go:
             go()
+            time.sleep(1)   # idle: what is given back at rest has been
             sample = {"count": count, "pss": group.pss() - pss}
             if memory:
                 used, kernel = group.memory()
