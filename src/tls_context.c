@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* What is read from the socket at once, bytes: some records. */
 #define TLS_READ_AHEAD (64 * 1024)
@@ -60,12 +61,25 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 	return ctx;
 }
 
+/* OpenSSL would wait until somebody writes to it. */
+static bool is_fifo(const char *file, struct tls_why *why)
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return false; /* what else is wrong with it OpenSSL tells */
+	(void)snprintf(why->text, sizeof(why->text), "%s: is a FIFO", file);
+	return true;
+}
+
 /* Certificate chain and key, each of which names itself where it is at fault. */
 static int use_certificate(SSL_CTX *ctx, const char *certificate, const char *key,
 			   struct tls_why *why)
 {
 	int lib;
 
+	if (is_fifo(certificate, why) || is_fifo(key, why))
+		return -EINVAL;
 	if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
 		tls_context_explain(why, certificate);
 		return -EINVAL;
@@ -98,6 +112,8 @@ static int use_store(SSL_CTX *ctx, const struct config_trust *trust, struct tls_
 			ctx); /* one that is missing has none */
 		return 0;
 	}
+	if (is_fifo(trust->ca_file, why))
+		return -EINVAL;
 	if (SSL_CTX_load_verify_file(ctx, trust->ca_file) == 1)
 		return 0;
 	tls_context_explain(why, trust->ca_file);
@@ -185,8 +201,11 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
  */
 static int use_client_ca(SSL_CTX *ctx, const char *file, struct tls_why *why)
 {
-	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+	STACK_OF(X509_NAME) * names;
 
+	if (is_fifo(file, why))
+		return -EINVAL;
+	names = SSL_load_client_CA_file(file);
 	if (!names || SSL_CTX_load_verify_file(ctx, file) != 1) {
 		tls_context_explain(why, file);
 		sk_X509_NAME_pop_free(names, X509_NAME_free);

@@ -309,6 +309,7 @@ def test_a_missing_client_certificate(world, authority):
 @pytest.mark.parametrize("lines, reason", [
     ("CaFile=/nowhere", "/nowhere: No such file"),
     ("CaFile={empty}", "{empty}: "),
+    ("CaFile={fifo}", "{fifo}: is a FIFO"),
     ("ClientCertificate=/nowhere", "/nowhere: No such file"),
     ("ClientCertificate={crt}\nClientKey={other}", "key values mismatch"),
     ("ClientCertificate={crt}\nClientKey={rsa}", "{rsa}: not the key of {crt}"),
@@ -323,7 +324,8 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_
     subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked],
                    check=True, capture_output=True)
     (empty := tmp_path / "empty").touch()
-    names = {"crt": crt, "other": other, "rsa": rsa, "locked": locked, "empty": empty}
+    os.mkfifo(fifo := tmp_path / "fifo")
+    names = {"crt": crt, "other": other, "rsa": rsa, "locked": locked, "empty": empty, "fifo": fifo}
     behind_tls(world, backend_tls, lines.format(**names))
     c = world.client(upgrade())
     text = world.error(c, 500).body.decode()

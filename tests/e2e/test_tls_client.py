@@ -198,9 +198,14 @@ def broken(world, tls, reason):
     ("Certificate=", "tls.crt: No such file"),
     ("TicketKey=/dev/null", "/dev/null: is not 80 or 160 bytes long"),
     ("ClientCaFile=/nowhere", "/nowhere: No such file"),
+    ("Certificate={fifo}", "{fifo}: is a FIFO"),
+    ("Key={fifo}", "{fifo}: is a FIFO"),
+    ("TicketKey={fifo}", "{fifo}: is not 80 or 160 bytes long"),
+    ("ClientCaFile={fifo}", "{fifo}: is a FIFO"),
     ("ClientCaFile=/dev/null", "/dev/null: ")])
-def test_what_is_wrong_is_said(world, authority, certificate, tls, reason):
-    files = {"crt": certificate[0], "ec": authority.issue(NAME)[1],
+def test_what_is_wrong_is_said(world, authority, certificate, tls, reason, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    files = {"crt": certificate[0], "fifo": tmp_path / "fifo", "ec": authority.issue(NAME)[1],
              "rsa": authority.issue(NAME, key="rsa:2048")[1]}
     broken(world, tls.format(**files), reason.format(**files))
 
