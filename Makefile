@@ -15,8 +15,8 @@ BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libseccomp-dev 
 	libmd-dev libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist openssl curl \
 	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
-LONG_PACKAGES = debootstrap git
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
+LONG_PACKAGES = testssl.sh debootstrap git
 DEMO_PACKAGES = $(call list,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
 BENCH_PACKAGES = $(call list,tests/bench/packages)
@@ -164,7 +164,8 @@ lint: check-packages build/filters.h
 # What tests/lint compiles with.
 flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
 
-check-long: long-packages
+check-long: deps long-packages all
+	tests/systemd/run -q -m long
 	tests/fresh-root 12 13
 
 demo: demo-packages all
@@ -334,7 +335,7 @@ help:
 	@echo 'make                 build build/novnc-gate'
 	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
 	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
-	@echo 'make check-long      demo and check on fresh Debian 12 and 13 (root, about an hour)'
+	@echo 'make check-long      testssl.sh; demo and check on fresh Debian 12 and 13 (root, about an hour)'
 	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make deps            install the Debian packages for all of these'

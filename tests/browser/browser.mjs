@@ -39,12 +39,12 @@ export function suite(name, options) {
 		await it.world.start();
 		it.netLog = join(dir, 'net-log.json');
 		it.browser = await chromium.launch({
-			env: it.world.tls ? { ...process.env, HOME: homeThatTrusts(it.world.ca, dir) } : process.env,
+			env: it.world.ca ? { ...process.env, HOME: homeThatTrusts(it.world.ca, dir) } : process.env,
 			executablePath: '/usr/bin/chromium',
 			chromiumSandbox: process.getuid() !== 0,
 			args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
 				'--disable-background-networking', '--disable-component-update',
-				...it.world.tls ? [`--log-net-log=${it.netLog}`] : []],
+				...it.world.ca ? [`--log-net-log=${it.netLog}`] : []],
 		});
 		await openPage(it);
 	});

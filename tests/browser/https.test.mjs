@@ -1,5 +1,6 @@
 // The same dashboard over https://, with nothing but the gate in front: the browser verifies the
-// certificate, opens the terminal over wss://, and resumes its TLS session.
+// certificate, opens the terminal over wss://, and resumes its TLS session.  INSTALLED_GATE, World's
+// `installed` as JSON, names one that systemd has started from its units (tests/systemd).
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -7,7 +8,8 @@ import { join } from 'node:path';
 import { BACKGROUND } from '../demo/world.mjs';
 import { shares, statusIs, step, suite, type, until } from './browser.mjs';
 
-const it = suite('https', { tls: true });
+const installed = JSON.parse(process.env.INSTALLED_GATE ?? 'null');
+const it = suite(installed ? 'https-installed' : 'https', installed ? { installed } : { tls: true });
 const CERTIFICATE = 11;		// a handshake message, RFC 8446 4
 
 step('the dashboard loads and is a secure context', async () => {
@@ -15,7 +17,7 @@ step('the dashboard loads and is a secure context', async () => {
 	const details = await response.securityDetails();
 
 	assert.equal(details.protocol, 'TLS 1.3');
-	assert.equal(details.issuer, 'novnc-gate test');
+	assert.equal(details.issuer, installed?.issuer ?? 'novnc-gate test');
 	assert.equal(await it.page.evaluate(() => window.isSecureContext && location.protocol), 'https:');
 	await statusIs(it.page, 'Not connected');
 });

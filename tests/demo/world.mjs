@@ -248,8 +248,10 @@ export class World {
 	// port: the gate's, any free one if 0.  dir: for the configuration, the logs and the VM's files.
 	// dev: a copy of the dashboard, served by `next dev`; else the built one by `next start`.
 	// tls: the gate speaks TLS, with a certificate of the world's own authority, this.ca.
-	constructor({ port = 0, dir, dev = null, tls = false }) {
-		Object.assign(this, { port, dir, dev, tls, session: randomUUID() });
+	// installed: a gate that runs already at this url, reads this config anew for each connection, and
+	// has a certificate of the authority in the file ca.
+	constructor({ port = 0, dir, dev = null, tls = false, installed = null }) {
+		Object.assign(this, { port, dir, dev, tls, installed, session: randomUUID() });
 		this.home = join(dir, 'vm');
 		this.died = new Promise((done) => { this.tellDeath = done; });
 		for (const part of ['log', 'vm'])
@@ -293,7 +295,8 @@ export class World {
 		let display;
 
 		const vncPort = await onFreePort(async (port) => {
-			await this.run('vnc', ['Xtigervnc', '-displayfd', '3', '-rfbport', port,
+			// Not the first free display: locks of another PID namespace look like those of the dead.
+			await this.run('vnc', ['Xtigervnc', `:${port % 32768}`, '-displayfd', '3', '-rfbport', port,
 				'-localhost=1', '-SecurityTypes=None', '-UseBlacklist=0', '-desktop=vm',
 				'-geometry', SCREEN, '-depth', '24', '-nolisten', 'tcp'],
 			{ stdio: ['pipe'], ready: async (child) => { display = await hasLine(child.stdio[3]); } });
@@ -379,11 +382,8 @@ TicketKey=${file('tls.ticket')}
 `;
 	}
 
-	async startGate(port) {
-		const config = join(this.dir, 'novnc-gate.conf');
-		const addresses = (await loopback()).map((address) => `${address}:${port}`);
-
-		writeFileSync(config, `[NextJs]
+	configure(file, more = '') {
+		writeFileSync(file, `[NextJs]
 Url=${this.nextUrl}
 
 [MasterController]
@@ -391,28 +391,51 @@ Url=${this.controllerUrl}
 
 [Routes]
 ControllerPath=/api/auth/session/*/novnc /api/auth/session/*/novnc/**
-${this.tls ? this.issueCertificate() : ''}`);
-		const scheme = this.tls ? 'https' : 'http';
+${more}`);
+	}
+
+	// Resolves once a page and the terminal come from there.
+	async gateServes(url) {
 		const trust = { ca: this.ca && readFileSync(this.ca), servername: 'localhost' };
+
+		await get(`${url}/dashboard/remote-cli`, trust);
+		await vncGreets(`${url}${this.path}/websock`, trust);
+	}
+
+	async startGate(port) {
+		const config = join(this.dir, 'novnc-gate.conf');
+		const addresses = (await loopback()).map((address) => `${address}:${port}`);
+		const scheme = this.tls ? 'https' : 'http';
+
+		this.configure(config, this.tls ? this.issueCertificate() : '');
 		await this.run('gate', ['systemd-socket-activate', '--inetd', '-a',
 			...addresses.flatMap((address) => ['-l', address]), GATE, `--config=${config}`,
 			...this.tls ? ['--tls'] : []],
 		{
 			env: { SYSTEMD_LOG_LEVEL: 'notice' },
-			ready: () => Promise.all(addresses.flatMap((address) => [
-				get(`${scheme}://${address}/dashboard/remote-cli`, trust),
-				vncGreets(`${scheme}://${address}${this.path}/websock`, trust),
-			])),
+			ready: () => Promise.all(addresses.map((address) => this.gateServes(`${scheme}://${address}`))),
 		});
 		this.url = `${scheme}://localhost:${port}`;
-		this.page = `${this.url}/dashboard/remote-cli`;
+	}
+
+	async useInstalledGate() {
+		const { url, config, ca } = this.installed;
+
+		Object.assign(this, { url, ca });
+		this.configure(config);
+		await this.gateServes(url);
 	}
 
 	async start() {
 		await this.startVm();
 		await onFreePort((port) => this.startController(port));
 		await this.startNext();
-		await (this.port ? this.startGate(this.port) : onFreePort((port) => this.startGate(port)));
+		await (this.installed ? this.useInstalledGate() : this.port ? this.startGate(this.port)
+			: onFreePort((port) => this.startGate(port)));
+	}
+
+	get page() {
+		return `${this.url}/dashboard/remote-cli`;
 	}
 
 	async stop() {

@@ -1,5 +1,7 @@
 """novnc-gate-tls.socket: credentials, tickets, and that port 3000 has nothing of it."""
 
+import json
+import os
 import socket
 import ssl
 import subprocess
@@ -23,7 +25,7 @@ def issue(tmp_path, name, serial):
     run("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=localhost")
     (tmp_path / "ext").write_text("subjectAltName=DNS:localhost\n")
     run("x509", "-req", "-in", f"{name}.csr", "-CA", ca, "-CAkey", "ca.key", "-set_serial", serial,
-        "-extfile", "ext", "-out", f"{name}.crt")
+        "-days", "90", "-extfile", "ext", "-out", f"{name}.crt")
     return ca
 
 
@@ -206,6 +208,40 @@ def test_a_failed_handshake_is_logged_with_the_instance(tls):
                        if "alert unknown ca" in e["MESSAGE"]]
     entry, = wait_for(entries)
     assert entry["_SYSTEMD_UNIT"].startswith("novnc-gate-tls@")
+
+
+def test_a_browser_opens_the_terminal(tls):
+    """tests/browser/https.test.mjs, with these units' gate and the demo's backends."""
+    config = tls.root / "etc/novnc-gate.conf.d/demo.conf"
+    config.parent.mkdir()
+    installed = {"url": "https://localhost:3443", "config": str(config), "issuer": "Test CA",
+                 "ca": str(tls.tls_work / "ca.pem")}
+    node, = TREE.glob("build/demo/node_modules/node-linux-*/bin/node")
+    try:
+        done = subprocess.run([node, "--test", "tests/browser/https.test.mjs"], cwd=TREE,
+                              env={**os.environ, "INSTALLED_GATE": json.dumps(installed)},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    finally:
+        tls.run("rm", "-r", "/etc/novnc-gate.conf.d")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What the test's own certificate explains; what is the page's and not the gate's; what testssl says of
+# the openssl command; and that its client may be gone before a ticket of TLS 1.3 has come.
+EXPLAINED = {"cert_revocation", "security_headers", "engine_problem", "sessionresumption_ticket"}
+
+
+@pytest.mark.long
+def test_testssl_finds_nothing_above_low(tls, tmp_path):
+    report = tmp_path / "report.json"
+    subprocess.run(["testssl", "--quiet", "--color=0", "--warnings=off", "--ip=127.0.0.1", "--add-ca",
+                    tls.tls_work / "ca.pem", "--jsonfile", report, "https://localhost:3443/"],
+                   stdin=subprocess.DEVNULL, check=False)
+    findings = json.loads(report.read_text())
+    assert {"TLS1_3", "heartbleed", "scanTime"} <= {f["id"] for f in findings}, "it came to its end"
+    said = [f"{f['severity']} {f['id']}: {f['finding']}" for f in findings
+            if f["severity"] not in ("OK", "INFO", "LOW") and f["id"] not in EXPLAINED]
+    assert said == []
 
 
 def test_no_unit_fails(tls):
