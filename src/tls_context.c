@@ -201,11 +201,8 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
  */
 static int use_client_ca(SSL_CTX *ctx, const char *file, struct tls_why *why)
 {
-	STACK_OF(X509_NAME) * names;
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
 
-	if (is_fifo(file, why))
-		return -EINVAL;
-	names = SSL_load_client_CA_file(file);
 	if (!names || SSL_CTX_load_verify_file(ctx, file) != 1) {
 		tls_context_explain(why, file);
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -233,7 +230,9 @@ int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *key
 	if (r == 0)
 		r = use_tickets(ctx, cfg->ticket_key, keys, why);
 	if (r == 0 && cfg->client_ca_file)
-		r = use_client_ca(ctx, cfg->client_ca_file, why);
+		r = is_fifo(cfg->client_ca_file, why)
+			    ? -EINVAL
+			    : use_client_ca(ctx, cfg->client_ca_file, why);
 	if (r == 0)
 		*ret = ctx;
 	else
