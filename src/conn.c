@@ -146,12 +146,21 @@ static bool is_session(const struct verdict *v)
 	return v->kind == ROUTE_UPGRADE && v->backend == CONFIG_CONTROLLER;
 }
 
+/* Whether OpenSSL may be loaded: it wants its calls until exit(), whatever speaks TLS by then. */
+static bool conn_has_tls(const struct conn *c)
+{
+	bool tls = c->wire.client.tls;
+
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		tls |= c->wire.cfg->backend[i].tls;
+	return tls;
+}
+
 /* A tunnel stands: the second of a session's opening sentences, and the second wall. */
 static int on_opened(void *userdata)
 {
 	struct conn *c = userdata;
 	const struct log_fields *f = &c->request.fields;
-	const struct stream *backend = &c->wire.link[c->request.verdict.backend].stream;
 	char status[LOG_VALUE_MAX + 128]; /* the log cuts it where it shows */
 
 	if (is_session(&c->request.verdict)) {
@@ -165,7 +174,7 @@ static int on_opened(void *userdata)
 	log_status(slice_str(status));
 	journal_settle();
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
-	return sandbox_narrow(c->wire.client.tls || backend->tls);
+	return sandbox_narrow(conn_has_tls(c));
 }
 
 /* Which entry an exchange that has ended leaves. */
@@ -254,7 +263,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		c->served ? stream_deadline_ms(stream_clock_ms(), cfg->keep_alive_ms)
 			  : stream_deadline_ms(c->start_ms, cfg->head_ms);
 	bool begun, timed = !c->served;
-	bool spoken = false; /* an empty line, which is not nothing before a first head */
+	bool empty_line = false; /* has come, which is not nothing before a first head */
 
 	for (;;) {
 		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
@@ -264,12 +273,12 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		    (ssize_t)strlen("\r\n")) { /* RFC 9112 2.2: before a request line */
 			buf_consume(in, (size_t)len);
 			*scan = (struct lines_scan){ 0 };
-			spoken = !c->served;
+			empty_line = true;
 			continue;
 		}
 		if (len != -EAGAIN)
 			return len;
-		begun = spoken || buf_len(in) > 0;
+		begun = (empty_line && !c->served) || buf_len(in) > 0;
 		if (begun && !timed) { /* once: empty lines before it gain no time */
 			deadline_ms = stream_deadline_ms(stream_clock_ms(), cfg->head_ms);
 			timed = true;
@@ -277,7 +286,10 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		if (c->wire.client.eof)
 			return begun ? -ECONNABORTED : 0;
 		buf_compact(in);
-		r = wire_read(&c->wire, in, deadline_ms);
+		/* such as come without a pause are never waited for */
+		r = empty_line && stream_clock_ms() >= deadline_ms
+			    ? -ETIMEDOUT
+			    : wire_read(&c->wire, in, deadline_ms);
 		if (r == -ETIMEDOUT && begun)
 			return r;
 		if (r < 0)

@@ -11,7 +11,9 @@
 #include "upgrade.h"
 
 /* A tunnel in which nothing has moved for so long gives memory back. */
-#define EXCHANGE_REST_MS 500
+#define EXCHANGE_REST_MS     500
+/* More interim answers than anybody has a use for. */
+#define EXCHANGE_INTERIM_MAX 100
 
 /* An exchange under way: what is still needed of the request once its head has gone. */
 struct run {
@@ -22,7 +24,8 @@ struct run {
 	struct relay relay;
 	struct lines_scan scan; /* of the answer's head */
 	struct http1_head answer;
-	size_t sent_len; /* of the composed request head, for another try */
+	unsigned interim; /* answers so far */
+	size_t sent_len;  /* of the composed request head, for another try */
 	bool upgrade, head_method, http10, expect;
 	bool persistent;  /* the client's wish */
 	bool repeatable;  /* idempotent, without a body: may be sent once more */
@@ -200,6 +203,9 @@ static enum exchange_end run_interim(struct run *x)
 	static const struct compose_how how = { 0 };
 
 	x->repeatable = false; /* something of an answer has come */
+	if (x->interim++ == EXCHANGE_INTERIM_MAX)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
+			    x->be->name);
 	return x->http10 ? EXCHANGE_NEXT : run_compose(x, &how);
 }
 
@@ -226,6 +232,9 @@ static enum exchange_end run_open_tunnel(struct run *x)
 	x->relay.rest_ms = EXCHANGE_REST_MS;
 	flow_begin(&x->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
 	flow_begin(&x->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		if (&x->w->link[i] != x->link)
+			link_drop(&x->w->link[i]); /* no other request follows */
 	stream_keep_alive(&x->w->client);
 	stream_keep_alive(&x->link->stream);
 	return EXCHANGE_NEXT;
@@ -307,8 +316,7 @@ static enum exchange_end run_backend_failed(struct run *x)
 	if (down->error == -EBADMSG)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
 			    "%s sent a body that is not valid: %s", x->be->name,
-			    down->body.why ? down->body.why
-					   : "trailers that are too long");
+			    down->body.why);
 	if (down->error == -ECONNABORTED)
 		return FAIL(
 			x, EXCHANGE_BACKEND, 502,
@@ -426,6 +434,7 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
 	x->repeatable =
 		is_idempotent(h->method) && h->framing == HTTP1_NO_BODY && !x->upgrade;
+	x->interim = 0;
 	x->answered = x->close = x->reset_shows = false;
 	if (x->upgrade)
 		upgrade_accept(key->value, x->accept);
@@ -461,6 +470,8 @@ enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
 		run_start(&x, framing, length);
 		end = run_relay(&x, opened, userdata);
 	}
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		link_unwatch(&w->link[i]);
 	w->up_out.start = w->up_out.end = 0;
 	w->backend_in.start = w->backend_in.end = 0;
 	if (end != EXCHANGE_NEXT || !x.link->kept)

@@ -302,5 +302,5 @@ bool flow_ready(const struct flow *f)
 	if (flow_pending(f))
 		return f->to->can_write;
 	return (flow_hungry(f) && f->from->can_read) ||
-	       (!f->waiting && !f->body.done && f->error == 0 && !f->starved);
+	       (!f->waiting && !f->deaf && !f->body.done && f->error == 0 && !f->starved);
 }

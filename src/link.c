@@ -45,7 +45,6 @@ void link_take_answer(struct link *l, const struct http1_head *answer)
 void link_rest(struct link *l)
 {
 	l->since_ms = stream_clock_ms();
-	l->quiet = false;
 }
 
 int link_watch(const struct link *l)
@@ -59,6 +58,11 @@ void link_watched(struct link *l, short revents)
 	l->quiet = link_watch(l) >= 0;
 	if (revents)
 		link_drop(l);
+}
+
+void link_unwatch(struct link *l)
+{
+	l->quiet = false;
 }
 
 bool link_reusable(struct link *l, bool repeatable)

@@ -29,6 +29,9 @@ void link_rest(struct link *l);
 int link_watch(const struct link *l);
 void link_watched(struct link *l, short revents);
 
+/* An exchange, with whichever backend, has taken its time since: what poll said is old. */
+void link_unwatch(struct link *l);
+
 /*
  * Whether the kept connection is good for another request. An EOF counts, what the
  * backend said of its time-out, and for a request that cannot be repeated a few seconds

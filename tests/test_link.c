@@ -124,7 +124,7 @@ START_TEST(what_was_watched_is_not_looked_at_again)
 	link_watched(&l, 0);
 	peer_say(peer, OK END); /* later than poll */
 	ck_assert(link_reusable(&l, true));
-	link_rest(&l); /* the next exchange has not been waited for */
+	link_unwatch(&l);
 	ck_assert(!reusable(&l, &peer, true));
 	l = link_after(OK END, 0, &peer);
 	link_watched(&l, POLLIN);

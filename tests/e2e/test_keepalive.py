@@ -227,3 +227,20 @@ def test_half_a_head_reaches_nobody(world, part):
     c.close()
     assert c.exited() == 0
     world.nextjs.untouched()
+
+
+def test_what_came_while_another_backend_was_asked_answers_nothing(world):
+    """Node's server says 408 to a connection at rest, as if to nobody, and ends it."""
+    world.configure("[Routes]\nControllerPath=/c/**")
+    c, page = kept(world)
+    c.send(request("GET", "/c/slow") + request("GET", "/2"))
+    b = world.controller.accept()
+    b.request()
+    page.send(answer(b"late", "Connection: close", status="408 Request Timeout"))
+    page.half_close()
+    b.send(answer(b"slow"))
+    assert c.response().body == b"slow"
+    fresh = world.nextjs.accept()
+    assert fresh.request().target == "/2"
+    fresh.send(answer(b"2"))
+    assert c.response().body == b"2"

@@ -152,6 +152,15 @@ def test_interim_responses_do_not_go_on_for_ever(world):
     assert c.response().status == 504
 
 
+def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
+    c, b = answered(world, head("HTTP/1.1 103 Early Hints") * 1000)
+    seen = 0
+    while (r := c.response()).status == 103:
+        seen += 1
+    assert r.status == 502 and 50 <= seen < 1000
+    c.end()
+
+
 # Not HTTP: 502
 
 @pytest.mark.parametrize("reply", [

@@ -6,11 +6,13 @@ machine would let it pass; what takes longer than that goes on in STEPs.
 
 import contextlib
 import select
+import socket
+import threading
 import time
 
 import pytest
 
-from gate import Ended, answer, chunked, deaf, head, request, switching, upgrade
+from gate import Ended, answer, chunked, cpu_seconds, deaf, head, request, switching, upgrade
 from test_tunnel import fill
 
 SHORT, LONG, STEP = 0.4, 1.5, 0.2
@@ -24,9 +26,9 @@ def not_before(seconds=SHORT):
     assert time.monotonic() - start > seconds - 0.05, "too early"
 
 
-def limits(world, **keys):
+def limits(world, nextjs=None, **keys):
     world.configure("[Limits]\n" + "\n".join(f"{key}={value * 1000:.0f}ms"
-                                             for key, value in keys.items()))
+                                             for key, value in keys.items()), nextjs=nextjs)
 
 
 def in_steps(peer, piece):
@@ -86,6 +88,29 @@ def test_empty_lines_before_a_head_gain_no_time(world):
             break
     else:
         pytest.fail("it is kept for as long as it sends them")
+
+
+def flood(peer, piece):
+    """Sends it without a pause until the other side ends."""
+    with contextlib.suppress(OSError):
+        while True:
+            peer.sock.sendall(piece)
+
+
+def test_empty_lines_without_a_pause_gain_no_time(world):
+    limits(world, HeadTimeoutSec=SHORT)
+    c = world.client()
+    sender = threading.Thread(target=flood, args=(c, b"\r\n" * 10000))
+    sender.start()
+    assert c.response().status == 408
+    sender.join()
+
+
+def test_nor_do_they_on_a_kept_connection(world):
+    limits(world, HeadTimeoutSec=SHORT, KeepAliveTimeoutSec=SHORT)
+    c = world.client()
+    world.exchange(c, request())
+    flood(c, b"\r\n" * 10000)
 
 
 def test_no_byte_ever_is_no_408(world):
@@ -288,6 +313,21 @@ def test_a_backend_that_does_not_read_its_body(world):
             c.send(bytes(1 << 20))
     c.close()
     assert c.exited() == 0
+
+
+def test_a_backend_that_takes_no_more_and_does_not_answer(world, tmp_path):
+    backend = world.backend(path=tmp_path / "next.sock")
+    limits(world, nextjs=backend.url, ResponseTimeoutSec=LONG, BodyTimeoutSec=LONG)
+    c = world.client(head("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"))
+    b = backend.accept()
+    b.until(b"\r\n\r\n")
+    b.sock.shutdown(socket.SHUT_RD)
+    c.send(b"%x\r\n%s\r\n" % (3000, bytes(3000)) * 100)
+    c.quiet(LONG / 2)
+    before = cpu_seconds(c.pid)
+    c.quiet(LONG / 4)
+    assert cpu_seconds(c.pid) - before < LONG / 16, "it spins while it waits"
+    assert c.response().status == 504
 
 
 def test_a_body_that_trickles_goes_on(world):

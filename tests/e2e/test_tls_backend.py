@@ -509,3 +509,22 @@ def test_openssl_as_the_backend_updates_its_keys(world, authority, tmp_path):
         server.stdout.close()
     with contextlib.suppress(Ended):
         c.more()
+
+
+# A connection that was to a TLS backend and then is a plain tunnel
+
+@pytest.mark.parametrize("lines", [(), ("Connection: close",)], ids=["kept", "closed"])
+def test_a_plain_tunnel_after_a_page_over_tls(world, authority, backend_tls, lines):
+    page = world.backend(tls=backend_tls)
+    world.configure(f"[NextJs]\nCaFile={authority.file}\n", nextjs=page.url)
+    c = world.client()
+    world.exchange(c, request(), answer(b"ok", *lines), backend=page)
+    c.send(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert c.response().status == 101
+    assert page.peers[-1].end() == "FIN"    # nothing will use it any more
+    c.close()
+    b.close()
+    assert c.exited() == 0
