@@ -169,9 +169,19 @@ static void flow_add(struct flow *f, struct slice payload)
 	f->pieces++;
 }
 
+/* What the pieces came with makes room when they have been written. */
+static void flow_release(struct flow *f)
+{
+	if (f->pieces > 0)
+		return;
+	buf_consume(f->in, f->taken);
+	f->taken = 0;
+}
+
 /* Takes as much as can be written at once. */
 static void flow_take(struct flow *f)
 {
+	struct buf rest = *f->in;
 	struct slice payload;
 	size_t len = 0;
 	int r = 1;
@@ -181,10 +191,12 @@ static void flow_take(struct flow *f)
 		return;
 	f->first = 0;
 	while (f->pieces < FLOW_PIECES &&
-	       (r = body_take(&f->body, f->in, &payload)) > 0) {
+	       (r = body_take(&f->body, &rest, &payload)) > 0) {
 		flow_add(f, payload);
 		len += payload.len;
 	}
+	f->taken = buf_len(f->in) - buf_len(&rest);
+	flow_release(f);
 	f->starved = r == 0;
 	f->error = r < 0 ? r : 0;
 	r = flow_frame(f, len);
@@ -218,6 +230,7 @@ static void flow_written(struct flow *f, size_t n)
 		if (p->iov_len > 0)
 			return;
 	}
+	flow_release(f);
 	buf_consume(f->out, n);
 }
 

@@ -23,12 +23,13 @@ struct flow {
 	struct iovec piece[FLOW_PIECES];
 	size_t first, pieces; /* of them, those still to be written */
 	size_t lead;
+	size_t taken;   /* the bytes of `in` that they came with, which stay as long */
 	bool starved;   /* all has been taken from `in` that can be before more comes */
 	bool waiting;   /* no body yet: the caller wants to see bytes for a head */
 	bool rechunk;   /* a chunked body is sent on in chunks (not decoded) */
 	bool deaf;      /* `to` takes nothing more; the rest is not read */
 	int error;      /* what ended `from` too early, -errno; 0: nothing */
-	uint64_t bytes; /* taken from `from` since flow_init(), a waiting head's not */
+	uint64_t bytes; /* of payload, passed on since flow_init() */
 	uint64_t moved_ms; /* when the last byte went in or out */
 	bool grown;        /* may hold more than a page of memory; see flow_rest() */
 	bool unpiped;      /* a pipe has been asked for, and is not asked for again */
