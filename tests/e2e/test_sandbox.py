@@ -1,4 +1,5 @@
 """The shipped binary really shuts itself in; tests/test_sandbox.c runs against the walls."""
+import ctypes
 import os
 import pathlib
 import signal
@@ -48,6 +49,22 @@ def test_a_tunnel_is_confined_once_more(world):
     assert b.exactly(300_000) == b"x" * 300_000
     b.send(b"y")
     assert c.exactly(1) == b"y"
+
+
+def landlock_lacks():
+    """Of the kernel that we are on; rules for TCP came with the fourth version, Linux 6.7."""
+    version = ctypes.CDLL(None).syscall(444, None, 0, 1)    # landlock_create_ruleset
+    return "Landlock" if version < 1 else "Landlock's rules for TCP" if version < 4 else None
+
+
+def test_an_entry_names_what_the_kernel_lacks(world):
+    world.configure("[Log]\nLevel=debug")
+    c = world.client()
+    world.exchange(c, request())
+    c.close()
+    assert c.exited() == 0
+    assert [line for line in c.log if line.startswith("Less of a sandbox: ")] == \
+        [f"Less of a sandbox: {what} is not to be had here" for what in [landlock_lacks()] if what]
 
 
 def test_its_limits(world):
