@@ -181,6 +181,7 @@ def test_what_systemd_says_of_the_exposure(gate, unit):
     says(45)
     with gate.drop_in(f"{unit}.service", STRICT):
         says(10)
+        assert "novnc" not in gate.run("systemd-analyze", "--man=no", "verify", f"{unit}1.service")
 
 
 def test_journalctl_x_explains_each_of_the_three(gate):
