@@ -57,7 +57,9 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
 	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
-	bool ending = r->first || up->deaf;
+	/* a span of 0 begins once all has been passed on that came before the end */
+	bool ending = flow_ended(up) || up->deaf || flow_ended(down) ||
+		      (r->first && r->linger_ms > 0);
 	uint64_t span_ms = ending ? r->linger_ms : r->idle_ms;
 
 	*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;

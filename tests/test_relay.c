@@ -987,6 +987,28 @@ START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
 }
 END_TEST
 
+/* At once, but not before what was sent has been passed on. */
+START_TEST(without_linger_no_byte_is_lost_either)
+{
+	enum direction d = _i & 2 ? UP : DOWN;
+	struct world w;
+	struct side s;
+	size_t jammed;
+
+	world_open(&w, _i & 1);
+	w.relay.linger_ms = 0;
+	jammed = world_stall(&w, d);
+	s = side_of(&w, d);
+	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
+	still_wait();
+	unjam(*s.sink, jammed);
+	peer_hears(*s.sink, "read, unread");
+	peer_hears_end(*s.sink);
+	ck_assert_int_eq(world_end(&w), RELAY_LINGER_TIMEOUT);
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
 {
 	enum direction d = _i & 2 ? UP : DOWN;
@@ -1478,6 +1500,7 @@ static void add_flows(Suite *s)
 	tcase_add_loop_test(t, the_end_comes_after_all_that_was_sent_before_it, 0, 4);
 	tcase_add_loop_test(t, the_end_of_a_side_that_is_not_read_begins_the_linger_span,
 			    0, 4);
+	tcase_add_loop_test(t, without_linger_no_byte_is_lost_either, 0, 4);
 	tcase_add_loop_test(t, an_end_that_was_seen_early_comes_after_all_the_bytes, 0,
 			    4);
 	tcase_add_loop_test(t, a_hangup_is_no_busy_loop, 0, 3);
