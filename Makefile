@@ -103,10 +103,12 @@ build/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/sa
 build/san/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
 	$(compile) -iquote src
 
-# The path of the configuration is in the program: another SYSCONFDIR= compiles it anew.
+# The path of the configuration is in the program: another SYSCONFDIR= compiles it anew. What was made
+# goes first, for `sudo make install` may have made it.
 build/main.o build/san/main.o: build/sysconfdir
 build/sysconfdir: ALWAYS | build/san
-	@echo '$(SYSCONFDIR)' | cmp -s - $@ || echo '$(SYSCONFDIR)' >$@
+	@echo '$(SYSCONFDIR)' | cmp -s - $@ || { rm -f $@ build/main.[od] build/san/main.[od]; \
+		echo '$(SYSCONFDIR)' >$@; }
 
 # What the sandbox lets through, compiled by libseccomp here, so that no process has to.
 build/filters: src/gen/filters.c src/sandbox.h Makefile | build-packages build/san
