@@ -357,8 +357,7 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 		*again = next == EXCHANGE_NEXT;
 		return next;
 	case RELAY_RESTS:
-		if (!flow_pending(&x->relay.up) && !flow_pending(&x->relay.down))
-			wire_rest(x->w);
+		wire_rest(x->w);
 		pages_release(x->answer.field, sizeof(x->answer.field));
 		pages_release_stack();
 		*again = true;

@@ -269,16 +269,6 @@ static ssize_t flow_read(struct flow *f)
 	return spliced ? flow_splice(f) : flow_copy(f);
 }
 
-/* Whether what it carries is in more than a page of memory. */
-static bool flow_is_large(const struct flow *f)
-{
-	const char *end = f->in->data;
-
-	for (size_t i = f->first; i < f->first + f->pieces; i++)
-		end = (const char *)f->piece[i].iov_base + f->piece[i].iov_len;
-	return f->pipe[0] >= 0 || end > f->in->data + FLOW_SMALL;
-}
-
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 {
 	bool moved = false, large;
@@ -293,7 +283,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		moved = n != -EAGAIN;
 		flow_take(f);
 	}
-	large = flow_is_large(f);
+	large = f->pipe[0] >= 0 || f->in->end > FLOW_SMALL;
 	if (flow_pending(f) && f->to->can_write) {
 		r = flow_write(f);
 		if (r < 0 && r != -EAGAIN)
