@@ -18,10 +18,6 @@
 #define CONFIG_HEAD_MIN 1024
 #define CONFIG_HEAD_MAX (256 * 1024)
 
-/* The longest file and the longest line, without its end, in bytes. */
-#define CONFIG_FILE_MAX 65536
-#define CONFIG_LINE_MAX 4096
-
 /* So many things that are wrong are reported, then no more. */
 #define CONFIG_REPORTS_MAX 20
 

@@ -11,7 +11,6 @@
 #include <sys/sysmacros.h>
 
 #include "buf.h"
-#include "config.h"
 
 /* /dev/null, by which systemd's drop-ins are masked, is (1, 3) by admin-guide/devices.txt. */
 static bool can_be_read(const struct stat *st)

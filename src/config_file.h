@@ -5,6 +5,9 @@
 
 #include <stddef.h>
 
+/* The longest file, in bytes. */
+#define CONFIG_FILE_MAX 65536
+
 /*
  * Told of each file: its text, which is gone afterwards, or an -errno. -EFBIG: it is larger
  * than CONFIG_FILE_MAX; -ENXIO, as open(2) says of a socket: it is no regular file.

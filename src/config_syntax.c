@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
-
 #define BLANK " \t"
 
 static void error(struct config_syntax_item *item, const char *fmt, ...)

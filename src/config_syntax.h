@@ -5,6 +5,9 @@
 
 #include <stddef.h>
 
+/* The longest line, without its end, in bytes. */
+#define CONFIG_LINE_MAX 4096
+
 enum config_syntax_kind {
 	CONFIG_SYNTAX_END,
 	CONFIG_SYNTAX_SECTION,    /* name */

@@ -16,6 +16,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "config_file.h"
+#include "config_syntax.h"
+
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 #define DEFAULT_NOVNC \
