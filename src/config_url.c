@@ -106,7 +106,7 @@ static const char *host_parse_v6(struct slice s, struct backend *ret)
 }
 
 /* Fills host, port (default_port where there is none), addr, literal and authority. */
-static const char *authority_parse(struct slice s, uint16_t default_port,
+static const char *host_port_parse(struct slice s, uint16_t default_port,
 				   struct backend *ret)
 {
 	bool v6 = s.len > 0 && s.p[0] == '[';
@@ -175,7 +175,7 @@ static const char *url_parse(const char *text, uint64_t min, uint64_t max, void 
 			s.len--;
 		if (strcspn(s.p, "/?#") < s.len)
 			return "has a path or a query";
-		why = authority_parse(s, be.tls ? 443 : 80, &be);
+		why = host_port_parse(s, be.tls ? 443 : 80, &be);
 	} else {
 		return "is not such a URL";
 	}
@@ -230,7 +230,7 @@ static const char *origin_check(const char *text, uint64_t min, uint64_t max, vo
 		return "has a path or a query, which no origin has, not even a / at its end";
 	if (strchr(authority.p, '*'))
 		return "has a * in it, which can only stand alone";
-	why = authority_parse(authority, 0, &parsed);
+	why = host_port_parse(authority, 0, &parsed);
 	if (why)
 		return why;
 	if (strcasecmp(parsed.authority, authority.p) != 0)
@@ -258,8 +258,7 @@ static const char *segment_check(struct slice s)
 		return NULL;
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.p[i] == '%') {
-			if (s.len - i < 3 || !isxdigit((unsigned char)s.p[i + 1]) ||
-			    !isxdigit((unsigned char)s.p[i + 2]))
+			if (path_percent_decode(slice_from(s, i)) < 0)
 				return "has a % without two hexadecimal digits";
 		} else if (!is_pchar(s.p[i])) {
 			return "would never match: only letters, digits, %XX and "

@@ -5,12 +5,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-/* The byte that the percent-encoding at the beginning of s stands for; -1: it is none. */
-static int percent_decode(struct slice s)
+int path_percent_decode(struct slice s)
 {
 	char digits[] = "XX";
 
-	if (s.len < 3 || !isxdigit((unsigned char)s.p[1]) ||
+	if (s.len < 3 || s.p[0] != '%' || !isxdigit((unsigned char)s.p[1]) ||
 	    !isxdigit((unsigned char)s.p[2]))
 		return -1;
 	memcpy(digits, s.p + 1, 2);
@@ -44,7 +43,7 @@ bool path_segment_is_plain(struct slice segment)
 			before = 0;
 			continue;
 		}
-		byte = percent_decode(slice_from(segment, i));
+		byte = path_percent_decode(slice_from(segment, i));
 		if (!is_text(byte, before))
 			return false;
 		before = byte;

@@ -5,6 +5,9 @@
 
 #include "buf.h"
 
+/* The byte that the percent-encoding at the beginning of s stands for; -1: it is none. */
+int path_percent_decode(struct slice s);
+
 /*
  * Whether all servers read the same in what stands between two slashes. They do not where it
  * is a dot segment, also one with parameters (`..;a`), nor where parameters are all there is

@@ -32,8 +32,7 @@ static bool is_reg_name(struct slice s)
 		unsigned char c = (unsigned char)s.p[i];
 
 		if (c == '%') {
-			if (s.len - i < 3 || !isxdigit((unsigned char)s.p[i + 1]) ||
-			    !isxdigit((unsigned char)s.p[i + 2]))
+			if (path_percent_decode(slice_from(s, i)) < 0)
 				return false;
 		} else if (c >= 0x80 || !(isalnum(c) || strchr("-._~!$&'()*+,;=", c))) {
 			return false;

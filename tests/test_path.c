@@ -192,6 +192,28 @@ START_TEST(a_path_may_be_cut_anywhere)
 }
 END_TEST
 
+START_TEST(a_percent_encoding_is_a_percent_and_two_hex_digits)
+{
+	static const struct {
+		const char *text;
+		int byte;
+	} table[] = {
+		{ "%41", 'A' }, { "%00", 0 },   { "%fF", 0xff }, { "%412", 'A' },
+		{ "", -1 },     { "%", -1 },    { "%4", -1 },    { "%4g", -1 },
+		{ "%g4", -1 },  { "% 41", -1 }, { "%+4", -1 },   { "441", -1 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		size_t len = strlen(table[i].text);
+		char *block = exact(table[i].text, len);
+
+		ck_assert_int_eq(path_percent_decode((struct slice){ block, len }),
+				 table[i].byte);
+		free(block);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("path");
@@ -200,5 +222,6 @@ int main(void)
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, a_glob_matches_the_whole_path);
 	tcase_add_test(t, a_path_may_be_cut_anywhere);
+	tcase_add_test(t, a_percent_encoding_is_a_percent_and_two_hex_digits);
 	return suite_run(suite);
 }
