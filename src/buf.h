@@ -39,7 +39,7 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
-/* Equal but for the case of ASCII letters; most are told apart by the first byte, at no call. */
+/* Equal but for the case of ASCII letters; most differ in the first byte, at no call. */
 static inline bool slice_casestarts(struct slice s, struct slice prefix)
 {
 	return s.len >= prefix.len &&

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A file's text to sections and assignments: lines, comments, continuations. No I/O. */
 #include "config_syntax.h"
 
 #include <assert.h>

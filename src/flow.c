@@ -12,7 +12,7 @@
 #define FLOW_PIPE_MIN  (64 * 1024)
 /* What is read at once where payload may soon go through a pipe, bytes. */
 #define FLOW_COPY_MAX  (64 * 1024)
-/* Payload of a chunk smaller than that, bytes, is moved: a piece of its own would cost more. */
+/* A chunk's payload below that, bytes, is moved: a piece of its own would cost more. */
 #define FLOW_PIECE_MIN 2048
 /* Room in `out` for all that is written anew around what is taken at once. */
 #define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)

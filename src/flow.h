@@ -48,7 +48,7 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 /* Closes the pipe. */
 void flow_done(struct flow *f);
 
-/* Closes the pipe while there is nothing in it; it is made again when there is much to move. */
+/* Closes the pipe if it is empty; it is made again when there is much to move. */
 void flow_rest(struct flow *f);
 
 /* Whether everything of the message has been read and passed on. */
@@ -57,7 +57,7 @@ bool flow_ended(const struct flow *f);
 /* Whether there is something to write: in a buffer or in the pipe. */
 bool flow_pending(const struct flow *f);
 
-/* Whether it would read; back-pressure: nothing more before what was read has been passed on. */
+/* Whether it would read. Back-pressure: not before what was read has been passed on. */
 bool flow_hungry(const struct flow *f);
 
 /* Whether flow_step() would get on with what the streams have already. */

@@ -200,10 +200,10 @@ void journal_notify(const char *state)
 }
 
 /*
- * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc, after
- * it has read it, so the sender has to live on for a moment. Entries are dealt with one by one:
- * once it has read an empty datagram behind the last of them, which it drops, it is done. But
- * nobody waits for ever.
+ * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc,
+ * after it has read it, so the sender has to live on for a moment. Entries are dealt with
+ * one by one: once it has read an empty datagram behind the last of them, which it drops,
+ * it is done. But nobody waits for ever.
  */
 static void journal_drain(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where entries go: to the journal (through libsystemd, loaded when the first one is due) where
- * standard error is the journal, else to standard error. The only file that knows libsystemd,
- * and the only one with mutable globals.
+ * Where entries go: to the journal (through libsystemd, loaded when the first one is due)
+ * where standard error is the journal, else to standard error. The only file that knows
+ * libsystemd, and the only one with mutable globals.
  */
 #ifndef NOVNC_GATE_JOURNAL_H
 #define NOVNC_GATE_JOURNAL_H

@@ -40,7 +40,7 @@ static size_t text_span(struct slice s)
 
 		memcpy(&eight, s.p + n, sizeof(eight));
 		del = eight ^ 0x7f * ones;
-		/* a top bit where a byte is below ' ', or is DEL; above such a one also others */
+		/* a top bit per byte below ' ' or DEL itself; above it also others */
 		if (((eight - ' ' * ones) & ~eight & tops) | ((del - ones) & ~del & tops))
 			break;
 		n += sizeof(eight);

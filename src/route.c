@@ -117,8 +117,9 @@ static bool origin_at(struct slice scheme, const struct authority *origin,
 }
 
 /*
- * Whether an origin is the request's own. Plain HTTP may come from a terminator of TLS, so both
- * schemes are; over TLS an http:// page of the same host may be that of whoever sits in between.
+ * Whether an origin is the request's own. Plain HTTP may come from a terminator of TLS,
+ * so both schemes are; over TLS an http:// page of the same host may be that of whoever
+ * sits in between.
  */
 static bool origin_is_own(const struct client *who, struct slice scheme,
 			  const struct authority *origin, struct slice host)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration, head and client to a verdict: where a request goes, or why nowhere. No I/O. */
+/* Configuration, head and client to a verdict: where to, or why nowhere. No I/O. */
 #ifndef NOVNC_GATE_ROUTE_H
 #define NOVNC_GATE_ROUTE_H
 

@@ -21,8 +21,9 @@ enum sandbox_need {
 };
 
 /*
- * The first stage; also is what it needs beside what the configuration tells. Returns 0 or -errno, after
- * which nothing may be served. *ret_missing is what is not to be had here, in words, or NULL.
+ * The first stage; also is what it needs beside what the configuration tells. Returns 0
+ * or -errno, after which nothing may be served. *ret_missing is what is not to be had
+ * here, in words, or NULL.
  */
 int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects to a backend: addresses in turn, in time, TLS included. */
+#include "stream.h"
+
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-
-#include "stream.h"
 
 /* What interrupts a wait for a backend. */
 struct watch {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds and loads the module that has TLS. */
+#include "tls.h"
+
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
-
-#include "tls.h"
 
 /* Beside the program as it is built, and where `make install` puts it, wherever that is. */
 static const char *const places[] = { "", "../lib/novnc-gate/" };

@@ -3,9 +3,10 @@
  * Run by make: the table of what the gate may ask of the kernel, compiled by libseccomp into
  * the programs of build/filters.h, so that at run time each is one call.
  *
- * Whatever is not in the table ends the process, so that it shows. Two exceptions: what the
- * libraries only try (the table says how it fails), and calls younger than this libseccomp's
- * list, which fail as on an older kernel, for a newer C library would use them with a way back.
+ * Whatever is not in the table ends the process, so that it shows. Two exceptions: what
+ * the libraries only try (the table says how it fails), and calls younger than this
+ * libseccomp's list, which fail as on an older kernel: a newer C library that uses them
+ * has a way back.
  */
 #include <err.h>
 #include <errno.h>
@@ -239,7 +240,7 @@ static size_t program_make(unsigned when, struct sock_filter program[])
 		errx(EXIT_FAILURE, "seccomp_init");
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
 	      "arch");
-	/* a binary tree: the kernel walks it for every call there is when it is put in place */
+	/* a binary tree: once, as it is installed, the kernel walks it for each call */
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
 	for (size_t i = 0; i < COUNT(plain); i++)
 		if (plain[i].when & when)
