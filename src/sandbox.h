@@ -17,7 +17,6 @@ enum sandbox_need {
 	SANDBOX_UNIX = 2,    /* a backend behind a Unix socket */
 	SANDBOX_RESOLVE = 7, /* a backend given by name; the resolver needs all of it */
 	SANDBOX_TLS = 9,     /* TLS; its module, and the certificates of backends */
-	SANDBOX_NEEDS,
 };
 
 /*
