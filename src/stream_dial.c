@@ -88,13 +88,14 @@ static void cause_set(struct stream_cause *cause, const char *what,
 
 /*
  * getaddrinfo() cannot be given a deadline or a descriptor to watch, so SIGTERM, blocked
- * otherwise, gets its default action meanwhile: it ends the process at once.
+ * otherwise, gets its default action meanwhile: it ends the process at once. No
+ * AI_ADDRCONFIG: it drops ::1 where IPv6 is on loopback only.
  */
 static int resolve(const struct backend *be, struct addrinfo **ret)
 {
 	static const struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG,
+		.ai_flags = AI_NUMERICSERV,
 	};
 	sigset_t term, saved;
 	char port[8];

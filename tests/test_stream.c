@@ -17,7 +17,7 @@
 #define LONG_MS  60000
 #define SHORT_MS 60
 
-/* ---- a resolver that says what a test wants */
+/* ---- a resolver that says what a test wants, on a machine with IPv6 on loopback only */
 
 static struct {
 	const char *address[3];
@@ -25,6 +25,22 @@ static struct {
 	bool terminate; /* a SIGTERM comes meanwhile */
 	int calls;
 } resolver;
+
+static struct addrinfo *address_of(const char *text, in_port_t port)
+{
+	struct addrinfo *ai = calloc(1, sizeof(*ai));
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = port };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = port };
+	bool is_v4 = inet_pton(AF_INET, text, &v4.sin_addr) == 1;
+
+	ck_assert(is_v4 || inet_pton(AF_INET6, text, &v6.sin6_addr) == 1);
+	*ai = (struct addrinfo){ .ai_family = is_v4 ? AF_INET : AF_INET6,
+				 .ai_socktype = SOCK_STREAM,
+				 .ai_addr = calloc(1, sizeof(v6)),
+				 .ai_addrlen = is_v4 ? sizeof(v4) : sizeof(v6) };
+	memcpy(ai->ai_addr, is_v4 ? (void *)&v4 : &v6, ai->ai_addrlen);
+	return ai;
+}
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 		struct addrinfo **ret)
@@ -40,17 +56,9 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 	if (resolver.fault)
 		return resolver.fault;
 	for (size_t i = 0; i < LENGTH(resolver.address) && resolver.address[i]; i++) {
-		struct sockaddr_in *sa = calloc(1, sizeof(*sa));
-
-		*sa = (struct sockaddr_in){ .sin_family = AF_INET,
-					    .sin_port = htons((uint16_t)atoi(service)) };
-		ck_assert_int_eq(inet_pton(AF_INET, resolver.address[i], &sa->sin_addr),
-				 1);
-		*next = calloc(1, sizeof(**next));
-		**next = (struct addrinfo){ .ai_family = AF_INET,
-					    .ai_socktype = SOCK_STREAM,
-					    .ai_addr = (struct sockaddr *)sa,
-					    .ai_addrlen = sizeof(*sa) };
+		if (strchr(resolver.address[i], ':') && (hints->ai_flags & AI_ADDRCONFIG))
+			continue;
+		*next = address_of(resolver.address[i], htons((uint16_t)atoi(service)));
 		next = &(*next)->ai_next;
 	}
 	return 0;
@@ -331,6 +339,29 @@ START_TEST(the_first_address_that_accepts_is_taken)
 
 	resolver.address[0] = "127.0.0.1";
 	resolver.address[1] = "127.0.0.2"; /* would refuse */
+	ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), 0);
+	peer = peer_accept(listener);
+	close(peer);
+	close(listener);
+}
+END_TEST
+
+/* Node, told to listen on localhost, does so on the first address of the name alone. */
+START_TEST(an_address_of_loopback_is_tried_whatever_the_machine_has_beside)
+{
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6,
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	socklen_t len = sizeof(sa);
+	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+	struct stream_cause cause;
+	struct backend be;
+
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&sa, len), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	be = backend_at("backend.example", ntohs(sa.sin6_port));
+	resolver.address[0] = "::1";
+	resolver.address[1] = "127.0.0.1"; /* would refuse */
 	ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), 0);
 	peer = peer_accept(listener);
 	close(peer);
@@ -752,6 +783,8 @@ int main(void)
 	tcase_add_test(t, a_backend_that_accepts_nobody_times_out);
 	tcase_add_test(t, each_address_of_a_name_is_tried_in_turn);
 	tcase_add_test(t, the_first_address_that_accepts_is_taken);
+	tcase_add_test(t,
+		       an_address_of_loopback_is_tried_whatever_the_machine_has_beside);
 	tcase_add_test(t, the_time_is_shared_among_the_addresses_still_to_try);
 	tcase_add_test(t, where_all_addresses_refuse_the_name_is_blamed);
 	tcase_add_test(t, a_name_that_does_not_resolve_says_why);
