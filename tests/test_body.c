@@ -252,6 +252,7 @@ static const struct {
 	{ "5;a=b\"c\"\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;a=\"b\"c\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;a=\"b\\\"c\"\r\nhello\r\n", "", BAD_CHUNK },
+	{ "5;a=\"b\\\"\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;a=\"\t\"\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;a=b;\r\nhello\r\n", "", BAD_CHUNK },
 	{ "5;\"a\"\r\nhello\r\n", "", BAD_CHUNK },
