@@ -10,7 +10,7 @@ PANELS = ("down", "down-cpu", "get-cpu",
           "tls-down-cpu", "tls-out-down-cpu", "tls-resume-new-cpu",
           "page-new-cpu", "tunnel-new-cpu", "idle")
 ACROSS = 3
-BAR, GAP, LABEL, FIGURE, WIDTH, PAD = 13, 5, 140, 70, 390, 24
+BAR, GAP, LABEL, FIGURE, WIDTH, PAD = 13, 5, 140, 90, 400, 16
 DWARFS = "websockify"  # the others, where it is far behind
 STYLE = """
 text { font: 11px system-ui, sans-serif; fill: #24292f; }
