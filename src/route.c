@@ -103,29 +103,33 @@ static bool origin_parse(struct slice s, struct slice *scheme, struct authority 
 	return true;
 }
 
-/* Whether an origin is at that authority, which without a port has the origin's default. */
-static bool origin_at(struct slice scheme, const struct authority *origin,
-		      struct slice authority)
+/* Whether an origin is at that authority, which has that port where it names none. */
+static bool origin_at(const struct authority *origin, struct slice authority,
+		      unsigned port)
 {
 	struct authority a;
 
-	if (!authority_parse(authority, &a))
-		return false;
-	if (a.port == 0)
-		a.port = default_port(scheme);
-	return slice_caseeq(a.host, origin->host) && a.port == origin->port;
+	return authority_parse(authority, &a) && slice_caseeq(a.host, origin->host) &&
+	       (a.port ? a.port : port) == origin->port;
 }
 
 /*
- * Whether an origin is the request's own. Plain HTTP may come from a terminator of TLS,
- * so both schemes are; over TLS an http:// page of the same host may be that of whoever
- * sits in between.
+ * Whether an origin is that of the request's own host or the controller's. Plain HTTP may
+ * come from a terminator of TLS, so both schemes are; where TLS is spoken an http:// page
+ * of the same host may be that of whoever sits in between.
  */
-static bool origin_is_own(const struct client *who, struct slice scheme,
-			  const struct authority *origin, struct slice host)
+static bool origin_is_ours(const struct config *cfg, const struct client *who,
+			   struct slice host, struct slice scheme,
+			   const struct authority *origin)
 {
-	return (!who->tls || slice_caseeq(scheme, SLICE("https"))) &&
-	       origin_at(scheme, origin, host);
+	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
+	bool https = slice_caseeq(scheme, SLICE("https"));
+
+	if ((https || !who->tls) && origin_at(origin, host, default_port(scheme)))
+		return true;
+	/* one behind unix: has port 0, which no origin has */
+	return (https || !controller->tls) &&
+	       origin_at(origin, slice_str(controller->authority), controller->port);
 }
 
 static bool origin_listed(const struct config *cfg, struct slice value)
@@ -149,7 +153,6 @@ static bool origin_listed(const struct config *cfg, struct slice value)
 static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 			   const struct client *who, struct slice host)
 {
-	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
 	const struct field *field = http1_field(h, SLICE("Origin"));
 	struct authority origin;
 	struct slice scheme;
@@ -162,9 +165,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 		return true;
 	if (!origin_parse(field->value, &scheme, &origin))
 		return false;
-	return origin_is_own(who, scheme, &origin, host) ||
-	       (controller->host[0] &&
-		origin_at(scheme, &origin, slice_str(controller->authority)));
+	return origin_is_ours(cfg, who, host, scheme, &origin);
 }
 
 /* The steps of judgement. */

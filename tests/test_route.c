@@ -647,18 +647,59 @@ START_TEST(over_tls_the_requests_own_origin_is_https)
 }
 END_TEST
 
-START_TEST(the_controllers_origin_is_its_authority)
+static void no_errors(void *userdata, const char *file, unsigned line, const char *what)
 {
-	struct backend *be = &cfg.backend[CONFIG_CONTROLLER];
+	(void)userdata;
+	ck_abort_msg("%s:%u: %s", file, line, what);
+}
 
-	(void)strcpy(be->authority, "ctl.example"); /* at http's own port */
-	expect_origin("h", "http://ctl.example", true);
-	expect_origin("h", "http://ctl.example:80", true);
-	expect_origin("h", "http://ctl.example:4000", false);
-	/* a unix: one has none, whatever its Host says */
-	(void)strcpy(be->authority, "localhost");
-	be->host[0] = '\0';
-	expect_origin("h", "http://localhost", false);
+/* http:// may have a terminator of TLS before it, https:// is that alone. */
+START_TEST(the_controllers_origin_is_that_of_its_url)
+{
+	static const struct {
+		const char *url, *origin;
+		bool good;
+	} table[] = {
+		{ "http://ctl:4000", "http://ctl:4000", true },
+		{ "http://ctl:4000", "https://ctl:4000", true },
+		{ "http://ctl:4000", "HTTP://CTL:4000", true },
+		{ "http://ctl:4000", "http://ctl", false },
+		{ "http://ctl:4000", "http://ctl:4001", false },
+		{ "http://ctl:4000", "http://ctl.evil:4000", false },
+		{ "http://ctl", "http://ctl", true },
+		{ "http://ctl", "http://ctl:80", true },
+		{ "http://ctl", "https://ctl", false },
+		{ "http://ctl", "http://ctl:443", false },
+		{ "https://ctl", "https://ctl", true },
+		{ "https://ctl", "HTTPS://Ctl:443", true },
+		{ "https://ctl", "http://ctl", false },
+		{ "https://ctl", "http://ctl:443", false },
+		{ "https://ctl", "https://ctl:80", false },
+		{ "https://ctl:4443", "https://ctl:4443", true },
+		{ "https://ctl:4443", "http://ctl:4443", false },
+		{ "https://ctl:4443", "https://ctl", false },
+		{ "https://ctl:80", "http://ctl", false },
+		{ "https://[2001:DB8::1]", "https://[2001:db8::1]", true },
+		{ "https://[2001:db8::1]", "http://[2001:db8::1]", false },
+		{ "http://[::1]:4000", "http://[::1]:4000", true },
+		{ "http://[::1]:4000", "http://[::2]:4000", false },
+		/* it has none, whatever its Host says */
+		{ "unix:/run/ctl", "http://localhost", false },
+		{ "unix:/run/ctl", "https://localhost", false },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		char text[100];
+		int len = snprintf(text, sizeof(text), "[MasterController]\nUrl=%s\n",
+				   table[i].url);
+
+		ck_assert_int_eq(config_parse_text(table[i].url, text, (size_t)len,
+						   no_errors, NULL, &cfg),
+				 0);
+		expect_origin("h", table[i].origin, table[i].good);
+		config_done(&cfg);
+		defaults();
+	}
 }
 END_TEST
 
@@ -819,7 +860,7 @@ int main(void)
 	tcase_add_checked_fixture(step4, defaults, NULL);
 	tcase_add_test(step4, an_origin_is_the_requests_own_host_or_the_controllers);
 	tcase_add_test(step4, over_tls_the_requests_own_origin_is_https);
-	tcase_add_test(step4, the_controllers_origin_is_its_authority);
+	tcase_add_test(step4, the_controllers_origin_is_that_of_its_url);
 	tcase_add_test(step4, other_origins_can_be_allowed);
 	tcase_add_test(step4, without_an_origin_it_is_no_browser);
 	tcase_add_test(step4, an_origin_may_be_cut_anywhere);

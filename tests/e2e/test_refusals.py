@@ -358,9 +358,14 @@ def test_over_tls_the_requests_own_origin_is_https(secure, host, origin, allowed
 
 def test_over_tls_other_origins_are_what_they_were(secure):
     secure.configure("[Routes]\nAllowedOrigins=http://app.example")
-    for origin in ("http://app.example", f"http://{secure.controller.authority}"):
+    for origin in ("http://app.example", f"https://{secure.controller.authority}"):
         secure.client(upgrade(NOVNC, f"Origin: {origin}", host="app.example"))
         assert secure.controller.accept().request()["Origin"] == origin
+
+
+def test_the_origin_of_a_controller_behind_tls_is_https(secure):
+    origin = f"Origin: http://{secure.controller.authority}"
+    secure.refused(secure.client(upgrade(NOVNC, origin, host="app.example")), 403)
 
 
 def test_no_origin_is_not_a_browser(world):
