@@ -11,7 +11,7 @@
 
 /* What is read from the socket at once, bytes: some records. */
 #define TLS_READ_AHEAD (64 * 1024)
-/* How long a ticket is good; as often as novnc-gate-tls-ticket.timer makes a new key. */
+/* How long a ticket is good; novnc-gate-tls-ticket.service keeps a key as long at least. */
 #define TLS_TICKET_SEC (8 * 60 * 60L)
 
 /* Mozilla's "intermediate", without finite-field Diffie-Hellman; TLS 1.3 has its own. */

@@ -11,6 +11,7 @@ import pytest
 from machine import PATIENCE, TREE, get, wait_for
 
 DIRECTORY = "/etc/novnc-gate"
+TICKET = "/run/novnc-gate-tls/tls.ticket"
 
 
 def issue(tmp_path, name, serial):
@@ -78,7 +79,7 @@ def test_the_files_are_roots_and_the_process_has_its_own_view(tls):
         pid = tls.property(unit, "MainPID")
         uid = tls.run("id", "-u", "novnc-gate").strip()
         assert tls.run("stat", "-c", "%u", f"/proc/{pid}").strip() == uid
-        for name in (f"{DIRECTORY}/tls.key", "/run/novnc-gate-tls/tls.ticket"):
+        for name in (f"{DIRECTORY}/tls.key", TICKET):
             denied = tls.run("setpriv", "--reuid", "novnc-gate", "--regid", "novnc-gate",
                              "--clear-groups", "cat", name, check=False)
             assert "Permission denied" in denied
@@ -134,14 +135,33 @@ def test_certbots_files_by_the_commands_in_the_readme(tls):
         tls.run("rm", "-r", "/etc/letsencrypt")
 
 
+def renew_ticket_key(machine):
+    """As the timer does once the key is due."""
+    machine.run("touch", "-d", "8 hours ago", TICKET)
+    machine.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+
+
 def test_a_session_is_resumed_and_outlives_one_new_key_but_not_two(tls):
     session = page(tls)[1].session
     assert page(tls, session)[1].session_reused
-    tls.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+    renew_ticket_key(tls)
     assert page(tls, session)[1].session_reused
-    tls.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+    renew_ticket_key(tls)
     assert not page(tls, session)[1].session_reused
-    assert tls.run("stat", "-c", "%a %U %s", "/run/novnc-gate-tls/tls.ticket") == "400 root 160\n"
+    assert tls.run("stat", "-c", "%a %U %s", TICKET) == "400 root 160\n"
+
+
+def test_no_restart_makes_a_new_key_before_it_is_due(tls):
+    session, key = page(tls)[1].session, tls.run("sha256sum", TICKET)
+    for unit in ("novnc-gate-tls.socket", "novnc-gate-tls-ticket.timer",
+                 "novnc-gate-tls-ticket.service", "novnc-gate-tls.socket"):
+        tls.run("systemctl", "restart", unit)
+    assert tls.run("sha256sum", TICKET) == key
+    assert page(tls, session)[1].session_reused
+    tls.run("touch", "-d", "8 hours ago", TICKET)
+    tls.run("systemctl", "restart", "novnc-gate-tls.socket")
+    assert tls.run("sha256sum", TICKET) != key
+    assert page(tls, session)[1].session_reused
 
 
 def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls, tmp_path):
@@ -182,6 +202,25 @@ def test_the_timer_runs_with_the_socket(tls):
     tls.run("systemctl", "start", "novnc-gate-tls.socket")
     assert tls.property(timer, "ActiveState") == "active"
     assert page(tls)[0] == b"Next.js"
+
+
+def test_the_timer_renews_a_key_that_is_due(tls):
+    timer = "novnc-gate-tls-ticket.timer"
+    key = lambda: tls.run("sha256sum", TICKET)
+    looked = lambda: tls.property(timer, "LastTriggerUSecMonotonic")
+    tls.run("sh", "-ec", "printf '[Timer]\\nOnActiveSec=\\nOnActiveSec=1s\\nOnUnitActiveSec=\\n"
+            "OnUnitActiveSec=1s\\nAccuracySec=1ms\\n' >/root/often.conf")
+    with tls.drop_in(timer, "/root/often.conf"):
+        tls.run("systemctl", "restart", timer)
+        for _ in range(2):
+            before = key()
+            for _ in range(2):  # the first one has ended when the second one begins
+                last = looked()
+                wait_for(lambda: looked() != last)
+            assert key() == before, "it is not due"
+            tls.run("touch", "-d", "8 hours ago", TICKET)
+            wait_for(lambda: key() != before)
+    tls.run("systemctl", "restart", timer)
 
 
 def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
