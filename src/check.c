@@ -2,7 +2,9 @@
 /* `--check`: for people, on standard output and standard error. */
 #include "check.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "stream.h"
 #include "tls.h"
@@ -35,6 +37,41 @@ static int check_tls(const struct config *cfg, const struct backend *be)
 	return 0;
 }
 
+/* Whether this user may open the files that are no credentials. */
+static int check_files(const struct config_tls *tls)
+{
+	const char *const files[] = { tls->certificate, tls->key, tls->ticket_key,
+				      tls->client_ca_file };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		AUTO_FD int fd = -1;
+
+		if (!files[i] || files[i][0] != '/')
+			continue;
+		fd = open(files[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd >= 0 || (errno == ENOENT && files[i] == tls->ticket_key))
+			continue;
+		(void)fprintf(stderr, "[Tls]: TLS: %s: %s\n", files[i], strerror(errno));
+		r = -EBADMSG;
+	}
+	return r;
+}
+
+/*
+ * Credentials are root's, and only a service is shown them: its socket unit checks as the
+ * service's user what that has to open itself, then as root the whole.
+ */
+static int check_client_tls(const struct config *cfg)
+{
+	if (getenv("CREDENTIALS_DIRECTORY") ||
+	    (cfg->tls.certificate[0] == '/' && cfg->tls.key[0] == '/'))
+		return check_tls(cfg, NULL);
+	(void)printf("[Tls]: credentials are not looked at without "
+		     "$CREDENTIALS_DIRECTORY\n");
+	return check_files(&cfg->tls);
+}
+
 int check_config(const char *file, bool tls, struct config *ret)
 {
 	int r = config_load(file, report, NULL, ret);
@@ -42,7 +79,7 @@ int check_config(const char *file, bool tls, struct config *ret)
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		if (ret->backend[i].tls && check_tls(ret, &ret->backend[i]) < 0)
 			r = -EBADMSG;
-	if (tls && check_tls(ret, NULL) < 0)
+	if (tls && check_client_tls(ret) < 0)
 		r = -EBADMSG;
 	return r;
 }

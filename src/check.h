@@ -9,7 +9,8 @@
 
 /*
  * Prints each error of the file to standard error, and of the files that it names for TLS;
- * those of section [Tls] where a client is to speak TLS. 0 or -EBADMSG.
+ * those of section [Tls] where a client is to speak TLS, credentials only where this
+ * process has been shown some. 0 or -EBADMSG.
  */
 int check_config(const char *file, bool tls, struct config *ret);
 

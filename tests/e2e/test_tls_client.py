@@ -183,10 +183,14 @@ def broken(world, tls, reason):
     assert c.end() in ("FIN", "RST")
     assert c.exited() == 78
     assert any(re.search(reason, line) for line in c.log), c.log
-    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--tls", "--check=config"],
-                       env=clean_env(), capture_output=True, text=True, check=False,
-                       stdin=subprocess.DEVNULL)
+    r = check(world, {"CREDENTIALS_DIRECTORY": "/nowhere"})
     assert r.returncode == 78 and re.search(reason, r.stderr), r
+
+
+def check(world, env=()):
+    return subprocess.run([BINARY, f"--config={world.gate.config}", "--tls", "--check=config"],
+                          env=clean_env(dict(env).items()), capture_output=True, text=True,
+                          check=False, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("tls, reason", [
@@ -208,6 +212,24 @@ def test_what_is_wrong_is_said(world, authority, certificate, tls, reason, tmp_p
     files = {"crt": certificate[0], "fifo": tmp_path / "fifo", "ec": authority.issue(NAME)[1],
              "rsa": authority.issue(NAME, key="rsa:2048")[1]}
     broken(world, tls.format(**files), reason.format(**files))
+
+
+@pytest.mark.parametrize("tls, reason", [
+    ("", None),
+    ("ClientCaFile={crt}", None),
+    ("ClientCaFile=/nowhere", "/nowhere: No such file"),
+    ("Certificate={crt}", None),
+    ("Certificate=/dev/null/x", "/dev/null/x: Not a directory"),
+    ("Key={key}", None),
+    ("Key=/nowhere", "/nowhere: No such file"),
+    ("TicketKey=/nowhere", None),  # then no session is resumed
+    ("TicketKey=/dev/null/x", "/dev/null/x: Not a directory")])
+def test_a_check_without_credentials_looks_at_the_other_files(world, certificate, tls, reason):
+    crt, key = certificate
+    world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n" + tls.format(crt=crt, key=key))
+    r = check(world)
+    assert "credentials are not looked at" in r.stdout
+    assert r.returncode == (78 if reason else 0) and re.search(reason or "^$", r.stderr), r
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "./x"])

@@ -242,6 +242,25 @@ def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
     assert page(tls)[0] == b"Next.js"
 
 
+@pytest.mark.parametrize("key", ["ClientCaFile", "Certificate"])
+def test_a_file_that_only_root_may_read_stops_the_start(tls, key):
+    """No connection could, unless it is a credential."""
+    file = "/root/only-roots.pem"
+    put(tls, tls.tls_work / ("ca.pem" if key == "ClientCaFile" else "first.crt"), file)
+    put_both(tls, tls.tls_work, "first")
+    tls.run("sh", "-ec", "mkdir /etc/novnc-gate.conf.d; "
+            f"printf '[Tls]\\n{key}={file}\\n' >/etc/novnc-gate.conf.d/tls.conf")
+    try:
+        assert "failed" in restart(tls, "novnc-gate-tls.socket", check=False)
+        assert f"{file}: Permission denied" in tls.run("journalctl", "-u", "novnc-gate-tls.socket")
+        restart(tls, "novnc-gate.socket")  # it has nothing to do with that
+        assert get() == (200, b"Next.js")
+    finally:
+        tls.run("rm", "-r", "/etc/novnc-gate.conf.d", file)
+        restart(tls, "novnc-gate-tls.socket")
+    assert page(tls)[0] == b"Next.js"
+
+
 def test_a_failed_handshake_is_logged_with_the_instance(tls):
     stranger = ssl.create_default_context()
     sock = socket.create_connection(("127.0.0.1", 3443), timeout=PATIENCE)
