@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 
+#define JOURNAL_WAIT_MS  200 /* for room in the log, all in all */
 #define JOURNAL_DRAIN_MS 200
 
 enum sink {
@@ -34,10 +34,14 @@ static struct {
 	void *libsystemd; /* while it is loaded, else NULL */
 	send_entry sendv;
 	send_state notify;
-	int fd;       /* the socket that libsystemd leaves behind, or -1 */
+	int fd;       /* our own socket to the journal, or -1 */
+	int wait_ms;  /* for room, at most */
 	bool settled; /* journal_settle() has seen to it that nothing is opened any more */
 	enum sink sink; /* once settled */
-} journal = { .level = LOG_NOTICE, .fd = -1 };
+} journal = { .level = LOG_NOTICE, .fd = -1, .wait_ms = JOURNAL_WAIT_MS };
+
+static const struct sockaddr_un journal_address = { AF_UNIX,
+						    "/run/systemd/journal/socket" };
 
 /* A note in the binary, for packagers, that libsystemd is loaded at run time:
  * https://systemd.io/ELF_DLOPEN_METADATA/ */
@@ -71,48 +75,62 @@ static int library_load(void)
 	return -ENOENT;
 }
 
-/* The number that the next descriptor will have. */
-static int next_fd(void)
-{
-	AUTO_FD int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+/* ---- no log may hold up its connection, but libsystemd's socket would wait for ever */
 
-	return fd;
+/* Whether fd takes an entry, now or soon. Who has waited in vain once does not wait again. */
+static bool has_room(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&p, 1, journal.wait_ms) != 0)
+		return true; /* or an error, which the entry will meet as well */
+	journal.wait_ms = 0;
+	return false;
 }
 
 /*
- * libsystemd opens its socket to the journal with the first entry and leaves it behind when it
- * is unloaded, one more each time. So see where it opened it, for journal_release().
+ * A socket of our own beside libsystemd's, which nobody else gets at. It is connected only so
+ * that poll() tells whether the journal's queue has room: each datagram finds its way anew.
  */
-static int send_by_library(const struct journal_entry *e)
+static void socket_open(void)
 {
-	int fd, r, type = 0;
-	socklen_t len = sizeof(type);
-
-	r = library_load();
-	if (r < 0)
-		return r;
-	fd = next_fd();
-	r = journal.sendv(e->field, e->fields);
-	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len); /* type tells */
-	if (type == SOCK_DGRAM)
-		journal.fd = fd;
-	return r;
+	if (journal.fd >= 0 || journal.settled)
+		return;
+	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* where either fails, so will the entry */
+	(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
+		      sizeof(journal_address));
 }
 
 /*
- * The same datagram (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/) on the same socket, for a
+ * The same datagram as libsystemd's (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/), for a
  * tunnel's last entry: loading libsystemd for it once more would cost as much as half of the
  * session's set-up, and a sandbox in which code can be loaded. No value has a line end: what
  * peers send is escaped.
  */
-static int send_settled(struct slice datagram, int flags)
+static int send_datagram(struct slice datagram)
 {
-	static const struct sockaddr_un sa = { AF_UNIX, "/run/systemd/journal/socket" };
-
-	return sendto(journal.fd, datagram.p, datagram.len, MSG_NOSIGNAL | flags,
-		      (const struct sockaddr *)&sa, sizeof(sa)) < 0
+	return sendto(journal.fd, datagram.p, datagram.len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		      (const struct sockaddr *)&journal_address,
+		      sizeof(journal_address)) < 0
 		       ? -errno
 		       : 0;
+}
+
+static int send_to_journal(const struct journal_entry *e)
+{
+	int r;
+
+	socket_open();
+	if (journal.fd < 0)
+		return -EBADF;
+	if (!has_room(journal.fd))
+		return -EAGAIN;
+	if (journal.settled)
+		return send_datagram(e->datagram);
+	r = library_load();
+	/* should others be quicker and fill the queue, this waits until the journal reads on */
+	return r < 0 ? r : journal.sendv(e->field, e->fields);
 }
 
 /* ---- standard error */
@@ -154,10 +172,9 @@ static void stderr_line(const char *prefix, struct slice message)
 		{ (char *)message.p, message.len },
 		{ "\n", 1 },
 	};
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	if (poll(&p, 1, JOURNAL_DRAIN_MS) == 0)
-		return; /* a reader that stalls costs no connection */
+	if (!has_room(STDERR_FILENO))
+		return;
 	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
 		return; /* there is nowhere left to say so */
 }
@@ -182,8 +199,7 @@ void journal_write(const struct journal_entry *e)
 	if (sink == SINK_NONE)
 		return;
 	if (sink == SINK_JOURNAL) {
-		if ((journal.settled ? send_settled(e->datagram, 0)
-				     : send_by_library(e)) >= 0)
+		if (send_to_journal(e) >= 0)
 			return;
 		/* without its fields, but not lost */
 		(void)snprintf(prefix, sizeof(prefix), "<%d>", e->level);
@@ -209,21 +225,14 @@ static void journal_drain(void)
 {
 	int queued;
 
-	/* where there is no room for it, waiting for the others is the next best */
-	(void)send_settled(SLICE(""), MSG_DONTWAIT);
+	/* without room for it there is nothing to wait for but entries of our own socket */
+	if (has_room(journal.fd))
+		(void)send_datagram(SLICE(""));
 	for (int ms = 0; ms < JOURNAL_DRAIN_MS; ms++) {
 		if (ioctl(journal.fd, SIOCOUTQ, &queued) < 0 || queued == 0)
 			return;
 		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
 	}
-}
-
-/* Newer libsystemds (256 and later) are marked never to be unloaded. */
-static bool library_stays(void)
-{
-	Dl_info info;
-
-	return journal.sendv && dladdr((void *)journal.sendv, &info) != 0;
 }
 
 bool journal_loads(void)
@@ -234,26 +243,20 @@ bool journal_loads(void)
 void journal_settle(void)
 {
 	journal.sink = sink_find();
+	if (journal.sink == SINK_JOURNAL)
+		socket_open(); /* nothing may have been logged so far */
 	journal.settled = true;
 	if (journal.libsystemd)
 		(void)dlclose(journal.libsystemd);
 	journal.libsystemd = NULL;
-	/* nothing may have been logged so far; without it the last entry is a line */
-	if (journal.sink == SINK_JOURNAL && journal.fd < 0)
-		journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 void journal_release(void)
 {
-	if (journal.libsystemd)
-		(void)dlclose(journal.libsystemd);
-	journal.libsystemd = NULL;
 	journal.settled = false;
 	if (journal.fd < 0)
 		return;
 	journal_drain();
-	if (library_stays())
-		return; /* it goes on using its socket: closed, it would be somebody else's */
 	(void)close(journal.fd);
 	journal.fd = -1;
 }

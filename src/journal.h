@@ -26,7 +26,11 @@ void journal_level(int level);
 /* Whether entries of that level are wanted. */
 bool journal_takes(int level);
 
-/* Never fails: a log that cannot be written costs no connection. */
+/*
+ * Never fails: a log that cannot be written costs no connection. For one that is not read a
+ * connection waits 200 ms, once; then what the journal has no room for is a line on standard
+ * error, and what that has no room for is lost.
+ */
 void journal_write(const struct journal_entry *e);
 
 /* Tells systemd about this connection, where it listens: sd_notify(3). */
@@ -37,17 +41,17 @@ bool journal_loads(void);
 
 /*
  * Lets go of libsystemd and, where it is not one that stays (Debian 13's), of the memory it
- * holds. From here on entries need nothing but to send on descriptors that are open, for
- * sandbox_narrow().
+ * holds; it leaves its socket behind. From here on entries need nothing but to send on
+ * descriptors that are open, for sandbox_narrow().
  */
 void journal_settle(void);
 
-/* After the last entry: lets go of everything, once the journal has read it. */
+/* After the last entry: closes our socket once the journal has read it, or after 200 ms. */
 void journal_release(void);
 
 /*
  * The id by which a person finds this connection's entries: $INVOCATION_ID, or
- * "novnc-gate[PID]" outside of systemd.
+ * "novnc-gate[PID]" outside of systemd. Borrowed, and the same at each call.
  */
 const char *journal_id(void);
 

@@ -39,8 +39,8 @@ int sandbox_narrow(bool tls)
 
 /*
  * The highest number a descriptor may have, and one: standard streams, signals, a connection
- * to each backend, the pipes of two flows, the journal's socket, and what a library opens for
- * a moment while it is loaded or resolves a name.
+ * to each backend, the pipes of two flows, two sockets to the journal (libsystemd's and ours),
+ * and what a library opens for a moment while it is loaded or resolves a name.
  */
 #define SANDBOX_FILES 32
 

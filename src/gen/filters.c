@@ -124,7 +124,6 @@ static const struct rule {
 	{ LOAD, ALLOWED, "socket", { SOCK(AF_UNIX, SOCK_DGRAM) } },
 	{ LOAD, ALLOWED, "setsockopt", { IS(1, SOL_SOCKET), IS(2, SO_SNDBUF) } },
 	{ LOAD, ALLOWED, "setsockopt", { IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE) } },
-	{ LOAD, ALLOWED, "fcntl", { IS(1, F_DUPFD_CLOEXEC) } },
 	/* Fast Open would be a connect() that Landlock does not see */
 	{ LOAD, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },
 	{ LOAD | TUNNEL, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },

@@ -405,7 +405,8 @@ class Process:
 class Direct:
     """One instance of the gate, started by the test itself."""
 
-    def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=(), closed=()):
+    def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=(), closed=(),
+                 wrapper=()):
         def limit():
             if nofile is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
@@ -413,8 +414,8 @@ class Direct:
                 os.close(fd)
 
         self.stderr = tempfile.TemporaryFile()
-        self.popen = subprocess.Popen([BINARY, f"--config={config}", *options], stdin=sock,
-                                      stdout=sock, stderr=stderr or self.stderr,
+        self.popen = subprocess.Popen([*wrapper, BINARY, f"--config={config}", *options],
+                                      stdin=sock, stdout=sock, stderr=stderr or self.stderr,
                                       env=clean_env(env),
                                       preexec_fn=limit)
         self.pid = self.popen.pid

@@ -1,8 +1,11 @@
 """What the log says, and what it never says."""
 
+import contextlib
 import os
+import pathlib
 import signal
 import socket
+import tempfile
 
 import pytest
 
@@ -182,24 +185,71 @@ def test_stopping_before_the_answer_is_the_gates_own_503(world):
     assert c.log == ["Refusing request with 503: the gate is being stopped"]
 
 
-def test_a_log_that_nobody_reads_holds_up_no_connection(world):
-    world.configure("[Log]\nLevel=debug")
+@pytest.fixture
+def full_pipe():
+    """One that nobody reads."""
     unread, full = os.pipe()
     os.set_blocking(full, False)
-    try:
+    with contextlib.suppress(BlockingIOError):
         while True:
             os.write(full, bytes(4096))
-    except BlockingIOError:
-        os.set_blocking(full, True)
-    c = world.direct(request(), stderr=full)
+    os.set_blocking(full, True)
+    yield full
+    os.close(unread)
+    os.close(full)
+
+
+def test_a_log_that_nobody_reads_holds_up_no_connection(world, full_pipe):
+    world.configure("[Log]\nLevel=debug")
+    c = world.direct(request(), stderr=full_pipe)
     b = world.nextjs.accept()
     b.request()
     b.send(answer(b"x"))
     assert c.response().status == 200
     c.close()
     assert c.exited() == 0
-    os.close(unread)
-    os.close(full)
+
+
+@pytest.fixture
+def stopped_journal(full_pipe):
+    """What starts a gate whose journal has stopped reading, both its socket and standard error."""
+    with tempfile.TemporaryDirectory() as run, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        path = pathlib.Path(run, "systemd/journal/socket")
+        path.parent.mkdir(parents=True)
+        journal.bind(str(path))
+        room = True
+        while room:     # several senders, for each has a limit of its own
+            room = False
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, \
+                    contextlib.suppress(BlockingIOError):
+                while True:
+                    sender.sendto(b"x", socket.MSG_DONTWAIT, str(path))
+                    room = True
+        st = os.fstat(full_pipe)
+        yield {"stderr": full_pipe, "env": {"JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"},
+               "wrapper": ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]),
+                           "sh", "-c", f'mount --bind {run} /run && exec "$@"', "sh"]}
+
+
+def test_a_journal_that_stopped_reading_holds_up_no_refusal(world, stopped_journal):
+    c = world.direct(upgrade("/evil/socket"), **stopped_journal)
+    assert c.response().status == 403
+    assert c.end() == "FIN"
+    c.close()
+    assert c.exited() == 0
+
+
+def test_a_journal_that_stopped_reading_holds_up_no_session_and_no_stop(world, stopped_journal):
+    c = world.direct(upgrade(), **stopped_journal)
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert c.response().status == 101
+    b.send(b"x")
+    assert c.exactly(1) == b"x"
+    os.kill(c.pid, signal.SIGTERM)
+    assert c.exited() == 0
 
 
 def test_hot_reload_is_no_novnc_session(world):
