@@ -3,6 +3,7 @@
  * Each wall is run against: a child enters a stage and tries, and the parent sees what came of
  * it. What a stage has to leave open is tried in the same way.
  */
+#include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -270,6 +271,12 @@ static int socket_datagram(void)
 	return result(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
+/* Only standard error is written to like that, by a failed assertion. */
+static int write_elsewhere(void)
+{
+	return result(write(before.unbound, "x", 1));
+}
+
 static int memory(void)
 {
 	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -408,6 +415,7 @@ static const struct attempt {
 	ATTEMPT(fast_open, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(fast_open_sendto, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(send_message, KILLED, EPIPE, EPIPE, KILLED), /* it is not connected */
+	ATTEMPT(write_elsewhere, KILLED, KILLED, SIGNAL(SIGPIPE), KILLED),
 	ATTEMPT(bind_port, KILLED, KILLED, NO_PORT, KILLED),
 	ATTEMPT(listen_unbound, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(socket_mptcp, KILLED, KILLED, KILLED, KILLED),
@@ -687,6 +695,30 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 }
 END_TEST
 
+/* Whichever wall it dies at on its way out, the message is what the operator needs. */
+START_TEST(a_failed_assertion_is_told)
+{
+	const char *missing, *expected = "an assertion of this test";
+	char text[1024] = "";
+	int told[2];
+	pid_t child;
+
+	prepare();
+	ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		if (dup2(told[1], STDERR_FILENO) < 0 || enter(_i, &missing) < 0)
+			_exit(NOT_ENTERED);
+		assert(!"an assertion of this test");
+	}
+	ck_assert_int_ge(outcome(child), SIGNAL(1));
+	close(told[1]);
+	ck_assert_int_ge(read(told[0], text, sizeof(text) - 1), 0);
+	ck_assert_msg(strstr(text, expected), "it says: %s", text);
+	close(told[0]);
+}
+END_TEST
+
 /* What belongs to root in /proc is nothing for others of the same user. */
 START_TEST(others_of_its_user_cannot_look_inside)
 {
@@ -803,6 +835,7 @@ int main(void)
 			    (int)LENGTH(attempts) * STAGES);
 	tcase_add_loop_test(tc, without_a_wall_it_would_work, 0, (int)LENGTH(works));
 	tcase_add_test(tc, a_unix_backend_gets_unix_sockets_and_no_port);
+	tcase_add_loop_test(tc, a_failed_assertion_is_told, 0, STAGES);
 	tcase_add_test(tc, others_of_its_user_cannot_look_inside);
 	tcase_add_loop_test(tc, what_a_kernel_lacks_is_said_and_what_fails_is_fatal, 0,
 			    (int)LENGTH(kernels));
