@@ -213,6 +213,27 @@ def test_each_of_many_refusals_is_found_by_its_invocation(gate):
     assert len({e.get("_SYSTEMD_INVOCATION_ID") for e in entries} - {None}) == 100
 
 
+def test_a_journald_that_stops_reading_holds_up_nothing_and_loses_nothing(gate):
+    """What its queue has no room for are lines on standard error, which it reads later."""
+    queue = int(gate.run("cat", "/proc/sys/net/unix/max_dgram_qlen"))
+    pid = gate.property("systemd-journald.service", "MainPID")
+    gate.run("kill", "-STOP", pid)
+    try:
+        for n in range(queue + 5):
+            with Session(path=f"/stopped/{n}") as refused:
+                assert refused.status == 403
+        with Session("4714") as session:
+            assert session.echoes()
+            gate.run("systemctl", "stop", gate.instance_of(session.sock))
+            assert session.ended()
+        wait_for(lambda: not gate.instances())
+    finally:
+        gate.run("kill", "-CONT", pid)
+    messages = [str(e["MESSAGE"]) for e in gate.journal()]
+    assert len([m for m in messages if "/stopped/" in m]) == queue + 5
+    assert len([m for m in messages if "/session/4714/" in m]) == 3
+
+
 def test_a_changed_configuration_holds_for_the_next_connection(gate):
     conf = "/etc/novnc-gate.conf.d/test.conf"
     with Session() as session:
