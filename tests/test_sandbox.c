@@ -366,6 +366,11 @@ static int signal_by_fd(void)
 	return result(fcntl(before.unbound, F_SETOWN, 1));
 }
 
+static int copy_descriptor(void)
+{
+	return result(fcntl(before.unbound, F_DUPFD_CLOEXEC, 0));
+}
+
 /* From a kernel to come, as a C library to come may try it. */
 static int unknown_call(void)
 {
@@ -438,6 +443,7 @@ static const struct attempt {
 	ATTEMPT(uring, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(controlling_ioctl, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(signal_by_fd, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(copy_descriptor, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(unknown_call, ENOSYS, ENOSYS, ENOSYS, ENOSYS),
 	ATTEMPT(one_stage_more, 0, 0, 0, KILLED),
 };
