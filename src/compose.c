@@ -63,8 +63,35 @@ static bool is_in(struct slice name, const struct slice *names, size_t n)
 /* names: an array; its lengths are known before the program runs. */
 #define IS_ONE_OF(name, names) is_in(name, names, sizeof(names) / sizeof(*(names)))
 
+/* The fields that the sender names in Connection (RFC 9110 7.6.1). */
+struct options {
+	struct slice name[COMPOSE_OPTIONS_MAX];
+	size_t n;
+};
+
+/* Takes them out, once for all fields: 0, or -ENOBUFS where there are more. */
+static int options_take(const struct http1_head *h, struct options *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < h->fields; i++) {
+		struct slice list = h->field[i].value, option;
+
+		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
+			continue;
+		while (slice_split(&list, ',', &option)) {
+			option = slice_trim(option);
+			if (option.len == 0)
+				continue;
+			if (ret->n == COMPOSE_OPTIONS_MAX)
+				return -ENOBUFS;
+			ret->name[ret->n++] = option;
+		}
+	}
+	return 0;
+}
+
 /* What concerns this connection only, either way; framing is written by the caller. */
-static bool is_hop_by_hop(const struct http1_head *h, struct slice name)
+static bool is_hop_by_hop(const struct options *o, struct slice name)
 {
 	static const struct slice names[] = {
 		SLICE_INIT("Connection"),
@@ -77,7 +104,7 @@ static bool is_hop_by_hop(const struct http1_head *h, struct slice name)
 	};
 
 	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("Proxy-")) ||
-	       (h && http1_has_token(h, SLICE("Connection"), name));
+	       is_in(name, o->name, o->n);
 }
 
 /* What a client must not be able to tell a backend. */
@@ -145,15 +172,18 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out)
 {
 	bool own_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
-	int r = put_request_line(h, v, out);
+	struct options o;
+	int r = options_take(h, &o);
 
+	if (r == 0)
+		r = put_request_line(h, v, out);
 	if (r == 0)
 		r = put_field(out, SLICE("Host"),
 			      own_host ? v->host : slice_str(be->authority));
 	for (size_t i = 0; r == 0 && i < h->fields; i++) {
 		const struct field *f = &h->field[i];
 
-		if (is_hop_by_hop(h, f->name) || is_forged(f->name) ||
+		if (is_hop_by_hop(&o, f->name) || is_forged(f->name) ||
 		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
 			continue;
 		r = put_field(out, f->name, f->value);
@@ -196,10 +226,10 @@ static int put_location(struct buf *out, const struct field *f, const struct bac
 	return put_field(out, f->name, f->value);
 }
 
-static int put_response_field(const struct http1_head *h, const struct field *f,
+static int put_response_field(const struct options *o, const struct field *f,
 			      const struct compose_how *how, struct buf *out)
 {
-	if (is_hop_by_hop(h, f->name))
+	if (is_hop_by_hop(o, f->name))
 		return 0;
 	if (how->relocate && slice_caseeq(f->name, SLICE("Location")))
 		return put_location(out, f, how->relocate);
@@ -211,14 +241,17 @@ int compose_response(const struct http1_head *h, const struct compose_how *how,
 {
 	bool bodiless = h->status < 200 || h->status == 204;
 	bool has_length = http1_count(h, SLICE("Content-Length")) > 0;
-	int r = PUT(out, SLICE("HTTP/1.1 "));
+	struct options o;
+	int r = options_take(h, &o);
 
+	if (r == 0)
+		r = PUT(out, SLICE("HTTP/1.1 "));
 	if (r == 0)
 		r = put_number(out, h->status, 10);
 	if (r == 0)
 		r = PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
 	for (size_t i = 0; r == 0 && i < h->fields; i++)
-		r = put_response_field(h, &h->field[i], how, out);
+		r = put_response_field(&o, &h->field[i], how, out);
 	if (r == 0 && how->chunked)
 		r = put_framing(out, HTTP1_CHUNKED, 0);
 	else if (r == 0 && has_length && !bodiless)
@@ -260,11 +293,12 @@ static bool is_head_only(struct slice name)
 
 int compose_last_chunk(struct slice trailers, struct buf *out)
 {
+	static const struct options none = { .n = 0 };
 	struct field f;
 	int r = PUT(out, SLICE("0\r\n"));
 
 	while (r == 0 && trailers.len > 0 && lines_field(&trailers, &f) > 0)
-		if (!is_hop_by_hop(NULL, f.name) && !is_forged(f.name) &&
+		if (!is_hop_by_hop(&none, f.name) && !is_forged(f.name) &&
 		    !is_head_only(f.name))
 			r = put_field(out, f.name, f.value);
 	return r == 0 ? PUT(out, SLICE("\r\n")) : r;

@@ -2,7 +2,8 @@
 /*
  * Heads written anew from what was parsed, chunks, and the gate's own replies. Nothing is
  * ever copied raw: hop-by-hop fields (RFC 9110 7.6.1) and what could be forged stay behind.
- * No I/O. All return 0, or -ENOBUFS where out has no room (its content is then undefined).
+ * No I/O. All return 0, or -ENOBUFS where out has no room (its content is then undefined) or
+ * a head has too many Connection options.
  */
 #ifndef NOVNC_GATE_COMPOSE_H
 #define NOVNC_GATE_COMPOSE_H
@@ -13,6 +14,8 @@
 #include "http1.h"
 #include "route.h"
 
+/* Options in the Connection fields of one head; what has more is refused. */
+#define COMPOSE_OPTIONS_MAX 64
 /* The most that compose_chunk_begin() and _end() append, bytes. */
 #define COMPOSE_CHUNK_FRAME 20
 /* The most that compose_last_chunk() appends, bytes: "A:b" becomes "A: b". */

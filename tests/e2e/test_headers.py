@@ -154,3 +154,27 @@ def test_the_backends_version_is_its_own_hop(world):
 def test_status_and_reason_pass(world, status):
     _, r = world.exchange(world.client(), request(), answer(b"x", status=status))
     assert r.start == f"HTTP/1.1 {status}"
+
+
+# As many Connection options as a head may have: each is looked for among all fields
+
+@pytest.mark.parametrize("n", [64, 65])
+def test_a_client_names_so_many_fields_and_no_more(world, n):
+    message = request("GET", "/", "Connection: ," + ",".join(f"x{i}" for i in range(n - 1)),
+                      "Connection: last", "Last: 1", "X0: 1", "Other: 1")
+    if n > 64:
+        world.refused(world.client(message), 431)
+    else:
+        m = world.seen(message)
+        assert "Last" not in m and "X0" not in m and m["Other"] == "1"
+
+
+@pytest.mark.parametrize("n", [64, 65])
+def test_a_backend_names_so_many_fields_and_no_more(world, n):
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(answer(b"x", "Connection: " + ",".join(f"x{i}" for i in range(n)), "X0: 1", "Other: 1"))
+    r = c.response()
+    assert r.status == (200 if n == 64 else 502)
+    assert "X0" not in r and r.all("Other") == (["1"] if n == 64 else [])
