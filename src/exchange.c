@@ -206,6 +206,10 @@ static enum exchange_end run_interim(struct run *x)
 	if (x->interim++ == EXCHANGE_INTERIM_MAX)
 		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
 			    x->be->name);
+	if (x->answer.status == 100 && x->relay.expects) {
+		x->relay.expects = false;
+		x->relay.up.moved_ms = stream_clock_ms(); /* BodyTimeoutSec= begins */
+	}
 	return x->http10 ? EXCHANGE_NEXT : run_compose(x, &how);
 }
 
@@ -431,14 +435,16 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 	x->persistent = http1_persistent(h) && w->cfg->keep_alive_ms > 0;
 	x->expect =
 		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
-	x->repeatable =
-		is_idempotent(h->method) && h->framing == HTTP1_NO_BODY && !x->upgrade;
+	x->repeatable = is_idempotent(h->method) && !x->upgrade &&
+			(h->framing == HTTP1_NO_BODY ||
+			 (h->framing == HTTP1_LENGTH && h->length == 0));
 	x->interim = 0;
 	x->answered = x->close = x->reset_shows = false;
 	if (x->upgrade)
 		upgrade_accept(key->value, x->accept);
 	x->relay = (struct relay){
 		.sigfd = w->sigfd,
+		.expects = x->expect,
 		.answer_ms = x->upgrade ? w->cfg->upgrade_ms : w->cfg->response_ms,
 		.body_ms = w->cfg->body_ms,
 	};

@@ -79,16 +79,16 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 
 	if (r->tunnel)
 		return tunnel_deadline(r, ret);
+	if (down->waiting && (up_over || (r->expects && up->bytes == 0))) {
+		*ret = RELAY_ANSWER_TIMEOUT;
+		return stream_deadline_ms(up->moved_ms, r->answer_ms);
+	}
 	if (!up_over) {
 		*ret = flow_pending(up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
 		deadline_ms = stream_deadline_ms(up->moved_ms, r->body_ms);
 	}
-	if (down->waiting) {
-		if (!up_over)
-			return deadline_ms;
-		*ret = RELAY_ANSWER_TIMEOUT;
-		return stream_deadline_ms(up->moved_ms, r->answer_ms);
-	}
+	if (down->waiting)
+		return deadline_ms;
 	down_ms = stream_deadline_ms(down->moved_ms, r->body_ms);
 	if (!flow_ended(down) && down_ms < deadline_ms) {
 		*ret = flow_pending(down) ? RELAY_CLIENT_TIMEOUT : RELAY_BACKEND_TIMEOUT;

@@ -76,9 +76,10 @@ IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]
 
 @pytest.mark.parametrize("method", IDEMPOTENT)
 @pytest.mark.parametrize("how", ["FIN", "RST"])
-def test_an_idempotent_request_is_tried_once_more(world, how, method):
+@pytest.mark.parametrize("lines", [(), ("Content-Length: 0",)], ids=["no body", "a body of nothing"])
+def test_an_idempotent_request_is_tried_once_more(world, lines, how, method):
     c, b = kept(world)
-    c.send(request(method, "/2"))
+    c.send(request(method, "/2", *lines))
     assert b.request().target == "/2"
     b.close() if how == "FIN" else b.reset()
     fresh = world.nextjs.accept()

@@ -219,6 +219,33 @@ def test_an_answer_that_does_not_come(world, reply):
         b.more()
 
 
+EXPECTING = head("POST / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue")
+
+
+@pytest.mark.parametrize("reply", [b"", head("HTTP/1.1 102 Processing")], ids=["none", "102"])
+def test_a_100_that_does_not_come_is_the_backends_fault(world, reply):
+    limits(world, ResponseTimeoutSec=2 * SHORT, BodyTimeoutSec=SHORT)
+    with not_before(2 * SHORT):
+        c = world.client(EXPECTING)
+        b = world.nextjs.accept()
+        b.until(b"\r\n\r\n")
+        b.send(reply)
+        while (r := c.response()).status == 102:
+            pass
+    assert r.status == 504
+
+
+def test_a_body_that_does_not_come_after_its_100_is_the_clients_fault(world):
+    limits(world, BodyTimeoutSec=SHORT)
+    c = world.client(EXPECTING)
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    with not_before():
+        b.send(head("HTTP/1.1 100 Continue"))
+        assert c.response().status == 100
+        assert c.response().status == 408
+
+
 def test_an_answers_head_that_trickles_gains_no_time(world):
     limits(world, ResponseTimeoutSec=SHORT)
     c = world.client(request())
