@@ -341,7 +341,7 @@ help:
 	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make deps            install the Debian packages for all of these'
-	@echo 'make install         NEXTJS=URL CONTROLLER=URL; PREFIX=$(PREFIX), DESTDIR='
+	@echo 'make install         NEXTJS=URL CONTROLLER=URL; PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
 	@echo 'make uninstall       take exactly that away again; an edited configuration stays'
 	@echo 'make install-user    the same for your own systemd --user, on loopback; needs no root'
 	@echo 'make uninstall-user'

@@ -322,7 +322,7 @@ static bool conn_next(struct conn *c)
 
 	if (len == 0)
 		return false;
-	c->request.head_request = slice_casestarts(raw, SLICE("HEAD "));
+	c->request.head_request = raw.len > 5 && memcmp(raw.p, "HEAD ", 5) == 0;
 	if (len < 0) {
 		conn_no_head(c, len, &scan);
 		return false;

@@ -100,6 +100,8 @@ static bool origin_parse(struct slice s, struct slice *scheme, struct authority 
 		return false;
 	if (ret->port == 0)
 		ret->port = default_port(*scheme);
+	else if (s.p[strlen("://") + ret->host.len + 1] == '0')
+		return false; /* a browser says no leading zeros */
 	return true;
 }
 
@@ -227,6 +229,8 @@ static void verdict_take_target(struct verdict *v, struct slice target)
 {
 	v->target = target;
 	v->path = (struct slice){ target.p, slice_find(target, '?') };
+	if (v->path.len == 0)
+		v->path = SLICE("/"); /* which an absolute-form may leave out */
 }
 
 /* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */

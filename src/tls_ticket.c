@@ -19,7 +19,7 @@ int tls_ticket_read(const char *file, struct tls_ticket_keys *ret)
 
 	if (len < 0)
 		return -errno;
-	if (len == 4 && memcmp(bytes, "none", 4) == 0)
+	if ((len == 4 || (len == 5 && bytes[4] == '\n')) && memcmp(bytes, "none", 4) == 0)
 		return -ENOENT;
 	ret->n = (size_t)len / sizeof(ret->key[0]);
 	if (ret->n < 1 || ret->n > TLS_TICKET_KEYS ||

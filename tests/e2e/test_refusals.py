@@ -164,6 +164,7 @@ def test_any_transfer_coding_on_http_1_0(world, coding):
     ("TRACE with a body", "TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 405),
     ("an unknown method", "FROB / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     ("a method in lower case", "get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("no HEAD, so with content", "head / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     ("a method that goes on", "GETX / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     ("a method that stops short", "GE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     ("gzip before chunked",
