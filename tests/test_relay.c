@@ -2,11 +2,10 @@
 /* relay.c: the relay runs in a thread between two sockets, the test is both of its peers. */
 #include "relay.h"
 
-#include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "peers.h"
 #include "still.h"
@@ -569,10 +568,11 @@ END_TEST
 /* Whether TCP has sent what its peer has yet to acknowledge, which makes room again. */
 static bool is_under_way(int fd)
 {
-	int queued, unsent;
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
 
-	return ioctl(fd, SIOCOUTQ, &queued) == 0 &&
-	       ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && queued > unsent;
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_unacked > 0;
 }
 
 /* Fills a stream, so that its peer takes no more; returns with how many bytes. */
