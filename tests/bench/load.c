@@ -243,6 +243,7 @@ static void bench_idle(size_t n)
 static void use_tls(bool resume)
 {
 	conn_use_tls();
+	load_scheme = "https";
 	if (resume) {
 		(void)connect_once(CONNECT_PAGE);
 		conn_use_session();

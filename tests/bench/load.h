@@ -11,6 +11,7 @@
 
 /* Where all connections go. */
 extern int load_port;
+extern const char *load_scheme; /* of the page that asks: "http" or "https" */
 
 uint64_t now_ns(void);
 

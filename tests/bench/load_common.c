@@ -7,6 +7,7 @@
 #include "bench.h"
 
 int load_port;
+const char *load_scheme = "http";
 
 uint64_t now_ns(void)
 {
@@ -66,11 +67,11 @@ size_t request(char *buf, size_t cap, const char *line, const char *more)
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 "
 		"Firefox/128.0\r\nAccept: text/html,application/xhtml+xml,application/xml;"
 		"q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: "
-		"gzip, deflate, br, zstd\r\nOrigin: http://127.0.0.1:%d\r\nPragma: no-cache\r\n"
+		"gzip, deflate, br, zstd\r\nOrigin: %s://127.0.0.1:%d\r\nPragma: no-cache\r\n"
 		"Cache-Control: no-cache\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Mode: "
 		"cors\r\nSec-Fetch-Site: same-origin\r\nCookie: session=3f9a1c5e7b2d4680a1b2c3d4"
 		"e5f60718; theme=dark; sidebar=open\r\n\r\n",
-		line, load_port, more, load_port);
+		line, load_port, more, load_scheme, load_port);
 
 	if (n < 0 || (size_t)n >= cap)
 		fail("request");
