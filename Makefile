@@ -11,9 +11,9 @@ PKG_CONFIG = pkg-config
 
 # The Debian packages, each list in one place; A|B is either of the two. What the demo and the
 # browser tests need stands beside them.
-BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libsystemd-dev libseccomp-dev \
-	libmd-dev libllhttp-dev|node-llhttp
-CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist openssl curl \
+BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
+	libllhttp-dev|node-llhttp
+CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist openssl curl \
 	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 LONG_PACKAGES = testssl.sh debootstrap git
@@ -41,7 +41,7 @@ llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
 # $(FLAVOUR) is FORTIFY or SANITIZERS, by directory.
 our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
-	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libsystemd libcrypto libmd) \
+	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcrypto libmd) \
 	-iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
 our_ldflags = $(FLAVOUR) -pie -Wl,-z,relro,-z,now -Wl,--gc-sections
 # SHA-1 from libmd's archive, which nothing has to start. OpenSSL's asks the processor what it is
@@ -52,7 +52,9 @@ compile = $(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
 link_module = $(CC) -shared $(our_ldflags:-pie=) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
-link_test = $(link) $(shell $(PKG_CONFIG) --libs check)
+# libsystemd only where a test holds ours against it
+link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
+	$(shell $(PKG_CONFIG) --libs libsystemd)
 
 # ---- what is built: build/ as it is shipped, build/san/ with ASan and UBSan
 

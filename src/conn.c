@@ -172,7 +172,6 @@ static int on_opened(void *userdata)
 			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
 	}
 	log_status(slice_str(status));
-	journal_settle();
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
 	return sandbox_narrow(conn_has_tls(c));
 }

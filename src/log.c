@@ -2,7 +2,6 @@
 /* What happened, one entry per event: its sentence and its fields. */
 #include "log.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,8 +9,7 @@
 
 #include "journal.h"
 
-#define LOG_ENTRY_MAX  8192
-#define LOG_FIELDS_MAX 16
+#define LOG_ENTRY_MAX 8192
 
 /*
  * The table of events. @NAME@ in a sentence is the value of NOVNC_GATE_NAME=, as it is in
@@ -53,14 +51,9 @@ static const struct {
 			"Internal error: @REASON@" },
 };
 
-/*
- * An entry while it is put together: NAME=value lines in one buffer that never moves, and the
- * same again as the fields that libsystemd takes.
- */
+/* An entry while it is put together: NAME=value lines in one buffer that never moves. */
 struct entry {
 	struct buf text;
-	struct iovec field[LOG_FIELDS_MAX];
-	int fields;
 	char storage[LOG_ENTRY_MAX];
 };
 
@@ -99,17 +92,12 @@ static void put_escaped(struct buf *b, struct slice s)
 
 static void field_begin(struct entry *e, const char *name)
 {
-	assert(e->fields < LOG_FIELDS_MAX);
-	e->field[e->fields].iov_base = e->text.data + e->text.end;
 	(void)buf_put_slice(&e->text, slice_str(name));
 	(void)buf_put_slice(&e->text, SLICE("="));
 }
 
 static void field_end(struct entry *e)
 {
-	struct iovec *field = &e->field[e->fields++];
-
-	field->iov_len = (size_t)(e->text.data + e->text.end - (char *)field->iov_base);
 	(void)buf_put_slice(&e->text, SLICE("\n"));
 }
 
@@ -139,17 +127,19 @@ static void field_number(struct entry *e, const char *name, uint64_t value)
 	field_own(e, name, slice_str(digits));
 }
 
-/* The value of NOVNC_GATE_<name>=, or "-". */
-static struct slice field_value(const struct entry *e, struct slice name)
+/* The value of NOVNC_GATE_<name>= among these lines, which all begin so, or "-". */
+static struct slice field_value(struct slice lines, struct slice name)
 {
-	for (int i = 0; i < e->fields; i++) {
-		struct slice s = { e->field[i].iov_base, e->field[i].iov_len };
-		size_t eq;
+	const size_t prefix = sizeof("NOVNC_GATE_") - 1;
+	struct slice line;
 
-		s = slice_from(s, sizeof("NOVNC_GATE_") - 1); /* all have it so far */
-		eq = slice_find(s, '=');
-		if (slice_eq((struct slice){ s.p, eq }, name))
-			return slice_from(s, eq + 1);
+	while (slice_split(&lines, '\n', &line)) {
+		size_t eq = slice_find(line,
+				       '='); /* behind the last line end there is none */
+
+		if (eq > prefix &&
+		    slice_eq((struct slice){ line.p + prefix, eq - prefix }, name))
+			return slice_from(line, eq + 1);
 	}
 	return SLICE("-");
 }
@@ -197,14 +187,14 @@ static void entry_describe(struct entry *e, const struct log_fields *f)
 /* MESSAGE=: the sentence with each @NAME@ filled in. Returns the value. */
 static struct slice entry_message(struct entry *e, const char *sentence)
 {
-	struct slice rest = slice_str(sentence), part;
+	struct slice fields = buf_slice(&e->text), rest = slice_str(sentence), part;
 	bool is_name = false;
 	size_t start, len;
 
 	field_begin(e, "MESSAGE");
 	start = e->text.end;
 	while (slice_split(&rest, '@', &part)) {
-		(void)buf_put_slice(&e->text, is_name ? field_value(e, part) : part);
+		(void)buf_put_slice(&e->text, is_name ? field_value(fields, part) : part);
 		is_name = !is_name;
 	}
 	len = e->text.end - start;
@@ -217,7 +207,7 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
-	struct journal_entry out = { .level = events[ev].level, .field = e.field };
+	struct journal_entry out = { .level = events[ev].level };
 
 	/* seven texts, three of them once more in the sentence, and the rest */
 	_Static_assert(10 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
@@ -226,13 +216,11 @@ void log_event(enum log_event ev, const struct log_fields *f)
 	if (!journal_takes(events[ev].level))
 		return;
 	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
-	e.fields = 0;
 	entry_describe(&e, f);
 	out.message = entry_message(&e, events[ev].sentence);
 	field_own(&e, "MESSAGE_ID", slice_str(events[ev].id));
 	field_number(&e, "PRIORITY", (uint64_t)events[ev].level);
 	field_own(&e, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
-	out.fields = e.fields;
 	out.datagram = buf_slice(&e.text);
 	journal_write(&out);
 }
@@ -240,11 +228,10 @@ void log_event(enum log_event ev, const struct log_fields *f)
 void log_status(struct slice text)
 {
 	char line[sizeof("STATUS=") + LOG_VALUE_MAX +
-		  4]; /* one escape over, before the cut */
+		  3]; /* an escape over, before the cut */
 	struct buf b = { .data = line, .cap = sizeof(line) };
 
 	(void)buf_put_slice(&b, SLICE("STATUS="));
 	put_escaped(&b, text);
-	(void)buf_put(&b, "", 1);
-	journal_notify(line);
+	journal_notify(buf_slice(&b));
 }

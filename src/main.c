@@ -156,9 +156,8 @@ static int signals_take(void)
 /* Before anything that a peer says is read. */
 static int confine(const struct config *cfg, const struct client *client, bool tls)
 {
-	unsigned needs = (journal_loads() ? SANDBOX_LOAD : 0) | (tls ? SANDBOX_TLS : 0);
 	const char *missing = NULL;
-	int r = sandbox_enter(cfg, needs, &missing);
+	int r = sandbox_enter(cfg, tls, &missing);
 
 	if (missing)
 		log_event(LOG_SANDBOX,
@@ -173,8 +172,10 @@ static int serve(const struct options *o, const struct client *client)
 	struct conn_setup setup = { .client = client, .sigfd = sigfd };
 	struct stream_tls tls;
 	struct config cfg;
-	int config = config_load(o->file, on_config_error, NULL, &cfg), r;
+	int config, r;
 
+	journal_open();
+	config = config_load(o->file, on_config_error, NULL, &cfg);
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
 	journal_level(cfg.log_level);
@@ -187,7 +188,7 @@ static int serve(const struct options *o, const struct client *client)
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	journal_release();
+	journal_close();
 	if (config == -EBADMSG || r == -EBADMSG)
 		return EX_CONFIG;
 	return config < 0 || r < 0 ? EX_OSERR : EXIT_SUCCESS;

@@ -4,10 +4,10 @@
 
 #ifdef NOVNC_GATE_NO_SANDBOX
 
-int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing)
+int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing)
 {
 	(void)cfg;
-	(void)also;
+	(void)tls;
 	*ret_missing = "any wall at all, as it was built";
 	return 0;
 }
@@ -39,8 +39,8 @@ int sandbox_narrow(bool tls)
 
 /*
  * The highest number a descriptor may have, and one: standard streams, signals, a connection
- * to each backend, the pipes of two flows, two sockets to the journal (libsystemd's and ours),
- * and what a library opens for a moment while it is loaded or resolves a name.
+ * to each backend, the pipes of two flows, a socket to the journal, and what a library opens
+ * for a moment while it is loaded or resolves a name.
  */
 #define SANDBOX_FILES 32
 
@@ -87,9 +87,9 @@ static const struct {
 	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
 };
 
-static unsigned needs_of(const struct config *cfg, unsigned also)
+static unsigned needs_of(const struct config *cfg, bool tls)
 {
-	unsigned needs = also;
+	unsigned needs = tls ? SANDBOX_TLS : 0;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct backend *be = &cfg->backend[i];
@@ -267,9 +267,7 @@ static int seccomp_enter_needs(unsigned needs)
 {
 	switch (needs) {
 	case 0: return SECCOMP_ENTER(filter_serve);
-	case SANDBOX_LOAD: return SECCOMP_ENTER(filter_load);
 	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
-	case SANDBOX_LOAD | SANDBOX_UNIX: return SECCOMP_ENTER(filter_load_unix);
 	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
 	case SANDBOX_TLS | SANDBOX_UNIX: return SECCOMP_ENTER(filter_tls_unix);
 	case SANDBOX_RESOLVE: return SECCOMP_ENTER(filter_resolve);
@@ -288,9 +286,9 @@ static const char *missing(int abi, bool seccomp)
 	return abi < ABI_NET ? "Landlock's rules for TCP" : NULL;
 }
 
-int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing)
+int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing)
 {
-	unsigned needs = needs_of(cfg, also);
+	unsigned needs = needs_of(cfg, tls);
 	int abi = landlock_abi(), r;
 
 	if (abi < 0)

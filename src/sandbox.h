@@ -13,18 +13,18 @@
 
 /* What the first stage has to leave open beside TCP to a literal address. */
 enum sandbox_need {
-	SANDBOX_LOAD = 1,    /* libsystemd, and its datagrams */
-	SANDBOX_UNIX = 2,    /* a backend behind a Unix socket */
+	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
+	SANDBOX_LOAD = 2,    /* libraries */
 	SANDBOX_RESOLVE = 7, /* a backend given by name; the resolver needs all of it */
-	SANDBOX_TLS = 9,     /* TLS; its module, and the certificates of backends */
+	SANDBOX_TLS = 10,    /* TLS; its module, and the certificates of backends */
 };
 
 /*
- * The first stage; also is what it needs beside what the configuration tells. Returns 0
- * or -errno, after which nothing may be served. *ret_missing is what is not to be had
- * here, in words, or NULL.
+ * The first stage, for what the configuration tells and, with tls, TLS with the client.
+ * Returns 0 or -errno, after which nothing may be served. *ret_missing is what is not to be
+ * had here, in words, or NULL.
  */
-int sandbox_enter(const struct config *cfg, unsigned also, const char **ret_missing);
+int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing);
 
 /*
  * The second: nothing is opened, dialled or loaded any more, bytes go where they went, tls

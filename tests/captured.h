@@ -3,7 +3,6 @@
 #ifndef NOVNC_GATE_CAPTURED_H
 #define NOVNC_GATE_CAPTURED_H
 
-#include <dlfcn.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +32,7 @@ static inline void capture_end(void)
 {
 	if (reader >= 0)
 		close(reader);
+	reader = -1;
 }
 
 /* The next packet at fd as a string, or NULL where there is none; empty ones are no entries. */
@@ -66,13 +66,6 @@ static inline const char *message(void)
 	line[strlen(line) - 1] = '\0';
 	ck_assert_ptr_null(packet(reader));
 	return line + n;
-}
-
-static inline bool library_is_loaded(void)
-{
-	void *library = dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_NOLOAD);
-
-	return library && dlclose(library) == 0;
 }
 
 /* What systemd does for a unit whose standard error is the journal. */

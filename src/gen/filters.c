@@ -63,18 +63,16 @@ static const struct plain {
 	{ SERVE | TUNNEL, "brk munmap exit_group" },
 	{ SERVE | TUNNEL, "getpid" },         /* for a line on standard error */
 	{ SERVE, "connect" },                 /* which ports is for Landlock to say */
-	{ SERVE, "fstat" },                   /* what standard error is */
 	{ SERVE, "getsockname getpeername" }, /* whether a backend is the gate itself */
 	/* dlopen(); which files is for Landlock to say */
-	{ LOAD, "read pread64 lseek newfstatat madvise mremap" },
-	{ LOAD, "futex getrandom" },               /* pthread_once(), malloc() */
-	{ LOAD, "getuid geteuid getgid getegid" }, /* sd_notify() */
+	{ LOAD, "read pread64 lseek fstat newfstatat madvise mremap" },
+	{ LOAD, "futex getrandom" }, /* pthread_once(), malloc() */
 	/* OpenSSL on a socket, its random numbers and its locks */
 	{ TLS | SECURED, "read write getrandom futex" },
 	{ TLS, "readlink readlinkat" }, /* where the module is */
 	{ TLS, "sysinfo" },             /* qsort() of glibc up to 2.36 asks for memory */
 	/* getaddrinfo(): DNS, and the modules of nsswitch.conf (resolve, myhostname, mdns) */
-	{ RESOLVE, "bind getsockopt setsockopt" },
+	{ RESOLVE, "bind getsockopt setsockopt getuid geteuid getgid getegid" },
 	{ RESOLVE, "recvmsg write access faccessat faccessat2 uname gettid" },
 	{ RESOLVE, "rt_sigprocmask rt_sigaction rt_sigreturn" }, /* SIGTERM may end it */
 	/* and what modules of other makers may use, which is as harmless */
@@ -120,21 +118,10 @@ static const struct rule {
 	{ SERVE, ALLOWED, "fcntl", { IS(1, F_GETFL) } },
 	{ SERVE, ALLOWED, "fcntl", { IS(1, F_SETFL) } },
 
-	/* fstat() of glibc up to 2.38 */
-	{ SERVE, ALLOWED, "newfstatat", { IS(3, AT_EMPTY_PATH) } },
-
-	/* Entries for the journal, and the look whether it has read them. */
-	{ LOAD, ALLOWED, "socket", { SOCK(AF_UNIX, SOCK_DGRAM) } },
-	{ LOAD, ALLOWED, "setsockopt", { IS(1, SOL_SOCKET), IS(2, SO_SNDBUF) } },
-	{ LOAD, ALLOWED, "setsockopt", { IS(1, SOL_SOCKET), IS(2, SO_SNDBUFFORCE) } },
-	/* Fast Open would be a connect() that Landlock does not see */
-	{ LOAD, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },
-	{ LOAD | TUNNEL, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },
-	{ LOAD | TUNNEL, ALLOWED, "ioctl", { IS(1, SIOCOUTQ) } },
-	/* libsystemd's ways round a socket without room: such an entry becomes a line */
-	{ LOAD, ENOSYS, "memfd_create", { { 0 } } },
-	{ LOAD, EACCES, "openat", { BITS(2, O_ACCMODE, O_WRONLY) } },
-	{ LOAD, EACCES, "openat", { BITS(2, O_ACCMODE, O_RDWR) } },
+	/* Entries for the journal and the look whether it has read them; systemd's status.
+	 * Fast Open would be a connect() that Landlock does not see. */
+	{ SERVE | TUNNEL, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },
+	{ SERVE | TUNNEL, ALLOWED, "ioctl", { IS(1, SIOCOUTQ) } },
 
 	/* dlopen(): only files become executable, and never what is or was writable */
 	{ LOAD, ALLOWED, "openat", { BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY) } },
@@ -143,8 +130,13 @@ static const struct rule {
 	  "mmap",
 	  { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0) } },
 	{ LOAD, ALLOWED, "mprotect", { BITS(2, PROT_EXEC, 0) } },
-	{ LOAD, ALLOWED, "prctl", { IS(0, PR_CAPBSET_READ) } }, /* libcap */
+	{ LOAD, EACCES, "openat", { BITS(2, O_ACCMODE, O_WRONLY) } },
+	{ LOAD, EACCES, "openat", { BITS(2, O_ACCMODE, O_RDWR) } },
 
+	{ RESOLVE, ALLOWED, "prctl", { IS(0, PR_CAPBSET_READ) } }, /* libcap's start */
+	{ RESOLVE, ENOSYS, "memfd_create", { { 0 } } },
+	{ RESOLVE, ALLOWED, "socket", { SOCK(AF_UNIX, SOCK_DGRAM) } },
+	{ RESOLVE, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },
 	{ RESOLVE, ALLOWED, "prlimit64", { NULL_POINTER(2) } },
 	{ RESOLVE, ALLOWED, "socket", { SOCK(AF_INET, SOCK_DGRAM) } },
 	{ RESOLVE, ALLOWED, "socket", { SOCK(AF_INET6, SOCK_DGRAM) } },
@@ -272,9 +264,7 @@ int main(void)
 {
 	(void)printf("/* Made by src/gen/filters.c; linux/filter.h comes first. */\n\n");
 	program_print("filter_serve", SERVE);
-	program_print("filter_load", SERVE | LOAD);
 	program_print("filter_unix", SERVE | UNIX);
-	program_print("filter_load_unix", SERVE | LOAD | UNIX);
 	program_print("filter_resolve", SERVE | LOAD | UNIX | RESOLVE);
 	program_print("filter_tls", SERVE | LOAD | TLS);
 	program_print("filter_tls_unix", SERVE | LOAD | UNIX | TLS);
