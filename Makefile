@@ -43,14 +43,14 @@ our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
 	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcrypto libmd) \
 	-iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
-our_ldflags = $(FLAVOUR) -pie -Wl,-z,relro,-z,now -Wl,--gc-sections
+our_ldflags = $(FLAVOUR) $(LINKED) -Wl,-z,relro,-z,now -Wl,--gc-sections
 # SHA-1 from libmd's archive, which nothing has to start. OpenSSL's asks the processor what it is
 # before main(), and each such question leaves a virtual machine.
 our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
 
 compile = $(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
-link_module = $(CC) -shared $(our_ldflags:-pie=) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
+link_module = $(CC) -shared $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
 # libsystemd only where a test holds ours against it
 link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
@@ -58,33 +58,40 @@ link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
 
 # ---- what is built: build/ as it is shipped, build/san/ with ASan and UBSan
 
-# TLS is a module that is loaded when it is needed, so that nothing else has OpenSSL to start.
+# TLS is a module that is loaded when it is needed, so that nothing else has OpenSSL to start; and the
+# program comes twice, without the dynamic loader and with it (src/loader.h).
 MODULE = src/tls.c src/tls_context.c src/tls_ticket.c
 SOURCES = $(filter-out $(MODULE),$(wildcard src/*.c))
 TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-objects = $(SOURCES:src/%.c=$1/%.o) $1/llhttp.a
+objects = $(patsubst src/%.c,$1/%.o,$(filter-out src/loader_static.c,$(SOURCES))) $1/llhttp.a
+static_objects = $(subst /loader_dynamic.o,/loader_static.o,$(call objects,$1))
 module_objects = $(MODULE:src/%.c=$1/%.o)
 parts = $(filter-out %/main.o,$(call objects,$1))
 UNIT_TESTS = $(TESTS:%=build/%)
 # there is no sandbox with sanitizers
 SAN_UNIT_TESTS = $(patsubst %,build/san/%,$(filter-out test_sandbox,$(TESTS)))
 
-all: build/novnc-gate build/novnc-gate-tls.so
+all: build/novnc-gate build/novnc-gate-dynamic build/novnc-gate-tls.so
 
 build/%: FLAVOUR = $(FORTIFY)
 build/san/%: FLAVOUR = $(SANITIZERS)
+build/%: LINKED = -pie
 
-build/novnc-gate: $(call objects,build)
+build/novnc-gate build/novnc-gate-unconfined: LINKED = -static-pie
+build/novnc-gate: $(call static_objects,build)
+	$(link)
+build/novnc-gate-dynamic: $(call objects,build)
 	$(link)
 build/san/novnc-gate: $(call objects,build/san)
 	$(link)
 # For counting its instructions under valgrind, whose own calls the sandbox would forbid.
 build/unconfined.o: src/sandbox.c Makefile | build-packages build/san
 	$(compile) -DNOVNC_GATE_NO_SANDBOX
-build/novnc-gate-unconfined: $(filter-out build/sandbox.o,$(call objects,build)) build/unconfined.o
+build/novnc-gate-unconfined: $(filter-out build/sandbox.o,$(call static_objects,build)) build/unconfined.o
 	$(link)
 
 $(call module_objects,build) $(call module_objects,build/san): CODE = -fPIC -fvisibility=hidden
+build/novnc-gate-tls.so build/san/novnc-gate-tls.so: LINKED =
 build/novnc-gate-tls.so: $(call module_objects,build)
 	$(link_module)
 build/san/novnc-gate-tls.so: $(call module_objects,build/san)
@@ -243,10 +250,11 @@ one_word = $(foreach v,$1,$(if $(word 2,x$($v)x),$(error $v= must not have white
 # A recipe's scratch file.
 tmp = set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT
 
-# By renaming, so that no connection finds half a program. The program first: it tells if the module
-# beside it is of another version, as it may be for a moment.  $(call put_program,DIRECTORY,LIBRARIES)
+# By renaming, so that no connection finds half a program. The programs first: they tell if the module
+# is of another version, as it may be for a moment.  $(call put_program,DIRECTORY,LIBRARIES)
 put_one = install -D -m $1 build/$2 $3/.$2.new && mv -f $3/.$2.new $3/$2
-put_program = $(call put_one,755,novnc-gate,$1) && $(call put_one,644,novnc-gate-tls.so,$2)
+put_program = $(call put_one,755,novnc-gate-dynamic,$2) && $(call put_one,755,novnc-gate,$1) && \
+	$(call put_one,644,novnc-gate-tls.so,$2)
 
 # An edited configuration is kept; whether it was edited shows the copy in DIRECTORY. URLs that are not
 # given are those it has.  $(call put_conf,FILE,DIRECTORY)
@@ -293,7 +301,8 @@ ifeq ($(DESTDIR),)
 	$(call take_units,systemctl,$(unitdir))
 endif
 	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	rm -f $(DESTDIR)$(sbindir)/novnc-gate $(DESTDIR)$(libdir)/novnc-gate-tls.so \
+	rm -f $(DESTDIR)$(sbindir)/novnc-gate $(DESTDIR)$(libdir)/novnc-gate-dynamic \
+		$(DESTDIR)$(libdir)/novnc-gate-tls.so \
 		$(foreach f,$(FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
 	$(call take_dirs,$(DIRS:%=$(DESTDIR)%))
 ifeq ($(DESTDIR),)
@@ -325,7 +334,8 @@ uninstall-user:
 	$(call one_word,HOME)
 	$(call take_units,systemctl --user,$(userunitdir))
 	$(call take_conf,$(userconf),$(usersharedir))
-	rm -f $(HOME)/.local/bin/novnc-gate $(HOME)/.local/lib/novnc-gate/novnc-gate-tls.so \
+	rm -f $(HOME)/.local/bin/novnc-gate $(HOME)/.local/lib/novnc-gate/novnc-gate-dynamic \
+		$(HOME)/.local/lib/novnc-gate/novnc-gate-tls.so \
 		$(UNITS:%=$(userunitdir)/%) \
 		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf \
 		$(userman)/man5/novnc-gate.conf.5 $(userman)/man8/novnc-gate.8

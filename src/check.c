@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loader.h"
 #include "stream.h"
-#include "tls.h"
 
 static void report(void *userdata, const char *file, unsigned line, const char *what)
 {
@@ -24,7 +24,7 @@ static int check_tls(const struct config *cfg, const struct backend *be)
 	const struct tls_module *module;
 	struct tls_why why;
 	struct tls *t;
-	int r = tls_load(&module, &why);
+	int r = loader_tls(&module, &why);
 
 	if (r == 0)
 		r = be ? module->connect(-1, be, &t, &why)

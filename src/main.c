@@ -15,6 +15,7 @@
 #include "config.h"
 #include "conn.h"
 #include "journal.h"
+#include "loader.h"
 #include "log.h"
 #include "sandbox.h"
 
@@ -88,11 +89,16 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	return 1;
 }
 
-static int check(const struct options *o)
+static int check(const struct options *o, char *argv[])
 {
 	struct config cfg;
-	int code = EXIT_SUCCESS;
+	int code = EXIT_SUCCESS, r = loader_need(argv);
 
+	if (r < 0) {
+		(void)fprintf(stderr, "novnc-gate: " LOADER_PROGRAM ": %s\n",
+			      strerror(-r));
+		return EX_OSERR;
+	}
 	if (check_config(o->file, o->tls, &cfg) < 0)
 		code = EX_CONFIG;
 	else if (o->check_backends && check_backends(&cfg) < 0)
@@ -166,7 +172,34 @@ static int confine(const struct config *cfg, const struct client *client, bool t
 	return r;
 }
 
-static int serve(const struct options *o, const struct client *client)
+/* Whether what the configuration asks for takes the dynamic loader. */
+static bool needs_loader(const struct config *cfg)
+{
+	bool needs = false;
+
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		needs |= !cfg->backend[i].literal || cfg->backend[i].tls;
+	return needs;
+}
+
+/* Reads it, and goes on in the program that has a loader where that takes one. */
+static int load_config(const struct options *o, char *argv[], struct config *ret)
+{
+	int loader = o->tls ? loader_need(argv) : 0;
+	int config = config_load(o->file, on_config_error, NULL, ret);
+	char reason[256];
+
+	journal_level(ret->log_level);
+	if (loader == 0 && config == 0 && needs_loader(ret))
+		loader = loader_need(argv);
+	if (loader == 0)
+		return config;
+	(void)snprintf(reason, sizeof(reason), LOADER_PROGRAM ": %s", strerror(-loader));
+	log_event(LOG_FAULT, &(struct log_fields){ .reason = slice_str(reason) });
+	return loader;
+}
+
+static int serve(const struct options *o, char *argv[], const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
 	struct conn_setup setup = { .client = client, .sigfd = sigfd };
@@ -175,10 +208,9 @@ static int serve(const struct options *o, const struct client *client)
 	int config, r;
 
 	journal_open();
-	config = config_load(o->file, on_config_error, NULL, &cfg);
+	config = load_config(o, argv, &cfg);
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
-	journal_level(cfg.log_level);
 	if (o->tls) {
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
@@ -206,7 +238,7 @@ int main(int argc, char *argv[])
 		return code;
 	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an errno */
 	if (o.check)
-		return check(&o);
+		return check(&o, argv);
 	r = client_identify(STDIN_FILENO, &client);
 	if (r == -ENOTCONN)
 		return EXIT_SUCCESS; /* the client was quicker than we */
@@ -214,5 +246,5 @@ int main(int argc, char *argv[])
 		return explain_stdin(r);
 	/* inetd style hands the connection on as standard output too: it has one owner */
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
-	return serve(&o, &client);
+	return serve(&o, argv, &client);
 }

@@ -33,7 +33,7 @@ int sandbox_narrow(bool tls)
 
 #include "buf.h"
 #include "filters.h" /* made by src/gen/filters.c */
-#include "tls.h"
+#include "loader.h"
 
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 
@@ -161,10 +161,10 @@ static int allow_tls(int ruleset, const struct config *cfg)
 {
 	const char *store =
 		getenv("SSL_CERT_DIR"); /* OpenSSL's, for the system's store */
-	char module[TLS_MODULE_PATH];
+	char module[PATH_MAX];
 	int r = store ? allow_reading(ruleset, store) : 0;
 
-	for (size_t i = 0; r == 0 && tls_place(i, module) == 0; i++)
+	if (r == 0 && loader_tls_path(module) == 0)
 		r = allow_reading(ruleset, module);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct config_trust *trust = &cfg->backend[i].trust;

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "loader.h"
+
 /* Probes of a silent peer: after so many seconds, so far apart, so many lost. */
 #define STREAM_PROBE_SEC      60
 #define STREAM_PROBE_NEXT_SEC 15
@@ -69,7 +71,7 @@ int stream_adopt(int fd, struct stream *ret)
 
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
 {
-	int r = tls_load(&ret->module, &ret->why);
+	int r = loader_tls(&ret->module, &ret->why);
 
 	ret->tls = NULL;
 	if (r == 0)

@@ -2,11 +2,10 @@
 /* Connects to a backend: addresses in turn, in time, TLS included. */
 #include "stream.h"
 
-#include <netdb.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
+
+#include "loader.h"
 
 /* What interrupts a wait for a backend. */
 struct watch {
@@ -86,37 +85,13 @@ static void cause_set(struct stream_cause *cause, const char *what,
 		       be->host[0] ? be->authority : be->url, why);
 }
 
-/*
- * getaddrinfo() cannot be given a deadline or a descriptor to watch, so SIGTERM, blocked
- * otherwise, gets its default action meanwhile: it ends the process at once. No
- * AI_ADDRCONFIG: it drops ::1 where IPv6 is on loopback only.
- */
-static int resolve(const struct backend *be, struct addrinfo **ret)
-{
-	static const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV,
-	};
-	sigset_t term, saved;
-	char port[8];
-	int r;
-
-	(void)snprintf(port, sizeof(port), "%u", be->port);
-	(void)sigemptyset(&term); /* these three cannot fail with these arguments */
-	(void)sigaddset(&term, SIGTERM);
-	(void)pthread_sigmask(SIG_UNBLOCK, &term, &saved);
-	r = getaddrinfo(be->host, port, &hints, ret);
-	(void)pthread_sigmask(SIG_SETMASK, &saved, NULL);
-	return r;
-}
-
 /* *start_ms is when the connecting began. */
 static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct watch *w,
 		     int *ret, uint64_t *start_ms, struct stream_cause *cause)
 {
 	struct addrinfo *list = NULL;
 	uint64_t spent_ms, left = 0;
-	int r = resolve(be, &list), saved_errno = errno;
+	int r = loader_resolve(be, &list), saved_errno = errno;
 
 	if (r == EAI_SYSTEM) {
 		cause_set(cause, "resolve", be, strerror(saved_errno));
@@ -139,7 +114,7 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 		if (is_final(r))
 			break;
 	}
-	freeaddrinfo(list);
+	loader_resolved(list);
 	if (r < 0)
 		cause_set(cause, "connect to", be, strerror(-r));
 	return r;
@@ -150,7 +125,7 @@ static int dial_tls(struct stream *s, const struct backend *be, uint64_t deadlin
 		    const struct watch *w, struct stream_cause *cause)
 {
 	struct tls_why why;
-	int r = tls_load(&s->module, &why);
+	int r = loader_tls(&s->module, &why);
 
 	if (r == 0)
 		r = s->module->connect(s->fd, be, &s->tls, &why);

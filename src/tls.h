@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TLS on a connected socket. All of it is in a module of its own, novnc-gate-tls.so, that
- * is loaded when the first TLS endpoint is met: a plain connection pays neither OpenSSL's
- * start nor its memory. Non-blocking throughout.
+ * is loaded (loader.h) when the first TLS endpoint is met: a plain connection pays neither
+ * OpenSSL's start nor its memory. Non-blocking throughout.
  */
 #ifndef NOVNC_GATE_TLS_H
 #define NOVNC_GATE_TLS_H
@@ -14,7 +14,6 @@
 #include "buf.h"
 #include "config.h"
 
-#define TLS_MODULE "novnc-gate-tls.so"
 #define TLS_SYMBOL "novnc_gate_tls"
 
 /* What went wrong, as OpenSSL words it. */
@@ -77,12 +76,5 @@ struct tls_module {
 	/* With notify, a close_notify is sent before, if none was and it can be. */
 	void (*free)(struct tls *t, bool notify);
 };
-
-/* The places that the module is looked for in: 0, or -ENOENT beyond the last. */
-#define TLS_MODULE_PATH 4160
-int tls_place(size_t i, char ret[static TLS_MODULE_PATH]);
-
-/* Loads the module. 0, or -ENOENT with *why. What is loaded stays. */
-int tls_load(const struct tls_module **ret, struct tls_why *why);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tls*.c and what stream.c makes of it: both ends of TLS in one process. */
-#include "tls.h"
+#include "loader.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -78,7 +78,7 @@ static void begin(const struct backend *be, const struct config_tls *cfg)
 {
 	struct tls_why why;
 
-	ck_assert_int_eq(tls_load(&module, &why), 0);
+	ck_assert_int_eq(loader_tls(&module, &why), 0);
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd),
 		0);
@@ -502,7 +502,7 @@ START_TEST(ticket_keys_are_one_or_two)
 	struct tls_why why;
 	struct tls *t;
 
-	ck_assert_int_eq(tls_load(&module, &why), 0);
+	ck_assert_int_eq(loader_tls(&module, &why), 0);
 	for (size_t i = 0; i < LENGTH(good); i++) {
 		write_ticket(keys, good[i]);
 		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
@@ -532,7 +532,7 @@ START_TEST(files_that_cannot_be_used_are_named)
 	struct tls_why why;
 	struct tls *t;
 
-	ck_assert_int_eq(tls_load(&module, &why), 0);
+	ck_assert_int_eq(loader_tls(&module, &why), 0);
 	cfg.certificate = "/nowhere/crt";
 	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
 	ck_assert_str_eq(why.text, "/nowhere/crt: No such file or directory");

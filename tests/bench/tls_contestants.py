@@ -51,7 +51,7 @@ class GateTls(TwoPorts, Inetd):
         pages = f"[NextJs]\nUrl=http://127.0.0.1:{self.backend.pages}\n[MasterController]\n"
         conf = self.config(f"{pages}Url=http://127.0.0.1:{self.backend.controller}\n[Tls]\n"
                            f"Certificate={CERTIFICATE}\nKey={KEY}\nTicketKey={TICKET}\n")
-        self.activate(TREE / "build/novnc-gate", "--tls", f"--config={conf}")
+        self.activate(TREE / "build/novnc-gate-dynamic", "--tls", f"--config={conf}")
         conf = self.config(f"{pages}Url=https://127.0.0.1:{self.backend.tls_controller}\n"
                            f"CaFile={CERTIFICATE}\n", "conf-to-vm")
         self.activate(TREE / "build/novnc-gate", f"--config={conf}", port=self.to_vm)

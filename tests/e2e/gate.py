@@ -406,7 +406,7 @@ class Direct:
     """One instance of the gate, started by the test itself."""
 
     def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=(), closed=(),
-                 wrapper=()):
+                 wrapper=(), binary=BINARY):
         def limit():
             if nofile is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
@@ -414,7 +414,7 @@ class Direct:
                 os.close(fd)
 
         self.stderr = tempfile.TemporaryFile()
-        self.popen = subprocess.Popen([*wrapper, BINARY, f"--config={config}", *options],
+        self.popen = subprocess.Popen([*wrapper, binary, f"--config={config}", *options],
                                       stdin=sock, stdout=sock, stderr=stderr or self.stderr,
                                       env=clean_env(env),
                                       preexec_fn=limit)

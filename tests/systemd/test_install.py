@@ -74,6 +74,7 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
         "/usr/local/lib/systemd/system/novnc-gate-tls@.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.timer",
+        "/usr/local/lib/novnc-gate/novnc-gate-dynamic",
         "/usr/local/lib/novnc-gate/novnc-gate-tls.so",
         "/usr/local/lib/sysusers.d/novnc-gate.conf",
         "/usr/local/lib/systemd/catalog/novnc-gate.catalog",

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What takes the dynamic loader: the modules of name resolution (nsswitch.conf(5)) and of TLS.
+ * To start it costs each process as much as all of its own work, and most need neither. So
+ * novnc-gate is linked statically and, where there is a name or TLS, becomes
+ * novnc-gate-dynamic, the same program linked dynamically. Each is linked with one of
+ * loader_static.c and loader_dynamic.c, and differs in nothing else.
+ */
+#ifndef NOVNC_GATE_LOADER_H
+#define NOVNC_GATE_LOADER_H
+
+#include <limits.h>
+#include <netdb.h>
+
+#include "config.h"
+#include "tls.h"
+
+#define LOADER_PROGRAM "novnc-gate-dynamic"
+
+/*
+ * Sees to it that this is the program with the loader. Returns 0 where it is. Else this one
+ * ends and that one begins, with the same arguments and descriptors, or it is -errno.
+ */
+int loader_need(char *argv[]);
+
+/*
+ * Resolves the name of a backend, which cannot be given a deadline: SIGTERM, blocked otherwise,
+ * ends the process meanwhile. Returns 0, or the error of getaddrinfo(3); *ret wants
+ * loader_resolved().
+ */
+int loader_resolve(const struct backend *be, struct addrinfo **ret);
+void loader_resolved(struct addrinfo *list);
+
+/* Loads the module of TLS. 0, or -ENOENT with *why. What is loaded stays. */
+int loader_tls(const struct tls_module **ret, struct tls_why *why);
+
+/* Where that is, for a sandbox: 0 or -errno. */
+int loader_tls_path(char ret[static PATH_MAX]);
+
+/* The path of a file in directory, which is relative to the program's own: 0 or -errno. */
+int loader_path(const char *directory, const char *file, char ret[static PATH_MAX]);
+
+#endif

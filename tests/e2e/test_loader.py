@@ -1,0 +1,86 @@
+"""The two programs: which of them serves a connection, and what where one is missing."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from gate import BINARY, SANITIZED, answer, clean_env, request
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers take the loader: there is one program")
+
+
+def serve(world, **kw):
+    c = world.direct(request(), **kw)
+    b = world.nextjs.accept()
+    b.request()
+    mapped = pathlib.Path(f"/proc/{c.pid}/maps").read_text()
+    program = os.path.basename(os.readlink(f"/proc/{c.pid}/exe"))
+    b.send(answer(b"x"))
+    assert c.response().status == 200
+    return program, mapped
+
+
+def named(world):
+    world.configure(nextjs=f"http://localhost:{world.nextjs.port}")
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """Nothing of what is installed with it."""
+    return shutil.copy(BINARY, tmp_path / "novnc-gate")
+
+
+def test_what_needs_no_loader_loads_nothing(world):
+    program, mapped = serve(world)
+    assert program == "novnc-gate" and ".so" not in mapped
+
+
+def test_a_name_takes_the_loader(world):
+    named(world)
+    program, mapped = serve(world)
+    assert program == "novnc-gate-dynamic" and "libc.so" in mapped and "libssl" not in mapped
+
+
+def test_as_it_is_installed(world, alone, tmp_path):
+    sbin, lib = tmp_path / "sbin", tmp_path / "lib/novnc-gate"
+    sbin.mkdir()
+    lib.mkdir(parents=True)
+    shutil.move(alone, sbin)
+    shutil.copy(BINARY.with_name("novnc-gate-dynamic"), lib)
+    named(world)
+    assert serve(world, binary=sbin / "novnc-gate")[0] == "novnc-gate-dynamic"
+
+
+def test_alone_it_serves_what_needs_no_loader(world, alone):
+    assert serve(world, binary=alone)[0] == "novnc-gate"
+
+
+def test_alone_it_says_what_is_missing(world, alone):
+    named(world)
+    c = world.direct(request(), binary=alone)
+    c.exit_code = 71
+    assert c.response().status == 500
+    c.close()
+    assert c.exited() == 71
+    assert c.log == ["Internal error: novnc-gate-dynamic: No such file or directory"]
+    world.nextjs.untouched()
+
+
+@pytest.mark.parametrize("option", ["--tls", "--check"])
+def test_alone_it_neither_speaks_tls_nor_checks(world, alone, option):
+    if option == "--tls":
+        c = world.direct(request(), binary=alone, options=["--tls"])
+        c.exit_code = 71
+        assert c.response().status == 500   # it spoke plain HTTP
+        c.close()
+        assert c.exited() == 71
+        said = c.log[0]
+    else:
+        r = subprocess.run([alone, f"--config={world.gate.config}", option], timeout=20, check=False,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, env=clean_env())
+        assert r.returncode == 71 and r.stdout == ""
+        said = r.stderr
+    assert "novnc-gate-dynamic: No such file or directory" in said
