@@ -1,45 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* One request with its backend: dial or reuse, answer, tunnel. */
+/* The course of one request with its backend: dial or reuse, how it ends and why. */
 #include "exchange.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "compose.h"
+#include "exchange_run.h"
 #include "pages.h"
-#include "relay.h"
-#include "upgrade.h"
 
-/* A tunnel in which nothing has moved for so long gives memory back. */
-#define EXCHANGE_REST_MS     500
-/* More interim answers than anybody has a use for. */
-#define EXCHANGE_INTERIM_MAX 100
-
-/* An exchange under way: what is still needed of the request once its head has gone. */
-struct run {
-	struct wire *w;
-	struct link *link;
-	const struct backend *be;
-	struct exchange *ret;
-	struct relay relay;
-	struct lines_scan scan; /* of the answer's head */
-	struct http1_head answer;
-	unsigned interim; /* answers so far */
-	size_t sent_len;  /* of the composed request head, for another try */
-	bool upgrade, head_method, http10, expect;
-	bool persistent;  /* the client's wish */
-	bool repeatable;  /* idempotent, without a body: may be sent once more */
-	bool reused;      /* the connection has been used before */
-	bool answered;    /* a final head has been composed for the client */
-	bool close;       /* the client's connection ends after the answer */
-	bool reset_shows; /* only a reset tells the client of an incomplete body */
-	char accept[UPGRADE_ACCEPT_SIZE];
-};
-
-static void explain(struct run *x, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void explain(struct run *x, const char *format, ...)
+void exchange_explain(struct run *x, const char *format, ...)
 {
 	va_list ap;
 
@@ -49,8 +19,7 @@ static void explain(struct run *x, const char *format, ...)
 	va_end(ap);
 }
 
-/* It cannot go on: with a reply of that status, or, once an answer has begun, without. */
-static enum exchange_end fail(struct run *x, enum exchange_blame blame, unsigned status)
+enum exchange_end exchange_fail(struct run *x, enum exchange_blame blame, unsigned status)
 {
 	x->ret->blame = blame;
 	if (!x->answered) {
@@ -59,8 +28,6 @@ static enum exchange_end fail(struct run *x, enum exchange_blame blame, unsigned
 	}
 	return x->reset_shows ? EXCHANGE_RESET : EXCHANGE_CUT;
 }
-
-#define FAIL(x, blame, status, ...) (explain(x, __VA_ARGS__), fail(x, blame, status))
 
 /* RFC 9110 9.2.2, of the methods that are without a body as a rule. */
 static bool is_idempotent(struct slice method)
@@ -86,7 +53,7 @@ static enum exchange_end run_dial(struct run *x)
 	if (r == 0)
 		return EXCHANGE_NEXT;
 	if (r == -EPIPE) {
-		explain(x, "client: %s", strerror(ECONNRESET));
+		exchange_explain(x, "client: %s", strerror(ECONNRESET));
 		return EXCHANGE_GONE;
 	}
 	if (r == -ECANCELED)
@@ -133,165 +100,6 @@ static enum exchange_end run_repeat(struct run *x)
 	return end;
 }
 
-/* Whether the client has sent more behind an upgrade that was not granted. */
-static bool run_bytes_follow(struct wire *w)
-{
-	if (buf_len(&w->client_in) == 0 && !w->client.eof)
-		(void)stream_read(&w->client,
-				  &w->client_in); /* nothing: nothing followed */
-	return buf_len(&w->client_in) > 0;
-}
-
-/* Whether the client's connection cannot go on after this answer. */
-static bool run_must_close(struct run *x, bool backend_persistent)
-{
-	const struct flow *up = &x->relay.up;
-	bool body_left = !flow_ended(up);
-
-	if (!x->persistent || x->http10 || x->answer.framing == HTTP1_UNTIL_CLOSE)
-		return true;
-	if (x->upgrade && run_bytes_follow(x->w))
-		return true;
-	/* a body that nobody will read, or that may never come (RFC 9110 10.1.1) */
-	return up->deaf ||
-	       (body_left && (!backend_persistent || (x->expect && up->bytes == 0)));
-}
-
-/* An answer's head, final or not, for the client. EXCHANGE_NEXT: go on. */
-static enum exchange_end run_compose(struct run *x, const struct compose_how *how)
-{
-	struct buf *out = &x->w->down_out;
-	size_t end = out->end;
-
-	if (compose_response(&x->answer, how, out) == 0)
-		return EXCHANGE_NEXT;
-	out->end = end; /* a reply follows, not half a head */
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with heads that are too large",
-		    x->be->name);
-}
-
-/* The final answer's head, for the client; its body follows. EXCHANGE_NEXT: go on. */
-static enum exchange_end run_answer(struct run *x)
-{
-	const struct http1_head *h = &x->answer;
-	bool backend_persistent = http1_persistent(h) && h->framing != HTTP1_UNTIL_CLOSE;
-	struct compose_how how = {
-		.relocate =
-			x->be == &x->w->cfg->backend[CONFIG_CONTROLLER] ? x->be : NULL,
-		.chunked = h->framing == HTTP1_CHUNKED && !x->http10,
-		.close = run_must_close(x, backend_persistent),
-	};
-	enum exchange_end end;
-
-	end = run_compose(x, &how);
-	if (end != EXCHANGE_NEXT)
-		return end;
-	x->answered = true;
-	x->close = how.close;
-	x->reset_shows = h->framing == HTTP1_UNTIL_CLOSE ||
-			 (h->framing == HTTP1_CHUNKED && !how.chunked);
-	x->ret->status = h->status;
-	link_take_answer(x->link, h);
-	x->relay.down_suffices = x->close && !flow_ended(&x->relay.up) &&
-				 (!backend_persistent || x->expect);
-	flow_begin(&x->relay.down, h->framing, h->length, how.chunked);
-	return EXCHANGE_NEXT;
-}
-
-static enum exchange_end run_interim(struct run *x)
-{
-	static const struct compose_how how = { 0 };
-
-	x->repeatable = false; /* something of an answer has come */
-	if (x->interim++ == EXCHANGE_INTERIM_MAX)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
-			    x->be->name);
-	if (x->answer.status == 100 && x->relay.expects) {
-		x->relay.expects = false;
-		x->relay.up.moved_ms = stream_clock_ms(); /* BodyTimeoutSec= begins */
-	}
-	return x->http10 ? EXCHANGE_NEXT : run_compose(x, &how);
-}
-
-/* A 101 that stands the check; from here on bytes are bytes. */
-static enum exchange_end run_open_tunnel(struct run *x)
-{
-	static const struct compose_how how = { 0 };
-	const struct config *cfg = x->w->cfg;
-	const char *fault = x->upgrade ? upgrade_fault(&x->answer, x->accept)
-				       : "a 101 that nobody asked for";
-	enum exchange_end end;
-
-	if (fault)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
-			    x->be->name, fault);
-	end = run_compose(x, &how);
-	if (end != EXCHANGE_NEXT)
-		return end;
-	x->answered = x->ret->tunnel = x->reset_shows = true;
-	x->ret->status = 101;
-	x->relay.tunnel = true;
-	x->relay.linger_ms = cfg->linger_ms;
-	x->relay.idle_ms = cfg->idle_ms;
-	x->relay.rest_ms = EXCHANGE_REST_MS;
-	flow_begin(&x->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
-	flow_begin(&x->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		if (&x->w->link[i] != x->link)
-			link_drop(&x->w->link[i]); /* no other request follows */
-	stream_keep_alive(&x->w->client);
-	stream_keep_alive(&x->link->stream);
-	return EXCHANGE_NEXT;
-}
-
-/* The answer's head cannot be had: why, as what lines_scan() said. */
-static enum exchange_end run_no_head(struct run *x, ssize_t len)
-{
-	const char *name = x->be->name;
-
-	if (len == -EMSGSIZE)
-		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s answered with a head over HeadMaxBytes=", name);
-	if (len == -EBADMSG)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s", name,
-			    x->scan.why);
-	if (run_may_repeat(x))
-		return run_repeat(x);
-	return FAIL(x, EXCHANGE_BACKEND, 502,
-		    "%s closed the connection before its answer%s", name,
-		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
-}
-
-/* Reads what has come of the answer's heads, interim ones included. */
-static enum exchange_end run_read_heads(struct run *x)
-{
-	struct slice method = x->head_method ? SLICE("HEAD") : SLICE("GET");
-	struct buf *in = &x->w->backend_in;
-	enum exchange_end end = EXCHANGE_NEXT;
-	struct http1_fault fault;
-
-	while (x->relay.down.waiting && end == EXCHANGE_NEXT) {
-		ssize_t len = lines_scan(&x->scan, buf_slice(in), x->w->cfg->head_max);
-
-		if (len == -EAGAIN && !x->link->stream.eof)
-			break;
-		if (len < 0)
-			return run_no_head(x, len);
-		if (http1_parse_response(
-			    (struct slice){ in->data + in->start, (size_t)len }, method,
-			    &x->answer, &fault) < 0)
-			return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
-				    x->be->name, fault.why);
-		if (x->answer.status == 101)
-			end = run_open_tunnel(x);
-		else
-			end = x->answer.status < 200 ? run_interim(x) : run_answer(x);
-		buf_consume(in, (size_t)len);
-		x->scan = (struct lines_scan){ 0 };
-	}
-	return end;
-}
-
 static enum exchange_end run_client_failed(struct run *x)
 {
 	const struct flow *up = &x->relay.up;
@@ -302,9 +110,11 @@ static enum exchange_end run_client_failed(struct run *x)
 	if (up->error == -ECONNABORTED && !x->ret->tunnel)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early");
 	if (x->ret->tunnel && up->error == -ECONNABORTED)
-		explain(x, "the client closed without saying so (no TLS close_notify)");
+		exchange_explain(
+			x, "the client closed without saying so (no TLS close_notify)");
 	else
-		explain(x, "client: %s", stream_strerror(&x->w->client, up->error));
+		exchange_explain(x, "client: %s",
+				 stream_strerror(&x->w->client, up->error));
 	x->ret->status = x->answered ? x->answer.status : 0;
 	if (x->ret->tunnel)
 		stream_reset(&x->link->stream);
@@ -338,8 +148,8 @@ static enum exchange_end run_done(struct run *x)
 	const struct flow *up = &x->relay.up;
 
 	if (x->ret->tunnel) {
-		explain(x, "closed by %s",
-			x->relay.first == up ? "the client" : x->be->name);
+		exchange_explain(x, "closed by %s",
+				 x->relay.first == up ? "the client" : x->be->name);
 		return EXCHANGE_LAST;
 	}
 	if (!flow_ended(up) || up->deaf)
@@ -357,7 +167,8 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 	*again = false;
 	switch (end) {
 	case RELAY_INPUT:
-		next = run_read_heads(x);
+		next = x->link->stream.eof && run_may_repeat(x) ? run_repeat(x)
+								: exchange_read_heads(x);
 		*again = next == EXCHANGE_NEXT;
 		return next;
 	case RELAY_RESTS:
@@ -382,11 +193,12 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 		return FAIL(x, EXCHANGE_CLIENT, 408,
 			    "the client stopped in the middle of a body");
 	case RELAY_LINGER_TIMEOUT:
-		explain(x, "%s had closed, then nothing came for LingerTimeoutSec=",
+		exchange_explain(
+			x, "%s had closed, then nothing came for LingerTimeoutSec=",
 			x->relay.first == &x->relay.up ? "the client" : x->be->name);
 		return EXCHANGE_LAST;
 	case RELAY_IDLE_TIMEOUT:
-		explain(x, "nothing came for IdleTimeoutSec=");
+		exchange_explain(x, "nothing came for IdleTimeoutSec=");
 		return EXCHANGE_LAST;
 	case RELAY_TERMINATED:
 		next = FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
