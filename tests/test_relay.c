@@ -9,6 +9,7 @@
 
 #include "peers.h"
 #include "still.h"
+#include "testing.h"
 
 /* More than everything between two peers holds: sockets, buffers, a pipe. */
 #define MUCH     (6 * 1024 * 1024)
@@ -121,13 +122,18 @@ static enum relay_end world_end(struct world *w)
 	return w->end;
 }
 
+static void world_terminate(struct world *w)
+{
+	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
+	ck_assert_int_eq(world_end(w), RELAY_TERMINATED);
+}
+
 /* The relay stops where it stands, by a SIGTERM that is taken back. */
 static void world_pause(struct world *w)
 {
 	char byte;
 
-	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
-	ck_assert_int_eq(world_end(w), RELAY_TERMINATED);
+	world_terminate(w);
 	ck_assert_int_eq(read(w->stop[0], &byte, 1), 1);
 }
 
@@ -137,6 +143,13 @@ static void world_rest(struct world *w)
 	w->relay.rest_ms = SHORT_MS;
 	ck_assert_int_eq(relay_run(&w->relay), RELAY_RESTS);
 	w->relay.rest_ms = CONFIG_INFINITY;
+}
+
+/* All that the backend has sent is read, up to its end. */
+static void world_read_answer(struct world *w)
+{
+	while (!w->backend.eof)
+		ck_assert_int_ge(stream_read(&w->backend, &w->buf[2]), 0);
 }
 
 static enum relay_end failed(enum direction d)
@@ -296,6 +309,59 @@ static void traffic_check(struct traffic *t)
 	free(t->out);
 }
 
+/* ---- much that goes one way through a relay */
+
+struct haul {
+	struct message m;
+	struct traffic t;
+	struct world w;
+	struct side s;
+};
+
+/* chunks: so it comes out. */
+static void haul_open(struct haul *h, enum direction d, bool tcp,
+		      enum http1_framing framing, bool chunks)
+{
+	message_make(&h->m, framing, MUCH);
+	traffic_open(&h->t, &h->m, chunks);
+	world_open(&h->w, tcp);
+	h->s = side_of(&h->w, d);
+}
+
+/* Through a tunnel: either way, over TCP or not, in the four runs of a loop. */
+static void haul_open_tunnel(struct haul *h, int i)
+{
+	haul_open(h, i & 2 ? UP : DOWN, i & 1, HTTP1_UNTIL_CLOSE, false);
+	world_tunnel(&h->w);
+}
+
+static void haul_pour(struct haul *h)
+{
+	pour(&h->t, *h->s.source, *h->s.sink);
+}
+
+/* All of it, to a sink that makes it wait. */
+static void haul_pass(struct haul *h)
+{
+	stuff(&h->t, *h->s.source);
+	haul_pour(h);
+}
+
+/* As much as there is room for on the way; that is all from here on. */
+static void haul_stuff_again(struct haul *h)
+{
+	h->t.sent = h->t.got = 0;
+	stuff(&h->t, *h->s.source);
+	h->m.raw_len = h->m.len = h->t.sent;
+}
+
+static void haul_close(struct haul *h)
+{
+	traffic_check(&h->t);
+	message_free(&h->m);
+	world_close(&h->w);
+}
+
 /* Waits until the clock has moved: a span that begins now ends later than one before. */
 static uint64_t later(uint64_t ms)
 {
@@ -411,8 +477,7 @@ START_TEST(an_end_that_was_seen_before_the_body_began_counts)
 		peer_say(w.backend_peer, "H");
 		peer_say(w.backend_peer, table[i].body);
 		peer_close(&w.backend_peer);
-		while (!w.backend.eof)
-			ck_assert_int_ge(stream_read(&w.backend, &w.buf[2]), 0);
+		world_read_answer(&w);
 		ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
 		buf_consume(&w.buf[2], 1);
 		flow_begin(&w.relay.down, table[i].framing, table[i].length, true);
@@ -470,14 +535,28 @@ static const char chunked[] = "4\r\nWiki\r\n"
 			      "0;last\r\nX-Sum: 1\r\nA:b\r\n\r\n";
 static const char unchunked[] = "Wikipedia in \r\n\r\nchunks.";
 
+/* What has come out of the flow is the message, and that is all. */
+static void hears_message(struct side s, bool rechunk)
+{
+	char out[4096], *rest = out;
+	size_t got;
+
+	stream_shut(s.to);
+	got = peer_hears_out(*s.sink, out, sizeof(out));
+	if (rechunk)
+		got = unchunk(out, &rest);
+	ck_assert_uint_eq(got, strlen(unchunked));
+	ck_assert_int_eq(memcmp(out, unchunked, got), 0);
+	if (rechunk)
+		ck_assert_str_eq(rest, "X-Sum: 1\r\nA: b\r\n\r\n");
+}
+
 /* One relay gets the message in pieces that end at these two places. */
 static void pass_chunks(enum direction d, bool rechunk, size_t first, size_t second)
 {
 	size_t len = sizeof(chunked) - 1;
 	struct world w;
 	struct side s;
-	char out[1024], *rest = out;
-	size_t got;
 
 	world_open(&w, false);
 	s = side_of(&w, d);
@@ -492,14 +571,7 @@ static void pass_chunks(enum direction d, bool rechunk, size_t first, size_t sec
 	peer_say(*s.source, "next");
 	ck_assert_int_eq(world_end(&w), RELAY_DONE);
 	ck_assert_uint_eq(s.flow->bytes, strlen(unchunked));
-	stream_shut(s.to);
-	got = peer_hears_out(*s.sink, out, sizeof(out));
-	if (rechunk)
-		got = unchunk(out, &rest);
-	ck_assert_uint_eq(got, strlen(unchunked));
-	ck_assert_int_eq(memcmp(out, unchunked, got), 0);
-	if (rechunk)
-		ck_assert_str_eq(rest, "X-Sum: 1\r\nA: b\r\n\r\n");
+	hears_message(s, rechunk);
 	stream_read(s.from, s.flow->in); /* where it has not been read with the rest */
 	holds(s.flow->in, "next");
 	world_close(&w);
@@ -517,7 +589,6 @@ START_TEST(a_chunked_body_may_come_byte_by_byte)
 {
 	struct world w;
 	struct side s;
-	char out[4096], *rest;
 
 	world_open(&w, false);
 	s = side_of(&w, (enum direction)_i);
@@ -529,11 +600,7 @@ START_TEST(a_chunked_body_may_come_byte_by_byte)
 			still_wait();
 	}
 	ck_assert_int_eq(world_end(&w), RELAY_DONE);
-	stream_shut(s.to);
-	(void)peer_hears_out(*s.sink, out, sizeof(out));
-	ck_assert_uint_eq(unchunk(out, &rest), strlen(unchunked));
-	ck_assert_int_eq(memcmp(out, unchunked, strlen(unchunked)), 0);
-	ck_assert_str_eq(rest, "X-Sum: 1\r\nA: b\r\n\r\n");
+	hears_message(s, true);
 	world_close(&w);
 }
 END_TEST
@@ -642,8 +709,7 @@ START_TEST(an_end_waits_for_what_is_still_to_be_decoded)
 	w.buf[3].cap = BODY_TRAILERS_MAX + 1024;
 	peer_send(w.backend_peer, m.raw, m.raw_len);
 	peer_close(&w.backend_peer);
-	while (!w.backend.eof)
-		ck_assert_int_ge(stream_read(&w.backend, &w.buf[2]), 0);
+	world_read_answer(&w);
 	flow_begin(&w.relay.down, HTTP1_CHUNKED, 0, true);
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
 	t.sent = m.raw_len;
@@ -671,31 +737,23 @@ static const struct {
 START_TEST(a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost)
 {
 	enum http1_framing framing = framings[_i / 2].framing;
-	struct message m;
-	struct traffic t;
-	struct world w;
-	struct side s;
+	struct haul h;
 
-	message_make(&m, framing, MUCH);
-	traffic_open(&t, &m, framings[_i / 2].chunks);
-	world_open(&w, false);
-	s = side_of(&w, (enum direction)(_i % 2));
-	flow_begin(s.flow, framing, MUCH, t.chunks);
-	world_start(&w);
-	stuff(&t, *s.source);
-	ck_assert_uint_lt(t.sent, BETWEEN);
-	ck_assert(still_asks(s.to->fd, POLLOUT));
-	ck_assert(!still_asks(s.from->fd, POLLIN));
+	haul_open(&h, (enum direction)(_i % 2), false, framing, framings[_i / 2].chunks);
+	flow_begin(h.s.flow, framing, MUCH, h.t.chunks);
+	world_start(&h.w);
+	stuff(&h.t, *h.s.source);
+	ck_assert_uint_lt(h.t.sent, BETWEEN);
+	ck_assert(still_asks(h.s.to->fd, POLLOUT));
+	ck_assert(!still_asks(h.s.from->fd, POLLIN));
 	ck_assert_uint_lt(still_calls(), 2000);
-	pour(&t, *s.source, *s.sink);
+	haul_pour(&h);
 	if (framing == HTTP1_UNTIL_CLOSE)
-		peer_close(s.source);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
-	traffic_check(&t);
-	ck_assert_uint_eq(s.flow->bytes, MUCH);
-	peer_hears_nothing(*s.sink);
-	message_free(&m);
-	world_close(&w);
+		peer_close(h.s.source);
+	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_uint_eq(h.s.flow->bytes, MUCH);
+	peer_hears_nothing(*h.s.sink);
+	haul_close(&h);
 }
 END_TEST
 
@@ -704,37 +762,29 @@ START_TEST(much_goes_through_a_pipe_or_without_one)
 {
 	bool forbid = _i & 1, tcp = _i & 2, whole = _i & 4;
 	struct rlimit saved = { 0 };
-	struct message m;
-	struct traffic t;
-	struct world w;
-	struct side s;
+	struct haul h;
 
-	message_make(&m, HTTP1_LENGTH, MUCH);
-	traffic_open(&t, &m, false);
-	world_open(&w, tcp);
-	s = side_of(&w, _i & 8 ? UP : DOWN);
-	flow_begin(s.flow, whole ? HTTP1_LENGTH : HTTP1_UNTIL_CLOSE, MUCH, false);
+	haul_open(&h, _i & 8 ? UP : DOWN, tcp, whole ? HTTP1_LENGTH : HTTP1_UNTIL_CLOSE,
+		  false);
+	flow_begin(h.s.flow, h.m.framing, MUCH, false);
 	if (forbid)
 		saved = fds_forbid();
-	world_start(&w);
-	stuff(&t, *s.source);
-	pour(&t, *s.source, *s.sink);
+	world_start(&h.w);
+	haul_pass(&h);
 	if (!whole)
-		peer_close(s.source);
+		peer_close(h.s.source);
 	else
-		peer_say(*s.source, "next");
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+		peer_say(*h.s.source, "next");
+	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
 	if (forbid)
 		fds_allow(saved);
-	ck_assert_int_eq(s.flow->pipe[0] >= 0, !forbid);
-	traffic_check(&t);
-	peer_hears_nothing(*s.sink);
+	ck_assert_int_eq(h.s.flow->pipe[0] >= 0, !forbid);
+	peer_hears_nothing(*h.s.sink);
 	if (whole) {
-		(void)stream_read(s.from, s.flow->in);
-		holds(s.flow->in, "next");
+		(void)stream_read(h.s.from, h.s.flow->in);
+		holds(h.s.flow->in, "next");
 	}
-	message_free(&m);
-	world_close(&w);
+	haul_close(&h);
 }
 END_TEST
 
@@ -764,26 +814,17 @@ static void pipes_use_up(bool room, int ends[PIPES][2])
 /* What cannot grow is used as it is; two pages would take more calls than copying. */
 START_TEST(where_pipes_stay_small_much_goes_all_the_same)
 {
-	struct message m;
-	struct traffic t;
-	struct world w;
-	struct side s;
+	struct haul h;
 	int ends[PIPES][2];
 
 	pipes_use_up(_i, ends);
-	message_make(&m, HTTP1_LENGTH, MUCH);
-	traffic_open(&t, &m, false);
-	world_open(&w, true);
-	s = side_of(&w, DOWN);
-	flow_begin(s.flow, HTTP1_LENGTH, MUCH, false);
-	world_start(&w);
-	stuff(&t, *s.source);
-	pour(&t, *s.source, *s.sink);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
-	ck_assert_int_eq(s.flow->pipe[0] >= 0, _i);
-	traffic_check(&t);
-	message_free(&m);
-	world_close(&w);
+	haul_open(&h, DOWN, true, HTTP1_LENGTH, false);
+	flow_begin(h.s.flow, HTTP1_LENGTH, MUCH, false);
+	world_start(&h.w);
+	haul_pass(&h);
+	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(h.s.flow->pipe[0] >= 0, _i);
+	haul_close(&h);
 	for (size_t i = 0; i < PIPES; i++) {
 		fd_close_auto(&ends[i][0]);
 		fd_close_auto(&ends[i][1]);
@@ -821,30 +862,20 @@ END_TEST
 
 START_TEST(a_tunnel_at_rest_has_no_pipes_and_makes_them_again)
 {
-	struct message m;
-	struct traffic t;
-	struct world w;
-	struct side s;
+	struct haul h;
 
-	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
-	traffic_open(&t, &m, false);
-	world_open(&w, _i & 1);
-	s = side_of(&w, _i & 2 ? UP : DOWN);
-	world_tunnel(&w);
+	haul_open_tunnel(&h, _i);
 	for (int i = 0; i < 2; i++) {
-		t.sent = t.got = 0;
-		world_start(&w);
-		stuff(&t, *s.source);
-		pour(&t, *s.source, *s.sink);
+		h.t.sent = h.t.got = 0;
+		world_start(&h.w);
+		haul_pass(&h);
 		still_wait();
-		world_pause(&w);
-		ck_assert_int_ge(s.flow->pipe[0], 0);
-		world_rest(&w);
-		ck_assert_int_lt(s.flow->pipe[0], 0);
+		world_pause(&h.w);
+		ck_assert_int_ge(h.s.flow->pipe[0], 0);
+		world_rest(&h.w);
+		ck_assert_int_lt(h.s.flow->pipe[0], 0);
 	}
-	traffic_check(&t);
-	message_free(&m);
-	world_close(&w);
+	haul_close(&h);
 }
 END_TEST
 
@@ -877,34 +908,22 @@ END_TEST
 
 START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 {
-	struct message m;
-	struct traffic t;
-	struct world w;
-	struct side s;
+	struct haul h;
 
-	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
-	traffic_open(&t, &m, false);
-	world_open(&w, _i & 1);
-	s = side_of(&w, _i & 2 ? UP : DOWN);
-	world_tunnel(&w);
-	world_start(&w);
-	stuff(&t, *s.source);
-	pour(&t, *s.source, *s.sink); /* there is a pipe now */
-	t.sent = t.got = 0;
-	stuff(&t, *s.source);
-	m.raw_len = m.len = t.sent;
-	world_pause(&w);
-	ck_assert_uint_gt(s.flow->piped, 0);
-	world_rest(&w);
-	world_start(&w);
-	pour(&t, *s.source, *s.sink);
+	haul_open_tunnel(&h, _i);
+	world_start(&h.w);
+	haul_pass(&h); /* there is a pipe now */
+	haul_stuff_again(&h);
+	world_pause(&h.w);
+	ck_assert_uint_gt(h.s.flow->piped, 0);
+	world_rest(&h.w);
+	world_start(&h.w);
+	haul_pour(&h);
 	still_wait();
-	world_pause(&w);
-	world_rest(&w); /* it was held up, so it has something to give back once more */
-	ck_assert_int_lt(s.flow->pipe[0], 0);
-	traffic_check(&t);
-	message_free(&m);
-	world_close(&w);
+	world_pause(&h.w);
+	world_rest(&h.w); /* it was held up, so it has something to give back once more */
+	ck_assert_int_lt(h.s.flow->pipe[0], 0);
+	haul_close(&h);
 }
 END_TEST
 
@@ -940,32 +959,20 @@ END_TEST
 
 START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 {
-	struct message m;
-	struct traffic t;
-	struct world w;
-	struct side s;
+	struct haul h;
 
-	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
-	traffic_open(&t, &m, false);
-	world_open(&w, _i & 1);
-	s = side_of(&w, _i & 2 ? UP : DOWN);
-	world_tunnel(&w);
-	world_start(&w);
-	stuff(&t, *s.source);
-	pour(&t, *s.source, *s.sink); /* there is a pipe now */
-	ck_assert_int_ge(s.flow->pipe[0], 0);
-	t.sent = t.got = 0;
-	stuff(&t, *s.source);
-	m.raw_len = m.len = t.sent;
-	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
+	haul_open_tunnel(&h, _i);
+	world_start(&h.w);
+	haul_pass(&h); /* there is a pipe now */
+	ck_assert_int_ge(h.s.flow->pipe[0], 0);
+	haul_stuff_again(&h);
+	ck_assert_int_eq(shutdown(*h.s.source, SHUT_WR), 0);
 	still_wait();
-	pour(&t, *s.source, *s.sink);
-	peer_hears_end(*s.sink);
-	peer_close(s.sink);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
-	traffic_check(&t);
-	message_free(&m);
-	world_close(&w);
+	haul_pour(&h);
+	peer_hears_end(*h.s.sink);
+	peer_close(h.s.sink);
+	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	haul_close(&h);
 }
 END_TEST
 
@@ -983,6 +990,14 @@ static size_t world_stall(struct world *w, enum direction d)
 	peer_say(*s.source, "unread");
 	still_wait();
 	return jammed;
+}
+
+/* And takes it all in the end. */
+static void unstall(struct side s, size_t jammed)
+{
+	unjam(*s.sink, jammed);
+	peer_hears(*s.sink, "read, unread");
+	peer_hears_end(*s.sink);
 }
 
 START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
@@ -1020,9 +1035,7 @@ START_TEST(without_linger_no_byte_is_lost_either)
 	s = side_of(&w, d);
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
-	unjam(*s.sink, jammed);
-	peer_hears(*s.sink, "read, unread");
-	peer_hears_end(*s.sink);
+	unstall(s, jammed);
 	ck_assert_int_eq(world_end(&w), RELAY_LINGER_TIMEOUT);
 	world_close(&w);
 }
@@ -1041,9 +1054,7 @@ START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
 	ck_assert_ptr_eq(w.relay.first, s.flow);
-	unjam(*s.sink, jammed);
-	peer_hears(*s.sink, "read, unread");
-	peer_hears_end(*s.sink);
+	unstall(s, jammed);
 	peer_say(*s.sink, "still here");
 	peer_hears(*s.source, "still here");
 	peer_close(s.sink);
@@ -1081,8 +1092,7 @@ START_TEST(a_hangup_is_no_busy_loop)
 	}
 	still_wait();
 	ck_assert_uint_lt(still_calls(), 2000);
-	ck_assert_int_eq(write(w.stop[1], "T", 1), 1);
-	ck_assert_int_eq(world_end(&w), RELAY_TERMINATED);
+	world_terminate(&w);
 	ck_assert_uint_lt(still_calls(), 5);
 	world_close(&w);
 }
@@ -1211,10 +1221,16 @@ START_TEST(an_answer_may_suffice)
 }
 END_TEST
 
-/*
- * The backend answers, then closes with some of the body unread, which resets: the flow up
- * finds out first, and the answer is there all the same.
- */
+/* The backend answers, then closes with some of the body unread, which resets. */
+static void answer_and_reset(struct world *w, const char *answer)
+{
+	ck_assert_int_eq(send(w->backend.fd, "unread", 6, 0), 6);
+	peer_say(w->backend_peer, answer);
+	peer_close(&w->backend_peer);
+	peer_say(w->client_peer, "body");
+}
+
+/* The flow up finds out first, and the answer is there all the same. */
 START_TEST(an_answer_sent_before_a_reset_is_read)
 {
 	struct world w;
@@ -1222,10 +1238,7 @@ START_TEST(an_answer_sent_before_a_reset_is_read)
 	world_open(&w, _i);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
 	w.relay.down.waiting = true;
-	ck_assert_int_eq(send(w.backend.fd, "unread", 6, 0), 6);
-	peer_say(w.backend_peer, "Hanswer");
-	peer_close(&w.backend_peer);
-	peer_say(w.client_peer, "body");
+	answer_and_reset(&w, "Hanswer");
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
 	ck_assert(w.relay.up.deaf);
 	buf_consume(&w.buf[2], 1);
@@ -1244,10 +1257,7 @@ START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 	world_open(&w, _i);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
 	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, true);
-	ck_assert_int_eq(send(w.backend.fd, "unread", 6, 0), 6);
-	peer_say(w.backend_peer, "part of an answer");
-	peer_close(&w.backend_peer);
-	peer_say(w.client_peer, "body");
+	answer_and_reset(&w, "part of an answer");
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_BACKEND_FAILED);
 	ck_assert(w.relay.up.deaf);
 	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
@@ -1412,8 +1422,7 @@ START_TEST(sigterm_ends_it_at_once)
 		LONG_MS;
 	world_start(&w);
 	still_wait();
-	ck_assert_int_eq(write(w.stop[1], "T", 1), 1);
-	ck_assert_int_eq(world_end(&w), RELAY_TERMINATED);
+	world_terminate(&w);
 	world_close(&w);
 }
 END_TEST
@@ -1550,15 +1559,10 @@ static void add_faults(Suite *s)
 int main(void)
 {
 	Suite *s = suite_create("relay");
-	SRunner *r = srunner_create(s);
-	int failures;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* as main() does */
 	add_messages(s);
 	add_flows(s);
 	add_faults(s);
-	srunner_run_all(r, CK_NORMAL);
-	failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures == 0 ? 0 : 1;
+	return suite_run(s);
 }
