@@ -7,6 +7,7 @@
 
 #include "captured.h"
 #include "journal.h"
+#include "testing.h"
 
 #define TEXT_MAX 512 /* a value, once it is escaped */
 
@@ -474,8 +475,6 @@ int main(void)
 {
 	TCase *t = tcase_create("log");
 	Suite *s = suite_create("log");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, NULL, capture_end);
@@ -494,8 +493,5 @@ int main(void)
 	tcase_add_test(t, catalog_entries_are_complete);
 	tcase_add_test(t, the_catalog_names_only_fields_that_exist);
 	tcase_add_test(t, the_manual_has_every_field_and_no_other);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }
