@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flow.c: chunked bodies by chance, between sockets that take little at once. */
+/* flow.c: chunked bodies by chance, to sockets that take little; writes cut anywhere. */
 #include "flow.h"
 
 #include "compose.h"
@@ -9,6 +9,24 @@
 #define IN_SIZE 6000
 
 static int fds_before;
+
+/* What the next writes take at most, bytes. */
+static size_t most = SIZE_MAX;
+
+ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	static char text[65536];
+	size_t len = 0;
+
+	for (int i = 0; i < n; i++) {
+		size_t room = (most < sizeof(text) ? most : sizeof(text)) - len;
+		size_t part = iov[i].iov_len < room ? iov[i].iov_len : room;
+
+		memcpy(text + len, iov[i].iov_base, part);
+		len += part;
+	}
+	return write(fd, text, len);
+}
 
 /* One flow, its buffers in blocks of exactly their size, and its peers. */
 struct world {
@@ -45,10 +63,10 @@ static void world_close(struct world *w)
 }
 
 /* What the sink has, some of it or all. */
-static void hear(struct world *w, size_t most, struct drawn *heard)
+static void hear(struct world *w, size_t room, struct drawn *heard)
 {
 	char got[DRAWN_MAX];
-	ssize_t n = recv(w->sink, got, most, MSG_DONTWAIT);
+	ssize_t n = recv(w->sink, got, room, MSG_DONTWAIT);
 
 	if (n > 0)
 		drawn_put(heard, got, (size_t)n);
@@ -116,6 +134,106 @@ START_TEST(what_is_passed_on_reads_as_what_came)
 }
 END_TEST
 
+/* The least that is written as a piece of its own. */
+#define LARGE 2048
+
+/* What is written around two chunks, as one. */
+static const char lead[] = "803\r\n", trail[] = "\r\n0\r\nA: b\r\n\r\n";
+
+/* A message of those chunks and what follows it have been read. */
+static void world_read(struct world *w, char payload[static 3 + LARGE])
+{
+	struct buf *in = &w->in;
+
+	for (size_t i = 0; i < 3 + LARGE; i++)
+		payload[i] = (char)('a' + i % 26);
+	ck_assert_int_eq(buf_put_slice(in, SLICE("3\r\n")), 0);
+	ck_assert_int_eq(buf_put(in, payload, 3), 0);
+	ck_assert_int_eq(buf_put_slice(in, SLICE("\r\n800\r\n")), 0);
+	ck_assert_int_eq(buf_put(in, payload + 3, LARGE), 0);
+	ck_assert_int_eq(buf_put_slice(in, slice_str(trail)), 0);
+	ck_assert_int_eq(buf_put_slice(in, SLICE("next")), 0);
+	flow_begin(&w->flow, HTTP1_CHUNKED, 0, true);
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What the sink has is the first n bytes of all that is due, and the flow is as far. */
+static void expect_written(const struct world *w, const char *payload, size_t n,
+			   const struct drawn *heard)
+{
+	size_t leads = least(n, sizeof(lead) - 1);
+	size_t len = least(n - leads, 3 + LARGE);
+	size_t trails = n - leads - len;
+
+	ck_assert_uint_eq(heard->len, n);
+	ck_assert_mem_eq(heard->data, lead, leads);
+	ck_assert_mem_eq(heard->data + leads, payload, len);
+	ck_assert_mem_eq(heard->data + leads + len, trail, trails);
+	ck_assert_uint_eq(w->flow.bytes, len);
+	ck_assert_int_eq(flow_ended(&w->flow), trails == sizeof(trail) - 1);
+	/* it stays until the last of it has been written */
+	if (len == 3 + LARGE)
+		ck_assert_slice_eq(buf_slice(&w->in), "next");
+	else
+		ck_assert_uint_gt(buf_len(&w->in), 3 + LARGE);
+}
+
+/* Steps until nothing moves, each write taking so much; returns whether there is more. */
+static bool write_some(struct world *w, size_t n, struct drawn *heard)
+{
+	int write_error = 0;
+
+	most = n;
+	w->from.can_read = w->to.can_write = true;
+	while (flow_step(&w->flow, 0, &write_error))
+		;
+	most = SIZE_MAX;
+	ck_assert_int_eq(write_error, 0);
+	hear(w, DRAWN_MAX, heard);
+	return flow_pending(&w->flow);
+}
+
+START_TEST(a_write_may_end_anywhere)
+{
+	size_t total = sizeof(lead) - 1 + 3 + LARGE + sizeof(trail) - 1;
+	char payload[3 + LARGE];
+
+	for (size_t n = 1; n <= total; n++) {
+		struct drawn heard = { .len = 0 };
+		struct world w;
+
+		world_open(&w);
+		world_read(&w, payload);
+		ck_assert_int_eq(write_some(&w, n, &heard), n < total);
+		expect_written(&w, payload, n, &heard);
+		(void)write_some(&w, SIZE_MAX, &heard);
+		expect_written(&w, payload, total, &heard);
+		world_close(&w);
+	}
+}
+END_TEST
+
+START_TEST(what_is_written_may_go_byte_by_byte)
+{
+	struct drawn heard = { .len = 0 };
+	char payload[3 + LARGE];
+	struct world w;
+	size_t n = 0;
+
+	world_open(&w);
+	world_read(&w, payload);
+	while (write_some(&w, 1, &heard))
+		expect_written(&w, payload, ++n, &heard);
+	expect_written(&w, payload, ++n, &heard);
+	ck_assert(flow_ended(&w.flow));
+	world_close(&w);
+}
+END_TEST
+
 static void setup(void)
 {
 	fds_before = fds_open();
@@ -135,5 +253,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 2 * PATIENCE_SEC);
 	tcase_add_loop_test(t, what_is_passed_on_reads_as_what_came, 0, 2);
+	tcase_add_test(t, a_write_may_end_anywhere);
+	tcase_add_test(t, what_is_written_may_go_byte_by_byte);
 	return suite_run(suite);
 }
