@@ -211,6 +211,8 @@ START_TEST(a_percent_encoding_is_a_percent_and_two_hex_digits)
 				 table[i].byte);
 		free(block);
 	}
+	for (size_t n = 0; n < 3; n++) /* what follows the slice is none of it */
+		ck_assert_int_eq(path_percent_decode((struct slice){ "%41", n }), -1);
 }
 END_TEST
 
