@@ -1,6 +1,10 @@
 """TLS peers, and certificates of a test's own, made with the openssl command."""
 
+import hashlib
+import hmac
+import os
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -177,3 +181,61 @@ class TlsSocket:
 
     def version(self):
         return self.tls.version()
+
+
+# Handshakes by hand, for what the openssl command does not offer
+
+PSK_KE, PSK_DHE_KE = b"\0", b"\1"
+PRE_SHARED_KEY = 41
+
+
+def vector(size, data):
+    """RFC 8446 3.4: its length, in so many bytes, and then it."""
+    return len(data).to_bytes(size, "big") + data
+
+
+def resuming_hello(session, mode):
+    """A ClientHello that would resume a session, in `openssl s_client`'s words, in this one mode.
+
+    All for a handshake without the session is in it as well; the key to share is any 32 bytes.
+    """
+    psk = bytes.fromhex(re.search(r"Resumption PSK: (\w+)", session)[1])
+    rows = re.findall(r"^ +[0-9a-f]{3}0 - ([0-9a-f -]{47})", session, re.M)
+    ticket = bytes.fromhex(" ".join(rows).replace("-", " "))
+    cipher, algorithm = {32: (b"\x13\x01", "sha256"), 48: (b"\x13\x02", "sha384")}[len(psk)]
+
+    def digest(data):
+        return hashlib.new(algorithm, data).digest()
+
+    def derive(secret, label, context):     # RFC 8446 7.1; one block is enough
+        info = len(psk).to_bytes(2, "big") + vector(1, b"tls13 " + label) + vector(1, context)
+        return hmac.digest(secret, info + b"\1", algorithm)
+
+    extensions = b"".join(kind.to_bytes(2, "big") + vector(2, data) for kind, data in (
+        (43, vector(1, b"\x03\x04")),                                    # TLS 1.3
+        (10, vector(2, b"\0\x1d")),                                      # X25519
+        (13, vector(2, b"\x04\x03")),                                    # ECDSA on P-256
+        (51, vector(2, b"\0\x1d" + vector(2, os.urandom(32)))),          # a key for X25519
+        (45, vector(1, mode)),
+        (PRE_SHARED_KEY, vector(2, vector(2, ticket) + bytes(4))
+         + vector(2, vector(1, bytes(len(psk)))))))
+    hello = b"\x03\x03" + os.urandom(32) + b"\0" + vector(2, cipher) + b"\1\0" \
+        + vector(2, extensions)
+    hello = b"\1" + vector(3, hello)
+    truncated = hello[:-len(vector(2, vector(1, psk)))]     # RFC 8446 4.2.11.2
+    early = hmac.digest(bytes(len(psk)), psk, algorithm)
+    finished = derive(derive(early, b"res binder", digest(b"")), b"finished", b"")
+    binder = hmac.digest(finished, digest(truncated), algorithm)
+    return b"\x16\x03\x01" + vector(2, truncated + vector(2, vector(1, binder)))
+
+
+def server_hello_extensions(record):
+    """Which extensions a ServerHello has, as numbers."""
+    assert record[:1] == b"\x16" and record[5:6] == b"\2", record
+    at = 5 + 4 + 2 + 32
+    at += 1 + record[at] + 2 + 1 + 2        # past the session id, cipher, compression, a length
+    kinds = set()
+    while at < len(record):
+        kinds.add(int.from_bytes(record[at:at + 2], "big"))
+        at += 4 + int.from_bytes(record[at + 2:at + 4], "big")
+    return kinds
