@@ -18,6 +18,7 @@
 
 #include "config_file.h"
 #include "config_syntax.h"
+#include "testing.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -1485,8 +1486,6 @@ int main(void)
 	Suite *suite = suite_create("config");
 	TCase *values = tcase_create("values"), *syntax = tcase_create("syntax");
 	TCase *files = tcase_create("files"), *papers = tcase_create("papers");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, values);
 	tcase_add_test(values, defaults_are_those_of_the_design);
@@ -1541,8 +1540,5 @@ int main(void)
 	tcase_add_test(papers, the_installed_file_shows_the_defaults);
 	tcase_add_test(papers, the_man_page_has_an_entry_for_each_key);
 
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

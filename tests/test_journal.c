@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "captured.h"
+#include "testing.h"
 
 #define DATAGRAM "MESSAGE=Proxying: /x\nPRIORITY=5\nSYSLOG_IDENTIFIER=novnc-gate\n"
 
@@ -435,8 +436,6 @@ int main(void)
 {
 	TCase *t = tcase_create("journal");
 	Suite *s = suite_create("journal");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, NULL, capture_end);
@@ -460,8 +459,5 @@ int main(void)
 	tcase_add_test(t, the_status_is_what_libsystemd_would_send);
 	tcase_add_test(t, a_status_that_nobody_takes_does_no_harm);
 	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }
