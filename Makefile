@@ -120,8 +120,9 @@ build/sysconfdir: ALWAYS | build/san
 		echo '$(SYSCONFDIR)' >$@; }
 
 # What the sandbox lets through, compiled by libseccomp here, so that no process has to.
-build/filters: src/gen/filters.c src/sandbox.h Makefile | build-packages build/san
-	$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -iquote src -pie $(LDFLAGS) -o $@ $< \
+build/filters: $(addprefix src/gen/,filters.c shorten.c shorten.h) src/sandbox.h Makefile \
+		| build-packages build/san
+	$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -iquote src -pie $(LDFLAGS) -o $@ $(filter %.c,$^) \
 		$(shell $(PKG_CONFIG) --cflags --libs libseccomp)
 build/filters.h: build/filters
 	$< >$@

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "sandbox.h"
+#include "shorten.h"
 
 #define SERVE   16 /* the first stage, whatever it needs */
 #define TUNNEL  32 /* the second */
@@ -40,7 +41,7 @@
 #define TLS     (SANDBOX_TLS & ~LOAD)             /* what only OpenSSL does */
 
 #define PROGRAM_MAX 512
-#define CALLS_MAX   2048 /* beyond any architecture's highest number */
+#define LEAD_MAX    8
 
 /* An int argument: the kernel does not look at a register's upper half either. */
 #define IS(arg, value)         BITS(arg, UINT32_MAX, value)
@@ -222,7 +223,10 @@ static size_t program_export(scmp_filter_ctx ctx, struct sock_filter program[])
 /* The program of what has any of these bits. Returns the count. */
 static size_t program_make(unsigned when, struct sock_filter program[])
 {
+	uint32_t arch = seccomp_arch_native();
 	const struct sock_filter too_young[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, calls_known(), 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SCMP_ACT_ERRNO(ENOSYS)),
@@ -234,8 +238,6 @@ static size_t program_make(unsigned when, struct sock_filter program[])
 		errx(EXIT_FAILURE, "seccomp_init");
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
 	      "arch");
-	/* a binary tree: once, as it is installed, the kernel walks it for each call */
-	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
 	for (size_t i = 0; i < COUNT(plain); i++)
 		if (plain[i].when & when)
 			plain_add(ctx, &plain[i]);
@@ -245,12 +247,12 @@ static size_t program_make(unsigned when, struct sock_filter program[])
 	memcpy(program, too_young, sizeof(too_young));
 	n = lead + program_export(ctx, program + lead);
 	seccomp_release(ctx);
-	return n;
+	return shorten(program, n, arch);
 }
 
 static void program_print(const char *name, unsigned when)
 {
-	struct sock_filter program[PROGRAM_MAX + 3];
+	struct sock_filter program[PROGRAM_MAX + LEAD_MAX];
 	size_t n = program_make(when, program);
 
 	(void)printf("static const struct sock_filter %s[] = {\n", name);
