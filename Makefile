@@ -33,7 +33,7 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 
 LLHTTP_CFLAGS = -DLLHTTP_STRICT_MODE=1 \
 	$(shell $(PKG_CONFIG) --cflags libllhttp 2>/dev/null || echo -I/usr/share/include/llhttp)
-# The archive where there is one: a shared library is dear at each start.
+# The archive, for the program that is linked statically.
 LLHTTP_LIBS = $(patsubst -lllhttp,$(if $(wildcard $(llhttp_dir)/libllhttp.a),-l:libllhttp.a,-lllhttp), \
 	$(shell $(PKG_CONFIG) --libs libllhttp 2>/dev/null))
 llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)

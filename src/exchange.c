@@ -9,6 +9,9 @@
 #include "exchange_run.h"
 #include "pages.h"
 
+/* A tunnel in which much has moved, and then nothing for so long, gives memory back. */
+#define EXCHANGE_REST_MS 500
+
 void exchange_explain(struct run *x, const char *format, ...)
 {
 	va_list ap;
@@ -172,6 +175,7 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 		*again = next == EXCHANGE_NEXT;
 		return next;
 	case RELAY_RESTS:
+		x->relay.rest_ms = EXCHANGE_REST_MS;
 		wire_rest(x->w);
 		pages_release(x->answer.field, sizeof(x->answer.field));
 		pages_release_stack();

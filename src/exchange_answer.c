@@ -4,8 +4,6 @@
 
 #include "compose.h"
 
-/* A tunnel in which nothing has moved for so long gives memory back. */
-#define EXCHANGE_REST_MS     500
 /* More interim answers than anybody has a use for. */
 #define EXCHANGE_INTERIM_MAX 100
 
@@ -109,7 +107,7 @@ static enum exchange_end run_open_tunnel(struct run *x)
 	x->relay.tunnel = true;
 	x->relay.linger_ms = cfg->linger_ms;
 	x->relay.idle_ms = cfg->idle_ms;
-	x->relay.rest_ms = EXCHANGE_REST_MS;
+	x->relay.rest_ms = 0; /* the heads have left their memory behind */
 	flow_begin(&x->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
 	flow_begin(&x->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
