@@ -43,13 +43,13 @@ our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
 	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcrypto libmd) \
 	-iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
-our_ldflags = $(FLAVOUR) $(LINKED) -Wl,-z,relro,-z,now -Wl,--gc-sections
+our_ldflags = $(FLAVOUR) -Wl,-z,relro,-z,now -Wl,--gc-sections
 # SHA-1 from libmd's archive, which nothing has to start. OpenSSL's asks the processor what it is
 # before main(), and each such question leaves a virtual machine.
 our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
 
 compile = $(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
+link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) $(LINKED) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
 link_module = $(CC) -shared $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
 # libsystemd only where a test holds ours against it
@@ -91,7 +91,6 @@ build/novnc-gate-unconfined: $(filter-out build/sandbox.o,$(call static_objects,
 	$(link)
 
 $(call module_objects,build) $(call module_objects,build/san): CODE = -fPIC -fvisibility=hidden
-build/novnc-gate-tls.so build/san/novnc-gate-tls.so: LINKED =
 build/novnc-gate-tls.so: $(call module_objects,build)
 	$(link_module)
 build/san/novnc-gate-tls.so: $(call module_objects,build/san)
@@ -347,7 +346,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make                 build build/novnc-gate'
+	@echo 'make                 build all that is installed, in build/'
 	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
 	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
 	@echo 'make check-long      testssl.sh; demo and check on fresh Debian 12 and 13 (root, about an hour)'

@@ -395,9 +395,9 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		conn_fault(&c, "the connection cannot be taken over", r);
 		return r;
 	}
-	if (setup->unconfined < 0) {
-		r = setup->unconfined;
-		conn_fault(&c, "it cannot shut itself in", r);
+	if (setup->unfit < 0) {
+		r = setup->unfit;
+		conn_fault(&c, setup->unfit_why, r);
 		if (!setup->tls) /* nobody there could read it */
 			conn_reply(&c, 500, "The gate cannot serve this connection",
 				   "its log names the reason");

@@ -12,7 +12,8 @@ struct conn_setup {
 	const struct client *client;
 	int sigfd;   /* borrowed; readable when SIGTERM has come */
 	bool broken; /* the configuration is: every request is answered with 500 */
-	int unconfined; /* -errno: there is no sandbox, so nothing is read, only a 500 sent */
+	int unfit; /* -errno: it lacks something, so nothing is read, only a 500 sent, */
+	const char *unfit_why; /* and this is what failed */
 	struct stream_tls
 		*tls; /* borrowed; the client has to speak TLS; NULL: plain HTTP */
 };

@@ -14,9 +14,10 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 
 #define JOURNAL_WAIT_MS  200 /* for room in the log, all in all */
-#define JOURNAL_DRAIN_MS 200
+#define JOURNAL_DRAIN_MS 200 /* for it to be read, that for room included */
 
 enum sink {
 	SINK_NONE,
@@ -27,10 +28,13 @@ enum sink {
 static struct {
 	int level;
 	enum sink sink; /* since journal_open() */
-	int fd;         /* a datagram socket to the journal and to systemd, or -1 */
+	int fd;         /* a datagram socket to the journal, or -1 */
+	int notify_fd;  /* another to systemd, so that nobody waits for it, or -1 */
 	int wait_ms;    /* for room, at most */
 	bool sent;      /* an entry that the journal may not have read yet */
-} journal = { .level = LOG_NOTICE, .fd = -1, .wait_ms = JOURNAL_WAIT_MS };
+} journal = {
+	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_WAIT_MS
+};
 
 static const struct sockaddr_un journal_address = { AF_UNIX,
 						    "/run/systemd/journal/socket" };
@@ -68,6 +72,14 @@ static int send_entry(struct slice datagram)
 	return r;
 }
 
+static uint64_t clock_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* has no way to fail */
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 /*
  * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc,
  * after it has read it, so the sender has to live on for a moment. Entries are dealt with
@@ -76,14 +88,13 @@ static int send_entry(struct slice datagram)
  */
 static void drain(void)
 {
+	uint64_t end_ms = clock_ms() + JOURNAL_DRAIN_MS;
 	int queued;
 
 	(void)send_entry(SLICE("")); /* without room the entries are waited for */
-	for (int ms = 0; ms < JOURNAL_DRAIN_MS; ms++) {
-		if (ioctl(journal.fd, SIOCOUTQ, &queued) < 0 || queued == 0)
-			return;
+	while (ioctl(journal.fd, SIOCOUTQ, &queued) == 0 && queued > 0 &&
+	       clock_ms() < end_ms)
 		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
-	}
 }
 
 /* ---- standard error */
@@ -147,13 +158,15 @@ bool journal_takes(int level)
 void journal_open(void)
 {
 	journal.sink = sink_find();
-	if (journal.sink != SINK_JOURNAL && !getenv("NOTIFY_SOCKET"))
+	if (getenv("NOTIFY_SOCKET"))
+		journal.notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (journal.sink != SINK_JOURNAL)
 		return;
-	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (journal.sink == SINK_JOURNAL) /* only so that poll() tells of its room */
-		(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
-			      sizeof(journal_address));
 	/* where either fails, so will the entries, and be lines */
+	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* only so that poll() tells of its room */
+	(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
+		      sizeof(journal_address));
 }
 
 void journal_write(const struct journal_entry *e)
@@ -185,7 +198,7 @@ void journal_notify(struct slice state)
 	if (path[0] == '@')
 		sa.sun_path[0] = '\0'; /* an abstract one, unix(7) */
 	/* only for show: without room or a listener there is none */
-	(void)sendto(journal.fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
+	(void)sendto(journal.notify_fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
 		     (const struct sockaddr *)&sa,
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 }
@@ -194,9 +207,8 @@ void journal_close(void)
 {
 	if (journal.sent)
 		drain();
-	if (journal.fd >= 0)
-		(void)close(journal.fd);
-	journal.fd = -1;
+	fd_close_auto(&journal.fd);
+	fd_close_auto(&journal.notify_fd);
 	journal.sent = false;
 	journal.sink = SINK_NONE;
 }

@@ -2,22 +2,37 @@
 /* In novnc-gate: there is no loader, but a program that has one. */
 #include "loader.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/stat.h>
+
+/* An installation gone wrong must not end in a circle. */
+static bool is_own(const char *path)
+{
+	struct stat own, other;
+
+	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
 
 int loader_need(char *argv[])
 {
 	/* beside this one as it is built, and where `make install` puts it */
 	static const char *const directories[] = { "", "../lib/novnc-gate/" };
 	char path[PATH_MAX];
-	int r = 0;
+	int r = -ENOENT;
 
-	for (size_t i = 0; r == 0 && i < sizeof(directories) / sizeof(directories[0]);
+	for (size_t i = 0; r == -ENOENT && i < sizeof(directories) / sizeof(*directories);
 	     i++) {
 		r = loader_path(directories[i], LOADER_PROGRAM, path);
-		if (r == 0)
-			(void)execv(path, argv); /* returns only where it is not there */
+		if (r < 0)
+			break;
+		if (is_own(path))
+			return -ELOOP;
+		(void)execv(path, argv); /* returns only where it fails */
+		r = -errno;
 	}
-	return r < 0 ? r : -errno;
+	return r;
 }
 
 /* What follows is reached only if that failed. */

@@ -182,23 +182,6 @@ static bool needs_loader(const struct config *cfg)
 	return needs;
 }
 
-/* Reads it, and goes on in the program that has a loader where that takes one. */
-static int load_config(const struct options *o, char *argv[], struct config *ret)
-{
-	int loader = o->tls ? loader_need(argv) : 0;
-	int config = config_load(o->file, on_config_error, NULL, ret);
-	char reason[256];
-
-	journal_level(ret->log_level);
-	if (loader == 0 && config == 0 && needs_loader(ret))
-		loader = loader_need(argv);
-	if (loader == 0)
-		return config;
-	(void)snprintf(reason, sizeof(reason), LOADER_PROGRAM ": %s", strerror(-loader));
-	log_event(LOG_FAULT, &(struct log_fields){ .reason = slice_str(reason) });
-	return loader;
-}
-
 static int serve(const struct options *o, char *argv[], const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
@@ -208,16 +191,21 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	int config, r;
 
 	journal_open();
-	config = load_config(o, argv, &cfg);
+	r = o->tls ? loader_need(argv) : 0; /* first, or broken lines are logged twice */
+	config = config_load(o->file, on_config_error, NULL, &cfg);
+	journal_level(cfg.log_level);
+	if (r == 0 && config == 0 && needs_loader(&cfg))
+		r = loader_need(argv);
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
-	if (o->tls) {
+	if (o->tls && r == 0) {
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
-	setup.unconfined = confine(&cfg, client, o->tls);
+	setup.unfit = r < 0 ? r : confine(&cfg, client, o->tls);
+	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
 	r = conn_serve(STDIN_FILENO, &setup);
-	if (o->tls)
+	if (setup.tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
 	journal_close();

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
@@ -21,6 +22,14 @@ static const struct journal_entry entry = {
 	.message = SLICE("Proxying: /x"),
 	.datagram = SLICE(DATAGRAM),
 };
+
+static int naps; /* waits for nothing but time */
+
+int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	naps += n == 0;
+	return (int)syscall(SYS_poll, fds, n, timeout_ms);
+}
 
 /* Standard error is connected to this journal, or this test cannot be. */
 static int open_to_journal(void)
@@ -206,8 +215,8 @@ END_TEST
 /* A journal that takes its time with an entry, as the real one does when it looks into /proc. */
 static void *slow_journal(void *arg)
 {
-	const int *fds =
-		arg; /* the journal's socket; readable once the sender has gone on */
+	/* the journal's socket; readable once the sender has gone on */
+	const int *fds = arg;
 	struct pollfd gone = { .fd = fds[1], .events = POLLIN };
 	char text[4096];
 
@@ -391,6 +400,32 @@ START_TEST(the_status_is_what_libsystemd_would_send)
 }
 END_TEST
 
+/* systemd may be busy for long. */
+START_TEST(nobody_waits_for_a_status_to_be_read)
+{
+	struct sockaddr_un sa = { AF_UNIX, "/run/notify" };
+	AUTO_FD int journal = journal_socket(), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int before;
+
+	if (journal < 0)
+		return;
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	capture();
+	pretend_journal();
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	before = fds_open();
+	journal_open();
+	journal_notify(SLICE("STATUS=x"));
+	journal_write(&entry);
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	close(fd_take(&journal)); /* it has read all, and can be waited for no more */
+	journal_close();
+	ck_assert_int_eq(naps, 0);
+	ck_assert_int_eq(fds_open(), before - 1);
+	ck_assert_str_eq(packet(fd), "STATUS=x");
+}
+END_TEST
+
 START_TEST(a_status_that_nobody_takes_does_no_harm)
 {
 	static const char *const paths[] = { "", "@", "/", "relative",
@@ -457,6 +492,7 @@ int main(void)
 	tcase_add_test(t, a_log_that_takes_nothing_holds_up_one_entry_and_no_other);
 	tcase_add_test(t, its_end_waits_for_room_behind_the_last_entry);
 	tcase_add_test(t, the_status_is_what_libsystemd_would_send);
+	tcase_add_test(t, nobody_waits_for_a_status_to_be_read);
 	tcase_add_test(t, a_status_that_nobody_takes_does_no_harm);
 	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
 	return suite_run(s);

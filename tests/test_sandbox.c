@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -30,6 +31,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +57,7 @@ enum stage {
 static struct {
 	int unbound;          /* a TCP socket */
 	int file;             /* a file that could be written */
+	int journal;          /* a datagram socket */
 	in_port_t configured; /* somebody listens there */
 	in_port_t other;      /* here as well */
 } before;
@@ -218,6 +221,22 @@ static int fast_open_sendto(void)
 	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return result(sendto(before.unbound, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL,
 			     (struct sockaddr *)&sa, sizeof(sa)));
+}
+
+/* An entry for the journal, and the look whether it has been read. */
+static int send_entry(void)
+{
+	static const struct sockaddr_un sa = { AF_UNIX, "/nonexistent" };
+
+	return result(sendto(before.journal, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT,
+			     (const struct sockaddr *)&sa, sizeof(sa)));
+}
+
+static int look_at_queue(void)
+{
+	int queued;
+
+	return result(ioctl(before.journal, SIOCOUTQ, &queued));
 }
 
 /* Peers are written to by a call without flags or an address. */
@@ -397,8 +416,8 @@ static const struct attempt {
 	ATTEMPT(open_passwd, KILLED, NO_FILE, NO_FILE, KILLED),
 	ATTEMPT(open_directory, KILLED, NO_FILE, NO_FILE, KILLED),
 	ATTEMPT(open_proc, KILLED, NO_FILE, NO_FILE, KILLED),
-	ATTEMPT(open_for_writing, KILLED, EACCES, EACCES, KILLED),
-	ATTEMPT(create_file, KILLED, EACCES, EACCES, KILLED),
+	ATTEMPT(open_for_writing, KILLED, KILLED, EACCES, KILLED),
+	ATTEMPT(create_file, KILLED, KILLED, EACCES, KILLED),
 	ATTEMPT(remove_file, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(open_library, KILLED, 0, 0, KILLED),
 	ATTEMPT(open_hosts, KILLED, NO_FILE, 0, KILLED),
@@ -419,6 +438,8 @@ static const struct attempt {
 	ATTEMPT(connect_from_before, NO_PORT, NO_PORT, NO_PORT, KILLED),
 	ATTEMPT(fast_open, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(fast_open_sendto, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(send_entry, ENOENT, ENOENT, ENOENT, ENOENT),
+	ATTEMPT(look_at_queue, 0, 0, 0, 0),
 	ATTEMPT(send_message, KILLED, KILLED, EPIPE, KILLED), /* it is not connected */
 	ATTEMPT(write_elsewhere, KILLED, SIGNAL(SIGPIPE), SIGNAL(SIGPIPE), KILLED),
 	ATTEMPT(bind_port, KILLED, KILLED, NO_PORT, KILLED),
@@ -474,6 +495,7 @@ static void prepare(void)
 	before.configured = port_of(listener());
 	before.other = port_of(listener());
 	before.unbound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	before.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	before.file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_ge(before.file, 0);
 	/* a log that is a file would lift the limit on files */

@@ -41,7 +41,7 @@
 #define TLS     (SANDBOX_TLS & ~LOAD)             /* what only OpenSSL does */
 
 #define PROGRAM_MAX 512
-#define LEAD_MAX    8
+#define LEAD_MAX    5
 
 /* An int argument: the kernel does not look at a register's upper half either. */
 #define IS(arg, value)         BITS(arg, UINT32_MAX, value)
@@ -119,9 +119,8 @@ static const struct rule {
 	{ SERVE, ALLOWED, "fcntl", { IS(1, F_GETFL) } },
 	{ SERVE, ALLOWED, "fcntl", { IS(1, F_SETFL) } },
 
-	/* Entries for the journal and the look whether it has read them; systemd's status.
-	 * Fast Open would be a connect() that Landlock does not see. */
-	{ SERVE | TUNNEL, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },
+	/* Entries for the journal and the look whether it has read them; systemd's status. */
+	{ SERVE | TUNNEL, ALLOWED, "sendto", { IS(3, MSG_NOSIGNAL | MSG_DONTWAIT) } },
 	{ SERVE | TUNNEL, ALLOWED, "ioctl", { IS(1, SIOCOUTQ) } },
 
 	/* dlopen(): only files become executable, and never what is or was writable */
@@ -131,11 +130,14 @@ static const struct rule {
 	  "mmap",
 	  { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0) } },
 	{ LOAD, ALLOWED, "mprotect", { BITS(2, PROT_EXEC, 0) } },
-	{ LOAD, EACCES, "openat", { BITS(2, O_ACCMODE, O_WRONLY) } },
-	{ LOAD, EACCES, "openat", { BITS(2, O_ACCMODE, O_RDWR) } },
 
 	{ RESOLVE, ALLOWED, "prctl", { IS(0, PR_CAPBSET_READ) } }, /* libcap's start */
+	/* what modules may try, and have a way round */
 	{ RESOLVE, ENOSYS, "memfd_create", { { 0 } } },
+	{ RESOLVE, EACCES, "openat", { BITS(2, O_ACCMODE, O_WRONLY) } },
+	{ RESOLVE, EACCES, "openat", { BITS(2, O_ACCMODE, O_RDWR) } },
+	/* Fast Open would be a connect() that Landlock does not see */
+	{ RESOLVE, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },
 	{ RESOLVE, ALLOWED, "socket", { SOCK(AF_UNIX, SOCK_DGRAM) } },
 	{ RESOLVE, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },
 	{ RESOLVE, ALLOWED, "prlimit64", { NULL_POINTER(2) } },

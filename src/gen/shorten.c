@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A filter put together anew: a tree of numbers, and of the old one what looks at arguments. */
 #include "shorten.h"
 
 #include <err.h>
@@ -7,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRAM_MAX BPF_MAXINSNS
-#define LEAVES_MAX  512
-#define FAR_MAX     255 /* how far a jump can lead */
+#define INSTRUCTIONS_MAX BPF_MAXINSNS
+#define LEAVES_MAX       512
+#define FAR_MAX          255 /* how far a jump can lead */
 
-#define LOAD   (BPF_LD | BPF_W | BPF_ABS)
-#define RETURN (BPF_RET | BPF_K)
-#define AND    (BPF_ALU | BPF_AND | BPF_K)
+#define LD_ABS (BPF_LD | BPF_W | BPF_ABS)
+#define RET_K  (BPF_RET | BPF_K)
+#define AND_K  (BPF_ALU | BPF_AND | BPF_K)
 #define GOTO   (BPF_JMP | BPF_JA)
 #define IF(op) (BPF_JMP | (op) | BPF_K)
 
@@ -49,13 +50,14 @@ static size_t walk(const struct sock_filter program[], const struct seccomp_data
 	for (;;) {
 		const struct sock_filter *i = &program[at];
 
-		if (i->code == RETURN || (i->code == LOAD && i->k > ARCH && !args))
+		if (i->code == RET_K || (i->code == LD_ABS && i->k > ARCH && !args))
 			return at;
-		if (i->code == LOAD)
+		if (i->code == LD_ABS)
 			memcpy(&a, (const char *)data + i->k, sizeof(a));
-		else if (i->code == AND)
+		else if (i->code == AND_K)
 			a &= i->k;
-		at = i->code == LOAD || i->code == AND ? at + 1 : follow(program, at, a);
+		at = i->code == LD_ABS || i->code == AND_K ? at + 1
+							   : follow(program, at, a);
 	}
 }
 
@@ -70,7 +72,7 @@ static size_t beyond_vain(const struct sock_filter program[], size_t at)
 
 		if (i->code == GOTO)
 			at += 1 + i->k;
-		else if (i->code == LOAD && i[1].code == AND && i[1].k == 0 &&
+		else if (i->code == LD_ABS && i[1].code == AND_K && i[1].k == 0 &&
 			 i[2].code == IF(BPF_JEQ) && i[2].k == 0)
 			at += 3 + i[2].jt;
 		else
@@ -86,9 +88,9 @@ static void use(const struct sock_filter program[], size_t at, bool used[])
 	if (used[at])
 		return;
 	used[at] = true;
-	if (i->code == LOAD || i->code == AND) {
+	if (i->code == LD_ABS || i->code == AND_K) {
 		use(program, at + 1, used);
-	} else if (i->code != RETURN) {
+	} else if (i->code != RET_K) {
 		use(program, beyond_vain(program, at + 1 + i->jt), used);
 		use(program, beyond_vain(program, at + 1 + i->jf), used);
 	}
@@ -116,12 +118,12 @@ struct shorter {
 	size_t leaves;
 	/* what a tree of the leaves i to j costs all its numbers, and where it parts them */
 	size_t cost[LEAVES_MAX][LEAVES_MAX], part[LEAVES_MAX][LEAVES_MAX];
-	struct jump jump[2 * PROGRAM_MAX];
+	struct jump jump[2 * INSTRUCTIONS_MAX];
 	size_t jumps;
 	bool used
-		[PROGRAM_MAX]; /* of the old ones, beside those that look at the number */
-	size_t place[PROGRAM_MAX]; /* of a used one, in the new program */
-	struct sock_filter program[PROGRAM_MAX];
+		[INSTRUCTIONS_MAX]; /* of the old ones, beside those that look at the number */
+	size_t place[INSTRUCTIONS_MAX]; /* of a used one, in the new program */
+	struct sock_filter program[INSTRUCTIONS_MAX];
 	size_t len;
 };
 
@@ -134,7 +136,7 @@ static bool is_same(const struct shorter *s, size_t a, size_t b)
 {
 	const struct sock_filter *x = &s->old[a], *y = &s->old[b];
 
-	return a == b || (x->code == RETURN && y->code == RETURN && x->k == y->k);
+	return a == b || (x->code == RET_K && y->code == RET_K && x->k == y->k);
 }
 
 static void leaves_find(struct shorter *s)
@@ -173,8 +175,9 @@ static void tree_plan(struct shorter *s)
 
 static size_t put(struct shorter *s, struct sock_filter i)
 {
-	if (s->len == PROGRAM_MAX)
-		errx(EXIT_FAILURE, "a program of more than %d instructions", PROGRAM_MAX);
+	if (s->len == INSTRUCTIONS_MAX)
+		errx(EXIT_FAILURE, "a program of more than %d instructions",
+		     INSTRUCTIONS_MAX);
 	s->program[s->len] = i;
 	return s->len++;
 }
@@ -212,7 +215,7 @@ static void put_used(struct shorter *s)
 		if (!s->used[at])
 			continue;
 		s->place[at] = put(s, *i);
-		if (i->code == LOAD || i->code == AND || i->code == RETURN)
+		if (i->code == LD_ABS || i->code == AND_K || i->code == RET_K)
 			continue;
 		put_jump(s, s->place[at], true, at + 1 + i->jt);
 		put_jump(s, s->place[at], false, at + 1 + i->jf);
@@ -279,23 +282,36 @@ static void list_add(struct list *l, uint32_t item)
 	l->item[l->n++] = item;
 }
 
+/* The words that a program looks at for this call, and the values that matter to it. */
+static void collect(const struct sock_filter program[], size_t len,
+		    const struct seccomp_data *data, struct list *words,
+		    struct list *values)
+{
+	bool used[INSTRUCTIONS_MAX] = { false };
+
+	use(program, walk(program, data, false), used);
+	for (size_t at = 0; at < len; at++) {
+		const struct sock_filter *i = &program[at];
+
+		if (!used[at] || i->code == RET_K)
+			continue;
+		list_add(i->code == LD_ABS ? words : values, i->k);
+		if (i->code != LD_ABS)
+			list_add(values, ~i->k);
+		/* what it lets pass, with all that it does not look at */
+		if (i->code == AND_K)
+			list_add(values, i[1].k | ~i->k);
+	}
+}
+
 static void compare_call(const struct shorter *s, uint32_t nr)
 {
-	bool used[PROGRAM_MAX] = { false };
 	struct seccomp_data data = call_of(s, nr);
 	struct list words = { .n = 0 }, values = { { 0, 1, UINT32_MAX }, 3 };
 
 	memset(data.args, 0xa5, sizeof(data.args));
-	use(s->program, walk(s->program, &data, false), used);
-	for (size_t at = 0; at < s->len; at++) {
-		const struct sock_filter *i = &s->program[at];
-
-		if (!used[at] || i->code == RETURN)
-			continue;
-		list_add(i->code == LOAD ? &words : &values, i->k);
-		if (i->code != LOAD)
-			list_add(&values, ~i->k);
-	}
+	collect(s->old, s->old_len, &data, &words, &values);
+	collect(s->program, s->len, &data, &words, &values);
 	compare_args(s, &data, words.item, words.n, values.item, values.n);
 }
 
@@ -325,13 +341,13 @@ size_t shorten(struct sock_filter program[], size_t len, uint32_t arch)
 	s = (struct shorter){ .old = program, .old_len = len, .arch = arch };
 	leaves_find(&s);
 	tree_plan(&s);
-	(void)put(&s, (struct sock_filter)BPF_STMT(LOAD, ARCH));
+	(void)put(&s, (struct sock_filter)BPF_STMT(LD_ABS, ARCH));
 	(void)put(&s, (struct sock_filter)BPF_JUMP(IF(BPF_JEQ), arch, 1, 0));
 	(void)put(&s, program[walk(program, &foreign, true)]);
-	(void)put(&s, (struct sock_filter)BPF_STMT(LOAD, NR));
+	(void)put(&s, (struct sock_filter)BPF_STMT(LD_ABS, NR));
 	put_tree(&s, 0, s.leaves - 1);
 	put_used(&s);
-	if (!jumps_resolve(&s))
+	if (s.len > len || !jumps_resolve(&s))
 		return len;
 	compare_all(&s);
 	memcpy(program, s.program, s.len * sizeof(*program));

@@ -10,9 +10,9 @@
 #define CALLS_MAX 2048 /* beyond any architecture's highest number */
 
 /*
- * Shortens a program of libseccomp's for arch (AUDIT_ARCH_*, linux/audit.h) in place, which
- * needs room for 8 more instructions; it decides as before, which is tried out at the end.
- * Returns its length.
+ * Shortens a program of libseccomp's for arch (AUDIT_ARCH_*, linux/audit.h) in place. It
+ * decides as before: each call is tried out with all values that either program compares with,
+ * and some beside them. Returns its length.
  *
  * A process pays for its filter when it installs it: the kernel walks it for every number a
  * call may have, to know those that need no look at it later, and compiles it to machine code.

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +53,41 @@ def test_as_it_is_installed(world, alone, tmp_path):
     shutil.copy(BINARY.with_name("novnc-gate-dynamic"), lib)
     named(world)
     assert serve(world, binary=sbin / "novnc-gate")[0] == "novnc-gate-dynamic"
+
+
+def test_what_has_come_before_is_not_lost_on_the_way(world):
+    """SIGTERM before the second program begins, and a closed stream."""
+    named(world)
+    told = ("import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]);"
+            "os.kill(os.getpid(), signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])")
+    c = world.direct(wrapper=[sys.executable, "-c", told], closed=(1, 2))
+    assert c.exited() == 0
+    assert serve(world, closed=(1, 2))[0] == "novnc-gate-dynamic"
+
+
+@pytest.mark.parametrize("other, reason", [
+    (lambda path: os.link(path.with_name("novnc-gate"), path), "Too many levels of symbolic links"),
+    (lambda path: path.touch(0o644), "Permission denied"),
+    (lambda path: path.mkdir(), "Permission denied")], ids=["itself", "no program", "directory"])
+def test_what_is_not_the_other_program_is_not_taken_for_it(world, alone, other, reason):
+    other(alone.with_name("novnc-gate-dynamic"))
+    named(world)
+    c = world.direct(request(), binary=alone)
+    c.exit_code = 71
+    assert c.response().status == 500
+    c.close()
+    assert c.exited() == 71
+    assert c.log == [f"Internal error: novnc-gate-dynamic: {reason}"]
+
+
+def test_a_broken_configuration_is_told_once_and_first(world, alone):
+    world.configure("nonsense")
+    c = world.direct(request(), binary=alone, options=["--tls"])
+    c.exit_code = 78
+    assert c.response().status == 500
+    c.close()
+    assert c.exited() == 78
+    assert len(c.log) == 2
 
 
 def test_alone_it_serves_what_needs_no_loader(world, alone):
