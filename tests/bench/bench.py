@@ -124,7 +124,9 @@ def look_for_counters(results):
 
 def network():
     """Room for many connections one after the other, in this namespace."""
-    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("2048 65000")
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("2048 65001")
+    Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text(
+        f"{machine_rows.PORT}-{machine_rows.PORT + 99}")
     for name in ("core/somaxconn", "ipv4/tcp_max_syn_backlog"):
         Path("/proc/sys/net", name).write_text("4096")
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(TREE / "tests/systemd"))
 from machine import Machine  # noqa: E402
 
 ROUNDS, CLIENTS, COUNT = (1, 8, 60) if QUICK else (5, 16, 400)
+PORT = 3100     # the first of them: bench.py keeps them free
 UNITS = "etc/systemd/system"
 STRICT = TREE / "units/strict.conf"
 SOCKET = """[Socket]
@@ -116,7 +117,7 @@ def run(results):
         machine.make("install", f"NEXTJS=http://127.0.0.1:{backend.pages}",
                      f"CONTROLLER=http://127.0.0.1:{backend.controller}")
         floor = f"/src/build/bench/floor {backend.pages}"
-        variants = [Variant(machine, name, 3100 + i, service)
+        variants = [Variant(machine, name, PORT + i, service)
                     for i, (name, service) in enumerate(services(floor).items())]
         machine.run("systemctl", "daemon-reload")
         lay_certificate(machine)

@@ -23,7 +23,7 @@ TUNNEL_BYTES = (64 if QUICK else 1024) * MIB
 TLS_BYTES = (32 if QUICK else 512) * MIB
 BODY_BYTES, BODY_COUNT = 64 * MIB, 1 if QUICK else 8
 SECONDS = 0.1 if QUICK else 0.8
-NEW = 20 if QUICK else 300
+NEW = 20 if QUICK else 600
 LOAD_TIMEOUT = 300
 
 # Name: how often in one sample, and what load.c is asked for; "PORT" stands for the contestant's.
