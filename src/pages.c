@@ -21,7 +21,8 @@ void pages_release(void *p, size_t len)
 		(void)madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
-void pages_release_stack(void)
+/* Part of its caller, as link-time optimization would have it, it would give away what is there. */
+__attribute__((noinline)) void pages_release_stack(void)
 {
 	char *end = (char *)__builtin_frame_address(0) - PAGES_FRAME;
 
