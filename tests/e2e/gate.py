@@ -664,6 +664,6 @@ def cpu_seconds(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def memory_kb(pid, what="Pss"):
+def memory_kb(pid, what="Anonymous"):
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(rf"^{what}:\s+(\d+)", text, re.M)[1])

@@ -213,12 +213,19 @@ def test_at_rest_it_forgets_nothing_that_still_has_to_go(world):
 
 def test_at_rest_it_forgets_nothing_of_tls(secure):
     c, b = secure.tunnel()
-    assert wakes_up(c.pid, wake_ups(c.pid), DEADLINE), "it gives nothing back"
-    for _ in range(2):
+
+    def gives_back_after_much():
         c.send(b"x" * 100_000)
         assert b.exactly(100_000) == b"x" * 100_000
         b.send(b"y" * 100_000)
         assert c.exactly(100_000) == b"y" * 100_000
+        much, end = memory_kb(c.pid), time.monotonic() + 2
+        while memory_kb(c.pid) >= much and time.monotonic() < end:
+            time.sleep(0.001)
+        return memory_kb(c.pid) < much
+    # a busy machine may have seen only the end of it
+    assert any(gives_back_after_much() for _ in range(4)), "it gives nothing back"
+    assert any(gives_back_after_much() for _ in range(4)), "it gives nothing back"
 
 
 # Half-close
