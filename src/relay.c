@@ -32,6 +32,7 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 		relay_pass_end(r, &r->up);
 		relay_pass_end(r, &r->down);
 	}
+	r->moved |= moved;
 	return moved;
 }
 
@@ -149,8 +150,10 @@ static bool relay_wait(struct relay *r, uint64_t now_ms, bool *client_hup,
 		*ret = RELAY_TERMINATED;
 		return false;
 	}
-	if (n == 0 && !ready && stream_clock_ms() >= deadline_ms)
+	/* TLS has events that bring nothing, which must not put off the end */
+	if (!ready && (n == 0 || !r->moved) && stream_clock_ms() >= deadline_ms)
 		return false;
+	r->moved = false;
 	if ((p[0].events & ~POLLRDHUP) == 0 && p[0].revents & POLLERR)
 		r->up.error = -ECONNRESET;
 	*client_hup |= (p[0].revents & POLLHUP) != 0;

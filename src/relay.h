@@ -14,6 +14,7 @@ struct relay {
 	bool tunnel;        /* an EOF is passed on; linger and idle bound the time */
 	bool expects;       /* the client's body waits for a 100 (RFC 9110 10.1.1) */
 	bool down_suffices; /* over as soon as the answer is, whatever up still carries */
+	bool moved;         /* something has, since it was last waited */
 	const struct flow
 		*first; /* in a tunnel: whose end has come first; NULL: none yet */
 	/* spans in ms */

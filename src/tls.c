@@ -14,10 +14,17 @@
 /* The most that one record holds (RFC 8446 5.1). */
 #define TLS_RECORD      16384
 #define TLS_SUBJECT_MAX 1024
+/*
+ * What one call may take from the socket, bytes, which is more than a buffer has room for.
+ * OpenSSL reads on for as long as what comes has no payload (such as KeyUpdate messages), so it
+ * would never return, and neither a time-out nor SIGTERM be seen.
+ */
+#define TLS_CALL_MAX    (512 * 1024)
 
 struct tls {
 	SSL_CTX *ctx;
 	SSL *ssl;
+	size_t may_take;             /* of TLS_CALL_MAX, in this call */
 	bool open;                   /* the handshake is done, nothing has broken since */
 	int read_error, write_error; /* final ones; OpenSSL is not asked again */
 	struct tls_ticket_keys keys;
@@ -120,11 +127,43 @@ static int begin(struct tls *t, int r, struct tls **ret)
 	return r;
 }
 
+/* Before each call that reads. */
+static void call_begin(struct tls *t)
+{
+	t->may_take = TLS_CALL_MAX;
+	ERR_clear_error();
+	errno = 0;
+}
+
+/* The socket has nothing more to give in this call: poll() will tell that it has. */
+static long on_socket(BIO *bio, int op, const char *data, size_t len, int argi, long argl,
+		      int ret, size_t *processed)
+{
+	struct tls *t = (struct tls *)BIO_get_callback_arg(bio);
+
+	(void)data;
+	(void)len;
+	(void)argi;
+	(void)argl;
+	if (op == BIO_CB_READ && t->may_take == 0) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	if (op == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0)
+		t->may_take -= *processed < t->may_take ? *processed : t->may_take;
+	return ret;
+}
+
 static int attach(struct tls *t, int fd)
 {
+	BIO *bio;
+
 	t->ssl = SSL_new(t->ctx);
 	if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
 		return -ENOMEM;
+	bio = SSL_get_rbio(t->ssl);
+	BIO_set_callback_ex(bio, on_socket);
+	BIO_set_callback_arg(bio, (char *)t);
 	(void)SSL_set_app_data(t->ssl, &t->keys); /* cannot fail */
 	return 0;
 }
@@ -190,8 +229,7 @@ static int tls_handshake(struct tls *t, short *wants)
 {
 	int r;
 
-	ERR_clear_error();
-	errno = 0;
+	call_begin(t);
 	r = SSL_do_handshake(t->ssl);
 	if (r != 1) {
 		r = failure(t, r, errno, wants);
@@ -217,7 +255,7 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 	if (t->read_error < 0)
 		return t->read_error;
 	*wants = 0;
-	ERR_clear_error();
+	call_begin(t);
 	while (buf_room(b) > 0) {
 		errno = 0;
 		r = SSL_read_ex(t->ssl, b->data + b->end, buf_room(b), &n);
@@ -305,8 +343,7 @@ static bool tls_is_quiet(struct tls *t)
 
 	if (t->read_error < 0)
 		return false;
-	ERR_clear_error();
-	errno = 0;
+	call_begin(t);
 	r = SSL_peek_ex(t->ssl, &byte, 1, &n);
 	return r <= 0 && failure(t, r, errno, &wants) == -EAGAIN;
 }

@@ -170,6 +170,9 @@ int wire_read(struct wire *w, struct buf *b, uint64_t deadline_ms)
 		r = client_wait(w, w->client.read_wants, deadline_ms);
 		if (r == 0)
 			n = stream_read(&w->client, b);
+		/* TLS has events that bring nothing */
+		if (r == 0 && n == -EAGAIN && stream_clock_ms() >= deadline_ms)
+			r = -ETIMEDOUT;
 	}
 	return r < 0 ? r : n < 0 ? (int)n : 0;
 }

@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import socket
 import ssl
 import subprocess
@@ -667,3 +668,42 @@ def test_key_updates(world, authority):
             assert b.exactly(6) == b"ping%d\n" % n
             b.send(b"pong%d\n" % n)
             until(client, b"pong%d" % n)
+
+
+# What has no payload
+
+@pytest.fixture(scope="module")
+def key_updates(tmp_path_factory):
+    """Starts a client that sends KeyUpdate messages for 20 s, behind a request where there is one."""
+    program = tmp_path_factory.mktemp("bin") / "key_updates"
+    source = os.path.join(os.path.dirname(__file__), "key_updates.c")
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, source, "-lssl", "-lcrypto"],
+                   check=True, timeout=60)
+
+    def start(world, *message):
+        with socket.create_connection((world.gate.host, world.gate.port), 10) as sock:
+            port = sock.getsockname()[1]
+            sock.settimeout(None)
+            flood = subprocess.Popen([program, "20", *(m.decode() for m in message)], stdin=sock)
+        return flood, world.gate.process(port)
+    return start
+
+
+def test_key_updates_put_off_no_time_out(world, key_updates):
+    world.configure("[Limits]\nHeadTimeoutSec=1s")
+    flood, gate = key_updates(world)
+    assert flood.wait(40) == 0 and gate.wait() == 0
+
+
+@pytest.mark.parametrize("end", ["idle", "SIGTERM"])
+def test_key_updates_hold_up_no_tunnels_end(world, key_updates, end):
+    world.configure("[Limits]\nIdleTimeoutSec=1s" if end == "idle" else "")
+    flood, gate = key_updates(world, upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    gate.wait_log("Proxying")
+    if end == "SIGTERM":
+        os.kill(gate.pid, signal.SIGTERM)
+    assert flood.wait(40) == 0 and gate.wait() == 0
+    assert any("noVNC session closed" in line for line in gate.log)
