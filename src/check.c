@@ -3,11 +3,14 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "loader.h"
 #include "stream.h"
+
+#define CHECK_OBJECTION_MS 200 /* for an alert behind the handshake */
 
 static void report(void *userdata, const char *file, unsigned line, const char *what)
 {
@@ -84,12 +87,34 @@ int check_config(const char *file, bool tls, struct config *ret)
 	return r;
 }
 
+/*
+ * Since TLS 1.3 a client's certificate is judged behind the handshake: an objection comes next.
+ * A backend says nothing else unasked.
+ */
+static int check_objection(struct stream *s, struct stream_cause *cause)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	char room[64];
+	struct buf b = { .data = room, .cap = sizeof(room) };
+	ssize_t n = -EAGAIN;
+
+	while (n == -EAGAIN && poll(&p, 1, CHECK_OBJECTION_MS) > 0)
+		n = stream_read(s, &b);
+	if (n >= 0 || n == -EAGAIN)
+		return 0;
+	(void)snprintf(cause->text, sizeof(cause->text), "TLS: %s",
+		       stream_strerror(s, (int)n));
+	return (int)n;
+}
+
 static int check_backend(const struct config *cfg, const struct backend *be)
 {
 	struct stream_cause cause = { "" };
 	struct stream s = STREAM_NONE;
 	int r = stream_dial(be, cfg->connect_ms, -1, -1, &s, &cause);
 
+	if (r == 0 && be->tls)
+		r = check_objection(&s, &cause);
 	if (r < 0)
 		(void)printf("%s: %s\n", be->name, cause.text);
 	else

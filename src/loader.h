@@ -31,11 +31,8 @@ int loader_need(char *argv[]);
 int loader_resolve(const struct backend *be, struct addrinfo **ret);
 void loader_resolved(struct addrinfo *list);
 
-/* Loads the module of TLS. 0, or -ENOENT with *why. What is loaded stays. */
+/* Loads the module of TLS, which is beside the program. 0, or -ENOENT with *why. What is loaded stays. */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);
-
-/* Where that is, for a sandbox: 0 or -errno. */
-int loader_tls_path(char ret[static PATH_MAX]);
 
 /* The path of a file in directory, which is relative to the program's own: 0 or -errno. */
 int loader_path(const char *directory, const char *file, char ret[static PATH_MAX]);

@@ -44,19 +44,14 @@ void loader_resolved(struct addrinfo *list)
 
 /* ---- TLS */
 
-int loader_tls_path(char ret[static PATH_MAX])
-{
-	return loader_path("", MODULE, ret);
-}
-
 int loader_tls(const struct tls_module **ret, struct tls_why *why)
 {
 	char path[PATH_MAX];
-	int r = loader_tls_path(path);
+	int r = loader_path("", MODULE, path);
 	void *library = r < 0 ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	const struct tls_module *m = library ? dlsym(library, TLS_SYMBOL) : NULL;
 
-	if (m && strcmp(m->version, NOVNC_GATE_VERSION) == 0) {
+	if (m && strcmp(m->version, NOVNC_GATE_VERSION) == 0 && m->layout == TLS_LAYOUT) {
 		*ret = m;
 		return 0;
 	}
@@ -67,6 +62,6 @@ int loader_tls(const struct tls_module **ret, struct tls_why *why)
 		(void)snprintf(why->text, sizeof(why->text), "%s", dlerror());
 	else /* a connection that has outlived an upgrade; the next one has both anew */
 		(void)snprintf(why->text, sizeof(why->text),
-			       MODULE " is not of version " NOVNC_GATE_VERSION);
+			       MODULE " is not of this version, " NOVNC_GATE_VERSION);
 	return -ENOENT;
 }

@@ -55,9 +55,3 @@ int loader_tls(const struct tls_module **ret, struct tls_why *why)
 	(void)snprintf(why->text, sizeof(why->text), "it takes " LOADER_PROGRAM);
 	return -ENOENT;
 }
-
-int loader_tls_path(char ret[static PATH_MAX])
-{
-	(void)ret;
-	return -ENOENT;
-}

@@ -198,14 +198,14 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		r = loader_need(argv);
 	setup.broken = config < 0;
 	setup.cfg = &cfg;
-	if (o->tls && r == 0) {
+	if (o->tls) {
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
 	setup.unfit = r < 0 ? r : confine(&cfg, client, o->tls);
 	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
 	r = conn_serve(STDIN_FILENO, &setup);
-	if (setup.tls)
+	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
 	journal_close();

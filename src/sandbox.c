@@ -156,16 +156,19 @@ static int allow_port(int ruleset, uint16_t port)
 		       : 0;
 }
 
-/* What a backend's own keys name, and where the module that reads it is. */
+/*
+ * What a backend's own keys name, and the directory of the module that reads it: an upgrade
+ * puts another file there, which loader_tls() takes if it fits.
+ */
 static int allow_tls(int ruleset, const struct config *cfg)
 {
-	const char *store =
-		getenv("SSL_CERT_DIR"); /* OpenSSL's, for the system's store */
-	char module[PATH_MAX];
+	/* OpenSSL's, for the system's store */
+	const char *store = getenv("SSL_CERT_DIR");
+	char own[PATH_MAX];
 	int r = store ? allow_reading(ruleset, store) : 0;
 
-	if (r == 0 && loader_tls_path(module) == 0)
-		r = allow_reading(ruleset, module);
+	if (r == 0 && loader_path("", "", own) == 0)
+		r = allow_reading(ruleset, own);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct config_trust *trust = &cfg->backend[i].trust;
 		const char *const files[] = { trust->ca_file, trust->certificate,

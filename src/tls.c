@@ -367,6 +367,7 @@ extern const struct tls_module novnc_gate_tls;
 
 __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = {
 	.version = NOVNC_GATE_VERSION,
+	.layout = TLS_LAYOUT,
 	.connect = tls_connect,
 	.accept = tls_accept,
 	.handshake = tls_handshake,

@@ -31,8 +31,9 @@ struct tls;
  * without a close_notify, -EPROTO for what is no valid TLS, or the socket's -errno.
  */
 struct tls_module {
-	const char *
-		version; /* NOVNC_GATE_VERSION; another's structs are laid out differently */
+	/* NOVNC_GATE_VERSION and TLS_LAYOUT: another's structs are laid out differently */
+	const char *version;
+	uint64_t layout;
 
 	/*
 	 * Begin a connection to a backend, or with a client. 0, or -EINVAL with *why where
@@ -76,5 +77,10 @@ struct tls_module {
 	/* With notify, a close_notify is sent before, if none was and it can be. */
 	void (*free)(struct tls *t, bool notify);
 };
+
+#define TLS_LAYOUT                                                                  \
+	((uint64_t)sizeof(struct tls_module) << 48 |                                \
+	 (uint64_t)sizeof(struct backend) << 24 | sizeof(struct config_tls) << 12 | \
+	 sizeof(struct buf))
 
 #endif

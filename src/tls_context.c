@@ -97,7 +97,7 @@ static int use_certificate(SSL_CTX *ctx, const char *certificate, const char *ke
 	tls_context_explain(why, key);
 	if (lib != ERR_LIB_SYS && lib != ERR_LIB_X509) /* "unsupported" is all it says */
 		(void)snprintf(why->text, sizeof(why->text),
-			       "%s: no private key without a passphrase in it", key);
+			       "%s: no private key in it, or one with a passphrase", key);
 	return -EINVAL;
 }
 
@@ -114,6 +114,9 @@ static int use_store(SSL_CTX *ctx, const struct config_trust *trust, struct tls_
 	}
 	if (is_fifo(trust->ca_file, why))
 		return -EINVAL;
+	/* what is in there is trusted, whoever may have issued it */
+	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
+					  X509_V_FLAG_PARTIAL_CHAIN);
 	if (SSL_CTX_load_verify_file(ctx, trust->ca_file) == 1)
 		return 0;
 	tls_context_explain(why, trust->ca_file);

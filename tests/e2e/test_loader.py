@@ -80,16 +80,6 @@ def test_what_is_not_the_other_program_is_not_taken_for_it(world, alone, other, 
     assert c.log == [f"Internal error: novnc-gate-dynamic: {reason}"]
 
 
-def test_a_broken_configuration_is_told_once_and_first(world, alone):
-    world.configure("nonsense")
-    c = world.direct(request(), binary=alone, options=["--tls"])
-    c.exit_code = 78
-    assert c.response().status == 500
-    c.close()
-    assert c.exited() == 78
-    assert len(c.log) == 2
-
-
 def test_alone_it_serves_what_needs_no_loader(world, alone):
     assert serve(world, binary=alone)[0] == "novnc-gate"
 
@@ -110,7 +100,7 @@ def test_alone_it_neither_speaks_tls_nor_checks(world, alone, option):
     if option == "--tls":
         c = world.direct(request(), binary=alone, options=["--tls"])
         c.exit_code = 71
-        assert c.response().status == 500   # it spoke plain HTTP
+        assert c.end() in ("FIN", "RST")    # there is no TLS to answer with
         c.close()
         assert c.exited() == 71
         said = c.log[0]

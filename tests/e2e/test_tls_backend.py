@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -11,7 +12,7 @@ import threading
 
 import pytest
 
-from gate import BINARY, Ended, World, answer, clean_env, head, request, switching, upgrade
+from gate import BINARY, SANITIZED, Ended, World, answer, clean_env, head, request, switching, upgrade
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority
 
@@ -149,6 +150,15 @@ def test_a_self_signed_one_that_is_named_in_cafile(world, tmp_path, authority):
                     "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
     behind_tls(world, authority.server((alone, tmp_path / "self.key")), f"CaFile={alone}")
     world.tunnel()
+
+
+def test_what_cafile_names_is_trusted_whoever_issued_it(world, authority):
+    crt, key = authority.issue("IP:127.0.0.1")
+    behind_tls(world, authority.server((crt, key)), f"CaFile={crt}")
+    world.tunnel()
+    other, _ = authority.issue("IP:127.0.0.1")
+    b = behind_tls(world, authority.server((crt, key)), f"CaFile={other}")
+    fails(world, b, "unable to get local issuer certificate|unable to verify the first certificate")
 
 
 def test_an_expired_one(world, authority):
@@ -314,7 +324,7 @@ def test_a_missing_client_certificate(world, authority):
     ("ClientCertificate={crt}\nClientKey={other}", "key values mismatch"),
     ("ClientCertificate={crt}\nClientKey={rsa}", "{rsa}: not the key of {crt}"),
     ("ClientCertificate={crt}", "{crt}: no private key"),
-    ("ClientCertificate={crt}\nClientKey={locked}", "{locked}: no private key without a passphrase")])
+    ("ClientCertificate={crt}\nClientKey={locked}", "{locked}: no private key in it, or one with a passphrase")])
 def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_path):
     """500 to the client, and --check=config finds it before."""
     crt, key = authority.issue(subject="/CN=gate")
@@ -386,6 +396,32 @@ def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
     world.configure("[MasterController]\nVerifyTls=no")
     r = check()
     assert r.returncode == 0 and "VerifyTls=no" in r.stdout.splitlines()[-1], r
+    behind_tls(world, demanding(authority, authority), f"CaFile={authority.file}")
+    r = check()
+    assert r.returncode == 1 and "certificate required" in r.stdout, r
+    assert "is good" not in r.stdout
+
+
+# Upgrades
+
+@pytest.mark.skipif(SANITIZED, reason="there is one program with sanitizers, elsewhere")
+def test_an_upgrade_leaves_a_connection_that_has_no_tls_yet_alone(world, authority, backend_tls,
+                                                                  tmp_path):
+    for name in ("novnc-gate", "novnc-gate-dynamic", "novnc-gate-tls.so"):
+        shutil.copy(BINARY.with_name(name), tmp_path)
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c = world.direct(request(), binary=tmp_path / "novnc-gate")
+    b = world.nextjs.accept()
+    b.request()
+    b.send(answer(b"x"))
+    assert c.response().status == 200
+    shutil.copy(BINARY.with_name("novnc-gate-tls.so"), tmp_path / "new")
+    (tmp_path / "new").rename(tmp_path / "novnc-gate-tls.so")
+    c.send(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert c.response().status == 101
 
 
 # Ends
