@@ -170,6 +170,13 @@ def test_no_restart_makes_a_new_key_before_it_is_due(tls):
     assert page(tls, session)[1].session_reused
 
 
+def test_a_key_from_a_clock_that_was_wrong_is_due(tls):
+    key = tls.run("sha256sum", TICKET)
+    tls.run("touch", "-d", "tomorrow", TICKET)
+    tls.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+    assert tls.run("sha256sum", TICKET) != key
+
+
 def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls, tmp_path):
     ticket = "novnc-gate-tls-ticket.service"
     session = page(tls)[1].session
