@@ -15,7 +15,7 @@ from pathlib import Path
 import machine_rows
 import report
 import tls_contestants
-from contestant import BENCH, BUILD, FILES, JOURNAL, TREE, Backend, said, version
+from contestant import BENCH, BUILD, FILES, JOURNAL, TREE, Backend, install, said, version
 from contestants import CONTESTANTS, Direct, Gate, Websockify
 from group import Group
 from measure import (IDLE, MANY, MEASUREMENTS, MIB, NOT_MANY, QUICK, ROUNDS, TLS_MEASUREMENTS,
@@ -134,6 +134,7 @@ def network():
 def main():
     start = time.monotonic()
     network()
+    install()
     description = machine_description()
     if description["load_before"] > description["cores"] / 4:
         say(f"the machine is busy (load {description['load_before']}): figures will be off")

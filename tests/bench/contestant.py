@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,8 +16,20 @@ BENCH = Path(__file__).resolve().parent
 TREE = BENCH.parents[1]
 BUILD = TREE / "build/bench"
 UNPACKED = BUILD / "debian"
+INSTALLED = BUILD / "installed"
 JOURNAL = "/run/systemd/journal/socket"
 PR_SET_PDEATHSIG = 1
+
+
+def install():
+    """Copies our own programs, as `make install` does.  A file that a linker has just written piece by
+    piece is in the page cache in small pieces, and starts a tenth slower."""
+    INSTALLED.mkdir(exist_ok=True)
+    for program in (TREE / "build/novnc-gate", TREE / "build/novnc-gate-dynamic",
+                    TREE / "build/novnc-gate-tls.so", BUILD / "floor"):
+        shutil.copy(program, INSTALLED / "new")
+        (INSTALLED / "new").rename(INSTALLED / program.name)
+    os.sync()
 
 
 def raise_files():

@@ -3,7 +3,7 @@ master-controller, everything else to the page server over kept connections, X-F
 
 import os
 
-from contestant import BENCH, BUILD, FILES, TREE, Contestant, Inetd, free_port
+from contestant import BENCH, FILES, INSTALLED, Contestant, Inetd, free_port
 
 PROXYD = "/lib/systemd/systemd-socket-proxyd"
 CONNECTIONS = FILES // 2 - 100  # through a proxy that needs two for each
@@ -29,7 +29,7 @@ class Floor(Inetd):
     name, label = "floor", "floor"
 
     def start(self):
-        self.activate(BUILD / "floor", self.backend.controller)
+        self.activate(INSTALLED / "floor", self.backend.controller)
 
 
 class Gate(Inetd):
@@ -38,7 +38,7 @@ class Gate(Inetd):
     def start(self):
         conf = self.config(f"[NextJs]\nUrl=http://127.0.0.1:{self.backend.pages}\n"
                            f"[MasterController]\nUrl=http://127.0.0.1:{self.backend.controller}\n")
-        self.activate(TREE / "build/novnc-gate", f"--config={conf}")
+        self.activate(INSTALLED / "novnc-gate", f"--config={conf}")
 
 
 class Nginx(Contestant):

@@ -116,7 +116,7 @@ def run(results):
         machine = boot(work, group)
         machine.make("install", f"NEXTJS=http://127.0.0.1:{backend.pages}",
                      f"CONTROLLER=http://127.0.0.1:{backend.controller}")
-        floor = f"/src/build/bench/floor {backend.pages}"
+        floor = f"/src/build/bench/installed/floor {backend.pages}"
         variants = [Variant(machine, name, PORT + i, service)
                     for i, (name, service) in enumerate(services(floor).items())]
         machine.run("systemctl", "daemon-reload")

@@ -5,7 +5,8 @@ conn.c, at the other ends, allows TLS 1.3 with AES-128-GCM alone."""
 import os
 import subprocess
 
-from contestant import BUILD, TREE, UNPACKED, Backend, Contestant, Inetd, environment, free_port
+from contestant import (BUILD, INSTALLED, UNPACKED, Backend, Contestant, Inetd, environment,
+                        free_port)
 from contestants import Gate, Haproxy, Nginx
 
 STUNNEL = UNPACKED / "usr/bin/stunnel4"
@@ -51,10 +52,10 @@ class GateTls(TwoPorts, Inetd):
         pages = f"[NextJs]\nUrl=http://127.0.0.1:{self.backend.pages}\n[MasterController]\n"
         conf = self.config(f"{pages}Url=http://127.0.0.1:{self.backend.controller}\n[Tls]\n"
                            f"Certificate={CERTIFICATE}\nKey={KEY}\nTicketKey={TICKET}\n")
-        self.activate(TREE / "build/novnc-gate-dynamic", "--tls", f"--config={conf}")
+        self.activate(INSTALLED / "novnc-gate-dynamic", "--tls", f"--config={conf}")
         conf = self.config(f"{pages}Url=https://127.0.0.1:{self.backend.tls_controller}\n"
                            f"CaFile={CERTIFICATE}\n", "conf-to-vm")
-        self.activate(TREE / "build/novnc-gate", f"--config={conf}", port=self.to_vm)
+        self.activate(INSTALLED / "novnc-gate", f"--config={conf}", port=self.to_vm)
 
 
 class NginxTls(TwoPorts, Nginx):
