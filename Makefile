@@ -13,8 +13,8 @@ PKG_CONFIG = pkg-config
 # browser tests need stands beside them.
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 	libllhttp-dev|node-llhttp
-CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist openssl curl \
-	clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
+CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
+	openssl curl clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 LONG_PACKAGES = testssl.sh debootstrap git
 DEMO_PACKAGES = $(call list,tests/demo/packages)

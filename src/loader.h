@@ -31,7 +31,7 @@ int loader_need(char *argv[]);
 int loader_resolve(const struct backend *be, struct addrinfo **ret);
 void loader_resolved(struct addrinfo *list);
 
-/* Loads the module of TLS, which is beside the program. 0, or -ENOENT with *why. What is loaded stays. */
+/* Loads the module of TLS, from beside the program; it stays. 0, or -ENOENT with *why. */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);
 
 /* The path of a file in directory, which is relative to the program's own: 0 or -errno. */

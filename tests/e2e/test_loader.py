@@ -28,6 +28,18 @@ def named(world):
     world.configure(nextjs=f"http://localhost:{world.nextjs.port}")
 
 
+def fails(world, program, reason):
+    """Where it cannot go on as the other program, which a name takes."""
+    named(world)
+    c = world.direct(request(), binary=program)
+    c.exit_code = 71
+    assert c.response().status == 500
+    c.close()
+    assert c.exited() == 71
+    assert c.log == [f"Internal error: novnc-gate-dynamic: {reason}"]
+    world.nextjs.untouched()
+
+
 @pytest.fixture
 def alone(tmp_path):
     """Nothing of what is installed with it."""
@@ -71,13 +83,7 @@ def test_what_has_come_before_is_not_lost_on_the_way(world):
     (lambda path: path.mkdir(), "Permission denied")], ids=["itself", "no program", "directory"])
 def test_what_is_not_the_other_program_is_not_taken_for_it(world, alone, other, reason):
     other(alone.with_name("novnc-gate-dynamic"))
-    named(world)
-    c = world.direct(request(), binary=alone)
-    c.exit_code = 71
-    assert c.response().status == 500
-    c.close()
-    assert c.exited() == 71
-    assert c.log == [f"Internal error: novnc-gate-dynamic: {reason}"]
+    fails(world, alone, reason)
 
 
 def test_alone_it_serves_what_needs_no_loader(world, alone):
@@ -85,14 +91,7 @@ def test_alone_it_serves_what_needs_no_loader(world, alone):
 
 
 def test_alone_it_says_what_is_missing(world, alone):
-    named(world)
-    c = world.direct(request(), binary=alone)
-    c.exit_code = 71
-    assert c.response().status == 500
-    c.close()
-    assert c.exited() == 71
-    assert c.log == ["Internal error: novnc-gate-dynamic: No such file or directory"]
-    world.nextjs.untouched()
+    fails(world, alone, "No such file or directory")
 
 
 @pytest.mark.parametrize("option", ["--tls", "--check"])

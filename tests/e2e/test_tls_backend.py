@@ -424,6 +424,23 @@ def test_an_upgrade_leaves_a_connection_that_has_no_tls_yet_alone(world, authori
     assert c.response().status == 101
 
 
+@pytest.mark.skipif(SANITIZED, reason="there is one program with sanitizers, elsewhere")
+@pytest.mark.parametrize("other", ["version", "layout"])
+def test_a_module_of_another_build_is_refused(world, authority, backend_tls, tmp_path, other):
+    version = subprocess.run([BINARY, "--version"], capture_output=True, text=True,
+                             check=True).stdout.split()[1]
+    source = tmp_path / "module.c"
+    source.write_text("const struct { const char *version; unsigned long layout; } novnc_gate_tls = "
+                      f'{{ "{version if other == "layout" else "0.0"}", 1 }};')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "novnc-gate-tls.so", source],
+                   check=True, timeout=60)
+    for name in ("novnc-gate", "novnc-gate-dynamic"):
+        shutil.copy(BINARY.with_name(name), tmp_path)
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c = world.direct(upgrade(), binary=tmp_path / "novnc-gate")
+    assert "novnc-gate-tls.so is not of this version" in world.error(c, 500).body.decode()
+
+
 # Ends
 
 def test_a_backend_that_ends_without_close_notify_ends_a_tunnel_with_a_reset(world, authority,
