@@ -16,7 +16,7 @@ BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	openssl curl clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
-LONG_PACKAGES = testssl.sh debootstrap git
+LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call list,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
 BENCH_PACKAGES = $(call list,tests/bench/packages)
@@ -175,8 +175,9 @@ lint: check-packages build/filters.h
 # What tests/lint compiles with.
 flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
 
-check-long: deps long-packages all
+check-long: deps long-packages all $(UNIT_TESTS) $(addprefix build/bench/,floor load backend)
 	tests/systemd/run -q -m long
+	tests/kernels/run 12 13
 	tests/fresh-root 12 13
 
 demo: demo-packages all
@@ -349,7 +350,7 @@ help:
 	@echo 'make                 build all that is installed, in build/'
 	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
 	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
-	@echo 'make check-long      testssl.sh; demo and check on fresh Debian 12 and 13 (root, about an hour)'
+	@echo 'make check-long      testssl.sh; on Debian 12 and 13, their kernels, demo and check (root, two hours)'
 	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make deps            install the Debian packages for all of these'

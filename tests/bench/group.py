@@ -99,6 +99,15 @@ class Group:
                     total += int(line.split()[1]) * 1024
         return total
 
+    def switches(self):
+        """How often its processes were switched away from so far, of their own accord or not."""
+        total = 0
+        for pid in self.pids():
+            for task in (PROC / str(pid) / "task").iterdir():
+                total += sum(int(line.split()[1]) for line in
+                             (task / "status").read_text().splitlines() if "ctxt_switches" in line)
+        return total
+
     def close(self):
         """Ends what is left in it, a few at a time: see end_idle() in load.c."""
         end = time.monotonic() + 60

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import picture
 from figures import (CGROUP_KB, COLUMNS, CPU_MS, PLAIN, PRICES, ROW, STRICT_EXPOSURE, TARGETS, TLS,
-                     TLS_COLUMNS, UNIT_EXPOSURE, UNIT_RATE, Results, number)
+                     TLS_COLUMNS, UNIT_EXPOSURE, UNIT_RATE, WHY_MISSED, Results, number)
 
 BENCH = Path(__file__).resolve().parent
 MAN = BENCH.parents[1] / "man/novnc-gate.8"
@@ -68,20 +68,32 @@ def unit_targets(r):
                *verdict(float(units["gate-strict"]["exposure"]), STRICT_EXPOSURE, False)]
 
 
-def targets_table(r):
-    lines = []
+def targets(r):
+    """(row, of whom, [target, reached, met])."""
     for key, other, limit in TARGETS:
         who = r.best_peer(key) if other == "best peer" else other
-        if not (ratio := who and r.ratio(key, who)):
-            continue
-        named = r.data["labels"][who] + (" (best peer)" if other == "best peer" else "")
-        lines.append([ROW[key][1], named, *of_ratio(ratio, limit, ROW[key][3])])
+        if ratio := who and r.ratio(key, who):
+            named = r.data["labels"][who] + (" (best peer)" if other == "best peer" else "")
+            yield key, named, of_ratio(ratio, limit, ROW[key][3])
+
+
+def targets_table(r):
+    lines = [[ROW[key][1], whose, *reached] for key, whose, reached in targets(r)]
     many = r.samples.get("idle-many", {}).get("gate", [])
     lines.append(["10,000 tunnels on one machine", "", "all stand",
                   f"{many[0]['count']:,} did" if many else "not tried",
                   "yes" if many and many[0]["count"] >= 10000 else "see below"])
     head = ["novnc-gate's", "by that of", "target", "reached", "met"]
     return table(head, lines + list(unit_targets(r)), "llrrl")
+
+
+def reasons(r):
+    """What is known of the targets that are missed, said once for those that share it."""
+    missed = {}
+    for key, _, (*_, met) in targets(r):
+        if met != "yes":
+            missed.setdefault(WHY_MISSED.get(key, "not known"), {})[ROW[key][1]] = True
+    return bullets(f"{'; '.join(titles)}: {why}." for why, titles in missed.items())
 
 
 def prices_table(r):
@@ -163,6 +175,7 @@ def sections(r):
         "TLS 1.3, one certificate with a P-256 key, AES-128-GCM; the controller's certificate is "
         "verified by all.\n\n" + figures_table(r, TLS, TLS_COLUMNS))
     yield "Targets", targets_table(r)
+    yield "Why targets are missed", reasons(r)
     yield "What a process per connection costs, and buys", prices and (
         "To an event loop a new connection is one more descriptor; here a program is started for "
         "it. These rows this design cannot win.\n\n" + prices)
