@@ -15,16 +15,17 @@
 #define TLS_RECORD      16384
 #define TLS_SUBJECT_MAX 1024
 /*
- * What one call may take from the socket, bytes, which is more than a buffer has room for.
- * OpenSSL reads on for as long as what comes has no payload (such as KeyUpdate messages), so it
- * would never return, and neither a time-out nor SIGTERM be seen.
+ * What one call may take from the socket beyond the payload that it brings, bytes. OpenSSL reads on
+ * for as long as what comes has none (such as KeyUpdate messages, of 27 bytes, for each of which
+ * keys are derived), so it would never return, and neither a time-out nor SIGTERM be seen. Payload
+ * alone is never short of it: more is read only where less than a record is left.
  */
-#define TLS_CALL_MAX    (512 * 1024)
+#define TLS_EXCESS_MAX  (64 * 1024)
 
 struct tls {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	size_t may_take;             /* of TLS_CALL_MAX, in this call */
+	size_t excess;               /* taken in this call, payload that it brought not counted */
 	bool open;                   /* the handshake is done, nothing has broken since */
 	int read_error, write_error; /* final ones; OpenSSL is not asked again */
 	struct tls_ticket_keys keys;
@@ -130,7 +131,7 @@ static int begin(struct tls *t, int r, struct tls **ret)
 /* Before each call that reads. */
 static void call_begin(struct tls *t)
 {
-	t->may_take = TLS_CALL_MAX;
+	t->excess = 0;
 	ERR_clear_error();
 	errno = 0;
 }
@@ -145,12 +146,12 @@ static long on_socket(BIO *bio, int op, const char *data, size_t len, int argi, 
 	(void)len;
 	(void)argi;
 	(void)argl;
-	if (op == BIO_CB_READ && t->may_take == 0) {
+	if (op == BIO_CB_READ && t->excess >= TLS_EXCESS_MAX) {
 		BIO_set_retry_read(bio);
 		return -1;
 	}
 	if (op == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0)
-		t->may_take -= *processed < t->may_take ? *processed : t->may_take;
+		t->excess += *processed;
 	return ret;
 }
 
@@ -262,6 +263,7 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 		if (r <= 0)
 			break;
 		b->end += n;
+		t->excess -= n < t->excess ? n : t->excess;
 	}
 	if (r <= 0) {
 		r = failure(t, r, errno, wants);

@@ -63,7 +63,7 @@ def test_an_entry_names_what_the_kernel_lacks(world):
     world.exchange(c, request())
     c.close()
     assert c.exited() == 0
-    assert [line for line in c.log if line.startswith("Less of a sandbox: ")] == \
+    assert [line for line in c.process.log if line.startswith("Less of a sandbox: ")] == \
         [f"Less of a sandbox: {what} is not to be had here" for what in [landlock_lacks()] if what]
 
 
