@@ -188,7 +188,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	struct conn_setup setup = { .client = client, .sigfd = sigfd };
 	struct stream_tls tls;
 	struct config cfg;
-	int config, r;
+	int config, r, walls;
 
 	journal_open();
 	r = o->tls ? loader_need(argv) : 0; /* first, or broken lines are logged twice */
@@ -202,7 +202,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
-	setup.unfit = r < 0 ? r : confine(&cfg, client, o->tls);
+	walls = confine(&cfg, client, o->tls);
+	setup.unfit = r < 0 ? r : walls;
 	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)

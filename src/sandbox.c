@@ -282,11 +282,12 @@ static int seccomp_enter_needs(unsigned needs)
 
 static const char *missing(int abi, bool seccomp)
 {
-	if (!seccomp)
-		return abi == 0 ? "Landlock and seccomp" : "seccomp";
 	if (abi == 0)
-		return "Landlock";
-	return abi < ABI_NET ? "Landlock's rules for TCP" : NULL;
+		return seccomp ? "Landlock" : "Landlock and seccomp";
+	if (abi < ABI_NET)
+		return seccomp ? "Landlock's rules for TCP"
+			       : "Landlock's rules for TCP and seccomp";
+	return seccomp ? NULL : "seccomp";
 }
 
 int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing)

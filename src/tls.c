@@ -25,8 +25,8 @@
 struct tls {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	size_t excess;               /* taken in this call, payload that it brought not counted */
-	bool open;                   /* the handshake is done, nothing has broken since */
+	size_t excess; /* taken in this call, payload that it brought not counted */
+	bool open;     /* the handshake is done, nothing has broken since */
 	int read_error, write_error; /* final ones; OpenSSL is not asked again */
 	struct tls_ticket_keys keys;
 	char subject[TLS_SUBJECT_MAX];

@@ -141,6 +141,9 @@ def main():
     results = Samples()
     look_for_counters(results)
     Journal()
+    for part in ALL_PARTS:
+        if part not in PARTS:
+            results.skip(f"the part {part}: PARTS= or QUICK= leaves it out")
     for part in PARTS:
         {f.__name__: f for f in (proxies, tls, memory, instructions, machine)}[part](results)
     data = {

@@ -103,9 +103,11 @@ class Group:
         """How often its processes were switched away from so far, of their own accord or not."""
         total = 0
         for pid in self.pids():
-            for task in (PROC / str(pid) / "task").iterdir():
-                total += sum(int(line.split()[1]) for line in
-                             (task / "status").read_text().splitlines() if "ctxt_switches" in line)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):   # it has ended
+                for task in (PROC / str(pid) / "task").iterdir():
+                    total += sum(int(line.split()[1]) for line in
+                                 (task / "status").read_text().splitlines()
+                                 if "ctxt_switches" in line)
         return total
 
     def close(self):

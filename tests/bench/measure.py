@@ -17,8 +17,8 @@ IDLE = int(os.environ.get("IDLE", 100 if QUICK else 1000))
 MANY = int(os.environ.get("MANY", 0))  # so many through the gate once more: see NOT_MANY
 NOT_MANY = ("10,000 tunnels at once, which `MANY=10000 make bench` adds: Linux 6.18 was once seen to "
             "stop for ever when as many processes with a seccomp filter ended at once (those of "
-            "Debian 12 and 13 were not: tests/kernels). The bench ends them one after the other, but "
-            "what kills it would not.")
+            "Debian 12 and 13 come through it: tests/kernels). The bench ends them one after the other, "
+            "but SIGKILL would end them at once.")
 MIB = 1 << 20
 TUNNEL_BYTES = (64 if QUICK else 1024) * MIB
 TLS_BYTES = (32 if QUICK else 512) * MIB
@@ -100,12 +100,12 @@ def measure(contestant, name, times, *args):
             if name.endswith("-new"):
                 contestant.settle()
             before = contestant.calm_cpu()
-            switches = standing and contestant.group.switches()
+            switches = contestant.group.switches() if standing else 0
             result = go()
             if name.endswith("-new"):
                 contestant.settle()
             after = contestant.group.cpu()
-            if standing:    # all its processes
+            if standing:    # its processes are those of before
                 result["switches"] = contestant.group.switches() - switches
         contestant.settle()
         if counted and before is not None:

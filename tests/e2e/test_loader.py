@@ -34,6 +34,8 @@ def fails(world, program, reason):
     c = world.direct(request(), binary=program)
     c.exit_code = 71
     assert c.response().status == 500
+    # for as long as it lingers it is shut in
+    assert "\nSeccomp:\t2\n" in pathlib.Path(f"/proc/{c.pid}/status").read_text()
     c.close()
     assert c.exited() == 71
     assert c.log == [f"Internal error: novnc-gate-dynamic: {reason}"]
