@@ -123,7 +123,7 @@ static const struct rule {
 	{ SERVE | TUNNEL, ALLOWED, "sendto", { IS(3, MSG_NOSIGNAL | MSG_DONTWAIT) } },
 	{ SERVE | TUNNEL, ALLOWED, "ioctl", { IS(1, SIOCOUTQ) } },
 
-	/* dlopen(): only files become executable, and never what is or was writable */
+	/* dlopen(): only files become executable, never memory that is or was writable */
 	{ LOAD, ALLOWED, "openat", { BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY) } },
 	{ LOAD,
 	  ALLOWED,
