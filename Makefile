@@ -175,7 +175,7 @@ lint: check-packages build/filters.h
 # What tests/lint compiles with.
 flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
 
-check-long: deps long-packages all $(UNIT_TESTS) $(addprefix build/bench/,floor load backend)
+check-long: deps long-packages all build/test_sandbox $(addprefix build/bench/,floor load backend)
 	tests/systemd/run -q -m long
 	tests/kernels/run 12 13
 	tests/fresh-root 12 13

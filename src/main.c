@@ -202,7 +202,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
-	walls = confine(&cfg, client, o->tls);
+	walls = confine(&cfg, client, o->tls); /* who cannot serve answers and lingers */
 	setup.unfit = r < 0 ? r : walls;
 	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
 	r = conn_serve(STDIN_FILENO, &setup);

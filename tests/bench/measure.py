@@ -16,9 +16,8 @@ ROUNDS = int(os.environ.get("ROUNDS", 1 if QUICK else 5))
 IDLE = int(os.environ.get("IDLE", 100 if QUICK else 1000))
 MANY = int(os.environ.get("MANY", 0))  # so many through the gate once more: see NOT_MANY
 NOT_MANY = ("10,000 tunnels at once, which `MANY=10000 make bench` adds: Linux 6.18 was once seen to "
-            "stop for ever when as many processes with a seccomp filter ended at once (those of "
-            "Debian 12 and 13 come through it: tests/kernels). The bench ends them one after the other, "
-            "but SIGKILL would end them at once.")
+            "stop for ever when as many processes with a seccomp filter ended at once. The bench ends "
+            "them one after the other, but SIGKILL would end them at once.")
 MIB = 1 << 20
 TUNNEL_BYTES = (64 if QUICK else 1024) * MIB
 TLS_BYTES = (32 if QUICK else 512) * MIB

@@ -1,5 +1,6 @@
 """So many sessions at once on the kernel that runs this: all of them stand; then the controller goes,
-all end at the same moment, and the next request is answered.  many.py COUNT"""
+each ends as soon as its client has been given the time to end as well (30 s, and this client does
+not), and the next request is answered.  many.py COUNT"""
 
 import http.client
 import re
