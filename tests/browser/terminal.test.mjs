@@ -20,15 +20,31 @@ async function terminalIsShown() {
 	return true;
 }
 
-step('the dashboard loads', async () => {
+// noVNC's own controls are not shown: they would lie over the terminal's first columns.
+async function nothingLiesOverTheTerminal() {
+	await it.page.frameLocator('iframe').locator('#noVNC_control_bar').waitFor({ state: 'hidden' });
+	assert.equal(await it.page.locator('.cover').count(), 0);
+}
+
+// Below the cover noVNC shows its logo and controls.
+async function coverIsOpaque() {
+	const colour = await it.page.locator('.cover').evaluate((cover) => getComputedStyle(cover).backgroundColor);
+
+	assert.match(colour, /^rgb\(/, 'no alpha channel');
+}
+
+step('the dashboard loads, and names all who pass the terminal on', async () => {
 	await it.page.goto(it.world.page);
 	await statusIs(it.page, 'Not connected');
 	assert.equal(await it.page.locator('iframe').count(), 0);
+	assert.match(await it.page.locator('aside ol').innerText(),
+		/^novnc-gate[^]*\nmaster-controller[^]*\nthe VM/);
 });
 
 step('connect shows the screen of the VM', async () => {
 	await it.page.getByRole('button', { name: 'Connect', exact: true }).click();
 	await statusIs(it.page, 'Connected');
+	await nothingLiesOverTheTerminal();
 	await until(terminalIsShown);
 	assert.match(gateLog(), new RegExp(`Handling noVNC connection: ${it.world.path}/websock`));
 	assert.match(gateLog(), new RegExp(`Proxying: ${it.world.path}/websock`));
@@ -68,8 +84,10 @@ step('a closing handshake goes through', async () => {
 step('disconnect, and connect again', async () => {
 	await it.page.getByRole('button', { name: 'Disconnect' }).click();
 	await statusIs(it.page, 'Disconnected');
+	await coverIsOpaque();
 	await it.page.getByRole('button', { name: 'Reconnect' }).click();
 	await statusIs(it.page, 'Connected');
+	await nothingLiesOverTheTerminal();
 	await until(terminalIsShown);
 });
 
@@ -95,4 +113,15 @@ step('with the master-controller back a reconnect works', async () => {
 	await statusIs(it.page, 'Connected');
 	await type(it.page, 'touch again\n');
 	await until(() => readFileSync(join(it.world.home, 'again')).length === 0);
+});
+
+step('with all of it stopped the page says what to do', async () => {
+	const alert = it.page.locator('.cover').getByRole('alert');
+
+	await it.world.stop();
+	await statusIs(it.page, 'Disconnected');
+	await alert.filter({ hasText: `Nothing answers at ${it.world.url}` }).waitFor();
+	assert.match(await alert.innerText(), /Is "make demo" still running\?/);
+	assert.doesNotMatch(await alert.innerText(), /Error|fetch/);
+	await coverIsOpaque();
 });

@@ -21,7 +21,7 @@ export default async function RemoteCli() {
 					</dl>
 					<h2>How the terminal gets here</h2>
 					<ol>
-						<li>this page&rsquo;s own origin<code>{path}/websock</code></li>
+						<li>novnc-gate, at this page&rsquo;s own origin<code>{path}/websock</code></li>
 						<li>master-controller<code>{CONTROLLER_URL}</code></li>
 						<li>the VM<code>{VM_URL}</code></li>
 					</ol>

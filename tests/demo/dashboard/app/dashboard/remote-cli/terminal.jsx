@@ -21,8 +21,11 @@ async function fault(path) {
 				: 'The master-controller has no terminal for this session.',
 			words: `${answer.status}: ${await answer.text()}`,
 		};
-	} catch (error) {
-		return { what: 'The dashboard does not answer.', words: String(error) };
+	} catch {
+		return {
+			what: `Nothing answers at ${window.location.origin}.`,
+			words: 'Is "make demo" still running?',
+		};
 	}
 }
 
@@ -72,6 +75,8 @@ export default function Terminal({ path }) {
 			if (now === 'connected')
 				frame.current.focus();
 		}
+		// It would lie over the terminal's first columns, and this page has a button of its own.
+		root.querySelector('#noVNC_control_bar_anchor').style.display = 'none';
 		new MutationObserver(look).observe(root, { attributeFilter: ['class'] });
 		look();
 	}
