@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* novnc-gate: options, --check, the order of start, the exit code. See novnc-gate(8). */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -33,11 +34,16 @@ static const char help[] =
 	"  --tls           speak TLS on it, with the certificate of section [Tls]\n"
 	"  --check         read the configuration, say what it does, try both backends\n"
 	"  --check=config  read the configuration only\n"
-	"  --help, --version\n"
+	"  -h, --help, --version\n"
 	"\n"
-	"To start it: systemctl enable --now novnc-gate.socket\n"
-	"To try it:   systemd-socket-activate --inetd -a -l 3000 novnc-gate\n"
+	"To start it, as root: systemctl enable --now novnc-gate.socket\n"
+	"To try it: systemd-socket-activate --inetd -a -l 127.0.0.1:3000 %s\n"
 	"See novnc-gate(8) and novnc-gate.conf(5).\n";
+
+static void help_print(FILE *file)
+{
+	(void)fprintf(file, help, program_invocation_name);
+}
 
 struct options {
 	const char *file;
@@ -58,7 +64,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	int option;
 
 	*o = (struct options){ .file = NOVNC_GATE_CONF };
-	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': o->file = optarg; continue;
 		case 't': o->tls = true; continue;
@@ -71,7 +77,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 				      optarg);
 			break;
 		case 'h':
-			(void)fputs(help, stdout);
+			help_print(stdout);
 			*ret = EXIT_SUCCESS;
 			return 1;
 		case 'v':
@@ -119,7 +125,7 @@ static int explain_stdin(int r)
 			stderr);
 	else
 		(void)fputs("novnc-gate: standard input is no connection\n", stderr);
-	(void)fputs(help, stderr);
+	help_print(stderr);
 	return EXIT_USAGE;
 }
 

@@ -20,10 +20,16 @@ def run(*args, stdin=subprocess.DEVNULL):
                           timeout=20, env=clean_env(), check=False)
 
 
-@pytest.mark.parametrize("option, word", [("--help", "--check"), ("--version", "novnc-gate")])
+@pytest.mark.parametrize("option, word", [("--help", "--check"), ("-h", "--check"),
+                                          ("--version", "novnc-gate")])
 def test_help_and_version(option, word):
     r = run(option)
     assert r.returncode == 0 and word in r.stdout and r.stderr == ""
+
+
+def test_help_names_the_program_as_it_was_called():
+    """It lies where a user's PATH does not lead to."""
+    assert f"-l 127.0.0.1:3000 {BINARY}\n" in run("--help").stdout
 
 
 @pytest.mark.parametrize("args", [["--nonsense"], ["-x"], ["--check=nonsense"], ["word"],
