@@ -230,13 +230,14 @@ FILES = $(foreach u,$(UNITS) $(TLS_UNITS),units/$u:$(unitdir)/$u) \
 	$(foreach u,$(POLL_LIMIT) $(TLS_POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
+	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
 	units/strict.conf:$(docdir)/strict.conf \
 	$(foreach m,$(wildcard man/*.5),$m:$(PREFIX)/share/man/man5/$(notdir $m)) \
 	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
 # Directories that go with the last file in them.
 DIRS = $(libdir) $(unitdir)/novnc-gate.socket.d $(unitdir)/novnc-gate-tls.socket.d $(unitdir) \
-	$(PREFIX)/lib/systemd/catalog \
+	$(PREFIX)/lib/systemd/catalog $(PREFIX)/lib/systemd/system-preset \
 	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
 	$(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8
 
@@ -293,13 +294,14 @@ ifeq ($(DESTDIR),)
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/novnc-gate.conf
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
-	@echo "Next: systemctl enable --now novnc-gate.socket   (novnc-gate --check tells if all is well)"
+	@echo "Next, as root: systemctl enable --now novnc-gate.socket   (novnc-gate --check tells if all is well)"
 endif
 
 uninstall:
 	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
 ifeq ($(DESTDIR),)
 	$(call take_units,systemctl,$(unitdir))
+	rm -rf /run/novnc-gate-tls
 endif
 	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	rm -f $(DESTDIR)$(sbindir)/novnc-gate $(DESTDIR)$(libdir)/novnc-gate-dynamic \
@@ -330,6 +332,9 @@ install-user: all
 	install -D -m 644 -t $(userman)/man8 man/*.8
 	systemctl --user daemon-reload
 	@echo "Next: systemctl --user enable --now novnc-gate.socket"
+	@echo "journalctl --user -x explains entries once root has run:"
+	@echo "  install -D -m 644 -t /usr/local/lib/systemd/catalog $(CURDIR)/units/novnc-gate.catalog"
+	@echo "  journalctl --update-catalog"
 
 uninstall-user:
 	$(call one_word,HOME)

@@ -1,11 +1,15 @@
 """What `make install` puts where, and that `make uninstall` takes exactly that away."""
 
+import itertools
+import re
 import stat
 
 import pytest
 
-from machine import get, wait_for
+from machine import TREE, get, wait_for
 
+ACCEPTED = "72d0afd52f154dfeb3a0b56188c70f13"  # a MESSAGE_ID of the catalog
+SOCKETS = "novnc-gate.socket", "novnc-gate-tls.socket"
 CONF = "/etc/novnc-gate.conf"
 URLS = "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000"
 # Not files of a program: logs, databases made from installed files, and what keeps the system user,
@@ -76,6 +80,7 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.timer",
         "/usr/local/lib/novnc-gate/novnc-gate-dynamic",
         "/usr/local/lib/novnc-gate/novnc-gate-tls.so",
+        "/usr/local/lib/systemd/system-preset/90-novnc-gate.preset",
         "/usr/local/lib/sysusers.d/novnc-gate.conf",
         "/usr/local/lib/systemd/catalog/novnc-gate.catalog",
         "/usr/local/share/doc/novnc-gate/strict.conf",
@@ -130,7 +135,8 @@ def test_the_configuration_has_both_urls_and_passes_the_check(installed):
 
 
 @pytest.mark.parametrize("url", ["", "localhost:3001", "http://h:1/x y", "http://h:1&", "http://h'",
-                                 "http://h:1|e touch /tmp/x", "http://h:1\\n[Log]", "ftp://h"])
+                                 "http://h:1|e touch /tmp/x", "http://h:1\\n[Log]", "ftp://h",
+                                 "http://HOST:4000"])
 def test_a_url_that_is_none_installs_nothing(bare, url):
     before = listing(bare)
     out = bare.make("install", f"CONTROLLER={url}", check=False)
@@ -139,12 +145,40 @@ def test_a_url_that_is_none_installs_nothing(bare, url):
     assert bare.run("ls", "/tmp/x", check=False).endswith("No such file or directory\n")
 
 
+@pytest.mark.parametrize("url", ["http://HOST:4000", "https://HOST", "http://HOST/"])
+def test_the_word_host_is_to_be_replaced(bare, url):
+    out = bare.make("install", f"CONTROLLER={url}", check=False)
+    assert f"CONTROLLER={url}: put a name or an address in the place of HOST\n" in out
+
+
+def test_a_host_that_is_called_so_is_one(installed):
+    installed.make("install", "CONTROLLER=http://host:4000", "NEXTJS=http://HOST1:3001")
+    assert "\nUrl=http://host:4000\n" in content(installed, CONF)
+
+
 def test_white_space_in_a_path_is_refused(bare):
     before = listing(bare)
     for target in "install", "uninstall":
         assert "DESTDIR= must not" in bare.make(target, "DESTDIR=/tmp/an image", check=False)
     assert listing(bare) == before
     assert bare.run("find", "/tmp", "-name", "an*") == ""
+
+
+def test_given_urls_go_into_a_configuration_that_nobody_edited(installed):
+    installed.make("install", "CONTROLLER=http://10.0.0.9:4000")
+    conf = content(installed, CONF)
+    assert "\nUrl=http://127.0.0.1:3001\n" in conf and "\nUrl=http://10.0.0.9:4000\n" in conf
+    assert content(installed, "/usr/local/share/novnc-gate/novnc-gate.conf") == conf
+    assert "No such file" in installed.run("ls", f"{CONF}.new", check=False)
+
+
+def test_a_configuration_that_nobody_edited_is_renewed_with_its_urls(installed):
+    installed.make("install", "CONTROLLER=http://10.0.0.9:4000")
+    conf = content(installed, CONF)
+    for file in CONF, "/usr/local/share/novnc-gate/novnc-gate.conf":
+        write(installed, file, conf.replace("[Log]\n", "# of an older version\n[Log]\n"))
+    installed.make("install")
+    assert content(installed, CONF) == conf
 
 
 def test_an_upgrade_keeps_the_urls(installed):
@@ -171,7 +205,9 @@ def test_a_url_that_was_installed_and_is_none_is_named_with_its_file(installed):
 def test_an_edited_configuration_is_kept_with_the_new_one_beside_it(installed):
     edited = content(installed, CONF) + "# mine\n"
     write(installed, CONF, edited)
-    assert f"{CONF}.new" in installed.make("install", *URLS)
+    said = f"{CONF} was edited and stays as it is. The new one is {CONF}.new"
+    assert f"{said}.\n" in installed.make("install")
+    assert f"{said}, with the given URLs.\n" in installed.make("install", *URLS)
     assert content(installed, CONF) == edited
     assert content(installed, f"{CONF}.new") == edited.removesuffix("# mine\n")
 
@@ -184,6 +220,86 @@ def test_installing_twice_changes_nothing(installed):
     before = listing(installed)
     installed.make("install", *URLS)
     assert listing(installed) == before
+
+
+def test_the_ticket_key_goes_with_the_rest(installed):
+    installed.run("systemctl", "start", "novnc-gate-tls-ticket.service")
+    installed.run("test", "-e", "/run/novnc-gate-tls/tls.ticket")
+    installed.make("uninstall")
+    assert "No such file" in installed.run("ls", "/run/novnc-gate-tls", check=False)
+
+
+def test_what_is_disabled_stays_disabled_at_the_first_boot_of_an_image(bare):
+    """Without /etc/machine-id systemd enables all that no preset disables, and nothing more."""
+    bare.make("install", "DESTDIR=/tmp/image")
+    systemctl = "systemctl", "--root=/tmp/image"
+    example = "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service"
+    try:
+        bare.run("install", "-D", "-m", "644", "-t", "/tmp/image/etc/systemd/system",
+                 f"/tmp/image{example}")
+        for on in (), SOCKETS[:1]:
+            for unit in on:
+                bare.run(*systemctl, "enable", unit)
+            bare.run(*systemctl, "preset-all", "--preset-mode=enable-only")
+            for unit in *SOCKETS, "novnc-gate-nextjs.service":
+                state = bare.run(*systemctl, "is-enabled", unit, check=False)
+                assert state == ("enabled\n" if unit in on else "disabled\n"), unit
+    finally:
+        bare.run("rm", "-r", "/tmp/image")
+
+
+def test_the_example_for_nextjs_says_at_once_that_node_is_too_old(installed):
+    """Next.js tells by itself which one it needs; a stand-in for it does so here."""
+    unit, home = "/etc/systemd/system/novnc-gate-nextjs.service", "/srv/dashboard"
+    program = f"{home}/node_modules/next/dist/bin/next"
+    try:
+        installed.run("mkdir", "-p", program.rpartition("/")[0], f"{home}/.next")
+        write(installed, program, 'echo "You are using Node.js 18.20.4."; exit 1\n')
+        installed.run("sed", f"s|/usr/bin/node|/bin/sh|; w {unit}",
+                      "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service")
+        installed.run("systemctl", "daemon-reload")
+        assert "failed" in installed.run("systemctl", "start", "novnc-gate-nextjs", check=False)
+        said = [entry["MESSAGE"] for entry in installed.journal("--unit=novnc-gate-nextjs")]
+        assert "You are using Node.js 18.20.4." in said
+    finally:
+        installed.run("systemctl", "stop", "novnc-gate-nextjs", check=False)
+        installed.run("systemctl", "reset-failed", "novnc-gate-nextjs", check=False)
+        installed.run("rm", "-rf", unit, home)
+        installed.run("systemctl", "daemon-reload")
+
+
+def test_no_description_names_a_port_that_may_be_another(installed):
+    for unit in SOCKETS:
+        assert not re.search(r"\d", installed.property(unit, "Description")), unit
+
+
+def blocks(after):
+    """README.md's indented blocks behind these words."""
+    text = (TREE / "README.md").read_text()
+    lines = text[text.index(after):].splitlines()
+    return [[line[4:] for line in group] for indented, group in
+            itertools.groupby(lines, lambda line: line.startswith("    ")) if indented]
+
+
+def test_the_readmes_drop_in_makes_it_listen_on_loopback_only(installed):
+    drop_in, = (block for block in blocks("**Who can reach it.**")[:2] if "[Socket]" in block)
+    write(installed, "/tmp/loopback.conf", "\n".join(drop_in) + "\n")
+    installed.run("systemctl", "start", "novnc-gate.socket")
+    with installed.drop_in("novnc-gate.socket", "/tmp/loopback.conf"):
+        installed.run("systemctl", "restart", "novnc-gate.socket")
+        listening = installed.run("ss", "-Hltn", "sport = :3000")
+        assert sorted(line.split()[3] for line in listening.splitlines()) == [
+            "127.0.0.1:3000", "[::1]:3000"]
+
+
+def test_each_command_of_the_papers_finds_the_program():
+    """It lies where only root's PATH leads to: with sudo, or by its whole name."""
+    commands = [line for block in blocks("# novnc-gate") for line in block if "novnc-gate --" in line]
+    commands += [line.strip() for line in (TREE / "units/novnc-gate.catalog").read_text().splitlines()
+                 if line.startswith("    novnc-gate ") or line.startswith("    sudo novnc-gate ")]
+    assert len(commands) > 4
+    for command in commands:
+        assert re.match(r"sudo (env \S+ )?novnc-gate |~/.local/bin/novnc-gate ", command), command
 
 
 def test_systemd_analyze_has_nothing_to_say(installed):
@@ -212,7 +328,7 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
         bare.run("loginctl", "enable-linger", "dev")
         bare.run("systemctl", "start", f"user@{bare.run('id', '-u', 'dev').strip()}.service")
         fresh = listing(bare)
-        bare.make("install-user", *URLS, user="dev")
+        said = bare.make("install-user", *URLS, user="dev")
         bare.run("systemctl", "--user", "enable", "--now", "novnc-gate.socket", user="dev")
         assert get() == (200, b"Next.js")
         assert get(address="::1") == (200, b"Next.js")
@@ -223,6 +339,15 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
         verify = bare.run("systemd-analyze", "--man=no", "--user", "verify", "novnc-gate.socket",
                           "novnc-gate@1.service", "novnc-gate.slice", user="dev")
         assert [line for line in verify.splitlines() if "novnc" in line] == []
+        explain = "journalctl", "--list-catalog", ACCEPTED
+        assert "has been accepted" not in bare.run(*explain, user="dev", check=False)
+        for_root = said.partition("once root has run:\n")[2].splitlines()[:2]
+        assert "Permission denied" in bare.run("sh", "-c", for_root[1], user="dev", check=False)
+        bare.run("sh", "-ec", "\n".join(for_root))
+        assert "has been accepted" in bare.run(*explain, user="dev")
+        bare.run("rm", "-r", "/usr/local/lib/systemd/catalog")
+        bare.run("rmdir", "/usr/local/lib/systemd")
+        bare.run("journalctl", "--update-catalog")
         bare.make("uninstall-user", user="dev")
         left = {line.split("\t")[0] for line in listing(bare) - fresh}
         assert [p for p in left if "novnc" in p] == []
