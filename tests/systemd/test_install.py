@@ -11,6 +11,7 @@ from machine import TREE, get, wait_for
 ACCEPTED = "72d0afd52f154dfeb3a0b56188c70f13"  # a MESSAGE_ID of the catalog
 SOCKETS = "novnc-gate.socket", "novnc-gate-tls.socket"
 CONF = "/etc/novnc-gate.conf"
+COPY = "/usr/local/share/novnc-gate/novnc-gate.conf"
 URLS = "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000"
 # Not files of a program: logs, databases made from installed files, and what keeps the system user,
 # which stays.
@@ -92,7 +93,8 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
     bare.run("systemctl", "enable", "--now", "novnc-gate.socket")
     bare.make("uninstall")
     assert listing(bare) == before
-    assert "novnc-gate" not in bare.run("systemctl", "list-units", "--all")
+    # systemd forgets a unit without a file as soon as nothing refers to it
+    wait_for(lambda: "novnc-gate" not in bare.run("systemctl", "list-units", "--all"))
 
 
 def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
@@ -151,6 +153,16 @@ def test_the_word_host_is_to_be_replaced(bare, url):
     assert f"CONTROLLER={url}: put a name or an address in the place of HOST\n" in out
 
 
+def test_it_is_refused_where_it_was_installed_until_a_url_is_given(installed):
+    conf = content(installed, CONF)
+    for file in CONF, COPY:
+        write(installed, file, conf.replace("//127.0.0.1:4000", "//HOST:4000"))
+    out = installed.make("install", check=False)
+    assert f"{CONF}, [MasterController] Url=http://HOST:4000: put a name or an address" in out
+    installed.make("install", "CONTROLLER=http://127.0.0.1:4000")
+    assert content(installed, CONF) == conf
+
+
 def test_a_host_that_is_called_so_is_one(installed):
     installed.make("install", "CONTROLLER=http://host:4000", "NEXTJS=http://HOST1:3001")
     assert "\nUrl=http://host:4000\n" in content(installed, CONF)
@@ -168,14 +180,14 @@ def test_given_urls_go_into_a_configuration_that_nobody_edited(installed):
     installed.make("install", "CONTROLLER=http://10.0.0.9:4000")
     conf = content(installed, CONF)
     assert "\nUrl=http://127.0.0.1:3001\n" in conf and "\nUrl=http://10.0.0.9:4000\n" in conf
-    assert content(installed, "/usr/local/share/novnc-gate/novnc-gate.conf") == conf
+    assert content(installed, COPY) == conf
     assert "No such file" in installed.run("ls", f"{CONF}.new", check=False)
 
 
 def test_a_configuration_that_nobody_edited_is_renewed_with_its_urls(installed):
     installed.make("install", "CONTROLLER=http://10.0.0.9:4000")
     conf = content(installed, CONF)
-    for file in CONF, "/usr/local/share/novnc-gate/novnc-gate.conf":
+    for file in CONF, COPY:
         write(installed, file, conf.replace("[Log]\n", "# of an older version\n[Log]\n"))
     installed.make("install")
     assert content(installed, CONF) == conf
