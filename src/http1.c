@@ -109,10 +109,30 @@ static int on_headers_complete(llhttp_t *parser)
 }
 
 /*
- * The second reading, by Next.js' own parser: a head goes on only where both find it well
- * formed and ending at the same byte. Returns llhttp's errno.
+ * Gives llhttp each tab as a space. Both are white space to HTTP (RFC 9110 5.6.3), but behind
+ * a value that it looks into, such as Content-Length, llhttp 8.1 knows only the space. Nothing
+ * is hidden from it that a backend gets to see: values are written anew without the white
+ * space around them, and in Content-Length, Transfer-Encoding and Connection without any.
  */
-static llhttp_errno_t reread(llhttp_type_t type, struct slice raw)
+static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
+{
+	llhttp_errno_t err = HPE_OK;
+	struct slice part;
+
+	while (err == HPE_OK && slice_split(&raw, '\t', &part)) {
+		err = llhttp_execute(parser, part.p, part.len);
+		if (err == HPE_OK && raw.p)
+			err = llhttp_execute(parser, " ", 1);
+	}
+	return err;
+}
+
+/*
+ * The second reading, by Next.js' own parser: a head goes on only where both find it well
+ * formed, ending at the same byte, and its body framed alike. Returns llhttp's errno.
+ */
+static llhttp_errno_t reread(llhttp_type_t type, struct slice raw,
+			     const struct http1_head *h)
 {
 	llhttp_settings_t settings;
 	llhttp_errno_t err;
@@ -121,10 +141,14 @@ static llhttp_errno_t reread(llhttp_type_t type, struct slice raw)
 	llhttp_settings_init(&settings);
 	settings.on_headers_complete = on_headers_complete;
 	llhttp_init(&parser, type, &settings);
-	err = llhttp_execute(&parser, raw.p, raw.len);
+	err = feed(&parser, raw);
 	if (err != HPE_PAUSED)
 		return err == HPE_OK ? HPE_INVALID_EOF_STATE : err;
-	return llhttp_get_error_pos(&parser) == raw.p + raw.len ? HPE_OK : HPE_STRICT;
+	if (llhttp_get_error_pos(&parser) != raw.p + raw.len ||
+	    ((parser.flags & F_CHUNKED) != 0) != (h->framing == HTTP1_CHUNKED) ||
+	    parser.content_length != h->length)
+		return HPE_STRICT;
+	return HPE_OK;
 }
 
 /* "HTTP/" DIGIT "." DIGIT, RFC 9112 2.3. */
@@ -179,7 +203,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 		return refuse(fault, 405, "a method that is not served here");
 	if (f.other_coding)
 		return refuse(fault, 501, "a transfer coding other than chunked");
-	err = reread(HTTP_REQUEST, raw);
+	err = reread(HTTP_REQUEST, raw, ret);
 	if (err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT)
 		return refuse(fault, 501, "an unknown method");
 	if (err != HPE_OK)
@@ -221,7 +245,7 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 		return refuse(fault, 502, fault->why);
 	if (f.other_coding)
 		return refuse(fault, 502, "a transfer coding other than chunked");
-	if (reread(HTTP_RESPONSE, raw) != HPE_OK)
+	if (reread(HTTP_RESPONSE, raw, ret) != HPE_OK)
 		return refuse(fault, 502, "a malformed response head");
 	if (slice_eq(request_method, SLICE("HEAD")) || ret->status < 200 ||
 	    ret->status == 204 || ret->status == 304)

@@ -315,6 +315,131 @@ START_TEST(what_is_wrong_with_a_request_is_named_in_order)
 }
 END_TEST
 
+/* ---- white space, in requests and in answers */
+
+/* What a head says that a parser looks into. */
+struct said {
+	unsigned status; /* of the refusal */
+	enum http1_framing framing;
+	uint64_t length;
+	bool persistent, upgrade;
+};
+
+static struct said field_said(bool answer, const char *name, const char *value)
+{
+	struct http1_fault fault = { 0 };
+	struct said s;
+	struct slice raw;
+	char text[200];
+
+	(void)snprintf(text, sizeof(text), "%s\r\n%s:%s\r\n\r\n",
+		       answer ? "HTTP/1.1 200 OK" : "POST / HTTP/1.1\r\nHost: h", name,
+		       value);
+	raw = head_raw(text);
+	if (answer)
+		(void)http1_parse_response(raw, SLICE("GET"), &head, &fault);
+	else
+		(void)http1_parse_request(raw, &head, &fault);
+	s = (struct said){
+		.status = fault.status,
+		.framing = head.framing,
+		.length = head.length,
+		.persistent = http1_persistent(&head),
+		.upgrade =
+			http1_has_token(&head, SLICE("Connection"), SLICE("upgrade")) &&
+			http1_has_token(&head, SLICE("Upgrade"), SLICE("websocket")),
+	};
+	slice_free(raw);
+	return s;
+}
+
+/* OWS, RFC 9110 5.6.3: any spaces and tabs around a value, and around a list's commas. */
+START_TEST(white_space_around_a_value_says_nothing)
+{
+	static const struct {
+		const char *name, *first, *second; /* elements of a list, or one value */
+	} fields[] = {
+		{ "Content-Length", "5", NULL },
+		{ "Content-Length", "0", NULL },
+		{ "Transfer-Encoding", "chunked", NULL },
+		{ "Transfer-Encoding", "gzip", "chunked" }, /* 501 */
+		{ "Connection", "close", NULL },
+		{ "Connection", "keep-alive", "close" },
+		{ "Connection", "close", "x" },
+		{ "Connection", "keep-alive", "Upgrade\r\nUpgrade: websocket" },
+		{ "Connection", "Upgrade", "x\r\nUpgrade:\twebsocket" },
+		{ "Connection", "upgrade\r\nUpgrade: h2c", "websocket" },
+		{ "Proxy-Connection", "close", "keep-alive" },
+		{ "Upgrade", "websocket\r\nConnection: upgrade", NULL },
+		{ "Upgrade", "h2c", "websocket\r\nConnection:\tupgrade" },
+		{ "Host", "h", NULL }, /* a second one, which is for route.c */
+		{ "X", "v", NULL },
+	};
+	static const char *const spaces[] = { "", "\t", " \t", "\t " };
+	size_t n = LENGTH(spaces);
+
+	for (size_t i = 0; i < LENGTH(fields) * n * n * n * n * 2; i++) {
+		bool answer = i % 2;
+		const char *before = spaces[i / 2 % n], *left = spaces[i / 2 / n % n];
+		const char *right = spaces[i / 2 / n / n % n];
+		const char *behind = spaces[i / 2 / n / n / n % n];
+		const char *name = fields[i / 2 / n / n / n / n].name;
+		const char *first = fields[i / 2 / n / n / n / n].first;
+		const char *second = fields[i / 2 / n / n / n / n].second;
+		char usual[100], spaced[100];
+		struct said a, b;
+
+		(void)snprintf(usual, sizeof(usual), " %s%s%s", first, second ? ", " : "",
+			       second ? second : "");
+		(void)snprintf(spaced, sizeof(spaced), "%s%s%s%s%s%s%s", before, first,
+			       second ? left : "", second ? "," : "", second ? right : "",
+			       second ? second : "", behind);
+		a = field_said(answer, name, usual);
+		b = field_said(answer, name, spaced);
+		ck_assert_msg(a.status == b.status && a.framing == b.framing &&
+				      a.length == b.length &&
+				      a.persistent == b.persistent &&
+				      a.upgrade == b.upgrade,
+			      "%u, framing %d, length %u: %s:%s", b.status, b.framing,
+			      (unsigned)b.length, name, spaced);
+	}
+}
+END_TEST
+
+START_TEST(white_space_within_a_value_still_says_something)
+{
+	static const struct {
+		const char *name, *value;
+		unsigned status;
+	} table[] = {
+		{ "Content-Length", "5\t5", 400 },
+		{ "Content-Length", "5 \t5", 400 },
+		{ "Content-Length", "5\t,\t5", 400 },
+		{ "Content-Length", "\t", 400 },
+		{ "Content-Length", "5\t\r\nContent-Length:\t5", 400 },
+		{ "Transfer-Encoding", "chun\tked", 400 },
+		{ "Transfer-Encoding", "chunked\tx", 400 },
+		{ "Transfer-Encoding", "x\tchunked", 400 },
+		{ "Transfer-Encoding", "chunked\t,", 400 },
+		{ "Transfer-Encoding", "chunked\t,\tchunked", 400 },
+		{ "Transfer-Encoding", "\t", 400 },
+		{ "Transfer-Encoding", "chunked\t\r\nContent-Length: 5\t", 400 },
+		{ "Content-Length\t", "5", 400 },
+		{ "X", "a\tb\t\tc", 0 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		unsigned status = field_said(false, table[i].name, table[i].value).status;
+
+		ck_assert_msg(status == table[i].status, "%u: %s:%s", status,
+			      table[i].name, table[i].value);
+		status = field_said(true, table[i].name, table[i].value).status;
+		ck_assert_msg(status == (table[i].status ? 502 : 0), "%u: %s:%s", status,
+			      table[i].name, table[i].value);
+	}
+}
+END_TEST
+
 /* A head cut after n bytes, and then ended. NULL where it is none to lines_scan(). */
 static char *head_cut(const char *text, size_t n)
 {
@@ -626,6 +751,8 @@ int main(void)
 	tcase_add_test(requests_, a_request_is_taken_apart);
 	tcase_add_test(requests_, fields_keep_their_order_and_lose_their_padding);
 	tcase_add_test(requests_, what_is_wrong_with_a_request_is_named_in_order);
+	tcase_add_test(requests_, white_space_around_a_value_says_nothing);
+	tcase_add_test(requests_, white_space_within_a_value_still_says_something);
 	tcase_add_test(requests_, a_request_that_ends_anywhere_is_judged);
 	tcase_add_test(requests_, a_head_has_room_for_so_many_fields);
 

@@ -27,6 +27,17 @@ def test_a_body_with_a_length(world, method, body):
     assert m.body == body and m["Content-Length"] == str(len(body))
 
 
+@pytest.mark.parametrize("value", ["5\t", "\t5", " 5 \t "])
+def test_white_space_around_a_length(world, value):
+    c = world.client(request("POST", "/x", f"Content-Length:{value}") + b"hello")
+    b = world.nextjs.accept()
+    m = b.request()
+    assert m.body == b"hello" and m["Content-Length"] == "5"
+    b.send(head("HTTP/1.1 200 OK", f"Content-Length:{value}") + b"world")
+    r = c.response()
+    assert r.body == b"world" and r["Content-Length"] == "5"
+
+
 @pytest.mark.parametrize("lines", [("Content-Length: 0",), ()], ids=["length 0", "no length"])
 def test_a_post_without_a_body(world, lines):
     c = world.client(request("POST", "/1", *lines) + GET_NEXT)
