@@ -126,7 +126,7 @@ START_TEST(a_request_that_cannot_be_answered_is_refused_in_order)
 }
 END_TEST
 
-START_TEST(a_key_is_the_base64_of_16_bytes)
+START_TEST(a_key_is_22_base64_digits_and_their_padding)
 {
 	static const struct {
 		const char *key;
@@ -135,12 +135,14 @@ START_TEST(a_key_is_the_base64_of_16_bytes)
 		{ KEY, true },
 		{ "AAAAAAAAAAAAAAAAAAAAAA==", true },
 		{ "/////////////////////w==", true },
-		{ "++++++++++++++++++++++==", false },
+		{ "++++++++++++++++++++++==", true },
 		{ "abcdefghijklmnopqrstuQ==", true },
 		{ "vwxyz0123456789+/ABCDg==", true },
-		{ "AAAAAAAAAAAAAAAAAAAAAB==", false }, /* bits that nothing encodes */
-		{ "AAAAAAAAAAAAAAAAAAAAAR==", false },
-		{ "AAAAAAAAAAAAAAAAAAAAA/==", false },
+		{ "AQIDBAUGBwgJCgsMDQ4PEC==",
+		  true }, /* RFC 6455 4.1's, with padding bits */
+		{ "AAAAAAAAAAAAAAAAAAAAAB==", true },
+		{ "AAAAAAAAAAAAAAAAAAAAAR==", true },
+		{ "AAAAAAAAAAAAAAAAAAAAA/==", true },
 		{ "AAAAAAAAAAAAAAAAAAAAAA=", false },
 		{ "AAAAAAAAAAAAAAAAAAAAAA===", false },
 		{ "AAAAAAAAAAAAAAAAAAAAAA", false },
@@ -214,6 +216,9 @@ START_TEST(an_accept_belongs_to_its_key)
 		{ KEY, ACCEPT },
 		{ "AAAAAAAAAAAAAAAAAAAAAA==", "ICX+Yqv66kxgM0FcWaLWlFLwTAI=" },
 		{ "x3JJHMbDL1EzLkh9GBhXDw==", "HSmrc0sMlYUkAGmm5OPpG2HaGWk=" },
+		/* its last digit as it came, not as its 16 bytes would be encoded anew */
+		{ "AQIDBAUGBwgJCgsMDQ4PEC==", "OfS0wDaT5NoxF2gqm7Zj2YtetzM=" },
+		{ "AQIDBAUGBwgJCgsMDQ4PEA==", "C/0nmHhBztSRGR1CwL6Tf4ZjwpY=" },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
@@ -300,7 +305,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, an_upgrade_is_asked_for_by_two_tokens);
 	tcase_add_test(tc, a_request_that_cannot_be_answered_is_refused_in_order);
-	tcase_add_test(tc, a_key_is_the_base64_of_16_bytes);
+	tcase_add_test(tc, a_key_is_22_base64_digits_and_their_padding);
 	tcase_add_test(tc, a_key_may_be_cut_anywhere);
 	tcase_add_test(tc, every_byte_of_a_key_counts);
 	tcase_add_test(tc, an_accept_belongs_to_its_key);

@@ -36,7 +36,7 @@ def test_a_valid_101(world, reply):
 
 
 @pytest.mark.parametrize("key", ["AAAAAAAAAAAAAAAAAAAAAA==", "/////////////////////w==",
-                                 "x3JJHMbDL1EzLkh9GBhXDw=="])
+                                 "x3JJHMbDL1EzLkh9GBhXDw==", "AQIDBAUGBwgJCgsMDQ4PEC=="])
 def test_the_accept_belongs_to_the_key(world, key):
     c, b = asked(world, upgrade(NOVNC, f"Sec-WebSocket-Key: {key}"))
     b.send(switching(f"Sec-WebSocket-Accept: {accept_of(key)}"))
