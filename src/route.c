@@ -233,6 +233,18 @@ static void verdict_take_target(struct verdict *v, struct slice target)
 		v->path = SLICE("/"); /* which an absolute-form may leave out */
 }
 
+/*
+ * An upgrade's target with one slash for those that it begins with: noVNC 1.3 puts a slash in
+ * front of its `path`, even where that begins with one. Nobody can take what goes out for an
+ * authority (`//host/path`).
+ */
+static struct slice one_slash(struct slice target)
+{
+	while (slice_casestarts(target, SLICE("//")))
+		target = slice_from(target, 1);
+	return target;
+}
+
 /* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */
 static bool judge_target(const struct http1_head *h, struct verdict *v)
 {
@@ -294,11 +306,12 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 void route_decide(const struct config *cfg, const struct http1_head *h,
 		  const struct client *who, struct verdict *ret)
 {
+	bool upgrade = upgrade_requested(h);
 	struct slice star;
 
 	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
 	if (h->target.p[0] == '/')
-		verdict_take_target(ret, h->target);
+		verdict_take_target(ret, upgrade ? one_slash(h->target) : h->target);
 	if (!judge_host(h, ret))
 		return;
 	if (names_protected(h)) {
@@ -308,7 +321,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 	}
 	if (!judge_target(h, ret))
 		return;
-	if (upgrade_requested(h))
+	if (upgrade)
 		(void)judge_upgrade(cfg, h, who, ret);
 	else if (any_match(cfg->controller_path, ret->path, &star))
 		ret->backend = CONFIG_CONTROLLER;

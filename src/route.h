@@ -18,7 +18,7 @@ enum route_kind {
 /*
  * Slices point into the head; all but the refusals' members are set in any case. Target and
  * path have no p where the target is refused and did not come in origin-form: what it is
- * then may hold a password.
+ * then may hold a password. An upgrade's begin with one slash, however many came.
  */
 struct verdict {
 	enum route_kind kind;

@@ -178,6 +178,20 @@ static void expect_upgrade(const char *target, enum config_backend backend,
 	slice_free(raw);
 }
 
+/* A plain request for that target, which goes on as it came. */
+static void expect_plain_target(const char *target)
+{
+	char text[400];
+	struct verdict v;
+	struct slice raw;
+
+	(void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target);
+	raw = decide(text, &v);
+	ck_assert_int_eq(v.kind, ROUTE_PLAIN);
+	ck_assert_slice_eq(v.target, target);
+	slice_free(raw);
+}
+
 START_TEST(upgrades_go_where_their_path_says)
 {
 	static const struct {
@@ -204,7 +218,6 @@ START_TEST(upgrades_go_where_their_path_says)
 		{ WEBSOCK "/", NULL, 0 },
 		{ WEBSOCK "x", NULL, 0 },
 		{ "/x" WEBSOCK, NULL, 0 },
-		{ "/" WEBSOCK, NULL, 0 },
 		{ SESSION "novnc/websock", NULL, 0 },
 		{ SESSION "/novnc/websock", NULL, 0 },
 		{ SESSION "a/b/novnc/websock", NULL, 0 },
@@ -223,6 +236,60 @@ START_TEST(upgrades_go_where_their_path_says)
 
 	for (size_t i = 0; i < LENGTH(table); i++)
 		expect_upgrade(table[i].target, table[i].backend, table[i].session);
+}
+END_TEST
+
+/* As noVNC 1.3 asks for it where its `path` begins with a slash. */
+START_TEST(slashes_at_the_start_of_an_upgrades_path_count_and_go_out_as_one)
+{
+	static const struct {
+		const char *target, *passed; /* none: refused */
+		const char *path;            /* for the journal */
+	} table[] = {
+		{ "/" WEBSOCK, WEBSOCK, WEBSOCK },
+		{ "////" WEBSOCK, WEBSOCK, WEBSOCK },
+		{ "/" WEBSOCK "?a=//b", WEBSOCK "?a=//b", WEBSOCK },
+		{ "//_next/webpack-hmr", "/_next/webpack-hmr", "/_next/webpack-hmr" },
+		{ "//h:3000" WEBSOCK, NULL, "/h:3000" WEBSOCK },
+		{ "//", NULL, "/" },
+		{ "///?" WEBSOCK, NULL, "/" },
+		{ "//?/" WEBSOCK, NULL, "/" },
+		{ "/.//" WEBSOCK, NULL, "/.//" WEBSOCK },
+		{ "/;/" WEBSOCK, NULL, "/;/" WEBSOCK },
+		{ "/\\" WEBSOCK, NULL, "/\\" WEBSOCK },
+		{ "/%2f" WEBSOCK, NULL, "/%2f" WEBSOCK },
+		{ "//%2e" WEBSOCK, NULL, "/%2e" WEBSOCK },
+		{ "//.." WEBSOCK, NULL, "/.." WEBSOCK },
+		{ "//api//auth/session/s-1/novnc/websock", NULL,
+		  "/api//auth/session/s-1/novnc/websock" },
+		{ "/" SESSION "s-1//novnc/websock", NULL, SESSION "s-1//novnc/websock" },
+		{ "/" SESSION "/novnc/websock", NULL, SESSION "/novnc/websock" },
+		{ "/" WEBSOCK "//", NULL, WEBSOCK "//" },
+	};
+	char text[300];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct verdict v;
+		struct slice raw;
+
+		(void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n",
+			       table[i].target, UPGRADE);
+		raw = decide(text, &v);
+		ck_assert_msg((v.kind == ROUTE_UPGRADE) == (table[i].passed != NULL),
+			      "%s", text);
+		ck_assert_slice_eq(v.path, table[i].path);
+		if (table[i].passed)
+			ck_assert_slice_eq(v.target, table[i].passed);
+		ck_assert(v.target.p[0] == '/' &&
+			  (v.target.len == 1 || v.target.p[1] != '/'));
+		slice_free(raw);
+	}
+	/* everywhere else all of them count */
+	expect_plain_target("/" WEBSOCK);
+	expect_plain_target("//h/");
+	expect_plain_target("//");
+	cfg.novnc_path = LIST("/**");
+	expect_upgrade("/a//b", 0, NULL);
 }
 END_TEST
 
@@ -846,6 +913,8 @@ int main(void)
 	tcase_add_test(goes, plain_requests_go_to_nextjs);
 	tcase_add_test(goes, plain_requests_go_to_the_controller_where_a_path_says_so);
 	tcase_add_test(goes, upgrades_go_where_their_path_says);
+	tcase_add_test(goes,
+		       slashes_at_the_start_of_an_upgrades_path_count_and_go_out_as_one);
 	tcase_add_test(goes, upgrade_paths_are_configurable);
 
 	suite_add_tcase(suite, step3);

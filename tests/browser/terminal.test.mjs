@@ -69,6 +69,21 @@ step('so far nothing has closed and nothing is complained of', () => {
 	assert.deepEqual(it.errors, []);
 });
 
+// noVNC 1.3 puts another slash in front of it.
+step('noVNC connects with a path that begins with a slash', async () => {
+	const page = await it.browser.newPage();
+	const asked = [];
+
+	page.on('websocket', (socket) => asked.push(new URL(socket.url()).pathname));
+	await page.goto(`${it.world.url}${it.world.path}/vnc.html?${new URLSearchParams({
+		autoconnect: 'true', path: `${it.world.path}/websock`,
+	})}`);
+	await page.locator('html.noVNC_connected').waitFor();
+	assert.match(asked.join(), new RegExp(`^/?${it.world.path}/websock$`));
+	assert.doesNotMatch(gateLog(), /connection: \/\//);
+	await page.close();
+});
+
 step('a closing handshake goes through', async () => {
 	const code = await it.page.evaluate((path) => new Promise((done) => {
 		const socket = new WebSocket(path);

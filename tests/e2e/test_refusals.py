@@ -271,7 +271,7 @@ def test_absolute_form_with_an_upgrade(world, target):
     NOVNC.replace("websockify", "Websockify"), NOVNC.upper(),
     NOVNC.replace("websockify", "%77ebsockify"), NOVNC.replace("websockify", "websoc"),
     NOVNC.replace("/novnc", "%2Fnovnc"), NOVNC.replace("/novnc", "%2fnovnc"),
-    "/api/auth/session//novnc/websockify", "//api/auth/session/s/novnc/websockify",
+    "/api/auth/session//novnc/websockify", "/x//api/auth/session/s/novnc/websockify",
     "/api/auth/session/s//novnc/websockify", "/api/auth/session/s/novnc//websockify",
     "/api/auth/session/./novnc/websockify", "/api/auth/session/../novnc/websockify",
     "/api/auth/session/%2e/novnc/websockify", "/api/auth/session/%2E%2e/novnc/websockify",

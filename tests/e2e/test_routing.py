@@ -57,6 +57,21 @@ def test_novnc_upgrades_go_to_the_controller(world, target):
     world.nextjs.untouched()
 
 
+@pytest.mark.parametrize("slashes", ["//", "/////"])
+def test_slashes_at_the_start_of_an_upgrades_path_go_out_as_one(world, slashes):
+    c = world.client(upgrade(slashes + NOVNC[1:] + "?a=//b"))
+    b = world.controller.accept()
+    assert b.request().target == NOVNC + "?a=//b"
+    b.send(switching())
+    assert c.response().status == 101
+    c.logged(f"^Proxying: {NOVNC}$")
+    assert c.log[0] == f"Handling noVNC connection: {NOVNC}"
+
+
+def test_slashes_at_the_start_of_a_plain_requests_path_stay(world):
+    assert world.seen(request(target="/" + NOVNC)).target == "/" + NOVNC
+
+
 def test_what_the_controller_needs_of_an_upgrade_passes(world):
     lines = ("Origin: https://" + HOST, f"Cookie: id={SECRET}", f"Authorization: Bearer {SECRET}",
              "User-Agent: Mozilla/5.0", "Sec-WebSocket-Protocol: binary, base64",
