@@ -228,7 +228,7 @@ static bool status_line_parse(struct slice line, struct http1_head *h)
 		h->status = h->status * 10 + (unsigned)(status.p[i] - '0');
 	}
 	h->reason = line.p ? line : SLICE("");
-	return h->status >= 100 && h->status < 600; /* RFC 9110 15 */
+	return true;
 }
 
 int http1_parse_response(struct slice raw, struct slice request_method,
@@ -240,6 +240,9 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 	ret->fields = 0;
 	if (!status_line_parse(line, ret))
 		return refuse(fault, 502, "no HTTP/1.1 status line");
+	if (ret->status < 100 || ret->status > 599) /* RFC 9110 15 */
+		return refuse(fault, 502,
+			      "a status code that is not between 100 and 599");
 	if (fields_parse(rest, ret, fault) < 0 ||
 	    framing_parse(ret, ret->minor == 0, &f, fault) < 0)
 		return refuse(fault, 502, fault->why);

@@ -88,12 +88,20 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)
 {
+	size_t accepts = http1_count(h, SLICE("Sec-WebSocket-Accept"));
+
 	if (h->minor == 0)
 		return "its 101 is of HTTP/1.0";
+	if (http1_count(h, SLICE("Upgrade")) > 1)
+		return "its 101 has more than one Upgrade";
 	if (!slice_caseeq(only_value(h, SLICE("Upgrade")), SLICE("websocket")))
 		return "its 101 does not say Upgrade: websocket";
 	if (!http1_has_token(h, SLICE("Connection"), SLICE("upgrade")))
 		return "its 101 does not say Connection: upgrade";
+	if (accepts == 0)
+		return "its 101 has no Sec-WebSocket-Accept";
+	if (accepts > 1)
+		return "its 101 has more than one Sec-WebSocket-Accept";
 	if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
 		return "its Sec-WebSocket-Accept does not belong to the client's key";
 	return NULL;

@@ -568,7 +568,8 @@ START_TEST(an_answer_is_taken_apart)
 }
 END_TEST
 
-#define BAD_STATUS "no HTTP/1.1 status line"
+#define BAD_STATUS   "no HTTP/1.1 status line"
+#define OUT_OF_RANGE "a status code that is not between 100 and 599"
 
 START_TEST(what_is_wrong_with_an_answer_is_a_502)
 {
@@ -587,9 +588,11 @@ START_TEST(what_is_wrong_with_an_answer_is_a_502)
 		{ "HTTP/1.1 2000 OK\r\n\r\n", BAD_STATUS },
 		{ "HTTP/1.1 2x0 OK\r\n\r\n", BAD_STATUS },
 		{ "HTTP/1.1 -20 OK\r\n\r\n", BAD_STATUS },
-		{ "HTTP/1.1 000 OK\r\n\r\n", BAD_STATUS },
-		{ "HTTP/1.1 099 OK\r\n\r\n", BAD_STATUS },
-		{ "HTTP/1.1 600 OK\r\n\r\n", BAD_STATUS },
+		{ "HTTP/1.1 000 OK\r\n\r\n", OUT_OF_RANGE },
+		{ "HTTP/1.1 099 OK\r\n\r\n", OUT_OF_RANGE },
+		{ "HTTP/1.1 600 OK\r\n\r\n", OUT_OF_RANGE },
+		{ "HTTP/1.1 999 \r\n\r\n", OUT_OF_RANGE },
+		{ "HTTP/1.0 600\r\n\r\n", OUT_OF_RANGE },
 		{ "HTTP/1.2 200 OK\r\n\r\n", BAD_STATUS },
 		{ "HTTP/0.9 200 OK\r\n\r\n", BAD_STATUS },
 		{ "HTTP/2.0 200 OK\r\n\r\n", BAD_STATUS },

@@ -241,8 +241,11 @@ START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 {
 	static const char no_upgrade[] = "its 101 does not say Upgrade: websocket";
 	static const char no_option[] = "its 101 does not say Connection: upgrade";
-	static const char no_accept[] =
+	static const char other_accept[] =
 		"its Sec-WebSocket-Accept does not belong to the client's key";
+	static const char no_accept[] = "its 101 has no Sec-WebSocket-Accept";
+	static const char upgrades[] = "its 101 has more than one Upgrade";
+	static const char accepts[] = "its 101 has more than one Sec-WebSocket-Accept";
 	static const struct {
 		const char *fields, *fault;
 	} table[] = {
@@ -254,7 +257,8 @@ START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 			  "Sec-WebSocket-Protocol: binary\r\n",
 		  NULL },
 		{ CONNECTION ACCEPT_FIELD, no_upgrade },
-		{ UPGRADE UPGRADE CONNECTION ACCEPT_FIELD, no_upgrade },
+		{ UPGRADE UPGRADE CONNECTION ACCEPT_FIELD, upgrades },
+		{ "Upgrade: h2c\r\n" UPGRADE CONNECTION ACCEPT_FIELD, upgrades },
 		{ "Upgrade:\r\n" CONNECTION ACCEPT_FIELD, no_upgrade },
 		{ "Upgrade: h2c\r\n" CONNECTION ACCEPT_FIELD, no_upgrade },
 		{ "Upgrade: websocket, h2c\r\n" CONNECTION ACCEPT_FIELD, no_upgrade },
@@ -263,22 +267,26 @@ START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 		{ UPGRADE "Connection: close\r\n" ACCEPT_FIELD, no_option },
 		{ UPGRADE "Connection: Upgrades\r\n" ACCEPT_FIELD, no_option },
 		{ UPGRADE CONNECTION, no_accept },
-		{ UPGRADE CONNECTION "Sec-WebSocket-Accept:\r\n", no_accept },
-		{ UPGRADE CONNECTION ACCEPT_FIELD ACCEPT_FIELD, no_accept },
+		{ UPGRADE CONNECTION "Sec-WebSocket-Accept:\r\n", other_accept },
+		{ UPGRADE CONNECTION ACCEPT_FIELD ACCEPT_FIELD, accepts },
 		{ UPGRADE CONNECTION
 		  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo\r\n",
-		  no_accept },
+		  other_accept },
 		{ UPGRADE CONNECTION
 		  "Sec-WebSocket-Accept: S3PPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
-		  no_accept },
+		  other_accept },
 		{ UPGRADE CONNECTION
 		  "Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n",
-		  no_accept },
-		{ UPGRADE CONNECTION "Sec-WebSocket-Accept: " KEY "\r\n", no_accept },
-		{ UPGRADE CONNECTION "Sec-WebSocket-Accept: " ACCEPT "=\r\n", no_accept },
+		  other_accept },
+		{ UPGRADE CONNECTION "Sec-WebSocket-Accept: " KEY "\r\n", other_accept },
+		{ UPGRADE CONNECTION "Sec-WebSocket-Accept: " ACCEPT "=\r\n",
+		  other_accept },
 		{ UPGRADE CONNECTION "Sec-WebSocket-Accept: " ACCEPT ", x\r\n",
-		  no_accept },
+		  other_accept },
 		{ UPGRADE CONNECTION "Sec-WebSocket-Key: " ACCEPT "\r\n", no_accept },
+		{ UPGRADE CONNECTION ACCEPT_FIELD
+		  "Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n",
+		  accepts },
 	};
 	char text[500];
 
