@@ -30,6 +30,7 @@ struct exchange {
 	bool tunnel;                   /* a checked 101 had opened it */
 	uint64_t up_bytes, down_bytes; /* of bodies or of the tunnel */
 	char reason[512]; /* one sentence without its full stop; "" where all went well */
+	char sent[64];    /* by the backend in place of HTTP; for the log only */
 };
 
 /*

@@ -134,6 +134,51 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
 }
 
+/* Who else is reached by mistake, told by what it says first: protocol and advice. */
+static const struct {
+	struct slice start;
+	const char *what;
+} strangers[] = {
+	{ SLICE_INIT("RFB "),
+	  " but RFB: its Url= has to lead to websockify, not to the VNC "
+	  "server behind it" },
+	{ SLICE_INIT("\x15\x03"), " but TLS: its Url= has to begin with https://" },
+};
+
+/* Keeps the first bytes, without the line end behind them. */
+static void run_keep_sent(struct run *x, struct slice in)
+{
+	char *sent = x->ret->sent;
+	size_t len = sizeof(x->ret->sent) - 1;
+
+	if (in.len < len)
+		len = in.len;
+	while (len > 0 && (in.p[len - 1] == '\r' || in.p[len - 1] == '\n'))
+		len--;
+	memcpy(sent, in.p, len);
+	sent[len] = '\0';
+}
+
+/*
+ * What begins so is no answer, however it goes on; who greets first may wait for one. Bytes
+ * behind something that was HTTP are kept out of the log: they may be the rest of a body.
+ */
+static enum exchange_end run_no_http(struct run *x)
+{
+	struct slice in = buf_slice(&x->w->backend_in);
+	const char *what = "";
+
+	if (x->reused || x->interim > 0)
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s answered wrongly: no HTTP/1.1 status line", x->be->name);
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+		if (slice_casestarts(in, strangers[i].start))
+			what = strangers[i].what;
+	run_keep_sent(x, in);
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s does not speak HTTP/1.1%s", x->be->name,
+		    what);
+}
+
 enum exchange_end exchange_read_heads(struct run *x)
 {
 	struct slice method = x->head_method ? SLICE("HEAD") : SLICE("GET");
@@ -142,8 +187,11 @@ enum exchange_end exchange_read_heads(struct run *x)
 	struct http1_fault fault;
 
 	while (x->relay.down.waiting && end == EXCHANGE_NEXT) {
-		ssize_t len = lines_scan(&x->scan, buf_slice(in), x->w->cfg->head_max);
+		ssize_t len;
 
+		if (!http1_may_be_response(buf_slice(in)))
+			return run_no_http(x);
+		len = lines_scan(&x->scan, buf_slice(in), x->w->cfg->head_max);
 		if (len == -EAGAIN && !x->link->stream.eof)
 			break;
 		if (len < 0)

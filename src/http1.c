@@ -258,6 +258,16 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 	return 0;
 }
 
+bool http1_may_be_response(struct slice in)
+{
+	struct slice start = SLICE("HTTP/1.");
+
+	if (in.len < start.len)
+		start.len = in.len;
+	in.len = start.len;
+	return slice_eq(in, start);
+}
+
 const struct field *http1_field(const struct http1_head *h, struct slice name)
 {
 	for (size_t i = 0; i < h->fields; i++)

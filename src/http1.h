@@ -50,6 +50,9 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 int http1_parse_response(struct slice raw, struct slice request_method,
 			 struct http1_head *ret, struct http1_fault *fault);
 
+/* Whether an answer may begin with these bytes, be they as few as they are. */
+bool http1_may_be_response(struct slice in);
+
 /* The first field of that name, or NULL; how many there are. */
 const struct field *http1_field(const struct http1_head *h, struct slice name);
 size_t http1_count(const struct http1_head *h, struct slice name);

@@ -258,6 +258,8 @@ static const struct {
 	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "Next.js: Connection reset by peer", "", false },
 	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	  "Next.js does not speak HTTP/1.1", "", false },
+	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "Next.js answered wrongly: no HTTP/1.1 status line", "", false },
 	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "a line feed without", "", false },
@@ -386,8 +388,6 @@ START_TEST(an_answer_may_come_byte_by_byte)
 }
 END_TEST
 
-/* ---- request after request */
-
 static void one_page(struct world *w, bool new_connection)
 {
 	begin(w, GET);
@@ -400,6 +400,73 @@ static void one_page(struct world *w, bool new_connection)
 	client_hears(w, "HTTP/1.1 200 OK", false);
 	peer_hears(w->client, "ok");
 }
+
+/* At once, although it waits for more: of each the backend stays and says nothing else. */
+static const struct {
+	const char *said, *reason, *sent;
+} strangers[] = {
+	{ "SSH-2.0-OpenSSH_9.2\r\n", "Next.js does not speak HTTP/1.1",
+	  "SSH-2.0-OpenSSH_9.2" },
+	{ "220 mail.example ESMTP\r\n", "Next.js does not speak HTTP/1.1",
+	  "220 mail.example ESMTP" },
+	{ "RFB 003.008\n",
+	  "Next.js does not speak HTTP/1.1 but RFB: its Url= has to lead to websockify, "
+	  "not to the VNC server behind it",
+	  "RFB 003.008" },
+	{ "\x15\x03\x01\x02\x02\x46",
+	  "Next.js does not speak HTTP/1.1 but TLS: its Url= has to begin with https://",
+	  "\x15\x03\x01\x02\x02\x46" },
+	{ "HTTP/2.0 200 OK\r\nA: b\r\n", "Next.js does not speak HTTP/1.1",
+	  "HTTP/2.0 200 OK\r\nA: b" },
+	{ "H0", "Next.js does not speak HTTP/1.1", "H0" },
+	{ "HTTP/1,", "Next.js does not speak HTTP/1.1", "HTTP/1," },
+	{ "R", "Next.js does not speak HTTP/1.1", "R" },
+	{ "\n", "Next.js does not speak HTTP/1.1", "" },
+	{ "0123456789012345678901234567890123456789012345678901234567890123456789",
+	  "Next.js does not speak HTTP/1.1",
+	  "012345678901234567890123456789012345678901234567890123456789012" },
+};
+
+START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
+{
+	struct world w;
+
+	world_open(&w);
+	begin(&w, POST);
+	backend_accepts(&w, CONFIG_NEXTJS, "POST");
+	peer_say(w.backend, strangers[_i].said);
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, strangers[_i].reason);
+	ck_assert_str_eq(w.x.reason, strangers[_i].reason);
+	ck_assert_str_eq(w.x.sent, strangers[_i].sent);
+	peer_hears_nothing(w.client);
+	world_close(&w);
+}
+END_TEST
+
+/* What follows a message that was HTTP may be the rest of a body: nothing of it is told. */
+START_TEST(what_is_not_http_behind_http_is_not_told)
+{
+	struct world w;
+
+	world_open(&w);
+	if (_i) {
+		one_page(&w, true);
+		begin(&w, GET);
+		backend_hears(&w, "GET /page ");
+	} else {
+		begin(&w, GET);
+		backend_accepts(&w, CONFIG_NEXTJS, "GET");
+		peer_say(w.backend, "HTTP/1.1 103 Early Hints\r\n\r\n");
+	}
+	peer_say(w.backend, "the rest");
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	     "Next.js answered wrongly: no HTTP/1.1 status line");
+	ck_assert_str_eq(w.x.sent, "");
+	world_close(&w);
+}
+END_TEST
+
+/* ---- request after request */
 
 START_TEST(a_kept_connection_is_used_again)
 {
@@ -965,6 +1032,9 @@ int main(void)
 	tcase_add_loop_test(t, an_answer_is_passed_on_or_blamed, 0, (int)LENGTH(answers));
 	tcase_add_loop_test(t, a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer, 0, 2);
 	tcase_add_loop_test(t, heads_without_room_are_refused_and_leave_nothing, 0, 3);
+	tcase_add_loop_test(t, a_backend_that_does_not_speak_http_is_told_at_once, 0,
+			    (int)LENGTH(strangers));
+	tcase_add_loop_test(t, what_is_not_http_behind_http_is_not_told, 0, 2);
 	tcase_add_test(t, an_answer_may_come_byte_by_byte);
 	tcase_add_test(t, a_kept_connection_is_used_again);
 	tcase_add_loop_test(t, a_kept_connection_that_ends_is_closed_at_once, 0, 2);

@@ -177,6 +177,7 @@ def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
         ("status 20", b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n"),
         ("status 2000", b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
         ("status 099", b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("status 600", b"HTTP/1.1 600 OK\r\nContent-Length: 0\r\n\r\n"),
         ("status 000", b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n"),
         ("status -20", b"HTTP/1.1 -20 OK\r\nContent-Length: 0\r\n\r\n"),
         ("status 2x0", b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n"),
@@ -236,6 +237,37 @@ def test_what_is_not_http_is_a_502(world, kind, reply):
     if kind == "upgrade":
         assert r.body.startswith(b"WebSocket proxy error: ")
         assert any(line.startswith("WebSocket proxy error: ") for line in c.log)
+
+
+STRANGERS = [
+    (b"SSH-2.0-OpenSSH_9.2\r\n", " does not speak HTTP/1.1", r"SSH-2.0-OpenSSH_9.2"),
+    (b"220 mail.example ESMTP\r\n220 x\r\n", " does not speak HTTP/1.1",
+     r"220 mail.example ESMTP\x0d\x0a220 x"),
+    (b"RFB 003.008\n", " does not speak HTTP/1.1 but RFB: its Url= has to lead to websockify, "
+     "not to the VNC server behind it", r"RFB 003.008"),
+    (b"\x15\x03\x01\0\x02\x02\x46", " does not speak HTTP/1.1 but TLS: its Url= has to begin with https://",
+     r"\x15\x03\x01"),
+    (b"\0\0\x12\4\0\0\0\0\0", " does not speak HTTP/1.1", None)]
+
+
+@pytest.mark.parametrize("said, told, sent", STRANGERS,
+                         ids=["SSH", "SMTP", "a VNC server", "TLS", "HTTP/2"])
+@pytest.mark.parametrize("first", ["the backend", "the request"])
+@pytest.mark.parametrize("kind", ["plain", "upgrade"])
+def test_a_backend_that_does_not_speak_http_is_told_at_once(world, kind, first, said, told, sent):
+    """Which need not end its connection, nor wait for the request."""
+    world.configure("[Limits]\nUpgradeTimeoutSec=1h\nResponseTimeoutSec=1h")
+    c = world.client(upgrade() if kind == "upgrade" else request())
+    b = (world.controller if kind == "upgrade" else world.nextjs).accept()
+    if first == "the request":
+        b.request()
+    b.send(said)
+    r = world.error(c, 502)
+    prefix, name, suffix = ("WebSocket proxy error: ", "master-controller", "") \
+        if kind == "upgrade" else ("Proxy error: ", "Next.js", " (GET /)")
+    it_sent = f' (it sent "{sent}")' if sent else ""
+    assert c.log[-1] == f"{prefix}{name}{told}{it_sent}{suffix}"
+    assert r.body.decode().split("\n")[0] == f"{prefix}{name}{told}."
 
 
 @pytest.mark.parametrize("size, status", [(2048, 200), (2049, 502)])
