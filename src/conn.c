@@ -299,9 +299,19 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 	}
 }
 
+/* Whether a TLS handshake begins so (RFC 8446 5.1), as far as can be seen. */
+static bool is_tls(struct slice in)
+{
+	return in.len > 0 && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03);
+}
+
 static void conn_no_head(struct conn *c, ssize_t r, const struct lines_scan *scan)
 {
-	if (r == -EBADMSG)
+	if (r == -EBADMSG && !c->wire.client.tls && is_tls(buf_slice(&c->wire.client_in)))
+		conn_refuse_head(c, 400,
+				 "the client speaks TLS (https://), and this port is for "
+				 "plain HTTP");
+	else if (r == -EBADMSG)
 		conn_refuse_head(c, 400, scan->why);
 	else if (r == -EMSGSIZE && scan->lines == 0)
 		conn_refuse_head(c, 414, "its request line is over HeadMaxBytes=");

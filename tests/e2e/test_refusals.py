@@ -1,6 +1,8 @@
 """What the gate refuses by itself, with which status, and which refusal comes first."""
 
+import contextlib
 import re
+import ssl
 
 import pytest
 
@@ -76,6 +78,34 @@ def table(*rows):
 ))
 def test_malformed_heads(world, message):
     world.refused(world.client(raw(message)), 400)
+
+
+def client_hello():
+    """What Python's own client says first."""
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="a").do_handshake()
+    return out.read()
+
+
+@pytest.mark.parametrize("said, tls", table(
+    ("a ClientHello", client_hello(), True),
+    ("an old one", raw("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"), True),
+    ("its first byte", raw("\x16"), True),
+    ("only like one", raw("\x16\x02\x01\x02"), False),
+    ("within a line", raw("GET /\x16\x03"), False)))
+@pytest.mark.parametrize("before", ["nothing", "a page"])
+def test_a_client_that_speaks_tls_on_the_plain_port_is_told_so(world, before, said, tls):
+    c = world.client()
+    if before == "a page":
+        world.exchange(c, request())
+    c.send(said)
+    r = world.error(c, 400)
+    why = "a control character"
+    if tls and not world.gate.tls:      # else it is TLS within TLS
+        why = "the client speaks TLS (https://), and this port is for plain HTTP"
+    assert c.log == [f"Refusing request with 400: {why}"]
+    assert r.body.decode().startswith(f"The request was refused: {why}.")
 
 
 @pytest.mark.parametrize("byte", [b"\n", b"\r", b"\0", b"\x1b", b"\x7f"],
