@@ -107,6 +107,11 @@ static bool is_hop_by_hop(const struct options *o, struct slice name)
 	       is_in(name, o->name, o->n);
 }
 
+bool compose_drops(struct slice name)
+{
+	return slice_find(name, '_') < name.len; /* read as "-" */
+}
+
 /* What a client must not be able to tell a backend. */
 static bool is_forged(struct slice name)
 {
@@ -115,7 +120,7 @@ static bool is_forged(struct slice name)
 					      SLICE_INIT("X-Real-IP") };
 
 	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
-	       slice_find(name, '_') < name.len; /* CGI reads it as "-" */
+	       compose_drops(name);
 }
 
 /* The "/" that an absolute-form may leave out. */

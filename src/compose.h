@@ -28,6 +28,9 @@
 int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
 
+/* Whether a name is one that CGI and its kind read as another, so the field is dropped. */
+bool compose_drops(struct slice name);
+
 /* How an answer is passed on. */
 struct compose_how {
 	const struct backend *relocate; /* a Location there becomes path-only; or NULL */

@@ -222,6 +222,26 @@ static void conn_log_opening(struct conn *c)
 		conn_log(c, LOG_UNVERIFIED, 0, "");
 }
 
+/* Which fields a backend does not get, by their names: what they say may be a secret. */
+static void conn_log_dropped(struct conn *c)
+{
+	char names[LOG_VALUE_MAX + 2]; /* the log cuts it where it shows */
+	size_t len = 0;
+
+	if (!log_takes(LOG_DROPPED))
+		return;
+	for (size_t i = 0; i < c->head.fields && len < sizeof(names); i++) {
+		struct slice name = c->head.field[i].name;
+
+		if (compose_drops(name))
+			len += (size_t)snprintf(names + len, sizeof(names) - len,
+						"%s%.*s", len > 0 ? ", " : "",
+						SLICE_FMT(name));
+	}
+	if (len > 0)
+		conn_log(c, LOG_DROPPED, 0, names);
+}
+
 /* Carries out a verdict that forwards; true when another request may follow. */
 static bool conn_forward(struct conn *c, size_t head_len)
 {
@@ -231,6 +251,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 
 	if (is_session(&c->request.verdict))
 		conn_log_opening(c);
+	conn_log_dropped(c);
 	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened,
 			   c, &x);
 	conn_log_end(c, end, &x);

@@ -44,6 +44,9 @@ static const struct {
 			  "Proxy error: @REASON@ (@METHOD@ @PATH@)" },
 	[LOG_PAGE] = { LOG_DEBUG, "5dcbfaf6b8a04c898e54e7065713015d",
 		       "@METHOD@ @PATH@: @STATUS@ from @BACKEND@" },
+	[LOG_DROPPED] = { LOG_DEBUG, "17490223442a41cfa3107dcbec4db009",
+			  "Dropping fields with a _ in their name: @REASON@ "
+			  "(@METHOD@ @PATH@)" },
 	[LOG_SANDBOX] = { LOG_DEBUG, "badb50fc926342aa8d8359f82f324943",
 			  "Less of a sandbox: @REASON@ is not to be had here" },
 	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@" },
@@ -204,6 +207,11 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 
 /* ---- what log.h promises */
 
+bool log_takes(enum log_event ev)
+{
+	return journal_takes(events[ev].level);
+}
+
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
@@ -213,7 +221,7 @@ void log_event(enum log_event ev, const struct log_fields *f)
 	_Static_assert(10 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
 	_Static_assert(3 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
-	if (!journal_takes(events[ev].level))
+	if (!log_takes(ev))
 		return;
 	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
 	entry_describe(&e, f);

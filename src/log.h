@@ -30,6 +30,7 @@ enum log_event {
 	LOG_WS_ERROR, /* warning: WebSocket proxy error: REASON */
 	LOG_BACKEND,  /* warning: a backend failed on a plain request, REASON */
 	LOG_PAGE,     /* debug: one plain request served */
+	LOG_DROPPED,  /* debug: fields that are not passed on; reason has their names */
 	LOG_SANDBOX,  /* debug: REASON is not to be had here */
 	LOG_CONFIG,   /* error: FILE:LINE: what is wrong, in reason */
 	LOG_FAULT,    /* error: the gate's own fault, REASON */
@@ -54,6 +55,9 @@ struct log_fields {
 	uint64_t down_bytes;  /* backend to client */
 	uint64_t duration_ms; /* and once more for people: NOVNC_GATE_DURATION_PRETTY */
 };
+
+/* Whether an entry of that event would be written. */
+bool log_takes(enum log_event ev);
 
 /* Writes one entry, where its level is wanted. Never fails. */
 void log_event(enum log_event ev, const struct log_fields *f);

@@ -78,6 +78,37 @@ def test_pages_show_at_level_debug_without_their_query(world):
     assert not any("?" in line for line in c.log)
 
 
+def test_fields_that_are_dropped_show_at_level_debug_by_name_only(world):
+    lines = (f"X_Forwarded_For: {SECRET}", "X-Passes: 1", f"_: {SECRET}", f"API_key:{SECRET}")
+    dropped = "Dropping fields with a _ in their name: X_Forwarded_For, _, API_key"
+    c = world.client()
+    world.exchange(c, request("GET", "/x?y", *lines))
+    assert c.log == []
+    world.configure("[Log]\nLevel=debug")
+    c = world.client()
+    seen, _ = world.exchange(c, request("GET", "/x?y", *lines))
+    assert seen["X-Passes"] == "1" and not any("_" in name for name, _ in seen.fields)
+    c.logged(f"^{dropped} [(]GET /x[)]$")
+    c.close()
+    assert c.exited() == 0
+    assert len(c.log) == 2, c.log
+    c, _ = world.tunnel(upgrade(NOVNC, *lines))
+    assert c.log[:2] == [HANDLING, f"{dropped} (GET {NOVNC})"]
+
+
+@pytest.mark.parametrize("names", [["a_" + "x" * 9] * 200, ["a_" + "x" * 30000], ["_" * 512],
+                                   ["_" * 513], ["_" * 509, "_"], ["_" * 510, "_"]],
+                         ids=["many", "a long one", "512", "513", "512 with two", "513 with two"])
+def test_names_that_are_dropped_are_cut(world, names):
+    world.configure("[Log]\nLevel=debug")
+    c = world.client()
+    world.exchange(c, request("GET", "/", *(f"{name}: b" for name in names)))
+    c.logged("^Dropping fields ")
+    shown = c.log[0].removeprefix("Dropping fields with a _ in their name: ")
+    whole = ", ".join(names)
+    assert shown == (whole if len(whole) <= 512 else whole[:509] + "...") + " (GET /)"
+
+
 def test_faults_show_at_level_warning_and_sessions_do_not(world):
     with refusing() as backend:
         world.configure("[Log]\nLevel=warning", controller=backend.url)
