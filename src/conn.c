@@ -197,7 +197,7 @@ static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange 
 {
 	const struct verdict *v = &c->request.verdict;
 	struct log_fields *f = &c->request.fields;
-	char reason[sizeof(x->reason) + sizeof(x->sent) + 16];
+	char both[sizeof(x->reason) + sizeof(x->sent) + 16];
 
 	f->ended = true;
 	f->up_bytes = x->up_bytes;
@@ -207,9 +207,10 @@ static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange 
 		(void)snprintf(x->reason, sizeof(x->reason),
 			       "%.*s answered %u instead of 101", SLICE_FMT(f->backend),
 			       x->status);
-	(void)snprintf(reason, sizeof(reason), x->sent[0] ? "%s (it sent \"%s\")" : "%s",
-		       x->reason, x->sent);
-	conn_log(c, end_event(v, end, x), x->status, reason);
+	if (x->sent[0])
+		(void)snprintf(both, sizeof(both), "%s (it sent \"%s\")", x->reason,
+			       x->sent);
+	conn_log(c, end_event(v, end, x), x->status, x->sent[0] ? both : x->reason);
 }
 
 /* The first of a session's opening sentences. */
