@@ -134,7 +134,7 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
 }
 
-/* Who else is reached by mistake, told by what it says first: protocol and advice. */
+/* Other protocols, told by their first bytes, with what to do about it. */
 static const struct {
 	struct slice start;
 	const char *what;
@@ -160,8 +160,9 @@ static void run_keep_sent(struct run *x, struct slice in)
 }
 
 /*
- * What begins so is no answer, however it goes on; who greets first may wait for one. Bytes
- * behind something that was HTTP are kept out of the log: they may be the rest of a body.
+ * No answer begins so. This is judged before the head is complete, for a server that greets
+ * first waits for the client's greeting. Bytes behind a message that was HTTP are not logged:
+ * they may be the rest of its body.
  */
 static enum exchange_end run_no_http(struct run *x)
 {

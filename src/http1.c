@@ -109,10 +109,10 @@ static int on_headers_complete(llhttp_t *parser)
 }
 
 /*
- * Gives llhttp each tab as a space. Both are white space to HTTP (RFC 9110 5.6.3), but behind
- * a value that it looks into, such as Content-Length, llhttp 8.1 knows only the space. Nothing
- * is hidden from it that a backend gets to see: values are written anew without the white
- * space around them, and in Content-Length, Transfer-Encoding and Connection without any.
+ * Gives llhttp the head with a space in place of each tab. HTTP allows both around a value (RFC
+ * 9110 5.6.3), but llhttp 8.1 refuses a tab behind a Content-Length, and takes one behind a
+ * coding or a Connection option for a part of its name. A backend never gets such a tab: the
+ * head that goes out has values without white space around them, and these three are our own.
  */
 static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
 {

@@ -645,6 +645,31 @@ START_TEST(an_answer_that_ends_anywhere_is_judged)
 }
 END_TEST
 
+START_TEST(an_answer_is_known_by_its_first_bytes)
+{
+	static const char start[] = "HTTP/1.";
+	static const char *const more[] = { "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0",
+					    "HTTP/1.x\n" };
+
+	for (size_t n = 0; n <= strlen(start); n++) {
+		char *block = exact(start, n);
+
+		ck_assert(http1_may_be_response((struct slice){ block, n }));
+		if (n > 0) {
+			block[n - 1] ^= 0x20;
+			ck_assert(!http1_may_be_response((struct slice){ block, n }));
+		}
+		free(block);
+	}
+	for (size_t i = 0; i < LENGTH(more); i++) {
+		struct slice in = exact_str(more[i]);
+
+		ck_assert(http1_may_be_response(in));
+		slice_free(in);
+	}
+}
+END_TEST
+
 /* ---- what a head says */
 
 START_TEST(fields_are_found_in_any_case)
@@ -764,6 +789,7 @@ int main(void)
 	tcase_add_test(answers_, an_answer_is_taken_apart);
 	tcase_add_test(answers_, what_is_wrong_with_an_answer_is_a_502);
 	tcase_add_test(answers_, an_answer_that_ends_anywhere_is_judged);
+	tcase_add_test(answers_, an_answer_is_known_by_its_first_bytes);
 
 	suite_add_tcase(suite, said);
 	tcase_add_test(said, fields_are_found_in_any_case);
