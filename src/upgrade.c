@@ -14,8 +14,8 @@ bool upgrade_requested(const struct http1_head *h)
 }
 
 /*
- * The base64 of 16 bytes. Whether the bits of its last digit that carry nothing are zero is not
- * looked at (RFC 4648 3.5 leaves that open): RFC 6455 4.1 has an example in which they are not.
+ * 16 bytes in base64: 22 digits and "==". Four bits of the last digit carry nothing and may have
+ * any value (RFC 4648 3.5): in the example of RFC 6455 4.1 they are not zero.
  */
 static bool key_valid(struct slice key)
 {
