@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "location.h"
+
 static int put_format(struct buf *out, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -136,9 +138,19 @@ static int put_request_line(const struct http1_head *h, const struct verdict *v,
 		   SLICE(" HTTP/1.1\r\n"));
 }
 
+static int put_number_field(struct buf *out, struct slice name, uint64_t n)
+{
+	int r = PUT(out, name, SLICE(": "));
+
+	if (r == 0)
+		r = put_number(out, n, 10);
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
 static int put_forwarded(const struct verdict *v, const struct client *who,
 			 struct buf *out)
 {
+	unsigned default_port = who->tls ? 443 : 80;
 	int r = put_field(out, SLICE("X-Forwarded-Proto"),
 			  who->tls ? SLICE("https") : SLICE("http"));
 
@@ -149,16 +161,21 @@ static int put_forwarded(const struct verdict *v, const struct client *who,
 		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(who->address));
 	if (r == 0 && v->host.len > 0)
 		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
+	if (r == 0) /* without it Next.js takes its own */
+		r = put_number_field(out, SLICE("X-Forwarded-Port"),
+				     v->port > 0 ? v->port : default_port);
 	return r;
 }
 
 static int put_length(struct buf *out, uint64_t length)
 {
-	int r = PUT(out, SLICE("Content-Length: "));
+	return put_number_field(out, SLICE("Content-Length"), length);
+}
 
-	if (r == 0)
-		r = put_number(out, length, 10);
-	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+static int put_own_origin(struct buf *out, const struct backend *be)
+{
+	return PUT(out, SLICE("Origin: "), be->tls ? SLICE("https://") : SLICE("http://"),
+		   slice_str(be->authority), SLICE("\r\n"));
 }
 
 static int put_framing(struct buf *out, enum http1_framing framing, uint64_t length)
@@ -191,7 +208,10 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 		if (is_hop_by_hop(&o, f->name) || is_forged(f->name) ||
 		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
 			continue;
-		r = put_field(out, f->name, f->value);
+		if (v->own_origin && slice_caseeq(f->name, SLICE("Origin")))
+			r = put_own_origin(out, be);
+		else
+			r = put_field(out, f->name, f->value);
 	}
 	if (r == 0)
 		r = put_forwarded(v, who, out);
@@ -201,34 +221,19 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
 }
 
-/* Whether it names the same host on its own as behind an authority; browsers drop tabs. */
-static bool stands_alone(struct slice path)
+/* A field with a URL in it, which goes on as a path where it names that backend. */
+static int put_url(struct buf *out, const struct field *f, struct slice url,
+		   const struct backend *be)
 {
-	if (path.len == 0 || path.p[0] == '?' || path.p[0] == '#')
-		return true;
-	return path.p[0] == '/' && (path.len == 1 || !memchr("/\\\t", path.p[1], 3));
-}
+	struct slice path, before, behind;
 
-/* Takes scheme and authority off a Location at that backend; one elsewhere stays as it is. */
-static int put_location(struct buf *out, const struct field *f, const struct backend *be)
-{
-	static const char *const starts[] = { "http://", "https://", "//" };
-	struct slice authority = slice_str(be->authority), path;
-
-	for (size_t i = 0; be->host[0] && i < sizeof(starts) / sizeof(starts[0]); i++) {
-		if (!slice_casestarts(f->value, slice_str(starts[i])))
-			continue;
-		path = slice_from(f->value, strlen(starts[i]));
-		if (!slice_casestarts(path, authority))
-			break;
-		path = slice_from(path, authority.len);
-		if (!stands_alone(path))
-			break;
-		return PUT(out, f->name, SLICE(": "),
-			   path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"),
-			   path, SLICE("\r\n"));
-	}
-	return put_field(out, f->name, f->value);
+	if (!location_names(be, url, &path))
+		return put_field(out, f->name, f->value);
+	before = (struct slice){ f->value.p, (size_t)(url.p - f->value.p) };
+	behind = slice_from(f->value, before.len + url.len);
+	return PUT(out, f->name, SLICE(": "), before,
+		   path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"), path,
+		   behind, SLICE("\r\n"));
 }
 
 static int put_response_field(const struct options *o, const struct field *f,
@@ -236,8 +241,13 @@ static int put_response_field(const struct options *o, const struct field *f,
 {
 	if (is_hop_by_hop(o, f->name))
 		return 0;
-	if (how->relocate && slice_caseeq(f->name, SLICE("Location")))
-		return put_location(out, f, how->relocate);
+	if (!how->from)
+		return put_field(out, f->name, f->value);
+	if (slice_caseeq(f->name, SLICE("Location")) ||
+	    slice_caseeq(f->name, SLICE("Content-Location")))
+		return put_url(out, f, f->value, how->from);
+	if (slice_caseeq(f->name, SLICE("Refresh")))
+		return put_url(out, f, location_in_refresh(f->value), how->from);
 	return put_field(out, f->name, f->value);
 }
 

@@ -22,8 +22,8 @@
 #define COMPOSE_LAST_CHUNK  (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
 /*
- * The request of that verdict for its backend. Host, X-Forwarded-* and X-Client-Cert-Subject
- * are the gate's own.
+ * The request of that verdict for its backend. Host, X-Forwarded-*, X-Client-Cert-Subject and,
+ * where the verdict says so, Origin are the gate's own.
  */
 int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
@@ -33,9 +33,9 @@ bool compose_drops(struct slice name);
 
 /* How an answer is passed on. */
 struct compose_how {
-	const struct backend *relocate; /* a Location there becomes path-only; or NULL */
-	bool chunked;                   /* the body is sent in chunks */
-	bool close;                     /* the connection ends after it */
+	const struct backend *from; /* URLs that name it become paths; NULL: none does */
+	bool chunked;               /* the body is sent in chunks */
+	bool close;                 /* the connection ends after it */
 };
 
 /* An answer for the client, final or interim (1xx), or the checked 101. */

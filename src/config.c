@@ -55,6 +55,7 @@ static const struct key keys[] = {
 	{ "NextJs", "ClientKey", PATH(backend[CONFIG_NEXTJS].trust.key) },
 	{ "MasterController", "Url",
 	  URL(backend[CONFIG_CONTROLLER], "http://127.0.0.1:4000") },
+	{ "MasterController", "RewriteOrigin", BOOL(rewrite_origin, "no") },
 	{ "MasterController", "VerifyTls",
 	  BOOL(backend[CONFIG_CONTROLLER].trust.verify, "yes") },
 	{ "MasterController", "CaFile", PATH(backend[CONFIG_CONTROLLER].trust.ca_file) },

@@ -66,6 +66,7 @@ struct config_text;
 
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
+	bool rewrite_origin;             /* RewriteOrigin= */
 	config_list novnc_path;          /* NoVncPath= */
 	config_list controller_path;     /* ControllerPath= */
 	config_list nextjs_upgrade_path; /* NextJsUpgradePath= */

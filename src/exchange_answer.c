@@ -50,8 +50,7 @@ static enum exchange_end run_answer(struct run *x)
 	const struct http1_head *h = &x->answer;
 	bool backend_persistent = http1_persistent(h) && h->framing != HTTP1_UNTIL_CLOSE;
 	struct compose_how how = {
-		.relocate =
-			x->be == &x->w->cfg->backend[CONFIG_CONTROLLER] ? x->be : NULL,
+		.from = x->be,
 		.chunked = h->framing == HTTP1_CHUNKED && !x->http10,
 		.close = run_must_close(x, backend_persistent),
 	};

@@ -2,17 +2,11 @@
 /* Configuration, head and client to a verdict. No I/O. */
 #include "route.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 
+#include "authority.h"
 #include "path.h"
 #include "upgrade.h"
-
-/* An authority taken apart, RFC 3986 3.2. */
-struct authority {
-	struct slice host; /* an IPv6 address with its brackets */
-	unsigned port;     /* 0: none */
-};
 
 /* Paths. */
 
@@ -24,82 +18,20 @@ static bool any_match(config_list globs, struct slice path, struct slice *star)
 	return false;
 }
 
-/* Authorities. */
-
-static bool is_reg_name(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '%') {
-			if (path_percent_decode(slice_from(s, i)) < 0)
-				return false;
-		} else if (c >= 0x80 || !(isalnum(c) || strchr("-._~!$&'()*+,;=", c))) {
-			return false;
-		}
-	}
-	return s.len > 0;
-}
-
-static bool is_ipv6_literal(struct slice s)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr address;
-
-	if (s.len < 2 || s.len - 2 >= sizeof(text) || s.p[s.len - 1] != ']')
-		return false;
-	memcpy(text, s.p + 1, s.len - 2);
-	text[s.len - 2] = '\0';
-	return strlen(text) == s.len - 2 && inet_pton(AF_INET6, text, &address) == 1;
-}
-
-/* host [ ":" port ], RFC 9110 7.2; a port without digits is none. */
-static bool authority_parse(struct slice s, struct authority *ret)
-{
-	size_t len =
-		s.len > 0 && s.p[0] == '[' ? slice_find(s, ']') + 1 : slice_find(s, ':');
-	struct slice port;
-
-	if (len > s.len)
-		return false;
-	*ret = (struct authority){ .host = { s.p, len } };
-	if (!(s.p && len > 0 && s.p[0] == '[' ? is_ipv6_literal(ret->host)
-					      : is_reg_name(ret->host)))
-		return false;
-	port = slice_from(s, len);
-	if (port.len == 0)
-		return true;
-	if (port.p[0] != ':' || port.len > strlen(":65535"))
-		return false;
-	for (size_t i = 1; i < port.len; i++) {
-		if (!isdigit((unsigned char)port.p[i]))
-			return false;
-		ret->port = ret->port * 10 + (unsigned)(port.p[i] - '0');
-	}
-	return ret->port <= UINT16_MAX && (port.len == 1 || ret->port > 0);
-}
-
 /* Origins. */
-
-static unsigned default_port(struct slice scheme)
-{
-	if (slice_caseeq(scheme, SLICE("http")))
-		return 80;
-	return slice_caseeq(scheme, SLICE("https")) ? 443 : 0;
-}
 
 /* scheme "://" host [ ":" 1*DIGIT ] of the two schemes that serve pages, RFC 6454 6.2. */
 static bool origin_parse(struct slice s, struct slice *scheme, struct authority *ret)
 {
 	*scheme = (struct slice){ s.p, slice_find(s, ':') };
-	if (default_port(*scheme) == 0)
+	if (authority_default_port(*scheme) == 0)
 		return false;
 	s = slice_from(s, scheme->len);
 	if (!slice_casestarts(s, SLICE("://")) || s.p[s.len - 1] == ':' ||
 	    !authority_parse(slice_from(s, strlen("://")), ret))
 		return false;
 	if (ret->port == 0)
-		ret->port = default_port(*scheme);
+		ret->port = authority_default_port(*scheme);
 	else if (s.p[strlen("://") + ret->host.len + 1] == '0')
 		return false; /* a browser says no leading zeros */
 	return true;
@@ -127,7 +59,8 @@ static bool origin_is_ours(const struct config *cfg, const struct client *who,
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
 	bool https = slice_caseeq(scheme, SLICE("https"));
 
-	if ((https || !who->tls) && origin_at(origin, host, default_port(scheme)))
+	if ((https || !who->tls) &&
+	    origin_at(origin, host, authority_default_port(scheme)))
 		return true;
 	/* one behind unix: has port 0, which no origin has */
 	return (https || !controller->tls) &&
@@ -168,6 +101,26 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 	if (!origin_parse(field->value, &scheme, &origin))
 		return false;
 	return origin_is_ours(cfg, who, host, scheme, &origin);
+}
+
+/*
+ * Whether the controller gets its own Origin in place of the client's. An upgrade's has been
+ * judged by then. A plain request's has not: there only a page of the request's own host
+ * counts, and the controller sees every other Origin as it is, to guard against it.
+ */
+static bool origin_becomes_own(const struct config *cfg, const struct http1_head *h,
+			       const struct client *who, const struct verdict *v)
+{
+	struct authority origin;
+	struct slice scheme;
+
+	if (!cfg->rewrite_origin || v->backend != CONFIG_CONTROLLER)
+		return false;
+	if (v->kind == ROUTE_UPGRADE)
+		return true;
+	return http1_count(h, SLICE("Origin")) == 1 &&
+	       origin_parse(http1_field(h, SLICE("Origin"))->value, &scheme, &origin) &&
+	       origin_is_ours(cfg, who, v->host, scheme, &origin);
 }
 
 /* The steps of judgement. */
@@ -222,6 +175,7 @@ static bool judge_host(const struct http1_head *h, struct verdict *v)
 	if (!authority_parse(field->value, &host))
 		return refuse(v, ROUTE_REFUSED, 400, "a malformed Host");
 	v->host = field->value;
+	v->port = host.port;
 	return true;
 }
 
@@ -260,7 +214,7 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 		return true;
 	}
 	rest = slice_from(rest, scheme.len);
-	if (default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
+	if (authority_default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
 		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
 	rest = slice_from(rest, strlen("://"));
 	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
@@ -274,6 +228,7 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 	if (upgrade_requested(h))
 		return refuse(v, ROUTE_REFUSED, 400, "an upgrade of an absolute target");
 	v->host = authority;
+	v->port = parsed.port;
 	if (len == rest.len && slice_eq(h->method, SLICE("OPTIONS")))
 		verdict_take_target(v, SLICE("*")); /* RFC 9112 3.2.4 */
 	else
@@ -325,6 +280,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		(void)judge_upgrade(cfg, h, who, ret);
 	else if (any_match(cfg->controller_path, ret->path, &star))
 		ret->backend = CONFIG_CONTROLLER;
+	ret->own_origin = origin_becomes_own(cfg, h, who, ret);
 }
 
 void route_to_https(const struct http1_head *h, struct verdict *v)

@@ -65,8 +65,9 @@ static void expect_text(int (*put)(struct buf *out), const char *text, size_t sp
 /* ---- requests */
 
 #define CONTROLLER "10.0.0.5:4000"
-#define FORWARDED \
-	"X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Host: h:3000\r\n"
+#define FORWARDED                                                   \
+	"X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.7\r\n" \
+	"X-Forwarded-Host: h:3000\r\nX-Forwarded-Port: 3000\r\n"
 
 static void expect_request(const char *text, enum route_kind kind, enum config_backend to,
 			   const char *expected)
@@ -77,8 +78,10 @@ static void expect_request(const char *text, enum route_kind kind, enum config_b
 	client = (struct client){ .address = "192.0.2.7", .text = "192.0.2.7:50000" };
 	backend = (struct backend){ .authority = CONTROLLER };
 	verdict = (struct verdict){ .kind = kind, .backend = to, .target = head.target };
-	if (host)
+	if (host) {
 		verdict.host = host->value;
+		verdict.port = 3000;
+	}
 	expect_text(put_request, expected, 0, text);
 	slice_free(raw);
 }
@@ -160,7 +163,101 @@ START_TEST(without_Host_it_is_the_backends_authority)
 {
 	expect_request("GET /a HTTP/1.0\r\n\r\n", ROUTE_PLAIN, CONFIG_NEXTJS,
 		       "GET /a HTTP/1.1\r\nHost: " CONTROLLER "\r\n"
-		       "X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n");
+		       "X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.7\r\n"
+		       "X-Forwarded-Port: 80\r\n\r\n");
+}
+END_TEST
+
+START_TEST(a_port_is_the_hosts_or_that_of_the_scheme)
+{
+	static const struct {
+		bool tls;
+		unsigned port;
+		const char *expected;
+	} table[] = {
+		{ false, 0, "80" },      { true, 0, "443" },    { false, 80, "80" },
+		{ true, 80, "80" },      { false, 443, "443" }, { true, 443, "443" },
+		{ false, 3000, "3000" }, { true, 1, "1" },      { false, 65535, "65535" },
+	};
+	struct slice raw = request_read("GET / HTTP/1.1\r\nHost: h\r\n\r\n", &head);
+	char expected[200];
+
+	backend = (struct backend){ .authority = CONTROLLER };
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		client = (struct client){ .tls = table[i].tls };
+		verdict = (struct verdict){ .target = SLICE("/"),
+					    .host = SLICE("h"),
+					    .port = table[i].port };
+		(void)snprintf(expected, sizeof(expected),
+			       "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: %s\r\n"
+			       "X-Forwarded-Host: h\r\nX-Forwarded-Port: %s\r\n\r\n",
+			       table[i].tls ? "https" : "http", table[i].expected);
+		expect_text(put_request, expected, 0, table[i].expected);
+	}
+	slice_free(raw);
+}
+END_TEST
+
+/* RewriteOrigin=; which requests it is for, the verdict says. */
+START_TEST(an_origin_becomes_the_backends_own)
+{
+	static const struct {
+		bool tls;
+		const char *authority, *origin;
+	} table[] = {
+		{ false, CONTROLLER, "http://" CONTROLLER },
+		{ true, CONTROLLER, "https://" CONTROLLER },
+		{ true, "controller.example", "https://controller.example" },
+		{ false, "[::1]:4000", "http://[::1]:4000" },
+		{ false, "localhost", "http://localhost" }, /* a Unix socket's */
+	};
+	static const char text[] = "GET / HTTP/1.1\r\nA: b\r\norigin: https://h:3000\r\n"
+				   "X-Origin: c\r\nHost: h:3000\r\n\r\n";
+	struct slice raw = request_read(text, &head);
+	char expected[300];
+
+	client = (struct client){ .address = "192.0.2.7" };
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		backend = (struct backend){ .tls = table[i].tls };
+		(void)strcpy(backend.authority, table[i].authority);
+		verdict = (struct verdict){ .backend = CONFIG_CONTROLLER,
+					    .target = SLICE("/"),
+					    .host = SLICE("h:3000"),
+					    .port = 3000,
+					    .own_origin = true };
+		(void)snprintf(expected, sizeof(expected),
+			       "GET / HTTP/1.1\r\nHost: %s\r\nA: b\r\nOrigin: %s\r\n"
+			       "X-Origin: c\r\n" FORWARDED "\r\n",
+			       table[i].authority, table[i].origin);
+		expect_text(put_request, expected, 0, table[i].origin);
+		verdict.own_origin = false;
+		(void)snprintf(expected, sizeof(expected),
+			       "GET / HTTP/1.1\r\nHost: %s\r\nA: b\r\n"
+			       "origin: https://h:3000\r\nX-Origin: c\r\n" FORWARDED
+			       "\r\n",
+			       table[i].authority);
+		expect_text(put_request, expected, 0, table[i].origin);
+	}
+	slice_free(raw);
+}
+END_TEST
+
+START_TEST(where_no_origin_came_none_is_added)
+{
+	struct slice raw = request_read("GET / HTTP/1.1\r\nHost: h\r\n\r\n", &head);
+
+	client = (struct client){ .address = "" };
+	backend = (struct backend){ .authority = CONTROLLER };
+	verdict = (struct verdict){ .backend = CONFIG_CONTROLLER,
+				    .target = SLICE("/"),
+				    .host = SLICE("h"),
+				    .own_origin = true };
+	expect_text(put_request,
+		    "GET / HTTP/1.1\r\nHost: " CONTROLLER
+		    "\r\nX-Forwarded-Proto: http\r\n"
+		    "X-Forwarded-Host: h\r\nX-Forwarded-Port: 80\r\n\r\n",
+		    0, "no Origin");
+	slice_free(raw);
 }
 END_TEST
 
@@ -205,7 +302,8 @@ START_TEST(an_absolute_target_becomes_origin_form)
 					    .host = SLICE("h") };
 		(void)snprintf(expected, sizeof(expected),
 			       "GET %s HTTP/1.1\r\nHost: h\r\n"
-			       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n\r\n",
+			       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n"
+			       "X-Forwarded-Port: 80\r\n\r\n",
 			       table[i][1]);
 		expect_text(put_request, expected, 0, table[i][0]);
 	}
@@ -290,9 +388,51 @@ START_TEST(a_101_keeps_its_upgrade)
 }
 END_TEST
 
-START_TEST(a_location_at_the_controller_becomes_path_only)
+/* As the configuration has it, for which config_url.c takes a URL apart. */
+static void backend_at(const char *url)
 {
-	static const char *const table[][2] = {
+	static struct config cfg;
+	char text[200];
+	int len = snprintf(text, sizeof(text), "[NextJs]\nUrl=%s\n", url);
+
+	config_done(&cfg);
+	config_init(&cfg);
+	ck_assert_int_eq(config_parse_text("f", text, (size_t)len, NULL, NULL, &cfg), 0);
+	backend = cfg.backend[CONFIG_NEXTJS];
+	how = (struct compose_how){ .from = &backend };
+}
+
+/* The three fields, with text before and behind the URL in the last one. */
+static void expect_led(const char *at, const char *url, const char *to,
+		       const char *before, const char *behind)
+{
+	static const char format[] = "HTTP/1.1 302 x\r\nlocation: %s\r\n"
+				     "Content-Location: %s\r\nREFRESH: %s%s%s\r\n"
+				     "X-Location: %s\r\n\r\n";
+	char text[1000], expected[1000];
+
+	backend_at(at);
+	(void)snprintf(text, sizeof(text), format, url, url, before, url, behind, url);
+	(void)snprintf(expected, sizeof(expected), format, to, to, before, to, behind,
+		       url);
+	expect_response(text, expected);
+}
+
+/* What goes on as a path, and NULL where it stays as it came. */
+struct led {
+	const char *url, *path;
+};
+
+static void expect_all_led(const char *at, const struct led *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		expect_led(at, table[i].url, table[i].path ? table[i].path : table[i].url,
+			   "0;url=", "");
+}
+
+START_TEST(a_location_at_its_backend_becomes_a_path)
+{
+	static const struct led table[] = {
 		{ "http://" CONTROLLER "/a?b#c", "/a?b#c" },
 		{ "https://" CONTROLLER "/a", "/a" },
 		{ "HTTP://" CONTROLLER "/", "/" },
@@ -300,8 +440,11 @@ START_TEST(a_location_at_the_controller_becomes_path_only)
 		{ "http://" CONTROLLER "?a", "/?a" },
 		{ "http://" CONTROLLER "#a", "/#a" },
 		{ "//" CONTROLLER "/a", "/a" },
-		/* which elsewhere it is not */
-		{ "", NULL },
+		{ "http://" CONTROLLER "/a//b", "/a//b" },
+		{ "http://" CONTROLLER "/a\\b", "/a\\b" },
+		{ "http://" CONTROLLER "/?a=//b", "/?a=//b" },
+		{ "http://" CONTROLLER "/http://evil/", "/http://evil/" },
+		/* elsewhere */
 		{ "/", NULL },
 		{ "/a", NULL },
 		{ "a", NULL },
@@ -309,18 +452,24 @@ START_TEST(a_location_at_the_controller_becomes_path_only)
 		{ "http", NULL },
 		{ "http:", NULL },
 		{ "http://", NULL },
+		{ "http:///a", NULL },
 		{ "//", NULL },
 		{ "http:/" CONTROLLER "/a", NULL },
 		{ "http:" CONTROLLER "/a", NULL },
+		{ "http:\\\\" CONTROLLER "/a", NULL },
 		{ "http://" CONTROLLER "0/a", NULL },
 		{ "http://" CONTROLLER ".evil/a", NULL },
 		{ "http://" CONTROLLER "@evil/a", NULL },
 		{ "http://10.0.0.5/a", NULL },
+		{ "http://10.0.0.5:/a", NULL },
 		{ "http://10.0.0.5:400", NULL },
 		{ "http://10.0.0.5:4001/a", NULL },
 		{ "http://110.0.0.5:4000/a", NULL },
+		{ "http://10.0.0.50:4000/a", NULL },
 		{ "http://u@" CONTROLLER "/a", NULL },
 		{ "http://evil/" CONTROLLER "/a", NULL },
+		{ "http://evil/?http://" CONTROLLER "/a", NULL },
+		{ "http://localhost:4000/a", NULL },
 		{ "ws://" CONTROLLER "/a", NULL },
 		{ "httpx://" CONTROLLER "/a", NULL },
 		{ CONTROLLER "/a", NULL },
@@ -330,55 +479,212 @@ START_TEST(a_location_at_the_controller_becomes_path_only)
 		{ "http://" CONTROLLER "/\\evil/a", NULL },
 		{ "http://" CONTROLLER "/\t/evil/a", NULL },
 		{ "http://" CONTROLLER "\\evil/a", NULL },
+		{ "https://" CONTROLLER "//evil/a", NULL },
+		{ "//" CONTROLLER "//evil/a", NULL },
 	};
-	char text[200], expected[200];
 
-	backend = (struct backend){ .authority = CONTROLLER, .host = "10.0.0.5" };
-	how = (struct compose_how){ .relocate = &backend };
-	for (size_t i = 0; i < LENGTH(table); i++) {
-		const char *to = table[i][1] ? table[i][1] : table[i][0];
-
-		(void)snprintf(
-			text, sizeof(text),
-			"HTTP/1.1 302 x\r\nlocation: %s\r\nContent-Location: %s\r\n\r\n",
-			table[i][0], table[i][0]);
-		(void)snprintf(
-			expected, sizeof(expected),
-			"HTTP/1.1 302 x\r\nlocation: %s\r\nContent-Location: %s\r\n\r\n",
-			to, table[i][0]);
-		expect_response(text, expected);
-	}
-	/* behind a unix: socket "localhost" means nothing */
-	backend = (struct backend){ .authority = "localhost" };
-	expect_response("HTTP/1.1 302 x\r\nLocation: http://localhost/a\r\n\r\n",
-			"HTTP/1.1 302 x\r\nLocation: http://localhost/a\r\n\r\n");
+	expect_all_led("http://" CONTROLLER, table, LENGTH(table));
 }
 END_TEST
 
+/* Next.js says localhost of 127.0.0.1, and what it was told with -H of others. */
+START_TEST(the_names_of_this_machine_are_one_host)
+{
+	static const char *const names[] = { "127.0.0.1", "localhost", "[::1]",
+					     "0.0.0.0",   "[::]",      "LocalHost",
+					     "[0:0::1]" };
+	static const char *const others[] = {
+		"127.0.0.2", "localhost.",         "localhost.evil",
+		"[::2]",     "[::ffff:127.0.0.1]", "0",
+		"::1",       "10.0.0.5",
+	};
+	char at[100], url[100];
+
+	for (size_t i = 0; i < LENGTH(names); i++) {
+		(void)snprintf(at, sizeof(at), "http://%s:3001", names[i]);
+		for (size_t k = 0; k < LENGTH(names); k++) {
+			(void)snprintf(url, sizeof(url), "http%s://%s:3001/page2",
+				       k % 2 ? "s" : "", names[k]);
+			expect_led(at, url, "/page2", "0;url=", "");
+			(void)snprintf(url, sizeof(url), "http://%s:3000/page2",
+				       names[k]);
+			expect_led(at, url, url, "0;url=", "");
+		}
+		for (size_t k = 0; k < LENGTH(others); k++) {
+			(void)snprintf(url, sizeof(url), "http://%s:3001/page2",
+				       others[k]);
+			expect_led(at, url, url, "0;url=", "");
+		}
+	}
+	expect_led("http://10.0.0.5:3001", "http://localhost:3001/",
+		   "http://localhost:3001/", "0;url=", "");
+}
+END_TEST
+
+/* One that is not said is the default of either scheme: which it is, X-Forwarded-Proto said. */
+START_TEST(a_port_may_be_the_default)
+{
+	static const struct led eighty[] = {
+		{ "http://ctl/a", "/a" },     { "http://CTL:80/a", "/a" },
+		{ "http://ctl:/a", "/a" },    { "http://ctl:0080/a", "/a" },
+		{ "https://ctl:80/a", "/a" }, { "https://ctl/a", "/a" },
+		{ "//ctl/a", "/a" },          { "https://ctl:443/a", NULL },
+		{ "http://ctl:443/a", NULL }, { "http://ctl.:80/a", NULL },
+	};
+	static const struct led tls[] = {
+		{ "https://ctl/a", "/a" },    { "https://ctl:443/a", "/a" },
+		{ "http://ctl:443/a", "/a" }, { "http://ctl/a", "/a" },
+		{ "//ctl/a", "/a" },          { "http://ctl:80/a", NULL },
+		{ "https://ctl:80/a", NULL },
+	};
+	static const struct led odd[] = {
+		{ "http://ctl:443/a", "/a" },
+		{ "https://ctl/a", "/a" },
+		{ "http://ctl/a", NULL },
+		{ "http://ctl:80/a", NULL },
+	};
+	static const struct led other[] = {
+		{ "https://ctl:4443/a", "/a" }, { "http://ctl:4443/a", "/a" },
+		{ "https://ctl/a", NULL },      { "http://ctl/a", NULL },
+		{ "http://ctl:44430/a", NULL }, { "http://ctl:004443/a", NULL },
+		{ "http://ctl:4443x/a", NULL }, { "http://ctl:-4443/a", NULL },
+		{ "http://ctl:69979/a", NULL }, /* 4443 in 16 bits */
+	};
+
+	expect_all_led("http://ctl", eighty, LENGTH(eighty));
+	expect_all_led("https://Ctl", tls, LENGTH(tls));
+	expect_all_led("http://ctl:443", odd, LENGTH(odd));
+	expect_all_led("https://ctl:4443", other, LENGTH(other));
+}
+END_TEST
+
+START_TEST(an_address_may_be_written_in_several_ways)
+{
+	static const struct led table[] = {
+		{ "http://[2001:db8::1]:3001/a", "/a" },
+		{ "http://[2001:DB8::1]:3001/a", "/a" },
+		{ "http://[2001:db8:0::0:1]:3001/a", "/a" },
+		{ "http://[2001:db8::2]:3001/a", NULL },
+		{ "http://[2001:db8::1]/a", NULL },
+		{ "http://[2001:db8::1:3001/a", NULL },
+		{ "http://2001:db8::1:3001/a", NULL },
+		{ "http://[2001:db8::1%25eth0]:3001/a", NULL },
+	};
+
+	expect_all_led("http://[2001:db8::1]:3001", table, LENGTH(table));
+}
+END_TEST
+
+/* As browsers read it (the HTML standard's "shared declarative refresh steps"). */
+START_TEST(a_refresh_has_a_time_before_its_url)
+{
+	static const struct {
+		const char *before, *behind;
+	} table[] = {
+		{ "0;url=", "" },        { "5; URL=", "" },  { "5 ,\turl =  ", "" },
+		{ "0.5; url=\"", "\"" }, { "5;url='", "'" }, { "5;url='", "'; more" },
+		{ "5; ", "" },           { "5 ", "" },       { "5;'", "'" },
+		{ "5;url=\"", "" },
+	};
+	static const char *const stay[] = {
+		"http://" CONTROLLER "/a",
+		";url=http://" CONTROLLER "/a",
+		"5url=http://" CONTROLLER "/a",
+		"5http://" CONTROLLER "/a",
+		"x;url=http://" CONTROLLER "/a",
+		"5;uri=http://" CONTROLLER "/a",
+		"5;url=url=http://" CONTROLLER "/a",
+		"5;;url=http://" CONTROLLER "/a",
+		"5;url=http://evil/http://" CONTROLLER "/a",
+		"5",
+		"5;",
+		"5;url",
+		"5;url=",
+		"5;url='",
+		"5;url=''",
+		"5;url='/a'",
+		"5;url=\"'http://" CONTROLLER "/a'\"",
+		"5;url='http:'//" CONTROLLER "/a",
+	};
+	char text[200];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		expect_led("http://" CONTROLLER, "http://" CONTROLLER "/a?b", "/a?b",
+			   table[i].before, table[i].behind);
+		expect_led("http://" CONTROLLER, "http://" CONTROLLER, "/",
+			   table[i].before, table[i].behind);
+		expect_led("http://" CONTROLLER, "http://evil/a", "http://evil/a",
+			   table[i].before, table[i].behind);
+		expect_led("http://" CONTROLLER, "http://" CONTROLLER "//evil",
+			   "http://" CONTROLLER "//evil", table[i].before,
+			   table[i].behind);
+	}
+	for (size_t i = 0; i < LENGTH(stay); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "HTTP/1.1 200 x\r\nRefresh: %s\r\n\r\n", stay[i]);
+		expect_response(text, text);
+	}
+}
+END_TEST
+
+/* It has neither host nor port, whatever its Host says. */
+START_TEST(nothing_names_a_unix_socket)
+{
+	static const struct led table[] = {
+		{ "http://localhost/a", NULL },
+		{ "http://localhost:80/a", NULL },
+		{ "http:///a", NULL },
+		{ "//localhost/a", NULL },
+		{ "http://localhost:0/a", NULL },
+	};
+
+	expect_all_led("unix:/run/next.sock", table, LENGTH(table));
+}
+END_TEST
+
+/* A field's value at the end of a block, so that reading past it shows. */
+static void expect_cut(const char *name, const char *value, size_t n,
+		       const char *expected)
+{
+	char text[100], room[300];
+	struct buf out = { room, sizeof(room), 0, 0 };
+	char *block = exact(value, n);
+	struct slice raw;
+
+	(void)snprintf(text, sizeof(text), "HTTP/1.1 302 x\r\n%s: x\r\n\r\n", name);
+	raw = answer_read(text, &head);
+	head.field[0].value = (struct slice){ block, n };
+	ck_assert_int_eq(put_response(&out), 0);
+	(void)snprintf(text, sizeof(text), "HTTP/1.1 302 x\r\n%s: %s\r\n\r\n", name,
+		       expected);
+	ck_assert_slice_eq(buf_slice(&out), text);
+	free(block);
+	slice_free(raw);
+}
+
 START_TEST(a_location_may_be_cut_anywhere)
 {
-	static const char location[] = "http://" CONTROLLER "/a";
-	char room[200];
+	static const char location[] = "http://" CONTROLLER "/a",
+			  refresh[] = "5; url = 'http://" CONTROLLER "/a'";
+	size_t authority = strlen(location) - 2, quoted = strlen(refresh) - 3;
+	char expected[100];
 
-	backend = (struct backend){ .authority = CONTROLLER, .host = "10.0.0.5" };
-	how = (struct compose_how){ .relocate = &backend };
+	backend_at("http://" CONTROLLER);
 	for (size_t n = 0; n < sizeof(location); n++) {
-		struct slice raw =
-			answer_read("HTTP/1.1 302 x\r\nLocation: x\r\n\r\n", &head);
-		char *block = exact(location, n), expected[200];
-		struct buf out = { room, sizeof(room), 0, 0 };
-		size_t authority = strlen(location) - 2;
-
-		head.field[0].value = (struct slice){ block, n };
-		ck_assert_int_eq(put_response(&out), 0);
-		(void)snprintf(expected, sizeof(expected),
-			       "HTTP/1.1 302 x\r\nLocation: %.*s\r\n\r\n", (int)n,
-			       n < authority               ? location
-			       : n == sizeof(location) - 1 ? "/a"
-							   : "/");
-		ck_assert_slice_eq(buf_slice(&out), expected);
-		free(block);
-		slice_free(raw);
+		(void)snprintf(expected, sizeof(expected), "%.*s", (int)n, location);
+		if (n >= authority)
+			(void)snprintf(expected, sizeof(expected), "%s",
+				       n < strlen(location) ? "/" : "/a");
+		expect_cut("Location", location, n, expected);
+	}
+	for (size_t n = 0; n < sizeof(refresh); n++) {
+		(void)snprintf(expected, sizeof(expected), "%.*s", (int)n, refresh);
+		if (n >= quoted)
+			(void)snprintf(expected, sizeof(expected), "5; url = '/%s",
+				       n < quoted + 2   ? ""
+				       : n < quoted + 3 ? "a"
+							: "a'");
+		expect_cut("Refresh", refresh, n, expected);
 	}
 }
 END_TEST
@@ -593,6 +899,9 @@ int main(void)
 	tcase_add_test(requests, a_plain_request_is_written_anew);
 	tcase_add_test(requests, the_controller_gets_its_own_authority_as_Host);
 	tcase_add_test(requests, without_Host_it_is_the_backends_authority);
+	tcase_add_test(requests, a_port_is_the_hosts_or_that_of_the_scheme);
+	tcase_add_test(requests, an_origin_becomes_the_backends_own);
+	tcase_add_test(requests, where_no_origin_came_none_is_added);
 	tcase_add_test(requests, an_upgrade_says_only_websocket);
 	tcase_add_test(requests, an_absolute_target_becomes_origin_form);
 
@@ -601,7 +910,12 @@ int main(void)
 	tcase_add_test(answers, an_answer_is_written_anew);
 	tcase_add_test(answers, an_answer_says_how_it_is_sent);
 	tcase_add_test(answers, a_101_keeps_its_upgrade);
-	tcase_add_test(answers, a_location_at_the_controller_becomes_path_only);
+	tcase_add_test(answers, a_location_at_its_backend_becomes_a_path);
+	tcase_add_test(answers, the_names_of_this_machine_are_one_host);
+	tcase_add_test(answers, a_port_may_be_the_default);
+	tcase_add_test(answers, an_address_may_be_written_in_several_ways);
+	tcase_add_test(answers, a_refresh_has_a_time_before_its_url);
+	tcase_add_test(answers, nothing_names_a_unix_socket);
 	tcase_add_test(answers, a_location_may_be_cut_anywhere);
 
 	suite_add_tcase(suite, chunks);

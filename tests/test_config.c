@@ -35,6 +35,7 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "\n"
 				    "[MasterController]\n"
 				    "Url=http://127.0.0.1:4000\n"
+				    "RewriteOrigin=no\n"
 				    "VerifyTls=yes\n"
 				    "CaFile=\n"
 				    "ClientCertificate=\n"
@@ -171,6 +172,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(c.backend[CONFIG_NEXTJS].name, "Next.js");
 	ck_assert_str_eq(c.backend[CONFIG_CONTROLLER].url, "http://127.0.0.1:4000");
 	ck_assert_str_eq(c.backend[CONFIG_CONTROLLER].name, "master-controller");
+	ck_assert(!c.rewrite_origin);
 	ck_assert_str_eq(joined(c.novnc_path), DEFAULT_NOVNC);
 	ck_assert_str_eq(joined(c.controller_path), "");
 	ck_assert_str_eq(joined(c.nextjs_upgrade_path), "/_next/*hmr*");
@@ -206,7 +208,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 {
 	static const char text[] =
 		"[NextJs]\nUrl=unix:/run/next.sock\n"
-		"[MasterController]\nUrl=http://[::1]/\n"
+		"[MasterController]\nUrl=http://[::1]/\nRewriteOrigin=yes\n"
 		"[Routes]\nNoVncPath=/a/* /b\nControllerPath=/c/** /d/*/e\n"
 		"NextJsUpgradePath=\nAllowedOrigins=https://x.example *\n"
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
@@ -222,6 +224,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	ck_assert_ptr_nonnull(strstr(once, "KeepAliveTimeoutSec=0\n"));
 	ck_assert_ptr_nonnull(strstr(once, "ControllerPath=/c/** /d/*/e\n"));
 	ck_assert_ptr_nonnull(strstr(once, "Url=unix:/run/next.sock\n"));
+	ck_assert_ptr_nonnull(strstr(once, "RewriteOrigin=yes\n"));
 	parse_good(&again, once);
 	twice = printed(&again);
 	ck_assert_str_eq(once, twice);
@@ -531,7 +534,8 @@ START_TEST(https_is_port_443)
 		const struct backend *be = &c.backend[CONFIG_CONTROLLER];
 
 		(void)snprintf(text, sizeof(text),
-			       "[MasterController]\nVerifyTls=off\nUrl=%s\nCaFile=/ca\n",
+			       "[MasterController]\nVerifyTls=off\nRewriteOrigin=on\n"
+			       "Url=%s\nCaFile=/ca\n",
 			       table[i].url);
 		parse_good(&c, text);
 		ck_assert(be->tls);
@@ -540,6 +544,7 @@ START_TEST(https_is_port_443)
 		ck_assert_uint_eq(be->port, table[i].port);
 		/* an Url= leaves the keys beside it alone, in any order */
 		ck_assert(!be->trust.verify);
+		ck_assert(c.rewrite_origin);
 		ck_assert_str_eq(be->trust.ca_file, "/ca");
 		config_done(&c);
 	}
@@ -567,6 +572,12 @@ START_TEST(yes_and_no_are_systemds)
 		       "f:2: VerifyTls=maybe is neither yes nor no; allowed: yes or no\n",
 		       NULL);
 	expect_reports("[NextJs]\nVerifyTls=yes no\n", "neither yes nor no", NULL);
+	expect_reports(
+		"[MasterController]\nRewriteOrigin=http://ctl\n",
+		"f:2: RewriteOrigin=http://ctl is neither yes nor no; allowed: yes or no\n",
+		NULL);
+	expect_reports("[NextJs]\nRewriteOrigin=yes\n",
+		       "f:2: unknown key RewriteOrigin=; keys of [NextJs]:", NULL);
 }
 END_TEST
 

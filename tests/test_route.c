@@ -822,6 +822,95 @@ START_TEST(without_an_origin_it_is_no_browser)
 }
 END_TEST
 
+/* What own_origin is for a request with these fields. */
+static bool gets_own_origin(const char *target, const char *fields)
+{
+	char text[400];
+	struct verdict v;
+	struct slice raw;
+
+	(void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h:3000\r\n%s\r\n",
+		       target, fields);
+	raw = decide(text, &v);
+	ck_assert_msg(v.kind == ROUTE_PLAIN || v.kind == ROUTE_UPGRADE, "%s", text);
+	slice_free(raw);
+	return v.own_origin;
+}
+
+START_TEST(an_origin_that_the_gate_vouches_for_becomes_the_controllers_own)
+{
+	static const struct {
+		const char *fields;
+		bool own;
+	} plain_table[] = {
+		{ "Origin: http://h:3000\r\n", true },
+		{ "Origin: https://h:3000\r\n",
+		  true }, /* a terminator of TLS before us */
+		{ "Origin: HTTP://H:3000\r\n", true },
+		{ "Origin: http://127.0.0.1:4000\r\n", true },
+		{ "", false },
+		{ "Origin: http://h\r\n", false },
+		{ "Origin: http://h:3001\r\n", false },
+		{ "Origin: http://evil.example\r\n", false },
+		{ "Origin: https://listed.example\r\n", false },
+		{ "Origin: null\r\n", false },
+		{ "Origin:\r\n", false },
+		{ "Origin: http://h:3000\r\nOrigin: http://h:3000\r\n", false },
+		{ "Origin: http://h:3000 http://h:3000\r\n", false },
+	};
+
+	cfg.controller_path = LIST(SESSION "*/novnc/**");
+	cfg.allowed_origins = LIST("https://listed.example");
+	ck_assert(!gets_own_origin(WEBSOCK, "Origin: http://h:3000\r\n" UPGRADE));
+	cfg.rewrite_origin = true;
+	for (size_t i = 0; i < LENGTH(plain_table); i++) {
+		ck_assert_msg(
+			gets_own_origin(SESSION "1/novnc/", plain_table[i].fields) ==
+				plain_table[i].own,
+			"%s", plain_table[i].fields);
+		ck_assert(!gets_own_origin("/", plain_table[i].fields)); /* Next.js */
+	}
+	ck_assert(gets_own_origin(WEBSOCK, "Origin: http://h:3000\r\n" UPGRADE));
+	ck_assert(gets_own_origin(WEBSOCK, "Origin: https://listed.example\r\n" UPGRADE));
+	ck_assert(!gets_own_origin("/_next/hmr", "Origin: http://h:3000\r\n" UPGRADE));
+	expect_refusal(GET(WEBSOCK, "Host: h\r\nOrigin: http://evil.example\r\n" UPGRADE),
+		       ROUTE_REFUSED_ORIGIN, 403,
+		       "a WebSocket from this Origin is not allowed");
+	/* over TLS an http:// page of the same host may be somebody else's */
+	who.tls = true;
+	ck_assert(!gets_own_origin(SESSION "1/novnc/", "Origin: http://h:3000\r\n"));
+	ck_assert(gets_own_origin(SESSION "1/novnc/", "Origin: https://h:3000\r\n"));
+}
+END_TEST
+
+START_TEST(a_port_is_that_of_the_host)
+{
+	static const struct {
+		const char *text;
+		unsigned port;
+	} table[] = {
+		{ GET("/", "Host: h\r\n"), 0 },
+		{ GET("/", "Host: h:\r\n"), 0 },
+		{ GET("/", "Host: h:80\r\n"), 80 },
+		{ GET("/", "Host: h:0443\r\n"), 443 },
+		{ GET("/", "Host: [::1]\r\n"), 0 },
+		{ GET("/", "Host: [::1]:65535\r\n"), 65535 },
+		{ GET(WEBSOCK, "Host: h:3000\r\n" UPGRADE), 3000 },
+		{ GET("http://h:3000/", "Host: h:3000\r\n"), 3000 },
+		{ "GET http://h:3000/ HTTP/1.0\r\n\r\n", 3000 },
+		{ "GET / HTTP/1.0\r\n\r\n", 0 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct verdict v;
+		struct slice raw = decide(table[i].text, &v);
+
+		ck_assert_msg(v.port == table[i].port, "%u: %s", v.port, table[i].text);
+		slice_free(raw);
+	}
+}
+END_TEST
+
 START_TEST(an_origin_may_be_cut_anywhere)
 {
 	static const char *const origins[] = { "http://host.example:3000",
@@ -933,6 +1022,9 @@ int main(void)
 	tcase_add_test(step4, the_controllers_origin_is_that_of_its_url);
 	tcase_add_test(step4, other_origins_can_be_allowed);
 	tcase_add_test(step4, without_an_origin_it_is_no_browser);
+	tcase_add_test(step4,
+		       an_origin_that_the_gate_vouches_for_becomes_the_controllers_own);
+	tcase_add_test(step4, a_port_is_that_of_the_host);
 	tcase_add_test(step4, an_origin_may_be_cut_anywhere);
 	tcase_add_test(step4, the_earlier_step_answers);
 	return suite_run(suite);

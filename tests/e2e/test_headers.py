@@ -30,7 +30,8 @@ def assert_who_asked(m, client="127.0.0.1", host=HOST):
     assert m["X-Forwarded-For"] == client
     assert m["X-Forwarded-Proto"] == "http"
     assert m["X-Forwarded-Host"] == host
-    known = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
+    assert m["X-Forwarded-Port"] == host.split(":")[1]
+    known = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port")
     assert not [n for n, _ in m.fields if n.lower().startswith("x-forwarded-")
                 and n.lower() not in known]
     for name in ("Forwarded", "X-Real-IP", "Via"):
@@ -49,6 +50,90 @@ def test_who_asked_on_upgrades(world, target):
     b = (world.controller if target == NOVNC else world.nextjs).accept()
     assert_who_asked(b.request())
 
+
+@pytest.mark.parametrize("host, port", [
+    ("app.example:3000", "3000"), ("app.example", "80"), ("app.example:", "80"),
+    ("app.example:443", "443"), ("[::1]", "80"), ("[::1]:8080", "8080")])
+@pytest.mark.parametrize("target", ["/", "/_next/hmr", NOVNC])
+def test_the_port_that_was_asked_for(world, host, port, target):
+    world.client((request if target == "/" else upgrade)(target=target, host=host))
+    b = (world.controller if target == NOVNC else world.nextjs).accept()
+    assert b.request()["X-Forwarded-Port"] == port
+
+
+def test_the_port_without_a_host(world):
+    assert world.seen(request(host=None, version="1.0"))["X-Forwarded-Port"] == "80"
+
+
+@pytest.mark.parametrize("host, port", [("app.example:3443", "3443"), ("app.example", "443")])
+def test_the_port_that_was_asked_for_over_tls(secure, host, port):
+    m = secure.seen(request(host=host))
+    assert (m["X-Forwarded-Proto"], m["X-Forwarded-Port"]) == ("https", port)
+
+
+# RewriteOrigin=
+
+OWN_PATH = ("[MasterController]\nRewriteOrigin={}\n[Routes]\n"
+            "ControllerPath=/api/auth/session/*/novnc/**\nAllowedOrigins=https://listed.example")
+
+
+@pytest.mark.parametrize("origin", [f"http://{HOST}", f"https://{HOST}", "https://listed.example"])
+@pytest.mark.parametrize("rewrite", ["yes", "no", ""])
+def test_the_controller_gets_its_own_origin(world, rewrite, origin):
+    world.configure(OWN_PATH.format(rewrite))
+    world.client(upgrade(NOVNC, f"Origin: {origin}"))
+    m = world.controller.accept().request()
+    assert m["Origin"] == (world.controller.url if rewrite == "yes" else origin)
+    assert m["Host"] == world.controller.authority
+
+
+def test_the_controllers_own_origin_over_tls(secure):
+    secure.configure(OWN_PATH.format("yes"))
+    secure.client(upgrade(NOVNC, f"Origin: https://{HOST}"))
+    m = secure.controller.accept().request()
+    assert m["Origin"] == f"https://{m['Host']}" == secure.controller.url
+
+
+def test_the_own_origin_of_a_unix_socket_is_that_of_its_host(world, tmp_path):
+    backend = world.backend(path=tmp_path / "ctl")
+    world.configure(OWN_PATH.format("yes"), controller=backend.url)
+    world.client(upgrade(NOVNC, f"Origin: http://{HOST}"))
+    m = backend.accept().request()
+    assert m["Origin"] == f"http://{m['Host']}" == "http://localhost"
+
+
+def test_no_origin_is_added(world):
+    world.configure(OWN_PATH.format("yes"))
+    world.client(upgrade())
+    assert "Origin" not in world.controller.accept().request()
+
+
+def test_the_gates_own_check_comes_first(world):
+    world.configure(OWN_PATH.format("yes"))
+    world.refused(world.client(upgrade(NOVNC, "Origin: http://evil.example")), 403)
+
+
+@pytest.mark.parametrize("message", [request("POST", "/", f"Origin: http://{HOST}"),
+                                     upgrade("/_next/hmr", f"Origin: http://{HOST}")],
+                         ids=["plain", "upgrade"])
+def test_nextjs_gets_the_origin_as_it_came(world, message):
+    world.configure(OWN_PATH.format("yes"))
+    world.client(message)
+    assert world.nextjs.accept().request()["Origin"] == f"http://{HOST}"
+
+
+@pytest.mark.parametrize("origin, own", [
+    (f"http://{HOST}", True), (f"https://{HOST}", True), ("http://evil.example", False),
+    ("https://listed.example", False), ("null", False)])
+def test_a_plain_request_gets_it_from_a_page_of_its_own_host_only(world, origin, own):
+    """Another site's form must not look like the controller's own page."""
+    world.configure(OWN_PATH.format("yes"))
+    m = world.seen(request("POST", "/api/auth/session/s-1/novnc/x", f"Origin: {origin}"),
+                   backend=world.controller)
+    assert m["Origin"] == (world.controller.url if own else origin)
+
+
+# From whatever address
 
 def test_the_client_over_ipv6(world, tmp_path):
     gate = Gate(tmp_path, host="::1")
