@@ -175,7 +175,9 @@ lint: check-packages build/filters.h
 # What tests/lint compiles with.
 flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
 
-check-long: deps long-packages all build/test_sandbox $(addprefix build/bench/,floor load backend)
+check-long: deps long-packages all build/test_sandbox \
+		$(addprefix build/bench/,floor load backend debian)
+	tests/run next
 	tests/systemd/run -q -m long
 	tests/kernels/run 12 13
 	tests/fresh-root 12 13
@@ -355,7 +357,7 @@ help:
 	@echo 'make                 build all that is installed, in build/'
 	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
 	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
-	@echo 'make check-long      testssl.sh; on Debian 12 and 13, their kernels, demo and check (root, two hours)'
+	@echo 'make check-long      Next.js 14 to 16, testssl.sh; on Debian 12 and 13, their kernels, demo and check (root, two hours)'
 	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make deps            install the Debian packages for all of these'

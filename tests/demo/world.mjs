@@ -12,7 +12,7 @@ import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFi
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -24,7 +24,6 @@ export const GATE = join(BUILD, 'novnc-gate');
 // old as that leaves the link out.
 const NODE = join(DEMO, `node_modules/node-linux-${process.arch}/bin/node`);
 const NEXT = join(DEMO, 'node_modules/next/dist/bin/next');
-const INSTALLED = join(DEMO, 'node_modules/.installed');
 export const SCREEN = '1024x640';
 export const BACKGROUND = '#10243f';
 export const FOREGROUND = '#e8eef7';
@@ -55,36 +54,54 @@ function run(argv, cwd) {
 	});
 }
 
-// The packages that package-lock.json names, in build/demo.
-export function install(say) {
-	const files = ['package.json', 'package-lock.json'].map((name) => join(HERE, name));
+const installedAt = (dir) => join(dir, 'node_modules/.installed');
 
-	if (files.every((file) => builtAt(file) < builtAt(INSTALLED)))
+// The packages that from/package-lock.json names, in the directory to.
+export function installPackages(from, to, say) {
+	const files = ['package.json', 'package-lock.json'];
+
+	if (files.every((name) => builtAt(join(from, name)) < builtAt(installedAt(to))))
 		return;
-	say('Installing Next.js and node from npm into build/demo');
-	mkdirSync(DEMO, { recursive: true });
-	for (const file of files)
-		cpSync(file, join(DEMO, file.slice(HERE.length)));
-	run(['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'], DEMO);
-	writeFileSync(INSTALLED, '');
+	say(`Installing Next.js from npm into build/${relative(BUILD, to)}`);
+	mkdirSync(to, { recursive: true });
+	for (const name of files)
+		cpSync(join(from, name), join(to, name));
+	run(['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'], to);
+	writeFileSync(installedAt(to), '');
+}
+
+// Those of the demo; node is one of them.
+export function install(say) {
+	installPackages(HERE, DEMO, say);
+}
+
+// A copy of the app in from, named dir.
+function copyApp(from, dir) {
+	rmSync(dir, { recursive: true, force: true });
+	cpSync(from, dir, { recursive: true });
+	return dir;
 }
 
 // A copy of the dashboard, named dir, beside node_modules.
 export function copyDashboard(dir) {
-	rmSync(dir, { recursive: true, force: true });
-	cpSync(join(HERE, 'dashboard'), dir, { recursive: true });
-	return dir;
+	return copyApp(join(HERE, 'dashboard'), dir);
+}
+
+// Builds a copy of the app in from, named dir, with the Next.js in the node_modules beside it.
+// change(dir): what is different in the copy.
+export function buildApp(from, dir, say, change = () => {}) {
+	const root = dirname(dir);
+	const built = builtAt(join(dir, '.next/BUILD_ID'));
+
+	if (built > newestUnder(from) && built > builtAt(installedAt(root)))
+		return;
+	say(`Building build/${relative(BUILD, dir)}`);
+	change(copyApp(from, dir));
+	run([NODE, join(root, 'node_modules/next/dist/bin/next'), 'build'], dir);
 }
 
 export function buildDashboard(say) {
-	const dir = join(DEMO, 'dashboard');
-	const built = builtAt(join(dir, '.next/BUILD_ID'));
-
-	if (built > newestUnder(join(HERE, 'dashboard')) && built > builtAt(INSTALLED))
-		return;
-	say('Building the dashboard');
-	copyDashboard(dir);
-	run([NODE, NEXT, 'build'], dir);
+	buildApp(join(HERE, 'dashboard'), join(DEMO, 'dashboard'), say);
 }
 
 // ---- one part of the world: a process in a group of its own, with a log

@@ -1,17 +1,12 @@
 """Real Node and real Next.js, which close a kept connection after 5 s of idleness."""
 
-import pathlib
-import shutil
-import signal
-import subprocess
-import threading
 import time
 
 import pytest
 
-from gate import clean_env, free_port, request
+import nextjs
+from gate import request
 
-DEMO = pathlib.Path(__file__).parents[2] / "build" / "demo"
 PAUSES = (0.5, 3, 4, 4.7, 4.9, 4.95, 5, 5.05, 5.1, 5.3, 6, 6.5)
 SERVER = """
 require('http').createServer((q, r) => {
@@ -21,36 +16,12 @@ require('http').createServer((q, r) => {
 """
 
 
-def command(kind, port):
-    """The server's command and directory; skips where there is none."""
-    node = next(iter(DEMO.glob("node_modules/node-linux-*/bin/node")), None) or shutil.which("node")
-    if not node:
-        pytest.skip("node is not there")
-    if kind == "Node":
-        return [node, "-e", SERVER, str(port)], pathlib.Path("/")
-    if not (DEMO / "dashboard/.next/BUILD_ID").exists():
-        pytest.skip("build/demo/dashboard is not built; make demo does that")
-    return [node, str(DEMO / "node_modules/next/dist/bin/next"), "start", "-H", "127.0.0.1",
-            "-p", str(port)], DEMO / "dashboard"
-
-
 @pytest.fixture(scope="module", params=["Node", "Next.js"])
 def server(request):
-    """The URL of a running server; each try has a port of its own."""
-    for _ in range(5):
-        port = free_port()
-        argv, cwd = command(request.param, port)
-        with subprocess.Popen(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              start_new_session=True,
-                              env=clean_env({"NEXT_TELEMETRY_DISABLED": "1"})) as p:
-            if any(b"Ready" in line for line in p.stdout):
-                reader = threading.Thread(target=p.stdout.read, daemon=True)
-                reader.start()
-                yield f"http://127.0.0.1:{port}"
-                p.send_signal(signal.SIGTERM)
-                p.wait(20)
-                return
-    raise RuntimeError("the server does not start")
+    """The URL of a running server."""
+    with (nextjs.start(lambda port: ["-e", SERVER, str(port)], "/") if request.param == "Node"
+          else nextjs.start_next(nextjs.DEMO / "dashboard")) as url:
+        yield url
 
 
 def status(c, message):
