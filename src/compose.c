@@ -241,8 +241,6 @@ static int put_response_field(const struct options *o, const struct field *f,
 {
 	if (is_hop_by_hop(o, f->name))
 		return 0;
-	if (!how->from)
-		return put_field(out, f->name, f->value);
 	if (slice_caseeq(f->name, SLICE("Location")) ||
 	    slice_caseeq(f->name, SLICE("Content-Location")))
 		return put_url(out, f, f->value, how->from);

@@ -33,7 +33,7 @@ bool compose_drops(struct slice name);
 
 /* How an answer is passed on. */
 struct compose_how {
-	const struct backend *from; /* URLs that name it become paths; NULL: none does */
+	const struct backend *from; /* URLs that name it become paths */
 	bool chunked;               /* the body is sent in chunks */
 	bool close;                 /* the connection ends after it */
 };

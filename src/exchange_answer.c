@@ -73,7 +73,7 @@ static enum exchange_end run_answer(struct run *x)
 
 static enum exchange_end run_interim(struct run *x)
 {
-	static const struct compose_how how = { 0 };
+	const struct compose_how how = { .from = x->be };
 
 	x->repeatable = false; /* something of an answer has come */
 	if (x->interim++ == EXCHANGE_INTERIM_MAX)
@@ -89,7 +89,7 @@ static enum exchange_end run_interim(struct run *x)
 /* A 101 that stands the check; from here on bytes are bytes. */
 static enum exchange_end run_open_tunnel(struct run *x)
 {
-	static const struct compose_how how = { 0 };
+	const struct compose_how how = { .from = x->be };
 	const struct config *cfg = x->w->cfg;
 	const char *fault = x->upgrade ? upgrade_fault(&x->answer, x->accept)
 				       : "a 101 that nobody asked for";

@@ -353,7 +353,7 @@ START_TEST(an_answer_is_written_anew)
 		  "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n" },
 	};
 
-	how = (struct compose_how){ 0 };
+	how = (struct compose_how){ .from = &backend };
 	for (size_t i = 0; i < LENGTH(table); i++)
 		expect_response(table[i][0], table[i][1]);
 }
@@ -361,14 +361,14 @@ END_TEST
 
 START_TEST(an_answer_says_how_it_is_sent)
 {
-	how = (struct compose_how){ .close = true };
+	how = (struct compose_how){ .from = &backend, .close = true };
 	expect_response(
 		"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n");
-	how = (struct compose_how){ .chunked = true };
+	how = (struct compose_how){ .from = &backend, .chunked = true };
 	expect_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n");
-	how = (struct compose_how){ .chunked = true, .close = true };
+	how = (struct compose_how){ .from = &backend, .chunked = true, .close = true };
 	expect_response(
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
@@ -377,7 +377,7 @@ END_TEST
 
 START_TEST(a_101_keeps_its_upgrade)
 {
-	how = (struct compose_how){ 0 };
+	how = (struct compose_how){ .from = &backend };
 	expect_response(
 		"HTTP/1.1 101 Switching\r\nUPGRADE: WebSocket\r\nConnection: upgrade, X-A\r\n"
 		"X-A: b\r\nSec-WebSocket-Accept: c\r\nSec-WebSocket-Protocol: binary\r\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate import HOST, answer, request, upgrade
+from gate import HOST, answer, head, request, upgrade
 
 ROUTES = "[Routes]\nControllerPath=/api/auth/session/*/novnc/**"
 TARGETS = {"nextjs": "/x", "controller": "/api/auth/session/s-1/novnc/x"}
@@ -109,6 +109,15 @@ def test_over_tls_on_both_sides(secure, scheme):
                                     "401 Unauthorized"])
 def test_with_any_status(world, status):
     assert led(world, "nextjs", "Location", f"{world.nextjs.url}/x", status) == "/x"
+
+
+def test_in_an_interim_answer(world):
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.1 103 Early Hints", f"Location: {world.nextjs.url}/x"), answer(b"ok"))
+    assert c.response()["Location"] == "/x"
+    assert c.response().body == b"ok"
 
 
 @pytest.mark.parametrize("target, kind", [("/_next/hmr", "nextjs"),
