@@ -13,8 +13,9 @@
 
 /*
  * The table of events. @NAME@ in a sentence is the value of NOVNC_GATE_NAME=, as it is in
- * units/novnc-gate.catalog, which explains each of them under the same MESSAGE_ID. A new row
- * takes its id from `systemd-id128 new`; an id that was once released keeps its meaning.
+ * units/novnc-gate.catalog, which explains each of them under the same MESSAGE_ID; @WHO@ is
+ * whose request it was. A new row takes its id from `systemd-id128 new`; an id that was once
+ * released keeps its meaning.
  */
 static const struct {
 	int level;
@@ -22,36 +23,37 @@ static const struct {
 	const char *sentence;
 } events[LOG_EVENTS] = {
 	[LOG_HANDLING] = { LOG_NOTICE, "72d0afd52f154dfeb3a0b56188c70f13",
-			   "Handling noVNC connection: @PATH@" },
+			   "Handling noVNC connection: @PATH@ (client @CLIENT@)" },
 	[LOG_PROXYING] = { LOG_NOTICE, "f6f9792c04fb43ac86cbf1932436eb7b",
-			   "Proxying: @PATH@" },
+			   "Proxying: @PATH@ (client @CLIENT@)" },
 	[LOG_CLOSED] = { LOG_NOTICE, "930ee7b5ab8f48f2b1fb9892c90e56b8",
 			 "noVNC session closed: @PATH@ (@REASON@; @UP_BYTES@ bytes up, "
-			 "@DOWN_BYTES@ bytes down, @DURATION_PRETTY@)" },
+			 "@DOWN_BYTES@ bytes down, @DURATION_PRETTY@; client @CLIENT@)" },
 	[LOG_REJECTED] = { LOG_NOTICE, "9dd68c76318b4b9b83f916c91559c17c",
-			   "Rejecting non-noVNC connection: @PATH@" },
+			   "Rejecting non-noVNC connection: @PATH@ (client @CLIENT@)" },
 	[LOG_ORIGIN] = { LOG_NOTICE, "207d5b6cb83f4258a744161287c60e3e",
-			 "Rejecting WebSocket from another site: @PATH@ (@REASON@)" },
+			 "Rejecting WebSocket from another site: @PATH@ (@REASON@; "
+			 "client @CLIENT@)" },
 	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
 		      "TLS with @CLIENT@ failed: @REASON@" },
 	[LOG_UNVERIFIED] = { LOG_NOTICE, "d05a0fe7789d4c0caf98d9b83879bee8",
-			     "The certificate of @BACKEND@ is not verified (VerifyTls=no)" },
+			     "The certificate of @BACKEND@ is not verified "
+			     "(VerifyTls=no)@WHO@" },
 	[LOG_REFUSED] = { LOG_NOTICE, "172f8e3d92354f67b33d181747e5601f",
-			  "Refusing request with @STATUS@: @REASON@" },
+			  "Refusing request with @STATUS@: @REASON@@WHO@" },
 	[LOG_WS_ERROR] = { LOG_WARNING, "3f3a3d11331348c7ae8f7499bb3e7f7e",
-			   "WebSocket proxy error: @REASON@" },
+			   "WebSocket proxy error: @REASON@@WHO@" },
 	[LOG_BACKEND] = { LOG_WARNING, "6a41f540a2854f87b431e3a36b6c8097",
-			  "Proxy error: @REASON@ (@METHOD@ @PATH@)" },
+			  "Proxy error: @REASON@@WHO@" },
 	[LOG_PAGE] = { LOG_DEBUG, "5dcbfaf6b8a04c898e54e7065713015d",
-		       "@METHOD@ @PATH@: @STATUS@ from @BACKEND@" },
+		       "@METHOD@ @PATH@: @STATUS@ from @BACKEND@ (client @CLIENT@)" },
 	[LOG_DROPPED] = { LOG_DEBUG, "17490223442a41cfa3107dcbec4db009",
-			  "Dropping fields with a _ in their name: @REASON@ "
-			  "(@METHOD@ @PATH@)" },
+			  "Dropping fields with a _ in their name: @REASON@@WHO@" },
 	[LOG_SANDBOX] = { LOG_DEBUG, "badb50fc926342aa8d8359f82f324943",
-			  "Less of a sandbox: @REASON@ is not to be had here" },
-	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@" },
+			  "Less of a sandbox: @REASON@ is not to be had here@WHO@" },
+	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@@WHO@" },
 	[LOG_FAULT] = { LOG_ERR, "338945922f3743d38e9eb3f55f014def",
-			"Internal error: @REASON@" },
+			"Internal error: @REASON@@WHO@" },
 };
 
 /* An entry while it is put together: NAME=value lines in one buffer that never moves. */
@@ -130,7 +132,7 @@ static void field_number(struct entry *e, const char *name, uint64_t value)
 	field_own(e, name, slice_str(digits));
 }
 
-/* The value of NOVNC_GATE_<name>= among these lines, which all begin so, or "-". */
+/* The value of NOVNC_GATE_<name>= among these lines, which all begin so; without p: none. */
 static struct slice field_value(struct slice lines, struct slice name)
 {
 	const size_t prefix = sizeof("NOVNC_GATE_") - 1;
@@ -144,7 +146,45 @@ static struct slice field_value(struct slice lines, struct slice name)
 		    slice_eq((struct slice){ line.p + prefix, eq - prefix }, name))
 			return slice_from(line, eq + 1);
 	}
-	return SLICE("-");
+	return (struct slice){ 0 };
+}
+
+/* As much as is known of " (GET /path, session 4711, client 192.0.2.1:51234)". */
+static void put_who(struct buf *b, struct slice fields)
+{
+	static const struct {
+		struct slice name, between, word;
+	} parts[] = {
+		{ SLICE_INIT("METHOD"), SLICE_INIT(""), SLICE_INIT("") },
+		{ SLICE_INIT("PATH"), SLICE_INIT(" "), SLICE_INIT("") },
+		{ SLICE_INIT("SESSION"), SLICE_INIT(", "), SLICE_INIT("session ") },
+		{ SLICE_INIT("CLIENT"), SLICE_INIT(", "), SLICE_INIT("client ") },
+	};
+	bool begun = false;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct slice value = field_value(fields, parts[i].name);
+
+		if (!value.p)
+			continue;
+		(void)buf_put_slice(b, begun ? parts[i].between : SLICE(" ("));
+		(void)buf_put_slice(b, parts[i].word);
+		(void)buf_put_slice(b, value);
+		begun = true;
+	}
+	if (begun)
+		(void)buf_put_slice(b, SLICE(")"));
+}
+
+/* What @name@ in a sentence stands for. */
+static void put_named(struct buf *b, struct slice fields, struct slice name)
+{
+	struct slice value = field_value(fields, name);
+
+	if (slice_eq(name, SLICE("WHO")))
+		put_who(b, fields);
+	else
+		(void)buf_put_slice(b, value.p ? value : SLICE("-"));
 }
 
 /* For the sentence and the catalog, as systemd does it: a second field for people. */
@@ -197,7 +237,10 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 	field_begin(e, "MESSAGE");
 	start = e->text.end;
 	while (slice_split(&rest, '@', &part)) {
-		(void)buf_put_slice(&e->text, is_name ? field_value(fields, part) : part);
+		if (is_name)
+			put_named(&e->text, fields, part);
+		else
+			(void)buf_put_slice(&e->text, part);
 		is_name = !is_name;
 	}
 	len = e->text.end - start;
@@ -217,9 +260,9 @@ void log_event(enum log_event ev, const struct log_fields *f)
 	struct entry e;
 	struct journal_entry out = { .level = events[ev].level };
 
-	/* seven texts, three of them once more in the sentence, and the rest */
-	_Static_assert(10 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
-	_Static_assert(3 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
+	/* seven texts, five of them once more in the sentence, and the rest */
+	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
+	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
 	if (!log_takes(ev))
 		return;

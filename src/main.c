@@ -129,16 +129,18 @@ static int explain_stdin(int r)
 	return EXIT_USAGE;
 }
 
-/* One broken line of the configuration. */
+/* One broken line of the configuration, met on this client's connection. */
 static void on_config_error(void *userdata, const char *file, unsigned line,
 			    const char *what)
 {
+	const struct conn_setup *setup = userdata;
 	char reason[1024];
 
-	(void)userdata;
 	(void)snprintf(reason, sizeof(reason), line > 0 ? "%s:%u: %s" : "%s:%.0u %s",
 		       file, line, what);
-	log_event(LOG_CONFIG, &(struct log_fields){ .reason = slice_str(reason) });
+	log_event(LOG_CONFIG,
+		  &(struct log_fields){ .client = slice_str(setup->client->text),
+					.reason = slice_str(reason) });
 }
 
 /* What is opened next would become the standard stream that is closed, and a line go there. */
@@ -198,7 +200,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 
 	journal_open();
 	r = o->tls ? loader_need(argv) : 0; /* first, or broken lines are logged twice */
-	config = config_load(o->file, on_config_error, NULL, &cfg);
+	config = config_load(o->file, on_config_error, &setup, &cfg);
 	journal_level(cfg.log_level);
 	if (r == 0 && config == 0 && needs_loader(&cfg))
 		r = loader_need(argv);

@@ -13,8 +13,12 @@
 
 /* ---- sentences */
 
+#define CLIENT  "192.0.2.1:51234"
+#define WEBSOCK "/api/auth/session/s-1/novnc/websock"
+#define WHO     " (GET " WEBSOCK ", session s-1, client " CLIENT ")"
+
 static const struct log_fields full = {
-	.client = SLICE("192.0.2.1:51234"),
+	.client = SLICE(CLIENT),
 	.session = SLICE("s-1"),
 	.path = SLICE("/api/auth/session/s-1/novnc/websock?token=secret"),
 	.method = SLICE("GET"),
@@ -28,47 +32,51 @@ static const struct log_fields full = {
 	.duration_ms = 4354003,
 };
 
-#define WEBSOCK "/api/auth/session/s-1/novnc/websock"
-
 static const struct {
 	enum log_event ev;
 	int level;
 	const char *message; /* with all fields */
 	const char *bare;    /* with none */
 } sentences[] = {
-	{ LOG_HANDLING, LOG_NOTICE, "Handling noVNC connection: " WEBSOCK,
-	  "Handling noVNC connection: -" },
-	{ LOG_PROXYING, LOG_NOTICE, "Proxying: " WEBSOCK, "Proxying: -" },
+	{ LOG_HANDLING, LOG_NOTICE,
+	  "Handling noVNC connection: " WEBSOCK " (client " CLIENT ")",
+	  "Handling noVNC connection: - (client -)" },
+	{ LOG_PROXYING, LOG_NOTICE, "Proxying: " WEBSOCK " (client " CLIENT ")",
+	  "Proxying: - (client -)" },
 	{ LOG_CLOSED, LOG_NOTICE,
 	  "noVNC session closed: " WEBSOCK " (the client closed; 12 bytes up, "
-	  "18446744073709551615 bytes down, 1h 12min 34s)",
-	  "noVNC session closed: - (-; - bytes up, - bytes down, -)" },
-	{ LOG_REJECTED, LOG_NOTICE, "Rejecting non-noVNC connection: " WEBSOCK,
-	  "Rejecting non-noVNC connection: -" },
+	  "18446744073709551615 bytes down, 1h 12min 34s; client " CLIENT ")",
+	  "noVNC session closed: - (-; - bytes up, - bytes down, -; client -)" },
+	{ LOG_REJECTED, LOG_NOTICE,
+	  "Rejecting non-noVNC connection: " WEBSOCK " (client " CLIENT ")",
+	  "Rejecting non-noVNC connection: - (client -)" },
 	{ LOG_ORIGIN, LOG_NOTICE,
-	  "Rejecting WebSocket from another site: " WEBSOCK " (the client closed)",
-	  "Rejecting WebSocket from another site: - (-)" },
-	{ LOG_TLS, LOG_NOTICE, "TLS with 192.0.2.1:51234 failed: the client closed",
+	  "Rejecting WebSocket from another site: " WEBSOCK
+	  " (the client closed; client " CLIENT ")",
+	  "Rejecting WebSocket from another site: - (-; client -)" },
+	{ LOG_TLS, LOG_NOTICE, "TLS with " CLIENT " failed: the client closed",
 	  "TLS with - failed: -" },
 	{ LOG_UNVERIFIED, LOG_NOTICE,
-	  "The certificate of master-controller is not verified (VerifyTls=no)",
+	  "The certificate of master-controller is not verified (VerifyTls=no)" WHO,
 	  "The certificate of - is not verified (VerifyTls=no)" },
-	{ LOG_REFUSED, LOG_NOTICE, "Refusing request with 101: the client closed",
+	{ LOG_REFUSED, LOG_NOTICE, "Refusing request with 101: the client closed" WHO,
 	  "Refusing request with -: -" },
-	{ LOG_WS_ERROR, LOG_WARNING, "WebSocket proxy error: the client closed",
+	{ LOG_WS_ERROR, LOG_WARNING, "WebSocket proxy error: the client closed" WHO,
 	  "WebSocket proxy error: -" },
-	{ LOG_BACKEND, LOG_WARNING, "Proxy error: the client closed (GET " WEBSOCK ")",
-	  "Proxy error: - (- -)" },
-	{ LOG_PAGE, LOG_DEBUG, "GET " WEBSOCK ": 101 from master-controller",
-	  "- -: - from -" },
+	{ LOG_BACKEND, LOG_WARNING, "Proxy error: the client closed" WHO,
+	  "Proxy error: -" },
+	{ LOG_PAGE, LOG_DEBUG,
+	  "GET " WEBSOCK ": 101 from master-controller (client " CLIENT ")",
+	  "- -: - from - (client -)" },
 	{ LOG_DROPPED, LOG_DEBUG,
-	  "Dropping fields with a _ in their name: the client closed (GET " WEBSOCK ")",
-	  "Dropping fields with a _ in their name: - (- -)" },
+	  "Dropping fields with a _ in their name: the client closed" WHO,
+	  "Dropping fields with a _ in their name: -" },
 	{ LOG_SANDBOX, LOG_DEBUG,
-	  "Less of a sandbox: the client closed is not to be had here",
+	  "Less of a sandbox: the client closed is not to be had here" WHO,
 	  "Less of a sandbox: - is not to be had here" },
-	{ LOG_CONFIG, LOG_ERR, "the client closed", "-" },
-	{ LOG_FAULT, LOG_ERR, "Internal error: the client closed", "Internal error: -" },
+	{ LOG_CONFIG, LOG_ERR, "the client closed" WHO, "-" },
+	{ LOG_FAULT, LOG_ERR, "Internal error: the client closed" WHO,
+	  "Internal error: -" },
 };
 _Static_assert(sizeof(sentences) / sizeof(sentences[0]) == LOG_EVENTS,
 	       "all events are here");
@@ -88,6 +96,34 @@ START_TEST(an_event_is_one_line_in_its_own_words)
 	ck_assert_str_eq(message(), sentences[_i].message);
 	log_event(sentences[_i].ev, &(struct log_fields){ 0 });
 	ck_assert_str_eq(message(), sentences[_i].bare);
+}
+END_TEST
+
+START_TEST(what_is_known_of_a_request_is_named)
+{
+	static const struct {
+		struct log_fields f;
+		const char *who;
+	} table[] = {
+		{ { .client = SLICE_INIT("local") }, " (client local)" },
+		{ { .method = SLICE_INIT("GET"),
+		    .path = SLICE_INIT("/a?secret"),
+		    .client = SLICE_INIT("local") },
+		  " (GET /a, client local)" },
+		{ { .path = SLICE_INIT("/a"), .session = SLICE_INIT("4711") },
+		  " (/a, session 4711)" },
+		{ { .session = SLICE_INIT("\n") }, " (session \\x0a)" },
+		{ { .origin = SLICE_INIT("x") }, "" },
+	};
+	char expected[128];
+
+	capture_lines();
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		log_event(LOG_WS_ERROR, &table[i].f);
+		snprintf(expected, sizeof(expected), "WebSocket proxy error: -%s",
+			 table[i].who);
+		ck_assert_str_eq(message(), expected);
+	}
 }
 END_TEST
 
@@ -125,7 +161,8 @@ START_TEST(durations_read_well)
 		f.duration_ms = table[i].ms;
 		log_event(LOG_CLOSED, &f);
 		snprintf(expected, sizeof(expected),
-			 "noVNC session closed: - (-; 0 bytes up, 0 bytes down, %s)",
+			 "noVNC session closed: - (-; 0 bytes up, 0 bytes down, %s; "
+			 "client -)",
 			 table[i].text);
 		ck_assert_str_eq(message(), expected);
 	}
@@ -230,7 +267,7 @@ START_TEST(the_largest_entry_fits)
 	capture_lines();
 	journal_level(LOG_DEBUG);
 	log_event(sentences[_i].ev, &f);
-	ck_assert_uint_lt(strlen(message()), 3 * TEXT_MAX + 200);
+	ck_assert_uint_lt(strlen(message()), 5 * TEXT_MAX + 200);
 }
 END_TEST
 
@@ -240,10 +277,10 @@ START_TEST(a_query_is_never_logged)
 
 	capture_lines();
 	log_event(LOG_HANDLING, &f);
-	ck_assert_str_eq(message(), "Handling noVNC connection: /a");
+	ck_assert_str_eq(message(), "Handling noVNC connection: /a (client -)");
 	f.path = SLICE("?secret");
 	log_event(LOG_HANDLING, &f);
-	ck_assert_str_eq(message(), "Handling noVNC connection: -");
+	ck_assert_str_eq(message(), "Handling noVNC connection: - (client -)");
 }
 END_TEST
 
@@ -483,6 +520,7 @@ int main(void)
 	tcase_add_checked_fixture(t, NULL, capture_end);
 	tcase_set_timeout(t, 60); /* valgrind */
 	tcase_add_loop_test(t, an_event_is_one_line_in_its_own_words, 0, LOG_EVENTS);
+	tcase_add_test(t, what_is_known_of_a_request_is_named);
 	tcase_add_loop_test(t, nothing_is_written_below_the_threshold, 0, LOG_EVENTS);
 	tcase_add_test(t, durations_read_well);
 	tcase_add_test(t, hostile_text_cannot_leave_its_place);

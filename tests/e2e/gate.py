@@ -278,8 +278,13 @@ class Peer:
 class Client(Peer):
     """A client's connection and the gate's process that serves it."""
 
+    # how an entry names the request and its client, whose address is another each time
+    WHO = re.compile(r" \((\S+ \S+, )?(session \S+, )?client \S+\)$|; client \S+(?=\)$)")
+
     def __init__(self, sock, process):
         super().__init__(sock)
+        host, port, *_ = sock.getsockname()
+        self.address = (f"[{host}]" if ":" in host else host) + f":{port}"
         self.exit_code = 0
         self._process = process
 
@@ -297,9 +302,14 @@ class Client(Peer):
         return self.process.wait()
 
     @property
-    def log(self):
+    def lines(self):
         """All but what this kernel or build has less of the sandbox, an entry at level debug."""
         return [line for line in self.process.log if not line.startswith("Less of a sandbox: ")]
+
+    @property
+    def log(self):
+        """The same without whose request it was."""
+        return [Client.WHO.sub("", line) for line in self.lines]
 
     def logged(self, pattern):
         self.process.wait_log(pattern)
@@ -635,7 +645,9 @@ class World:
                 continue
             if code != c.exit_code:
                 wrong.append(f"exit code {code} instead of {c.exit_code}, log {c.log}")
-            for line in c.log:
+            for line in c.lines:
+                if c.address not in line:
+                    wrong.append(f"does not name its client: {line!r}")
                 if SECRET in line or not re.fullmatch(r"[\x20-\x7e]*", line):
                     wrong.append(f"not fit for a log: {line!r}")
         wrong += self.gate.strange

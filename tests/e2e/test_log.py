@@ -190,6 +190,36 @@ def test_a_refused_session_names_the_controllers_status(world):
     assert c.log == [HANDLING, "WebSocket proxy error: master-controller answered 401 instead of 101"]
 
 
+def test_each_entry_names_its_client_and_request(world):
+    """A warning by itself has to be enough to act on."""
+    world.configure("[Log]\nLevel=debug")
+    with refusing() as backend:
+        world.configure("[Log]\nLevel=debug", controller=backend.url)
+        failed = world.client(upgrade())
+        assert failed.response().status == 502
+        failed.close()
+        assert failed.exited() == 0
+        world.configure("[Log]\nLevel=debug", nextjs=backend.url)
+        page = world.client(request("POST", f"/page?{SECRET}", body=b"x"))
+        assert page.response().status == 502
+        page.close()
+        assert page.exited() == 0
+    assert failed.lines == [
+        f"{HANDLING} (client {failed.address})",
+        f"WebSocket proxy error: connect to {backend.authority}: Connection refused "
+        f"(GET {NOVNC}, session s-1, client {failed.address})"]
+    assert page.lines == [f"Proxy error: connect to {backend.authority}: Connection refused "
+                          f"(POST /page, client {page.address})"]
+    world.configure("[Log]\nLevel=debug")
+    refused = world.client(upgrade("/evil"))
+    world.refused(refused, 403)
+    assert refused.lines == [f"Rejecting non-noVNC connection: /evil (client {refused.address})"]
+    malformed = world.client(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+    world.refused(malformed, 400)
+    assert malformed.lines == [f"Refusing request with 400: {REASON} (client {malformed.address})"
+                               for REASON in [malformed.log[0].partition("400: ")[2]]]
+
+
 def test_a_client_that_stops_reading_was_not_refused(world):
     world.configure("[Limits]\nBodyTimeoutSec=1500ms\n[Log]\nLevel=debug")
     c = world.client(request())
