@@ -340,7 +340,9 @@ void config_init(struct config *ret)
 
 	*ret = (struct config){ 0 };
 	ret->backend[CONFIG_NEXTJS].name = "Next.js";
+	ret->backend[CONFIG_NEXTJS].section = "NextJs";
 	ret->backend[CONFIG_CONTROLLER].name = "master-controller";
+	ret->backend[CONFIG_CONTROLLER].section = "MasterController";
 	for (const struct key *k = keys; k < KEYS_END; k++) {
 		if (!k->kind)
 			continue;

@@ -45,8 +45,9 @@ struct config_tls {
 
 /* One `Url=`, taken apart. */
 struct backend {
-	const char *name; /* "Next.js", "master-controller": for people */
-	const char *url;  /* as configured */
+	const char *name;    /* "Next.js", "master-controller": for people */
+	const char *section; /* "NextJs", "MasterController": of its keys */
+	const char *url;     /* as configured */
 	/* what Host says: "host:port", "host" at the default port, "localhost" for unix: */
 	char authority[280];
 	char host[256]; /* name or address without brackets; "" for unix: */

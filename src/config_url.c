@@ -158,7 +158,10 @@ static const char *unix_parse(const char *path, struct backend *ret)
 static const char *url_parse(const char *text, uint64_t min, uint64_t max, void *ret)
 {
 	const struct backend *old = ret;
-	struct backend be = { .name = old->name, .url = text, .trust = old->trust };
+	struct backend be = { .name = old->name,
+			      .section = old->section,
+			      .url = text,
+			      .trust = old->trust };
 	struct slice s = slice_str(text);
 	const char *why;
 

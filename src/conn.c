@@ -29,6 +29,7 @@ struct conn {
 	uint64_t start_ms;
 	bool served;   /* a request has been answered: the next one may take its time */
 	bool insecure; /* plain HTTP where TLS was to be spoken */
+	bool misconfigured; /* which only this request has shown */
 };
 
 /* Log and replies. */
@@ -176,12 +177,20 @@ static int on_opened(void *userdata)
 	return sandbox_narrow(conn_has_tls(c));
 }
 
+/* Whether an upgrade got an answer, of whatever status, that is no 101. */
+static bool was_denied(const struct verdict *v, enum exchange_end end,
+		       const struct exchange *x)
+{
+	return v->kind == ROUTE_UPGRADE && !x->tunnel && end != EXCHANGE_REFUSED &&
+	       x->status != 0;
+}
+
 /* Which entry an exchange that has ended leaves. */
 static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 				const struct exchange *x)
 {
-	bool answered = end == EXCHANGE_NEXT || end == EXCHANGE_LAST;
-
+	if (x->blame == EXCHANGE_CONFIG)
+		return LOG_CONFIG;
 	if (x->blame == EXCHANGE_GATE)
 		return LOG_FAULT;
 	if (x->tunnel)
@@ -189,28 +198,32 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 	if (x->blame == EXCHANGE_BACKEND)
 		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
 	if (is_session(v)) /* that never opened */
-		return answered ? LOG_WS_ERROR : LOG_CLOSED;
+		return was_denied(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
 	return end == EXCHANGE_REFUSED ? LOG_REFUSED : LOG_PAGE;
 }
 
-static void conn_log_end(struct conn *c, enum exchange_end end, struct exchange *x)
+static void conn_log_end(struct conn *c, enum exchange_end end, const struct exchange *x)
 {
 	const struct verdict *v = &c->request.verdict;
 	struct log_fields *f = &c->request.fields;
-	char both[sizeof(x->reason) + sizeof(x->sent) + 16];
+	enum log_event ev = end_event(v, end, x);
+	const char *reason = x->reason;
+	char denied[sizeof(x->reason) + 128];
 
 	f->ended = true;
 	f->up_bytes = x->up_bytes;
 	f->down_bytes = x->down_bytes;
 	f->duration_ms = stream_clock_ms() - c->request.start_ms;
-	if (is_session(v) && !x->reason[0])
-		(void)snprintf(x->reason, sizeof(x->reason),
-			       "%.*s answered %u instead of 101", SLICE_FMT(f->backend),
-			       x->status);
-	if (x->sent[0])
-		(void)snprintf(both, sizeof(both), "%s (it sent \"%s\")", x->reason,
-			       x->sent);
-	conn_log(c, end_event(v, end, x), x->status, x->sent[0] ? both : x->reason);
+	if (was_denied(v, end, x)) { /* whatever happened behind it, this is the reason */
+		(void)snprintf(denied, sizeof(denied),
+			       "%.*s answered %u instead of 101%s%s",
+			       SLICE_FMT(f->backend), x->status,
+			       reason[0] ? ", then: " : "", reason);
+		reason = denied;
+	}
+	conn_log(c, ev, x->status, reason);
+	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* each session has one */
+		conn_log(c, LOG_CLOSED, x->status, reason);
 }
 
 /* The first of a session's opening sentences. */
@@ -256,6 +269,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	end = exchange_run(&c->wire, &c->head, head_len, &c->request.verdict, on_opened,
 			   c, &x);
 	conn_log_end(c, end, &x);
+	c->misconfigured |= x.blame == EXCHANGE_CONFIG;
 	switch (end) {
 	case EXCHANGE_NEXT: return true;
 	case EXCHANGE_LAST: wire_linger(&c->wire); break;
@@ -264,7 +278,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 			   x.blame == EXCHANGE_CLIENT ? CONN_REFUSED
 			   : upgrade                  ? "WebSocket proxy error"
 						      : "Proxy error",
-			   x.reason);
+			   x.reply[0] ? x.reply : x.reason);
 		break;
 	case EXCHANGE_RESET: stream_reset(&c->wire.client); break;
 	case EXCHANGE_CUT:
@@ -340,7 +354,7 @@ static void conn_no_head(struct conn *c, ssize_t r, const struct lines_scan *sca
 	else if (r == -EMSGSIZE)
 		conn_refuse_head(c, 431, "its head is over HeadMaxBytes=");
 	else if (r == -ETIMEDOUT)
-		conn_refuse_head(c, 408, "its head did not come in time");
+		conn_refuse_head(c, 408, "timed out waiting for the request head");
 	else
 		conn_refuse_head(c, 400, "it ended before its head was complete");
 }
@@ -425,7 +439,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	c.setup = setup;
 	c.start_ms = stream_clock_ms();
 	c.request = (struct request){ 0 };
-	c.served = c.insecure = false;
+	c.served = c.insecure = c.misconfigured = false;
 	if (r < 0) {
 		conn_fault(&c, "the connection cannot be taken over", r);
 		return r;
@@ -442,5 +456,5 @@ int conn_serve(int fd, const struct conn_setup *setup)
 			;
 	}
 	wire_done(&c.wire);
-	return r < 0 ? r : 0;
+	return c.misconfigured ? -EBADMSG : r < 0 ? r : 0;
 }

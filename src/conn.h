@@ -20,8 +20,8 @@ struct conn_setup {
 
 /*
  * Serves the connection on fd, which it takes over, until either side ends it. What the
- * peers do wrong is answered and logged here. Returns 0; -EBADMSG where TLS cannot begin
- * because of the configuration; -errno where the gate itself had to give up (all logged).
+ * peers do wrong is answered and logged here. Returns 0; -EBADMSG where a fault of
+ * the configuration showed only then; -errno where the gate itself had to give up (all logged).
  */
 int conn_serve(int fd, const struct conn_setup *setup);
 

@@ -22,9 +22,21 @@ void exchange_explain(struct run *x, const char *format, ...)
 	va_end(ap);
 }
 
+/* What the client is told instead of the reason; name is the backend's, or "". */
+static void run_tell(struct run *x, const char *before, const char *name,
+		     const char *after)
+{
+	(void)snprintf(x->ret->reply, sizeof(x->ret->reply), "%s%s%s", before, name,
+		       after); /* fits: names are ours */
+}
+
 enum exchange_end exchange_fail(struct run *x, enum exchange_blame blame, unsigned status)
 {
 	x->ret->blame = blame;
+	if (blame == EXCHANGE_GATE)
+		run_tell(x, "the gate had an internal error", "", "");
+	if (blame == EXCHANGE_CONFIG)
+		run_tell(x, "the gate's configuration cannot be used", "", "");
 	if (!x->answered) {
 		x->ret->status = status;
 		return EXCHANGE_REFUSED;
@@ -43,6 +55,20 @@ static bool is_idempotent(struct slice method)
 	return false;
 }
 
+/* Why a dial failed, for the client: the cause has addresses and files. */
+static void run_tell_dial(struct run *x, int error)
+{
+	const char *name = x->be->name;
+
+	switch (error) {
+	case -ETIMEDOUT: run_tell(x, "timed out connecting to ", name, ""); break;
+	case -ECONNREFUSED: run_tell(x, "", name, " refused the connection"); break;
+	case -ENXIO: run_tell(x, "the name of ", name, " does not resolve"); break;
+	case -EPROTO: run_tell(x, "TLS with ", name, " failed"); break;
+	default: run_tell(x, "", name, " cannot be reached");
+	}
+}
+
 /* EXCHANGE_NEXT where the connection stands. */
 static enum exchange_end run_dial(struct run *x)
 {
@@ -51,18 +77,21 @@ static enum exchange_end run_dial(struct run *x)
 			    &x->link->stream, &cause);
 
 	if (r == 0 && stream_is_circle(&x->link->stream, &x->w->client))
-		return FAIL(x, EXCHANGE_GATE, 500,
-			    "the Url= of %s leads back to the gate itself", x->be->name);
+		return FAIL(x, EXCHANGE_CONFIG, 500,
+			    "[%s] Url=%s leads back to the gate itself", x->be->section,
+			    x->be->url);
 	if (r == 0)
 		return EXCHANGE_NEXT;
 	if (r == -EPIPE) {
-		exchange_explain(x, "client: %s", strerror(ECONNRESET));
+		exchange_explain(x, "the client's connection failed: %s",
+				 strerror(ECONNRESET));
 		return EXCHANGE_GONE;
 	}
 	if (r == -ECANCELED)
-		return FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
+		return FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS || r == -ENOKEY)
 		return FAIL(x, EXCHANGE_GATE, 500, "%s", cause.text);
+	run_tell_dial(x, r);
 	return FAIL(x, EXCHANGE_BACKEND, r == -ETIMEDOUT ? 504 : 502, "%s", cause.text);
 }
 
@@ -103,6 +132,35 @@ static enum exchange_end run_repeat(struct run *x)
 	return end;
 }
 
+static const char *run_side(const struct run *x, const struct flow *from)
+{
+	return from == &x->relay.up ? "the client" : x->be->name;
+}
+
+/*
+ * Why a tunnel ended, where `failed` is the flow whose error ended it, or NULL. Whose end
+ * came first is all that is known: who wanted it is in the frames.
+ */
+static void run_explain_tunnel(struct run *x, const struct flow *failed)
+{
+	const struct flow *first = x->relay.first ? x->relay.first : failed;
+	bool cut = failed && failed->error == -ECONNABORTED, broken = failed && !cut;
+	const char *side = run_side(x, first);
+	const char *why = broken ? stream_strerror(failed->from, failed->error) : "";
+
+	if (broken && first != failed)
+		exchange_explain(x,
+				 "the connection ended, %s's side first, "
+				 "then %s's failed: %s",
+				 side, run_side(x, failed), why);
+	else if (broken && !failed->from->eof)
+		exchange_explain(x, "%s's connection failed: %s", side, why);
+	else
+		exchange_explain(x, "the connection ended, %s's side first%s", side,
+				 cut && first == failed ? ", without TLS close_notify"
+							: "");
+}
+
 static enum exchange_end run_client_failed(struct run *x)
 {
 	const struct flow *up = &x->relay.up;
@@ -111,12 +169,12 @@ static enum exchange_end run_client_failed(struct run *x)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s",
 			    up->body.why);
 	if (up->error == -ECONNABORTED && !x->ret->tunnel)
-		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early");
-	if (x->ret->tunnel && up->error == -ECONNABORTED)
-		exchange_explain(
-			x, "the client closed without saying so (no TLS close_notify)");
+		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early%s",
+			    up->from->eof ? "" : ", without TLS close_notify");
+	if (x->ret->tunnel)
+		run_explain_tunnel(x, up);
 	else
-		exchange_explain(x, "client: %s",
+		exchange_explain(x, "the client's connection failed: %s",
 				 stream_strerror(&x->w->client, up->error));
 	x->ret->status = x->answered ? x->answer.status : 0;
 	if (x->ret->tunnel)
@@ -130,19 +188,21 @@ static enum exchange_end run_backend_failed(struct run *x)
 
 	if (run_may_repeat(x))
 		return run_repeat(x);
+	if (x->ret->tunnel) {
+		run_explain_tunnel(x, down);
+		return exchange_fail(x, EXCHANGE_BACKEND, 502);
+	}
 	if (down->error == -EBADMSG)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
 			    "%s sent a body that is not valid: %s", x->be->name,
 			    down->body.why);
 	if (down->error == -ECONNABORTED)
-		return FAIL(
-			x, EXCHANGE_BACKEND, 502,
-			x->ret->tunnel
-				? "%s closed without saying so (no TLS close_notify)"
-				: "%s closed the connection before its answer was complete",
-			x->be->name);
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s: %s", x->be->name,
-		    stream_strerror(&x->link->stream, down->error));
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s closed the connection before its answer was complete%s",
+			    x->be->name,
+			    down->from->eof ? "" : ", without TLS close_notify");
+	return FAIL(x, EXCHANGE_BACKEND, 502, "the connection to %s failed: %s",
+		    x->be->name, stream_strerror(&x->link->stream, down->error));
 }
 
 /* A tunnel or an answer has come to its end. */
@@ -151,8 +211,7 @@ static enum exchange_end run_done(struct run *x)
 	const struct flow *up = &x->relay.up;
 
 	if (x->ret->tunnel) {
-		exchange_explain(x, "closed by %s",
-				 x->relay.first == up ? "the client" : x->be->name);
+		run_explain_tunnel(x, NULL);
 		return EXCHANGE_LAST;
 	}
 	if (!flow_ended(up) || up->deaf)
@@ -188,8 +247,8 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 	case RELAY_DONE: return run_done(x);
 	case RELAY_CLIENT_FAILED: return run_client_failed(x);
 	case RELAY_ANSWER_TIMEOUT:
-		return FAIL(x, EXCHANGE_BACKEND, 504, "%s did not answer in time",
-			    x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 504,
+			    "timed out waiting for the response head of %s", x->be->name);
 	case RELAY_BACKEND_TIMEOUT:
 		return FAIL(x, EXCHANGE_BACKEND, 504,
 			    "%s stopped in the middle of a body", x->be->name);
@@ -198,14 +257,14 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 			    "the client stopped in the middle of a body");
 	case RELAY_LINGER_TIMEOUT:
 		exchange_explain(
-			x, "%s had closed, then nothing came for LingerTimeoutSec=",
-			x->relay.first == &x->relay.up ? "the client" : x->be->name);
+			x, "%s's side ended, then nothing came for LingerTimeoutSec=",
+			run_side(x, x->relay.first));
 		return EXCHANGE_LAST;
 	case RELAY_IDLE_TIMEOUT:
 		exchange_explain(x, "nothing came for IdleTimeoutSec=");
 		return EXCHANGE_LAST;
 	case RELAY_TERMINATED:
-		next = FAIL(x, EXCHANGE_NOBODY, 503, "the gate is being stopped");
+		next = FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
 		return x->ret->tunnel ? EXCHANGE_GONE : next;
 	case RELAY_FAULT: break;
 	}

@@ -21,6 +21,7 @@ enum exchange_blame {
 	EXCHANGE_CLIENT,
 	EXCHANGE_BACKEND,
 	EXCHANGE_GATE,
+	EXCHANGE_CONFIG, /* the operator's: a key that has to be mended */
 };
 
 /* What came of it: for the log, and for the reply that is due. */
@@ -30,7 +31,8 @@ struct exchange {
 	bool tunnel;                   /* a checked 101 had opened it */
 	uint64_t up_bytes, down_bytes; /* of bodies or of the tunnel */
 	char reason[512]; /* one sentence without its full stop; "" where all went well */
-	char sent[64];    /* by the backend in place of HTTP; for the log only */
+	/* the same for the client, without addresses and files; "": it may read the reason */
+	char reply[128];
 };
 
 /*

@@ -2,10 +2,14 @@
 /* The heads of a backend's answer: interim, final, or the 101 that opens a tunnel. */
 #include "exchange_run.h"
 
+#include <stdio.h>
+
 #include "compose.h"
 
 /* More interim answers than anybody has a use for. */
 #define EXCHANGE_INTERIM_MAX 100
+/* Of what a backend sends in place of HTTP, so many bytes are logged. */
+#define EXCHANGE_SENT_MAX    63
 
 /* Whether the client has sent more behind an upgrade that was not granted. */
 static bool run_bytes_follow(struct wire *w)
@@ -144,18 +148,14 @@ static const struct {
 	{ SLICE_INIT("\x15\x03"), " but TLS: its Url= has to begin with https://" },
 };
 
-/* Keeps the first bytes, without the line end behind them. */
-static void run_keep_sent(struct run *x, struct slice in)
+/* What came, without the line end behind it, and no more of it than the log has use for. */
+static struct slice run_sent(struct slice in)
 {
-	char *sent = x->ret->sent;
-	size_t len = sizeof(x->ret->sent) - 1;
-
-	if (in.len < len)
-		len = in.len;
-	while (len > 0 && (in.p[len - 1] == '\r' || in.p[len - 1] == '\n'))
-		len--;
-	memcpy(sent, in.p, len);
-	sent[len] = '\0';
+	if (in.len > EXCHANGE_SENT_MAX)
+		in.len = EXCHANGE_SENT_MAX;
+	while (in.len > 0 && (in.p[in.len - 1] == '\r' || in.p[in.len - 1] == '\n'))
+		in.len--;
+	return in;
 }
 
 /*
@@ -174,9 +174,11 @@ static enum exchange_end run_no_http(struct run *x)
 	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
 		if (slice_casestarts(in, strangers[i].start))
 			what = strangers[i].what;
-	run_keep_sent(x, in);
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s does not speak HTTP/1.1%s", x->be->name,
-		    what);
+	in = run_sent(in);
+	(void)snprintf(x->ret->reply, sizeof(x->ret->reply),
+		       "%s does not speak HTTP/1.1%s", x->be->name, what);
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s (it sent \"%.*s\")", x->ret->reply,
+		    SLICE_FMT(in));
 }
 
 enum exchange_end exchange_read_heads(struct run *x)

@@ -32,8 +32,8 @@ enum log_event {
 	LOG_PAGE,     /* debug: one plain request served */
 	LOG_DROPPED,  /* debug: fields that are not passed on; reason has their names */
 	LOG_SANDBOX,  /* debug: REASON is not to be had here */
-	LOG_CONFIG,   /* error: FILE:LINE: what is wrong, in reason */
-	LOG_FAULT,    /* error: the gate's own fault, REASON */
+	LOG_CONFIG, /* error: where in the configuration, and what is wrong, in reason */
+	LOG_FAULT,  /* error: the gate's own fault, REASON */
 	LOG_EVENTS,
 };
 

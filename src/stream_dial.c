@@ -71,11 +71,16 @@ static int dial_address(const struct sockaddr *sa, socklen_t len, uint64_t timeo
 	return r;
 }
 
+/* Errors of this machine, which are no backend's fault. */
+static bool is_own(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
+}
+
 /* Errors after which no other address is worth trying. */
 static bool is_final(int r)
 {
-	return r == 0 || r == -ECANCELED || r == -EPIPE || r == -EMFILE || r == -ENFILE ||
-	       r == -ENOMEM || r == -ENOBUFS;
+	return r == 0 || r == -ECANCELED || r == -EPIPE || is_own(r);
 }
 
 static void cause_set(struct stream_cause *cause, const char *what,
@@ -95,11 +100,11 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 
 	if (r == EAI_SYSTEM) {
 		cause_set(cause, "resolve", be, strerror(saved_errno));
-		return -saved_errno;
+		return is_own(-saved_errno) ? -saved_errno : -ENXIO;
 	}
 	if (r != 0) {
 		cause_set(cause, "resolve", be, gai_strerror(r));
-		return r == EAI_MEMORY ? -ENOMEM : -EHOSTUNREACH;
+		return r == EAI_MEMORY ? -ENOMEM : -ENXIO;
 	}
 	*start_ms = stream_clock_ms();
 	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)

@@ -154,7 +154,7 @@ int wire_secure(struct wire *w, struct stream_tls *tls, uint64_t deadline_ms,
 	}
 	if (r < 0)
 		(void)snprintf(why->text, sizeof(why->text), "%s",
-			       r == -ETIMEDOUT ? "it did not come in time"
+			       r == -ETIMEDOUT ? "timed out waiting for the handshake"
 					       : stream_strerror(&w->client, r));
 	w->who.tls = r == 0;
 	w->who.subject = stream_subject(&w->client);

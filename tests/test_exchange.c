@@ -129,6 +129,9 @@ static void ends(struct world *w, enum exchange_end end, unsigned status,
 	ck_assert_msg(strstr(w->x.reason, reason), "\"%s\" is not \"%s\"", w->x.reason,
 		      reason);
 	ck_assert_int_eq(w->x.reason[0] != '\0', reason[0] != '\0');
+	if (end == EXCHANGE_REFUSED) /* then the client is told, without an address */
+		ck_assert_ptr_null(
+			strstr(w->x.reply[0] ? w->x.reply : w->x.reason, "127.0.0.1"));
 	ck_assert_uint_eq(buf_len(&w->wire.up_out), 0);
 	ck_assert_uint_eq(buf_len(&w->wire.backend_in), 0);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
@@ -256,7 +259,7 @@ static const struct {
 	{ GET, OK "Content-Le", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "before its answer was complete", "", false },
 	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-	  "Next.js: Connection reset by peer", "", false },
+	  "the connection to Next.js failed: Connection reset by peer", "", false },
 	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "Next.js does not speak HTTP/1.1", "", false },
 	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
@@ -403,7 +406,7 @@ static void one_page(struct world *w, bool new_connection)
 
 /* At once, although it waits for more: of each the backend stays and says nothing else. */
 static const struct {
-	const char *said, *reason, *sent;
+	const char *said, *reply, *sent;
 } strangers[] = {
 	{ "SSH-2.0-OpenSSH_9.2\r\n", "Next.js does not speak HTTP/1.1",
 	  "SSH-2.0-OpenSSH_9.2" },
@@ -429,15 +432,18 @@ static const struct {
 
 START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 {
+	char reason[256];
 	struct world w;
 
+	(void)snprintf(reason, sizeof(reason), "%s (it sent \"%s\")", strangers[_i].reply,
+		       strangers[_i].sent);
 	world_open(&w);
 	begin(&w, POST);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_say(w.backend, strangers[_i].said);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, strangers[_i].reason);
-	ck_assert_str_eq(w.x.reason, strangers[_i].reason);
-	ck_assert_str_eq(w.x.sent, strangers[_i].sent);
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, strangers[_i].reply);
+	ck_assert_str_eq(w.x.reason, reason);
+	ck_assert_str_eq(w.x.reply, strangers[_i].reply);
 	peer_hears_nothing(w.client);
 	world_close(&w);
 }
@@ -461,7 +467,7 @@ START_TEST(what_is_not_http_behind_http_is_not_told)
 	peer_say(w.backend, "the rest");
 	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	     "Next.js answered wrongly: no HTTP/1.1 status line");
-	ck_assert_str_eq(w.x.sent, "");
+	ck_assert_str_eq(w.x.reply, "");
 	world_close(&w);
 }
 END_TEST
@@ -623,7 +629,8 @@ START_TEST(a_body_that_is_wrong_is_the_clients_fault)
 	else if (_i == 1)
 		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT, "ended too early");
 	else
-		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY, "client: Connection reset");
+		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
+		     "the client's connection failed: Connection reset by peer");
 	world_close(&w);
 }
 END_TEST
@@ -760,10 +767,11 @@ START_TEST(what_ends_a_dial_is_told)
 		ends(&w, EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out");
 	} else if (_i == 1) {
 		stop(&w);
-		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "being stopped");
+		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "stopped by SIGTERM");
 	} else {
 		peer_reset(&w.client);
-		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY, "client: Connection reset");
+		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
+		     "the client's connection failed: Connection reset by peer");
 	}
 	close(fill[0]);
 	close(fill[1]);
@@ -783,11 +791,12 @@ static const struct {
 	const char *reason;
 } spans[] = {
 	{ GET, offsetof(struct config, response_ms), "", EXCHANGE_REFUSED, 504,
-	  EXCHANGE_BACKEND, "Next.js did not answer in time" },
+	  EXCHANGE_BACKEND, "timed out waiting for the response head of Next.js" },
 	{ GET, offsetof(struct config, response_ms), "HTTP/1.1 100 Continue\r\n\r\nHTTP",
-	  EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "did not answer in time" },
+	  EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out waiting" },
 	{ WS(""), offsetof(struct config, upgrade_ms), "", EXCHANGE_REFUSED, 504,
-	  EXCHANGE_BACKEND, "master-controller did not answer in time" },
+	  EXCHANGE_BACKEND,
+	  "timed out waiting for the response head of master-controller" },
 	{ POST "01234", offsetof(struct config, body_ms), "", EXCHANGE_REFUSED, 408,
 	  EXCHANGE_CLIENT, "the client stopped" },
 	{ GET, offsetof(struct config, body_ms), OK "Content-Length: 3\r\n\r\nok",
@@ -834,9 +843,9 @@ START_TEST(sigterm_before_an_answer_refuses_and_later_cuts)
 	still_wait();
 	stop(&w);
 	if (_i)
-		ends(&w, EXCHANGE_CUT, 200, EXCHANGE_NOBODY, "being stopped");
+		ends(&w, EXCHANGE_CUT, 200, EXCHANGE_NOBODY, "stopped by SIGTERM");
 	else
-		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "being stopped");
+		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "stopped by SIGTERM");
 	world_close(&w);
 }
 END_TEST
@@ -872,7 +881,8 @@ START_TEST(bytes_before_the_101_wait_for_it)
 	peer_close(&w.client);
 	peer_hears_end(w.backend);
 	peer_close(&w.backend);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "closed by the client");
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+	     "the connection ended, the client's side first");
 	ck_assert(w.x.tunnel);
 	ck_assert_uint_eq(w.opened, 1);
 	ck_assert_uint_eq(w.x.up_bytes, strlen("earlyup"));
@@ -912,27 +922,36 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		peer_hears_end(w.client);
 		peer_close(&w.client);
 		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-		     "closed by master-controller");
+		     "the connection ended, master-controller's side first");
 		break;
 	case 1:
 		peer_reset(&w.backend);
 		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
-		     "master-controller: Connection reset by peer");
+		     "master-controller's connection failed: Connection reset by peer");
 		break;
 	case 2:
 		peer_reset(&w.client);
-		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "client: Connection reset");
+		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY,
+		     "the client's connection failed: Connection reset by peer");
 		peer_hears_reset(w.backend);
 		break;
 	case 3:
 		stop(&w);
-		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "being stopped");
+		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "stopped by SIGTERM");
 		peer_hears_end(w.backend);
+		break;
+	case 5:
+		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
+		peer_hears_end(w.backend);
+		peer_reset(&w.backend);
+		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
+		     "the connection ended, the client's side first, "
+		     "then master-controller's failed: Connection reset by peer");
 		break;
 	default:
 		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
 		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-		     "the client had closed, then nothing came");
+		     "the client's side ended, then nothing came for LingerTimeoutSec=");
 	}
 	ck_assert_uint_eq(w.opened, 1);
 	world_close(&w);
@@ -952,7 +971,8 @@ START_TEST(an_end_together_with_the_101_is_passed_on)
 	peer_hears(w.client, "last words");
 	peer_hears_end(w.client);
 	peer_close(&w.client);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "closed by master-controller");
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+	     "the connection ended, master-controller's side first");
 	world_close(&w);
 }
 END_TEST
@@ -1054,7 +1074,7 @@ int main(void)
 	tcase_add_loop_test(t, sigterm_before_an_answer_refuses_and_later_cuts, 0, 2);
 	tcase_add_test(t, bytes_before_the_101_wait_for_it);
 	tcase_add_test(t, a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it);
-	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 5);
+	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 6);
 	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
 	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);
 	tcase_add_loop_test(t, an_upgrade_that_is_not_granted_is_a_plain_answer, 0, 2);

@@ -419,11 +419,11 @@ START_TEST(a_name_that_does_not_resolve_says_why)
 		int fault, saved_errno, r;
 		const char *why;
 	} table[] = {
-		{ EAI_NONAME, 0, -EHOSTUNREACH, "Name or service not known" },
-		{ EAI_AGAIN, 0, -EHOSTUNREACH, "Temporary failure in name resolution" },
+		{ EAI_NONAME, 0, -ENXIO, "Name or service not known" },
+		{ EAI_AGAIN, 0, -ENXIO, "Temporary failure in name resolution" },
 		{ EAI_MEMORY, 0, -ENOMEM, "Memory allocation failure" },
 		{ EAI_SYSTEM, EMFILE, -EMFILE, "Too many open files" },
-		{ EAI_SYSTEM, EIO, -EIO, "Input/output error" },
+		{ EAI_SYSTEM, EIO, -ENXIO, "Input/output error" },
 	};
 	struct backend be = backend_at("backend.example", 1);
 	struct stream_cause cause;

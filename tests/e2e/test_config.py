@@ -263,8 +263,9 @@ def test_a_url_that_leads_back_to_the_gate_is_no_endless_chain(world, kind):
     world.configure(nextjs=here, controller=here)
     before = len(world.gate.by_pid)
     c = world.client(upgrade() if kind == "upgrade" else request())
-    r = c.response()
-    assert r.status == 500 and b"leads back to the gate itself" in r.body
-    c.close()
-    assert c.exited() == 0
+    c.exit_code = 78
+    r = world.error(c, 500)
+    assert b"the gate's configuration cannot be used" in r.body
+    section = "MasterController" if kind == "upgrade" else "NextJs"
+    assert c.log[-1] == f"[{section}] Url={here} leads back to the gate itself"
     assert len(world.gate.by_pid) - before < 5

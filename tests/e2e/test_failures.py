@@ -15,13 +15,15 @@ def asking(kind):
     return upgrade() if kind == "upgrade" else request()
 
 
-def failed(world, c, kind, status=502):
-    """The reply, its words, and the log's."""
+def failed(world, c, kind, says, logged, status=502):
+    """The reply, whose sentence has no address or file, and the log's, which has them."""
     r = world.error(c, status)
+    name, begins = ("master-controller", "WebSocket proxy error") if kind == "upgrade" else \
+        ("Next.js", "Proxy error")
+    assert r.body.decode().splitlines()[0] == f"{begins}: {says.format(name)}."
+    assert c.log[-1].startswith(f"{begins}: {logged}"), c.log
     if kind == "upgrade":
         assert r.body.startswith(b"WebSocket proxy error: ")
-        cause = r.body.decode().removeprefix("WebSocket proxy error: ")
-        assert len(cause.split()) > 3
         assert sum(line.startswith("WebSocket proxy error: ") for line in c.log) == 1
     return r
 
@@ -31,29 +33,40 @@ class TestABackend:
     def test_that_refuses(self, world, kind):
         with refusing() as backend:
             world.configure(nextjs=backend.url, controller=backend.url)
-            r = failed(world, world.client(asking(kind)), kind)
-        assert b"refused" in r.body.lower()
+            failed(world, world.client(asking(kind)), kind, "{} refused the connection",
+                   f"connect to {backend.authority}: Connection refused")
 
     def test_that_refuses_over_ipv6(self, world, kind):
         with refusing("::1") as backend:
             world.configure(nextjs=backend.url, controller=backend.url)
-            failed(world, world.client(asking(kind)), kind)
+            failed(world, world.client(asking(kind)), kind, "{} refused the connection",
+                   f"connect to {backend.authority}: Connection refused")
+
+    def test_that_does_not_accept(self, world, kind):
+        with deaf() as backend:
+            world.configure("[Limits]\nConnectTimeoutSec=300ms", nextjs=backend.url,
+                            controller=backend.url)
+            failed(world, world.client(asking(kind)), kind, "timed out connecting to {}",
+                   f"connect to {backend.authority}: Connection timed out", 504)
 
     def test_whose_name_does_not_resolve(self, world, kind):
         url = "http://no-such-host.invalid:4000"
         world.configure(nextjs=url, controller=url)
-        failed(world, world.client(asking(kind)), kind)
+        failed(world, world.client(asking(kind)), kind, "the name of {} does not resolve",
+               "resolve no-such-host.invalid:4000: ")
 
     def test_whose_unix_socket_is_not_there(self, world, kind, tmp_path):
         url = f"unix:{tmp_path}/none.sock"
         world.configure(nextjs=url, controller=url)
-        failed(world, world.client(asking(kind)), kind)
+        failed(world, world.client(asking(kind)), kind, "{} cannot be reached",
+               f"connect to {url}: No such file or directory")
 
     def test_whose_unix_socket_is_a_file(self, world, kind, tmp_path):
         (tmp_path / "file.sock").touch()
         url = f"unix:{tmp_path}/file.sock"
         world.configure(nextjs=url, controller=url)
-        failed(world, world.client(asking(kind)), kind)
+        failed(world, world.client(asking(kind)), kind, "{} refused the connection",
+               f"connect to {url}: Connection refused")
 
 
 def test_one_backend_down_leaves_the_other_alone(world):
@@ -62,7 +75,7 @@ def test_one_backend_down_leaves_the_other_alone(world):
         c = world.client()
         world.exchange(c, request())
         c.send(upgrade())
-        failed(world, c, "upgrade")
+        failed(world, c, "upgrade", "{} refused the connection", "connect to ")
         world.seen(request("GET", "/still"))
 
 

@@ -190,6 +190,61 @@ def test_a_refused_session_names_the_controllers_status(world):
     assert c.log == [HANDLING, "WebSocket proxy error: master-controller answered 401 instead of 101"]
 
 
+@pytest.mark.parametrize("line", ["Content-Length: 1000", "Transfer-Encoding: chunked", "X: y"])
+@pytest.mark.parametrize("how, then", [
+    ("the controller resets", "the connection to master-controller failed: Connection reset by peer"),
+    ("the controller stops", "master-controller stopped in the middle of a body"),
+    ("the client resets", "the client's connection failed: Connection reset by peer"),
+    ("SIGTERM", "stopped by SIGTERM")])
+def test_a_status_that_was_read_is_the_reason_whatever_follows(world, line, how, then):
+    """QEMU answers a head of more than 4,096 bytes with 403 and resets."""
+    world.configure(f"[Limits]\nBodyTimeoutSec={'300ms' if 'stops' in how else '60s'}")
+    c = world.client(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(head("HTTP/1.1 403 Forbidden", line), b"5\r\nhello\r\n")
+    assert c.until(b"hello").startswith(b"HTTP/1.1 403 ")
+    if how == "SIGTERM":
+        os.kill(c.pid, signal.SIGTERM)
+    elif "stops" not in how:
+        (b if "controller" in how else c).reset()
+    assert c.exited() == 0
+    assert c.log == [HANDLING, "WebSocket proxy error: master-controller answered 403 instead of 101, "
+                     f"then: {then}"]
+
+
+@pytest.mark.parametrize("first, second", [("client", "controller"), ("controller", "client")])
+@pytest.mark.parametrize("how", ["closes", "resets"])
+def test_a_closing_entry_names_whose_end_came_first_and_no_more(world, first, second, how):
+    """Who wanted the end is not known: the server closes first, whoever asked for it (RFC 6455 7.1.1)."""
+    c, b = world.tunnel()
+    ends = {"client": (c, "the client"), "controller": (b, "master-controller")}
+    ends[first][0].half_close()
+    assert ends[second][0].end() == "FIN"
+    ends[second][0].reset() if how == "resets" else ends[second][0].close()
+    assert c.exited() == 0
+    then = f", then {ends[second][1]}'s failed: Connection reset by peer" if how == "resets" else ""
+    assert c.log[-1].startswith(f"noVNC session closed: {NOVNC} (the connection ended, "
+                                f"{ends[first][1]}'s side first{then}; 0 bytes up, ")
+
+
+@pytest.mark.parametrize("who", ["client", "controller"])
+def test_a_closing_entry_names_who_reset(world, who):
+    c, b = world.tunnel()
+    assert c.pid
+    (c if who == "client" else b).reset()
+    assert c.exited() == 0
+    side = "the client" if who == "client" else "master-controller"
+    assert f" ({side}'s connection failed: Connection reset by peer; " in c.log[-1]
+
+
+def test_a_session_that_is_stopped_alone_says_so(world):
+    c, _ = world.tunnel()
+    os.kill(c.pid, signal.SIGTERM)
+    assert c.exited() == 0
+    assert c.log[-1].startswith(f"noVNC session closed: {NOVNC} (stopped by SIGTERM; 0 bytes up, ")
+
+
 def test_each_entry_names_its_client_and_request(world):
     """A warning by itself has to be enough to act on."""
     world.configure("[Log]\nLevel=debug")
@@ -243,7 +298,7 @@ def test_stopping_before_the_answer_is_the_gates_own_503(world):
     assert c.response().status == 503
     c.close()
     assert c.exited() == 0
-    assert c.log == ["Refusing request with 503: the gate is being stopped"]
+    assert c.log == ["Refusing request with 503: stopped by SIGTERM"]
 
 
 @pytest.fixture

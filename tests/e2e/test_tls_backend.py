@@ -47,15 +47,14 @@ def accept_failing(backend):
 
 
 def fails(world, backend, pattern, status=502):
-    """An upgrade is answered with 502 and the reason, which is logged as well."""
+    """An upgrade is answered with 502; the log has the reason, which is returned."""
     t = accept_failing(backend)
     c = world.client(upgrade())
     r = world.error(c, status)
     t.join(10)
-    text = r.body.decode()
-    assert text.startswith("WebSocket proxy error: TLS with ") and re.search(pattern, text), text
+    assert r.body.startswith(b"WebSocket proxy error: TLS with master-controller failed.\n")
     c.logged(rf"WebSocket proxy error: TLS with .*({pattern})")
-    return text
+    return c.log[-1]
 
 
 def test_a_session_and_pages(world, authority, backend_tls):
@@ -232,9 +231,10 @@ def test_plain_http_spoken_back(world):
         p.send(head("HTTP/1.1 400 Bad Request", "Content-Length: 0"))
     t = threading.Thread(target=one)
     t.start()
-    text = world.error(world.client(upgrade()), 502).body.decode()
+    c = world.client(upgrade())
+    world.error(c, 502)
     t.join()
-    assert "wrong version number" in text and "does not speak TLS" in text
+    assert "wrong version number" in c.log[-1] and "does not speak TLS" in c.log[-1]
 
 
 def test_the_end_amid_the_handshake(world, authority):
@@ -249,9 +249,10 @@ def test_the_end_amid_the_handshake(world, authority):
         p.close()
     t = threading.Thread(target=one)
     t.start()
-    text = world.error(world.client(upgrade()), 502).body.decode()
+    c = world.client(upgrade())
+    world.error(c, 502)
     t.join()
-    assert "unexpected eof" in text, text
+    assert "unexpected eof" in c.log[-1], c.log
 
 
 def test_a_handshake_that_goes_on_for_ever(world):
@@ -260,8 +261,9 @@ def test_a_handshake_that_goes_on_for_ever(world):
                     controller=b.url.replace("http", "https"))
     c = world.client(upgrade())
     b.accept()
-    text = world.error(c, 504).body.decode()
-    assert re.search("TLS with .* timed out", text), text
+    r = world.error(c, 504)
+    assert r.body.startswith(b"WebSocket proxy error: timed out connecting to master-controller.\n")
+    assert re.search("TLS with .* timed out", c.log[-1]), c.log
 
 
 def test_sigterm_amid_the_handshake(world):
@@ -338,8 +340,8 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_
     names = {"crt": crt, "other": other, "rsa": rsa, "locked": locked, "empty": empty, "fifo": fifo}
     behind_tls(world, backend_tls, lines.format(**names))
     c = world.client(upgrade())
-    text = world.error(c, 500).body.decode()
-    assert reason.format(**names) in text, text
+    world.error(c, 500)
+    assert reason.format(**names) in c.log[-1], c.log
     r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check=config"],
                        env=clean_env(), capture_output=True, text=True, check=False,
                        stdin=subprocess.DEVNULL)
@@ -438,7 +440,8 @@ def test_a_module_of_another_build_is_refused(world, authority, backend_tls, tmp
         shutil.copy(BINARY.with_name(name), tmp_path)
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c = world.direct(upgrade(), binary=tmp_path / "novnc-gate")
-    assert "novnc-gate-tls.so is not of this version" in world.error(c, 500).body.decode()
+    assert b"the gate had an internal error" in world.error(c, 500).body
+    assert "novnc-gate-tls.so is not of this version" in c.log[-1]
 
 
 # Ends
@@ -451,7 +454,17 @@ def test_a_backend_that_ends_without_close_notify_ends_a_tunnel_with_a_reset(wor
     b.sock.cut()
     assert c.exactly(10) == b"last words"
     assert c.end() == "RST"
-    c.logged(r"noVNC session closed: .*master-controller closed without saying so")
+    c.logged(r"the connection ended, master-controller's side first, without TLS close_notify;")
+
+
+def test_a_missing_close_notify_of_the_side_that_ended_second_is_no_reason(world, authority, backend_tls):
+    """nginx closes so, once the client has ended."""
+    behind_tls(world, backend_tls, f"CaFile={authority.file}")
+    c, b = world.tunnel()
+    c.close()
+    assert b.end() == "FIN"
+    b.sock.cut()
+    c.logged(r"the connection ended, the client's side first; 0 bytes up")
 
 
 def test_a_body_until_the_end_that_is_cut_is_a_reset(world, authority, backend_tls):
@@ -468,7 +481,8 @@ def test_a_body_until_the_end_that_is_cut_is_a_reset(world, authority, backend_t
             c.until(b"half a body")
             b.sock.cut()
             assert c.end() == "RST"
-            c.logged("Next.js closed the connection before its answer was complete")
+            c.logged("Proxy error: Next.js closed the connection before its answer was complete, "
+                     "without TLS close_notify")
 
 
 def test_a_backend_gets_a_close_notify(world, authority, backend_tls):
