@@ -132,9 +132,9 @@ static enum exchange_end run_repeat(struct run *x)
 	return end;
 }
 
-static const char *run_side(const struct run *x, const struct flow *from)
+static const char *run_side(const struct run *x, enum relay_first side)
 {
-	return from == &x->relay.up ? "the client" : x->be->name;
+	return side == RELAY_UP ? "the client" : x->be->name;
 }
 
 /*
@@ -143,22 +143,27 @@ static const char *run_side(const struct run *x, const struct flow *from)
  */
 static void run_explain_tunnel(struct run *x, const struct flow *failed)
 {
-	const struct flow *first = x->relay.first ? x->relay.first : failed;
+	enum relay_first first = x->relay.first;
+	enum relay_first second = failed == &x->relay.up ? RELAY_UP : RELAY_DOWN;
 	bool cut = failed && failed->error == -ECONNABORTED, broken = failed && !cut;
-	const char *side = run_side(x, first);
 	const char *why = broken ? stream_strerror(failed->from, failed->error) : "";
 
-	if (broken && first != failed)
+	if (first == RELAY_NEITHER)
+		first = second;
+	if (broken && first == second && !failed->from->eof)
+		exchange_explain(x, "%s's connection failed: %s", run_side(x, first),
+				 why);
+	else if (first == RELAY_BOTH)
+		exchange_explain(x, "the connection ended, both sides at once");
+	else if (broken && first != second)
 		exchange_explain(x,
 				 "the connection ended, %s's side first, "
 				 "then %s's failed: %s",
-				 side, run_side(x, failed), why);
-	else if (broken && !failed->from->eof)
-		exchange_explain(x, "%s's connection failed: %s", side, why);
+				 run_side(x, first), run_side(x, second), why);
 	else
-		exchange_explain(x, "the connection ended, %s's side first%s", side,
-				 cut && first == failed ? ", without TLS close_notify"
-							: "");
+		exchange_explain(
+			x, "the connection ended, %s's side first%s", run_side(x, first),
+			cut && first == second ? ", without TLS close_notify" : "");
 }
 
 static enum exchange_end run_client_failed(struct run *x)

@@ -7,12 +7,22 @@
 /* Steps before the loop looks at its signal and at the other end's events again. */
 #define RELAY_ROUNDS 16
 
+/* Whose end is there, read or seen behind bytes that nobody takes. */
+static enum relay_first relay_first(const struct relay *r)
+{
+	const struct stream *client = r->up.from, *backend = r->down.from;
+	bool up = client->ending || client->eof, down = backend->ending || backend->eof;
+
+	if (up && down)
+		return RELAY_BOTH;
+	return up ? RELAY_UP : down ? RELAY_DOWN : RELAY_NEITHER;
+}
+
 /* Half-close: the end of one direction is passed on, the other goes on. */
 static void relay_pass_end(struct relay *r, const struct flow *f)
 {
-	/* seen behind bytes that nobody takes, or read */
-	if (!r->first && (f->from->ending || f->from->eof))
-		r->first = f;
+	if (r->first == RELAY_NEITHER)
+		r->first = relay_first(r);
 	if (flow_ended(f))
 		stream_shut(f->to);
 }
@@ -60,7 +70,7 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
 	/* a span of 0 begins once all has been passed on that came before the end */
 	bool ending = flow_ended(up) || up->deaf || flow_ended(down) ||
-		      (r->first && r->linger_ms > 0);
+		      (r->first != RELAY_NEITHER && r->linger_ms > 0);
 	uint64_t span_ms = ending ? r->linger_ms : r->idle_ms;
 
 	*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;

@@ -8,6 +8,14 @@
 
 #include "flow.h"
 
+/* Whose end of a tunnel has come first. */
+enum relay_first {
+	RELAY_NEITHER,
+	RELAY_UP,   /* the client's */
+	RELAY_DOWN, /* the backend's */
+	RELAY_BOTH, /* both were there when it was looked: nobody knows */
+};
+
 struct relay {
 	struct flow up, down;
 	int sigfd;          /* readable: SIGTERM has come */
@@ -15,8 +23,7 @@ struct relay {
 	bool expects;       /* the client's body waits for a 100 (RFC 9110 10.1.1) */
 	bool down_suffices; /* over as soon as the answer is, whatever up still carries */
 	bool moved;         /* something has, since it was last waited */
-	const struct flow
-		*first; /* in a tunnel: whose end has come first; NULL: none yet */
+	enum relay_first first;
 	/* spans in ms */
 	uint64_t answer_ms; /* the whole request sent to its answer's head */
 	uint64_t body_ms;   /* no progress in a body */

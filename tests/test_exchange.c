@@ -26,6 +26,7 @@ struct world {
 	enum exchange_end end;
 	unsigned opened;
 	int opened_result; /* what the tunnel is told */
+	bool both_end;     /* as soon as it stands, before it is looked at again */
 	pthread_t thread;
 	int fds;
 };
@@ -77,11 +78,24 @@ static void world_close(struct world *w)
 	ck_assert_int_eq(fds_open(), w->fds);
 }
 
+static void end_arrives(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	ck_assert_int_eq(poll(&p, 1, LONG_MS), 1);
+}
+
 static int on_opened(void *userdata)
 {
 	struct world *w = userdata;
 
 	w->opened++;
+	if (w->both_end) {
+		ck_assert_int_eq(shutdown(w->client, SHUT_WR), 0);
+		ck_assert_int_eq(shutdown(w->backend, SHUT_WR), 0);
+		end_arrives(w->wire.client.fd);
+		end_arrives(w->wire.link[CONFIG_CONTROLLER].stream.fd);
+	}
 	return w->opened_result;
 }
 
@@ -958,6 +972,21 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 }
 END_TEST
 
+START_TEST(of_ends_that_are_there_together_none_is_the_first)
+{
+	struct world w;
+
+	world_open(&w);
+	w.both_end = true;
+	begin(&w, WS(""));
+	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
+	peer_say(w.backend, SWITCH);
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+	     "the connection ended, both sides at once");
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(an_end_together_with_the_101_is_passed_on)
 {
 	struct world w;
@@ -1075,6 +1104,7 @@ int main(void)
 	tcase_add_test(t, bytes_before_the_101_wait_for_it);
 	tcase_add_test(t, a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it);
 	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 6);
+	tcase_add_test(t, of_ends_that_are_there_together_none_is_the_first);
 	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
 	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);
 	tcase_add_loop_test(t, an_upgrade_that_is_not_granted_is_a_plain_answer, 0, 2);
