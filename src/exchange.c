@@ -193,21 +193,20 @@ static enum exchange_end run_backend_failed(struct run *x)
 
 	if (run_may_repeat(x))
 		return run_repeat(x);
-	if (x->ret->tunnel) {
-		run_explain_tunnel(x, down);
-		return exchange_fail(x, EXCHANGE_BACKEND, 502);
-	}
 	if (down->error == -EBADMSG)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
 			    "%s sent a body that is not valid: %s", x->be->name,
 			    down->body.why);
-	if (down->error == -ECONNABORTED)
-		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s closed the connection before its answer was complete%s",
-			    x->be->name,
-			    down->from->eof ? "" : ", without TLS close_notify");
-	return FAIL(x, EXCHANGE_BACKEND, 502, "the connection to %s failed: %s",
-		    x->be->name, stream_strerror(&x->link->stream, down->error));
+	if (x->ret->tunnel)
+		run_explain_tunnel(x, down);
+	else if (down->error == -ECONNABORTED)
+		exchange_explain(
+			x, "%s closed the connection before its answer was complete%s",
+			x->be->name, down->from->eof ? "" : ", without TLS close_notify");
+	else
+		exchange_explain(x, "the connection to %s failed: %s", x->be->name,
+				 stream_strerror(&x->link->stream, down->error));
+	return exchange_fail(x, EXCHANGE_BACKEND, 502);
 }
 
 /* A tunnel or an answer has come to its end. */
