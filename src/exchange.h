@@ -32,7 +32,7 @@ struct exchange {
 	uint64_t up_bytes, down_bytes; /* of bodies or of the tunnel */
 	char reason[512]; /* one sentence without its full stop; "" where all went well */
 	/* the same for the client, without addresses and files; "": it may read the reason */
-	char reply[128];
+	char reply[256];
 };
 
 /*
