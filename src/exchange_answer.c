@@ -148,9 +148,10 @@ static const struct {
 	{ SLICE_INIT("\x15\x03"), " but TLS: its Url= has to begin with https://" },
 };
 
-/* What came, without the line end behind it, and no more of it than the log has use for. */
+/* What came, up to a NUL or the line end behind it, and no more than the log has use for. */
 static struct slice run_sent(struct slice in)
 {
+	in.len = slice_find(in, '\0');
 	if (in.len > EXCHANGE_SENT_MAX)
 		in.len = EXCHANGE_SENT_MAX;
 	while (in.len > 0 && (in.p[in.len - 1] == '\r' || in.p[in.len - 1] == '\n'))
@@ -177,6 +178,8 @@ static enum exchange_end run_no_http(struct run *x)
 	in = run_sent(in);
 	(void)snprintf(x->ret->reply, sizeof(x->ret->reply),
 		       "%s does not speak HTTP/1.1%s", x->be->name, what);
+	if (in.len == 0)
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s", x->ret->reply);
 	return FAIL(x, EXCHANGE_BACKEND, 502, "%s (it sent \"%.*s\")", x->ret->reply,
 		    SLICE_FMT(in));
 }

@@ -449,8 +449,9 @@ START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 	char reason[256];
 	struct world w;
 
-	(void)snprintf(reason, sizeof(reason), "%s (it sent \"%s\")", strangers[_i].reply,
-		       strangers[_i].sent);
+	(void)snprintf(reason, sizeof(reason),
+		       strangers[_i].sent[0] ? "%s (it sent \"%s\")" : "%s",
+		       strangers[_i].reply, strangers[_i].sent);
 	world_open(&w);
 	begin(&w, POST);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
