@@ -55,8 +55,9 @@ struct stream_cause {
  * Connects to be within timeout_ms, shared among its addresses still to try, TLS included;
  * a name is resolved before that, bounded by the resolver's own options. Gives up early
  * when sigfd becomes readable (-ECANCELED) or the client is reset (-EPIPE). Other errors
- * are -errno with *cause filled: -ETIMEDOUT when nobody accepted in time, -ENXIO when the
- * name does not resolve, -EPROTO when TLS failed; our own fault
+ * are -errno with *cause filled: -ETIMEDOUT when any address did not accept in time, else
+ * that of an address which refused, else that of one which cannot be reached; -ENXIO when
+ * the name does not resolve, -EPROTO when TLS failed; our own fault
  * are -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS, and -ENOKEY where TLS itself cannot begin (its
  * module, or a file that the configuration names); the rest is the backend's.
  */

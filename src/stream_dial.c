@@ -90,12 +90,56 @@ static void cause_set(struct stream_cause *cause, const char *what,
 		       be->host[0] ? be->authority : be->url, why);
 }
 
+/*
+ * How much an address's error tells of the backend, whatever the others met: nobody accepted
+ * in time; somebody refused; or, least, this machine knows no way to that address.
+ */
+static int telling(int r)
+{
+	switch (r) {
+	case -ETIMEDOUT: return 2;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+	case -ENETDOWN:
+	case -EADDRNOTAVAIL:
+	case -EAFNOSUPPORT:
+	case -EACCES:
+	case -EPERM:
+	case -EINVAL: return 0;
+	default: return 1;
+	}
+}
+
+/* Its addresses in turn, until one accepts or is_final(); else the error that tells most. */
+static int dial_list(const struct addrinfo *list, uint64_t timeout_ms,
+		     const struct watch *w, int *ret)
+{
+	uint64_t start_ms = stream_clock_ms(), left = 0;
+	int told = -EHOSTUNREACH;
+
+	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
+		left++;
+	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next, left--) {
+		uint64_t spent_ms = stream_clock_ms() - start_ms;
+		int r;
+
+		if (spent_ms > timeout_ms)
+			spent_ms = timeout_ms;
+		r = dial_address(ai->ai_addr, ai->ai_addrlen,
+				 (timeout_ms - spent_ms) / left, w, ret);
+		if (is_final(r))
+			return r;
+		if (ai == list || telling(r) > telling(told))
+			told = r;
+	}
+	return told;
+}
+
 /* *start_ms is when the connecting began. */
 static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct watch *w,
 		     int *ret, uint64_t *start_ms, struct stream_cause *cause)
 {
 	struct addrinfo *list = NULL;
-	uint64_t spent_ms, left = 0;
 	int r = loader_resolve(be, &list), saved_errno = errno;
 
 	if (r == EAI_SYSTEM) {
@@ -107,18 +151,7 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 		return r == EAI_MEMORY ? -ENOMEM : -ENXIO;
 	}
 	*start_ms = stream_clock_ms();
-	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
-		left++;
-	r = -EHOSTUNREACH;
-	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next, left--) {
-		spent_ms = stream_clock_ms() - *start_ms;
-		if (spent_ms > timeout_ms)
-			spent_ms = timeout_ms;
-		r = dial_address(ai->ai_addr, ai->ai_addrlen,
-				 (timeout_ms - spent_ms) / left, w, ret);
-		if (is_final(r))
-			break;
-	}
+	r = dial_list(list, timeout_ms, w, ret);
 	loader_resolved(list);
 	if (r < 0)
 		cause_set(cause, "connect to", be, strerror(-r));

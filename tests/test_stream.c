@@ -413,6 +413,60 @@ START_TEST(where_all_addresses_refuse_the_name_is_blamed)
 }
 END_TEST
 
+/* What is behind an address: nobody, somebody who does not accept, no way to get there. */
+static const struct {
+	const char *address[3];
+	int r;
+} failing[] = {
+	{ { "127.0.0.1", "224.0.0.1" }, -ECONNREFUSED },
+	{ { "224.0.0.1", "127.0.0.1" }, -ECONNREFUSED },
+	{ { "127.0.0.1", "fe80::1" }, -ECONNREFUSED }, /* without an interface: EINVAL */
+	{ { "127.0.0.2", "224.0.0.1" }, -ETIMEDOUT },
+	{ { "224.0.0.1", "127.0.0.2" }, -ETIMEDOUT },
+	{ { "127.0.0.2", "127.0.0.1" }, -ETIMEDOUT },
+	{ { "127.0.0.1", "127.0.0.2" }, -ETIMEDOUT },
+	{ { "127.0.0.2", "127.0.0.1", "fe80::1" }, -ETIMEDOUT },
+	{ { "224.0.0.1", "224.0.0.2" }, -ENETUNREACH },
+	{ { "fe80::1" }, -EINVAL },
+};
+
+/* Of this address's ports: whoever holds it keeps others away. -1 where it is taken. */
+static int port_hold(const char *address, uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(inet_pton(AF_INET, address, &sa.sin_addr), 1);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		peer_close(&fd);
+	return fd;
+}
+
+START_TEST(of_several_addresses_the_error_that_says_most_is_told)
+{
+	uint16_t port;
+	int filler, full, held;
+	struct stream_cause cause;
+	struct backend be;
+	char expected[100];
+
+	while (full = listen_full("127.0.0.2", &port, &filler),
+	       held = port_hold("127.0.0.1", port), held < 0) {
+		close(filler);
+		close(full);
+	}
+	be = backend_at("backend.example", port);
+	memcpy(resolver.address, failing[_i].address, sizeof(resolver.address));
+	ck_assert_int_eq(dial(&be, 2 * SHORT_MS, -1, -1, &cause), failing[_i].r);
+	(void)snprintf(expected, sizeof(expected), "connect to backend.example:%u: %s",
+		       port, strerror(-failing[_i].r));
+	ck_assert_str_eq(cause.text, expected);
+	close(held);
+	close(filler);
+	close(full);
+}
+END_TEST
+
 START_TEST(a_name_that_does_not_resolve_says_why)
 {
 	static const struct {
@@ -779,6 +833,8 @@ int main(void)
 		       an_address_of_loopback_is_tried_whatever_the_machine_has_beside);
 	tcase_add_test(t, the_time_is_shared_among_the_addresses_still_to_try);
 	tcase_add_test(t, where_all_addresses_refuse_the_name_is_blamed);
+	tcase_add_loop_test(t, of_several_addresses_the_error_that_says_most_is_told, 0,
+			    (int)LENGTH(failing));
 	tcase_add_test(t, a_name_that_does_not_resolve_says_why);
 	tcase_add_test(t, sigterm_ends_the_process_while_it_resolves);
 	tcase_add_test(t, sigterm_is_blocked_again_after_it_has_resolved);
