@@ -14,7 +14,8 @@ PKG_CONFIG = pkg-config
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 	libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
-	openssl curl clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2
+	openssl curl clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2 \
+	strace
 list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call list,tests/demo/packages)
@@ -179,6 +180,7 @@ check-long: deps long-packages all build/test_sandbox \
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long
+	tests/run vanished
 	tests/kernels/run 12 13
 	tests/fresh-root 12 13
 

@@ -11,6 +11,9 @@
 
 /* A tunnel in which much has moved, and then nothing for so long, gives memory back. */
 #define EXCHANGE_REST_MS 500
+/* A peer from which no acknowledgement comes for so long is gone: two minutes and some, for the
+ * kernel may leave two minutes between one try and the next (TCP_RTO_MAX). */
+#define EXCHANGE_GONE_MS 125000
 
 void exchange_explain(struct run *x, const char *format, ...)
 {
@@ -181,10 +184,10 @@ static enum exchange_end run_client_failed(struct run *x)
 	else
 		exchange_explain(x, "the client's connection failed: %s",
 				 stream_strerror(&x->w->client, up->error));
+	if (stream_is_local(up->error))
+		return exchange_fail(x, EXCHANGE_GATE, 500);
 	x->ret->status = x->answered ? x->answer.status : 0;
-	if (x->ret->tunnel)
-		stream_reset(&x->link->stream);
-	return EXCHANGE_GONE;
+	return x->answered && x->reset_shows ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 
 static enum exchange_end run_backend_failed(struct run *x)
@@ -206,7 +209,9 @@ static enum exchange_end run_backend_failed(struct run *x)
 	else
 		exchange_explain(x, "the connection to %s failed: %s", x->be->name,
 				 stream_strerror(&x->link->stream, down->error));
-	return exchange_fail(x, EXCHANGE_BACKEND, 502);
+	if (stream_is_local(down->error))
+		return exchange_fail(x, EXCHANGE_GATE, 500);
+	return exchange_fail(x, EXCHANGE_BACKEND, down->error == -ETIMEDOUT ? 504 : 502);
 }
 
 /* A tunnel or an answer has come to its end. */
@@ -291,6 +296,9 @@ static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *u
 	if (r < 0)
 		end = FAIL(x, EXCHANGE_GATE, 500, "it cannot shut itself in: %s",
 			   strerror(-r));
+	if (x->ret->tunnel && end == EXCHANGE_RESET)
+		stream_reset(
+			&x->link->stream); /* its other side is told in the same way */
 	x->ret->up_bytes = x->relay.up.bytes;
 	x->ret->down_bytes = x->relay.down.bytes;
 	flow_done(&x->relay.up);
@@ -326,6 +334,7 @@ static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
 		.expects = x->expect,
 		.answer_ms = x->upgrade ? w->cfg->upgrade_ms : w->cfg->response_ms,
 		.body_ms = w->cfg->body_ms,
+		.gone_ms = EXCHANGE_GONE_MS,
 	};
 }
 

@@ -3,6 +3,7 @@
 #include "flow.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "compose.h"
 
@@ -32,6 +33,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.pipe = { -1, -1 },
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
+	to->watch = STREAM_UNWATCHED; /* what an earlier message left is its own affair */
 }
 
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
@@ -106,22 +108,6 @@ static void flow_pipe(struct flow *f)
 	memcpy(f->pipe, ends, sizeof(ends));
 }
 
-static ssize_t flow_splice(struct flow *f)
-{
-	size_t len = FLOW_PIPE_SIZE;
-	ssize_t n;
-
-	if (f->body.framing == HTTP1_LENGTH && f->body.left < len)
-		len = (size_t)f->body.left;
-	n = stream_splice_in(f->from, f->pipe[1], len);
-	if (n > 0) {
-		f->piped += (size_t)n;
-		f->bytes += (uint64_t)n;
-		body_passed(&f->body, (uint64_t)n);
-	}
-	return n;
-}
-
 static ssize_t flow_copy(struct flow *f)
 {
 	bool chunked = !f->waiting && f->body.framing == HTTP1_CHUNKED;
@@ -136,6 +122,26 @@ static ssize_t flow_copy(struct flow *f)
 	in->end = part.end;
 	if (n == FLOW_COPY_MAX && !chunked && !f->waiting)
 		flow_pipe(f);
+	return n;
+}
+
+static ssize_t flow_splice(struct flow *f)
+{
+	size_t len = FLOW_PIPE_SIZE;
+	ssize_t n;
+
+	if (f->body.framing == HTTP1_LENGTH && f->body.left < len)
+		len = (size_t)f->body.left;
+	n = stream_splice_in(f->from, f->pipe[1], len);
+	if (n == -EINVAL) { /* not of such a socket */
+		flow_done(f);
+		return flow_copy(f);
+	}
+	if (n > 0) {
+		f->piped += (size_t)n;
+		f->bytes += (uint64_t)n;
+		body_passed(&f->body, (uint64_t)n);
+	}
 	return n;
 }
 
@@ -234,18 +240,57 @@ static void flow_written(struct flow *f, size_t n)
 	buf_consume(f->out, n);
 }
 
+/* The beginning of what is in the pipe becomes a piece, for it cannot go on from there. */
+static int flow_unpipe(struct flow *f)
+{
+	struct buf *in = f->in;
+	size_t len;
+	ssize_t n;
+
+	assert(buf_len(in) == 0); /* all of it was taken before the pipe was filled */
+	buf_compact(in);
+	len = f->piped < buf_room(in) ? f->piped : buf_room(in);
+	n = read(f->pipe[0], in->data + in->end, len);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	f->piece[0] =
+		(struct iovec){ .iov_base = in->data + in->end, .iov_len = (size_t)n };
+	in->end += (size_t)n;
+	f->first = f->lead = 0;
+	f->pieces = 1;
+	f->taken = (size_t)n;
+	f->bytes -= (uint64_t)n; /* counted once more when it has been written */
+	f->piped -= (size_t)n;
+	if (f->piped == 0)
+		flow_done(f);
+	return 0;
+}
+
+/* From the pipe, 0 or -errno; -EINVAL where it has to be copied out of it. */
+static int flow_write_pipe(struct flow *f)
+{
+	ssize_t written = stream_splice_out(f->to, f->pipe[0], f->piped);
+
+	if (written < 0)
+		return (int)written;
+	f->piped -= (size_t)written;
+	return 0;
+}
+
 static int flow_write(struct flow *f)
 {
 	struct iovec iov[1 + FLOW_PIECES + 1];
 	char *out = f->out->data + f->out->start;
 	size_t total = buf_len(f->out), n = 0;
 	ssize_t written;
+	int r;
 
 	if (total == 0 && f->pieces == 0) {
-		written = stream_splice_out(f->to, f->pipe[0], f->piped);
-		if (written > 0)
-			f->piped -= (size_t)written;
-		return written < 0 ? (int)written : 0;
+		r = flow_write_pipe(f);
+		if (r == -EINVAL)
+			r = flow_unpipe(f);
+		if (r < 0 || f->pieces == 0)
+			return r;
 	}
 	n = put_piece(iov, n, out, f->lead);
 	for (size_t i = f->first; i < f->first + f->pieces; i++) {

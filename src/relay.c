@@ -2,8 +2,6 @@
 /* Moves two flows until both have ended: the poll loop. */
 #include "relay.h"
 
-#include <poll.h>
-
 /* Steps before the loop looks at its signal and at the other end's events again. */
 #define RELAY_ROUNDS 16
 
@@ -31,19 +29,44 @@ static void relay_pass_end(struct relay *r, const struct flow *f)
 static bool relay_step(struct relay *r, uint64_t now_ms)
 {
 	int up_error = 0, down_error = 0;
-	bool moved = flow_step(&r->up, now_ms, &up_error);
+	bool up = flow_step(&r->up, now_ms, &up_error);
+	bool down = flow_step(&r->down, now_ms, &down_error);
 
-	moved |= flow_step(&r->down, now_ms, &down_error);
-	if (up_error < 0)
+	if (up)
+		stream_watch_begin(r->up.to, now_ms, r->gone_ms);
+	if (down)
+		stream_watch_begin(r->down.to, now_ms, r->gone_ms);
+	if (up_error == -EPIPE || up_error == -ECONNRESET) {
 		r->up.deaf = true; /* an answer may have come before the end */
+	} else if (up_error < 0) {
+		r->down.error = up_error;
+		r->down.deaf = true; /* at once: it waits for nobody to take what came */
+	}
 	if (down_error < 0)
 		r->up.error = down_error;
 	if (r->tunnel) {
 		relay_pass_end(r, &r->up);
 		relay_pass_end(r, &r->down);
 	}
-	r->moved |= moved;
-	return moved;
+	r->moved |= up || down;
+	return up || down;
+}
+
+/* A peer that is gone has no other way to tell. */
+static void relay_look(struct relay *r, uint64_t now_ms)
+{
+	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms) && r->up.error == 0)
+		r->up.error = -ETIMEDOUT;
+	if (stream_watch_gone(r->up.to, now_ms, r->gone_ms) && r->down.error == 0)
+		r->down.error = -ETIMEDOUT;
+}
+
+/* When to do so. */
+static uint64_t look_ms(const struct relay *r)
+{
+	uint64_t up_ms = r->up.to->watch.look_ms, down_ms = r->down.to->watch.look_ms;
+
+	return up_ms < down_ms ? up_ms : down_ms;
 }
 
 /* Whether the flows' state says that it is over, and how. */
@@ -141,7 +164,7 @@ static bool relay_wait(struct relay *r, uint64_t now_ms, bool *client_hup,
 		{ .fd = r->sigfd, .events = POLLIN },
 	};
 	bool ready = relay_ready(r);
-	uint64_t deadline_ms = relay_deadline(r, ret);
+	uint64_t deadline_ms = relay_deadline(r, ret), wake_ms = look_ms(r);
 	int n;
 
 	/* with nothing to ask for, a reset of the client is still news, a POLLHUP once only */
@@ -149,13 +172,13 @@ static bool relay_wait(struct relay *r, uint64_t now_ms, bool *client_hup,
 		p[0].fd = -1;
 	if (p[1].events == 0)
 		p[1].fd = -1;
-	n = poll(p, 3, ready ? 0 : stream_timeout_ms(now_ms, deadline_ms));
-	if (n < 0 && errno != EINTR) {
+	if (wake_ms > deadline_ms)
+		wake_ms = deadline_ms;
+	n = stream_poll(p, 3, now_ms, ready ? now_ms : wake_ms);
+	if (n < 0) {
 		*ret = RELAY_FAULT;
 		return false;
 	}
-	if (n < 0)
-		return true;
 	if (p[2].revents) {
 		*ret = RELAY_TERMINATED;
 		return false;
@@ -181,6 +204,7 @@ enum relay_end relay_run(struct relay *r)
 		uint64_t now_ms = stream_clock_ms();
 		bool more = true;
 
+		relay_look(r, now_ms);
 		for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 			size_t seen = buf_len(r->down.in);
 

@@ -29,6 +29,7 @@ struct relay {
 	uint64_t body_ms;   /* no progress in a body */
 	uint64_t linger_ms; /* no byte in a tunnel of which one direction has ended */
 	uint64_t idle_ms;   /* no byte in a tunnel */
+	uint64_t gone_ms;   /* a peer acknowledges nothing; see stream_watch_gone() */
 	uint64_t
 		rest_ms; /* likewise, before RELAY_RESTS where there is memory to give back */
 };

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -40,6 +39,15 @@ int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
 						 : (int)(deadline_ms - now_ms) + 1;
 }
 
+int stream_poll(struct pollfd *fds, nfds_t n, uint64_t now_ms, uint64_t deadline_ms)
+{
+	int r = poll(fds, n, stream_timeout_ms(now_ms, deadline_ms));
+
+	if (r < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	return r;
+}
+
 static void option_set(int fd, int level, int option, int value)
 {
 	/* no TCP, neither delays nor probes: its failure is as good as a success */
@@ -55,6 +63,7 @@ void stream_open(int fd, struct stream *ret)
 		.can_write = true,
 		.read_wants = POLLIN,
 		.write_wants = POLLOUT,
+		.watch = STREAM_UNWATCHED,
 	};
 }
 
@@ -101,6 +110,24 @@ int stream_handshake(struct stream *s)
 	if (r == 0)
 		s->read_wants = POLLIN;
 	return r;
+}
+
+bool stream_is_local(int error)
+{
+	switch (error) {
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ECONNABORTED:
+	case -ECONNREFUSED:
+	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -EACCES: /* a firewall on the way */
+	case -EPROTO: return false;
+	default: return true;
+	}
 }
 
 const char *stream_strerror(const struct stream *s, int error)

@@ -6,6 +6,7 @@
 #ifndef NOVNC_GATE_STREAM_H
 #define NOVNC_GATE_STREAM_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,17 @@
 #include "buf.h"
 #include "config.h"
 #include "tls.h"
+
+/* Whether a peer acknowledges what it has been sent. */
+struct stream_watch {
+	uint64_t
+		look_ms; /* when to look at it next; CONFIG_INFINITY: nothing is outstanding */
+	uint64_t
+		since_ms; /* when the first of it was sent or anything came, whichever is later */
+	unsigned tries; /* without an answer, at the last look */
+};
+
+#define STREAM_UNWATCHED ((struct stream_watch){ .look_ms = CONFIG_INFINITY })
 
 struct stream {
 	int fd;         /* owned; -1: closed */
@@ -27,6 +39,7 @@ struct stream {
 	short read_wants, write_wants; /* what to poll for, to read and to write */
 	struct tls *tls;               /* owned; NULL: plain */
 	const struct tls_module *module;
+	struct stream_watch watch;
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })
@@ -94,6 +107,15 @@ short stream_end_events(const struct stream *s);
 /* Takes from poll's answer what can be done now. */
 void stream_take_events(struct stream *s, short revents);
 
+/*
+ * poll(2) until deadline_ms. The count of answers, 0 where it has passed or the call has to be
+ * made again (EINTR, EAGAIN), so that the caller looks at the clock, or another -errno.
+ */
+int stream_poll(struct pollfd *fds, nfds_t n, uint64_t now_ms, uint64_t deadline_ms);
+
+/* Whether an error of a read or a write is this machine's, neither the peer's nor the network's. */
+bool stream_is_local(int error);
+
 /* An error that a read or a write returned, in words. */
 const char *stream_strerror(const struct stream *s, int error);
 
@@ -128,6 +150,26 @@ bool stream_is_circle(const struct stream *dialled, const struct stream *accepte
  * has vanished is an error in the end.
  */
 void stream_keep_alive(const struct stream *s);
+
+/* Bytes have been written: from now on the peer has to acknowledge within each span. */
+void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
+
+/*
+ * To be called at s->watch.look_ms, or any time: whether bytes are outstanding, nothing has
+ * come from the peer for the span, and it has not answered when the kernel tried again. Never
+ * of a peer that answers but does not read. The span has to be longer than the kernel's longest
+ * pause between two tries (two minutes).
+ */
+bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
+
+/* What that judges by, and the judgement; *w is what it knows from earlier ones. */
+struct stream_acks {
+	bool outstanding;   /* sent and not acknowledged, or not yet sent */
+	uint64_t silent_ms; /* since anything came */
+	unsigned tries;     /* without an answer */
+};
+bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
+			uint64_t now_ms, uint64_t span_ms);
 
 /*
  * Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. Where

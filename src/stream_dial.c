@@ -2,7 +2,6 @@
 /* Connects to a backend: addresses in turn, in time, TLS included. */
 #include "stream.h"
 
-#include <poll.h>
 #include <stdio.h>
 
 #include "loader.h"
@@ -22,14 +21,12 @@ static int wait_for(int fd, short events, uint64_t deadline_ms, const struct wat
 	};
 
 	for (;;) {
-		int n = poll(p, 3, stream_timeout_ms(stream_clock_ms(), deadline_ms));
+		int n = stream_poll(p, 3, stream_clock_ms(), deadline_ms);
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return -ETIMEDOUT;
 		if (n < 0)
-			continue;
+			return n;
+		if (n == 0 && stream_clock_ms() >= deadline_ms)
+			return -ETIMEDOUT;
 		if (p[1].revents)
 			return -ECANCELED;
 		if (p[0].revents)

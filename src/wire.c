@@ -3,7 +3,6 @@
 #include "wire.h"
 
 #include <ctype.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -99,13 +98,12 @@ static int client_wait(struct wire *w, short events, uint64_t deadline_ms)
 			p[2 + i].fd = link_watch(&w->link[i]);
 			p[2 + i].events = POLLIN;
 		}
-		n = poll(p, 2 + CONFIG_BACKENDS,
-			 stream_timeout_ms(stream_clock_ms(), deadline_ms));
-		if (n < 0 && errno != EINTR)
-			return -errno;
+		n = stream_poll(p, 2 + CONFIG_BACKENDS, stream_clock_ms(), deadline_ms);
+		if (n < 0)
+			return n;
 		if (n == 0 && stream_clock_ms() >= deadline_ms)
 			return -ETIMEDOUT;
-		if (n <= 0)
+		if (n == 0)
 			continue;
 		for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 			link_watched(&w->link[i], p[2 + i].revents);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -189,6 +190,25 @@ static inline void peer_reset(int *fd)
 
 	ck_assert_int_eq(setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
 	peer_close(fd);
+}
+
+/* Its machine gets nothing from here on, nor answers; or again. */
+static inline void peer_vanish(int fd)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = { 1, &nothing };
+
+	ck_assert_int_eq(
+		setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)),
+		0);
+}
+
+static inline void peer_return(int fd)
+{
+	int unused = 0;
+
+	ck_assert_int_eq(
+		setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)), 0);
 }
 
 #endif

@@ -918,7 +918,7 @@ START_TEST(a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it)
 	ends(&w, EXCHANGE_RESET, 101, EXCHANGE_GATE, "Operation not permitted");
 	ck_assert(w.x.tunnel);
 	peer_hears_nothing(w.client);
-	peer_hears_end(w.backend);
+	peer_hears_reset(w.backend);
 	world_close(&w);
 }
 END_TEST
@@ -946,7 +946,7 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		break;
 	case 2:
 		peer_reset(&w.client);
-		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY,
+		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_NOBODY,
 		     "the client's connection failed: Connection reset by peer");
 		peer_hears_reset(w.backend);
 		break;

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "peers.h"
 #include "still.h"
@@ -24,6 +26,25 @@
 #define SPAN_MS  1200
 
 enum direction { UP, DOWN, DIRECTIONS };
+
+/* ---- splice(2), which fails where a test says so */
+
+enum refused { NOTHING, OUT_OF_A_SOCKET, INTO_A_SOCKET };
+
+static enum refused refused;
+
+ssize_t splice(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t len,
+	       unsigned flags)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(from, &st), 0);
+	if (refused == (S_ISSOCK(st.st_mode) ? OUT_OF_A_SOCKET : INTO_A_SOCKET)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return syscall(SYS_splice, from, from_offset, to, to_offset, len, flags);
+}
 
 /* ---- a relay between two peers */
 
@@ -76,6 +97,7 @@ static void world_open(struct world *w, bool tcp)
 		.linger_ms = LONG_MS,
 		.idle_ms = CONFIG_INFINITY,
 		.rest_ms = CONFIG_INFINITY,
+		.gone_ms = CONFIG_INFINITY,
 	};
 	flow_init(&w->relay.up, &w->client, &w->backend, &w->buf[0], &w->buf[1]);
 	flow_init(&w->relay.down, &w->backend, &w->client, &w->buf[2], &w->buf[3]);
@@ -790,6 +812,26 @@ START_TEST(much_goes_through_a_pipe_or_without_one)
 }
 END_TEST
 
+START_TEST(where_splice_is_refused_it_is_copied)
+{
+	bool whole = _i & 4;
+	struct haul h;
+
+	refused = _i & 1 ? OUT_OF_A_SOCKET : INTO_A_SOCKET;
+	haul_open(&h, _i & 2 ? UP : DOWN, true, whole ? HTTP1_LENGTH : HTTP1_UNTIL_CLOSE,
+		  false);
+	flow_begin(h.s.flow, h.m.framing, MUCH, false);
+	world_start(&h.w);
+	haul_pass(&h);
+	if (!whole)
+		peer_close(h.s.source);
+	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(h.s.flow->pipe[0], -1);
+	ck_assert_uint_eq(h.s.flow->bytes, MUCH);
+	haul_close(&h);
+}
+END_TEST
+
 /* More pipes than a user of no privilege is given at full size (pipe(7)). */
 #define PIPES 400
 
@@ -1163,6 +1205,65 @@ START_TEST(a_client_that_resets_in_mid_transfer_ends_all)
 }
 END_TEST
 
+/* ---- peers that vanish */
+
+/* A tunnel or a body, either way. */
+START_TEST(who_acknowledges_nothing_ends_it)
+{
+	enum direction d = (enum direction)(_i % DIRECTIONS), other = UP + DOWN - d;
+	struct world w;
+	struct side s;
+
+	world_open(&w, true);
+	s = side_of(&w, d);
+	if (_i < DIRECTIONS)
+		world_tunnel(&w);
+	else
+		flow_begin(s.flow, HTTP1_LENGTH, 10, false);
+	w.relay.gone_ms = SHORT_MS;
+	peer_vanish(*s.sink);
+	peer_say(*s.source, "some");
+	ck_assert_int_eq(relay_run(&w.relay), failed(other));
+	ck_assert_int_eq(s.other->error, -ETIMEDOUT);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(who_acknowledges_and_does_not_read_ends_nothing)
+{
+	struct haul h;
+
+	haul_open_tunnel(&h, 1 | _i << 1);
+	h.w.relay.gone_ms = 5 * SHORT_MS;
+	world_start(&h.w);
+	stuff(&h.t, *h.s.source);
+	/* by then the kernel probes its window less often than that */
+	(void)later(50 * SHORT_MS);
+	haul_pour(&h);
+	world_terminate(&h.w);
+	haul_close(&h);
+}
+END_TEST
+
+START_TEST(no_timer_runs_once_all_is_acknowledged)
+{
+	struct world w;
+	struct side s;
+
+	world_open(&w, true);
+	world_tunnel(&w);
+	s = side_of(&w, (enum direction)_i);
+	w.relay.gone_ms = SHORT_MS;
+	world_start(&w);
+	peer_say(*s.source, "some");
+	peer_hears(*s.sink, "some");
+	while (still_timeout() != -1)
+		(void)later(1);
+	world_terminate(&w);
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(what_a_backend_sent_before_its_reset_is_passed_on)
 {
 	struct world w;
@@ -1518,6 +1619,7 @@ static void add_flows(Suite *s)
 			    a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost,
 			    0, 2 * FRAMINGS);
 	tcase_add_loop_test(t, much_goes_through_a_pipe_or_without_one, 0, 16);
+	tcase_add_loop_test(t, where_splice_is_refused_it_is_copied, 0, 8);
 	tcase_add_loop_test(t, where_pipes_stay_small_much_goes_all_the_same, 0, 2);
 	tcase_add_loop_test(t, both_directions_of_a_tunnel_carry_much_at_once, 0, 2);
 	t = part(s, "rest");
@@ -1545,6 +1647,10 @@ static void add_faults(Suite *s)
 			    0, 2);
 	tcase_add_loop_test(t, a_client_that_resets_in_mid_transfer_ends_all, 0, 4);
 	tcase_add_test(t, what_a_backend_sent_before_its_reset_is_passed_on);
+	tcase_add_loop_test(t, who_acknowledges_nothing_ends_it, 0, 2 * DIRECTIONS);
+	tcase_add_loop_test(t, who_acknowledges_and_does_not_read_ends_nothing, 0,
+			    DIRECTIONS);
+	tcase_add_loop_test(t, no_timer_runs_once_all_is_acknowledged, 0, DIRECTIONS);
 	t = part(s, "early answers");
 	tcase_add_test(t, an_answer_may_come_while_the_body_is_still_coming);
 	tcase_add_test(t, an_answer_may_suffice);

@@ -15,6 +15,7 @@
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -290,6 +291,24 @@ static int socket_datagram(void)
 	return result(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
+/* What of the bytes that were sent has been acknowledged. */
+static int look_at_acknowledgements(void)
+{
+	char info[256];
+	socklen_t len = sizeof(info);
+
+	return result(getsockopt(before.unbound, IPPROTO_TCP, TCP_INFO, info, &len));
+}
+
+static int look_at_congestion(void)
+{
+	char name[16];
+	socklen_t len = sizeof(name);
+
+	return result(
+		getsockopt(before.unbound, IPPROTO_TCP, TCP_CONGESTION, name, &len));
+}
+
 /* Only standard error is written to like that, by a failed assertion. */
 static int write_elsewhere(void)
 {
@@ -440,6 +459,8 @@ static const struct attempt {
 	ATTEMPT(fast_open_sendto, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(send_entry, ENOENT, ENOENT, ENOENT, ENOENT),
 	ATTEMPT(look_at_queue, 0, 0, 0, 0),
+	ATTEMPT(look_at_acknowledgements, 0, 0, 0, 0),
+	ATTEMPT(look_at_congestion, KILLED, KILLED, 0, KILLED),
 	ATTEMPT(send_message, KILLED, KILLED, EPIPE, KILLED), /* it is not connected */
 	ATTEMPT(write_elsewhere, KILLED, SIGNAL(SIGPIPE), SIGNAL(SIGPIPE), KILLED),
 	ATTEMPT(bind_port, KILLED, KILLED, NO_PORT, KILLED),

@@ -58,7 +58,7 @@ static const struct plain {
 } plain[] = {
 	/* bytes of the connection, their end, and waiting for them: on some architectures
 	 * poll() is ppoll, and after SIGSTOP it goes on as restart_syscall */
-	{ SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close" },
+	{ SERVE | TUNNEL, "recvfrom read writev splice pipe2 shutdown close" },
 	{ SERVE | TUNNEL, "poll ppoll restart_syscall" },
 	{ SERVE | TUNNEL, "clock_gettime" }, /* where the vDSO cannot */
 	{ SERVE | TUNNEL, "brk munmap exit_group" },
@@ -102,6 +102,11 @@ static const struct rule {
 	  ALLOWED,
 	  "setsockopt",
 	  { IS(1, SOL_SOCKET), IS(2, SO_LINGER) } },
+	/* whether a peer still acknowledges what it is sent */
+	{ SERVE | TUNNEL,
+	  ALLOWED,
+	  "getsockopt",
+	  { IS(1, IPPROTO_TCP), IS(2, TCP_INFO) } },
 	{ SERVE | TUNNEL, ALLOWED, "mmap", { BITS(2, PROT_EXEC, 0) } },
 	/* the next stage */
 	{ SERVE, ALLOWED, "seccomp", { IS(0, SECCOMP_SET_MODE_FILTER) } },

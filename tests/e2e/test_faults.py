@@ -1,0 +1,160 @@
+"""System calls that fail although nothing is wrong with the peers: strace makes them."""
+
+import concurrent.futures
+import contextlib
+import re
+import subprocess
+
+import pytest
+
+from gate import Ended, chunked, head, request
+from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream
+
+
+@contextlib.contextmanager
+def failing(pid, fault):
+    """From here on; fault is what strace's --inject= takes, as in "writev:error=EIO:when=1"."""
+    call = fault.split(":")[0]
+    with subprocess.Popen(["strace", "-f", "-p", str(pid), "-e", f"trace={call}",
+                           "-e", f"inject={fault}", "-o", "/dev/null"],
+                          stderr=subprocess.PIPE, text=True) as tracer:
+        try:
+            assert re.fullmatch(r"strace: Process \d+ attached\n", tracer.stderr.readline())
+            yield
+        finally:
+            tracer.terminate()
+
+
+LOCAL = ["ENOMEM", "ENOBUFS", "EIO", "EINVAL"]
+WORDS = {"ENOMEM": "Cannot allocate memory", "ENOBUFS": "No buffer space available",
+         "EIO": "Input/output error", "EINVAL": "Invalid argument"}
+
+
+def close_delimited(world, version="1.1"):
+    """A client in the middle of an answer whose end is the connection's."""
+    c = world.client(request(version=version))
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.1 200 OK") + b"hello")
+    c.until(b"hello")
+    return c, b
+
+
+def end_after(peer):
+    with pytest.raises(Ended) as e:
+        while True:
+            peer.more()
+    return e.value.how
+
+
+@pytest.mark.parametrize("error", LOCAL)
+def test_a_write_to_the_client_that_fails_never_looks_like_the_end(world, error):
+    c, b = close_delimited(world)
+    with failing(c.pid, f"writev:error={error}:when=1"):
+        b.send(b"never to be seen")
+        assert end_after(c) == "RST"
+    assert c.exited() == 0
+    assert c.log == [f"Internal error: client: {WORDS[error]}"]
+
+
+@pytest.mark.parametrize("error", ["ENOMEM", "EIO"])
+@pytest.mark.parametrize("nth", [1, 2], ids=["in", "out"])
+def test_nor_does_a_splice(world, nth, error):
+    c, b = close_delimited(world)
+    sent = fill(b)          # so that there is a pipe
+    assert read_stream(c, sent) == crc_of_stream(sent)
+    with failing(c.pid, f"splice:error={error}:when={nth}"):
+        b.send(b"never to be seen")
+        assert end_after(c) == "RST"
+    assert c.exited() == 0
+    assert c.log == [f"Internal error: {'Next.js' if nth == 1 else 'client'}: {WORDS[error]}"]
+
+
+def test_where_the_framing_shows_a_cut_an_end_will_do(world):
+    c = world.client(request())
+    b = world.nextjs.accept()
+    b.request()
+    b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + chunked(b"hello")[:-5])
+    c.until(b"hello\r\n")
+    with failing(c.pid, "writev:error=ENOMEM:when=1"):
+        b.send(b"5\r\nnever\r\n")
+        assert end_after(c) in ("FIN", "RST")
+    assert c.exited() == 0
+
+
+@pytest.mark.parametrize("error", LOCAL)
+@pytest.mark.parametrize("to", ["client", "backend"])
+def test_a_write_in_a_tunnel_that_fails_resets_both_sides(world, to, error):
+    world.configure("[Limits]\nLingerTimeoutSec=1h")
+    c, b = world.tunnel()
+    sender = b if to == "client" else c
+    with failing(c.pid, f"writev:error={error}:when=1"):
+        sender.send(b"never to be seen")
+        assert end_after(c) == end_after(b) == "RST"
+    assert c.exited() == 0
+    name = "client" if to == "client" else "master-controller"
+    assert c.log[2:] == [f"Internal error: {name}: {WORDS[error]}"]
+
+
+@pytest.mark.parametrize("of", ["client", "backend"])
+def test_a_read_in_a_tunnel_that_fails_resets_both_sides(world, of):
+    c, b = world.tunnel()
+    sender = c if of == "client" else b
+    with failing(c.pid, "recvfrom:error=ENOMEM:when=1"):
+        sender.send(b"never to be read")
+        assert end_after(c) == end_after(b) == "RST"
+    assert c.exited() == 0
+    name = "client" if of == "client" else "master-controller"
+    assert c.log[2:] == [f"Internal error: {name}: {WORDS['ENOMEM']}"]
+
+
+@pytest.mark.parametrize("error", ["ENOMEM", "EINVAL"])
+def test_a_poll_that_fails_resets_both_sides(world, error):
+    c, b = world.tunnel()
+    with failing(c.pid, f"poll:error={error}:when=1"):
+        c.send(b"x")
+        assert end_after(c) == end_after(b) == "RST"
+    assert c.exited() == 0
+    assert c.log[2:] == [f"Internal error: poll: {WORDS[error]}"]
+
+
+@pytest.mark.parametrize("error", ["EAGAIN", "EINTR"])
+def test_a_poll_that_has_to_be_called_again_is_no_end(world, error):
+    c, b = world.tunnel()
+    with failing(c.pid, f"poll:error={error}:when=1..20"):
+        for _ in range(30):
+            c.send(b"key")
+            assert b.exactly(3) == b"key"
+            b.send(b"screen")
+            assert c.exactly(6) == b"screen"
+
+
+@pytest.mark.parametrize("error", ["EAGAIN", "EINTR"])
+def test_nor_does_it_put_off_the_end(world, error):
+    world.configure("[Limits]\nIdleTimeoutSec=500ms")
+    c, b = world.tunnel()
+    with failing(c.pid, f"poll:error={error}:when=1+"):
+        c.send(b"x")
+        assert b.exactly(1) == b"x"
+        assert c.end() == b.end() == "FIN"
+    c.logged("IdleTimeoutSec=")
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize("when", ["", ":when=2+2", ":when=1", ":when=2"],
+                         ids=["always", "out", "the first", "the second"])
+def test_where_splice_is_not_to_be_had_bytes_are_copied(world, when, direction):
+    c, b = world.tunnel()
+    source, sink = (c, b) if direction == "up" else (b, c)
+    sent = fill(source)     # so that there is a pipe
+    assert read_stream(sink, sent) == crc_of_stream(sent)
+    with failing(c.pid, f"splice:error=EINVAL{when}"):
+        total = 30 * len(BLOCK)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            sending = pool.submit(send_stream, source, total)
+            assert read_stream(sink, total) == crc_of_stream(total)
+            sending.result()
+    c.close()
+    b.close()
+    c.exited()
+    assert str(sent + total) in c.log[-1]
