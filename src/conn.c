@@ -9,7 +9,6 @@
 #include "journal.h"
 #include "log.h"
 #include "pages.h"
-#include "sandbox.h"
 #include "wire.h"
 
 /* One request, as the log and a reply need it once its head is gone. */
@@ -174,7 +173,7 @@ static int on_opened(void *userdata)
 	}
 	log_status(slice_str(status));
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
-	return sandbox_narrow(conn_has_tls(c));
+	return sandbox_narrow(c->setup->sandbox, conn_has_tls(c));
 }
 
 /* Whether an upgrade got an answer, of whatever status, that is no 101. */

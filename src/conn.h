@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "config.h"
+#include "sandbox.h"
 #include "stream.h"
 
 struct conn_setup {
@@ -13,7 +14,8 @@ struct conn_setup {
 	int sigfd;   /* borrowed; readable when SIGTERM has come */
 	bool broken; /* the configuration is: every request is answered with 500 */
 	int unfit; /* -errno: it lacks something, so nothing is read, only a 500 sent, */
-	const char *unfit_why; /* and this is what failed */
+	const char *unfit_why;         /* and this is what failed */
+	const struct sandbox *sandbox; /* borrowed; the first stage, unless it is unfit */
 	struct stream_tls
 		*tls; /* borrowed; the client has to speak TLS; NULL: plain HTTP */
 };

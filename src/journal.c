@@ -119,11 +119,26 @@ static bool stderr_is_client(const struct stat *st)
 	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
 }
 
+/* Where standard error cannot be looked at: it must not be a socket that may be the client. */
+static enum sink sink_guess(void)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	if (getenv("JOURNAL_STREAM"))
+		return SINK_JOURNAL; /* for which standard error is not written to */
+	return getsockopt(STDERR_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) == 0
+		       ? SINK_NONE
+		       : SINK_LINE;
+}
+
 static enum sink sink_find(void)
 {
 	struct stat st;
 
-	if (fstat(STDERR_FILENO, &st) < 0 || stderr_is_client(&st))
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return sink_guess();
+	if (stderr_is_client(&st))
 		return SINK_NONE;
 	return stderr_is_journal(&st) ? SINK_JOURNAL : SINK_LINE;
 }

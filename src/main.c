@@ -168,15 +168,15 @@ static int signals_take(void)
 }
 
 /* Before anything that a peer says is read. */
-static int confine(const struct config *cfg, const struct client *client, bool tls)
+static int confine(const struct config *cfg, const struct client *client, bool tls,
+		   struct sandbox *ret)
 {
-	const char *missing = NULL;
-	int r = sandbox_enter(cfg, tls, &missing);
+	int r = sandbox_enter(cfg, tls, ret);
 
-	if (missing)
+	if (r == 0 && ret->missing)
 		log_event(LOG_SANDBOX,
 			  &(struct log_fields){ .client = slice_str(client->text),
-						.reason = slice_str(missing) });
+						.reason = slice_str(ret->missing) });
 	return r;
 }
 
@@ -193,7 +193,10 @@ static bool needs_loader(const struct config *cfg)
 static int serve(const struct options *o, char *argv[], const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
-	struct conn_setup setup = { .client = client, .sigfd = sigfd };
+	struct sandbox sandbox;
+	struct conn_setup setup = { .client = client,
+				    .sigfd = sigfd,
+				    .sandbox = &sandbox };
 	struct stream_tls tls;
 	struct config cfg;
 	int config, r, walls;
@@ -210,7 +213,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
-	walls = confine(&cfg, client, o->tls); /* who cannot serve answers and lingers */
+	walls = confine(&cfg, client, o->tls,
+			&sandbox); /* who cannot serve answers and lingers */
 	setup.unfit = r < 0 ? r : walls;
 	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
 	r = conn_serve(STDIN_FILENO, &setup);

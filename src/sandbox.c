@@ -4,16 +4,17 @@
 
 #ifdef NOVNC_GATE_NO_SANDBOX
 
-int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing)
+int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 {
 	(void)cfg;
 	(void)tls;
-	*ret_missing = "any wall at all, as it was built";
+	*ret = (struct sandbox){ .missing = "any wall at all, as it was built" };
 	return 0;
 }
 
-int sandbox_narrow(bool tls)
+int sandbox_narrow(const struct sandbox *sandbox, bool tls)
 {
+	(void)sandbox;
 	(void)tls;
 	return 0;
 }
@@ -115,10 +116,11 @@ static int limits_set(void)
 	static const struct rlimit none = { 0, 0 };
 	struct rlimit files;
 	struct stat st;
-	bool log_is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+	bool log_is_file;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (fstat(STDERR_FILENO, &st) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return -errno;
+	log_is_file = S_ISREG(st.st_mode);
 	if (files.rlim_cur > SANDBOX_FILES)
 		files.rlim_cur = SANDBOX_FILES;
 	files.rlim_max = files.rlim_cur;
@@ -252,16 +254,12 @@ static bool seccomp_is_there(void)
 	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-/* 0 or -errno, -EOPNOTSUPP where the kernel has no seccomp. */
 static int seccomp_enter(const struct sock_filter *filter, size_t len)
 {
 	struct sock_fprog program = { (unsigned short)len, (struct sock_filter *)filter };
-	int r;
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
-		return 0;
-	r = -errno;
-	return (r == -ENOSYS || r == -EINVAL) && !seccomp_is_there() ? -EOPNOTSUPP : r;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno
+									      : 0;
 }
 
 #define SECCOMP_ENTER(filter) seccomp_enter(filter, COUNT(filter))
@@ -290,7 +288,7 @@ static const char *missing(int abi, bool seccomp)
 	return seccomp ? NULL : "seccomp";
 }
 
-int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing)
+int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 {
 	unsigned needs = needs_of(cfg, tls);
 	int abi = landlock_abi(), r;
@@ -306,15 +304,18 @@ int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing)
 	if (r < 0)
 		return r;
 	r = seccomp_enter_needs(needs);
-	*ret_missing = missing(abi, r != -EOPNOTSUPP);
-	return r == -EOPNOTSUPP ? 0 : r;
+	if (r < 0 && !((r == -ENOSYS || r == -EINVAL) && !seccomp_is_there()))
+		return r;
+	*ret = (struct sandbox){ missing(abi, r == 0), r == 0 };
+	return 0;
 }
 
-int sandbox_narrow(bool tls)
+/* The first stage forbids to ask whether seccomp is there: it is if that stage has one. */
+int sandbox_narrow(const struct sandbox *sandbox, bool tls)
 {
-	int r = tls ? SECCOMP_ENTER(filter_tunnel_tls) : SECCOMP_ENTER(filter_tunnel);
-
-	return r == -EOPNOTSUPP ? 0 : r;
+	if (!sandbox->seccomp)
+		return 0;
+	return tls ? SECCOMP_ENTER(filter_tunnel_tls) : SECCOMP_ENTER(filter_tunnel);
 }
 
 #endif

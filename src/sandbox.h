@@ -19,18 +19,23 @@ enum sandbox_need {
 	SANDBOX_TLS = 10,    /* TLS; its module, and the certificates of backends */
 };
 
+/* What stands after the first stage. */
+struct sandbox {
+	const char *missing; /* what is not to be had here, in words, or NULL */
+	bool seccomp;
+};
+
 /*
  * The first stage, for what the configuration tells and, with tls, TLS with the client.
- * Returns 0 or -errno, after which nothing may be served. *ret_missing is what is not to be
- * had here, in words, or NULL.
+ * Returns 0 or -errno, after which nothing may be served.
  */
-int sandbox_enter(const struct config *cfg, bool tls, const char **ret_missing);
+int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
 
 /*
  * The second: nothing is opened, dialled or loaded any more, bytes go where they went, tls
  * those of TLS as well.
  * Returns 0 or -errno, after which the tunnel must not go on.
  */
-int sandbox_narrow(bool tls);
+int sandbox_narrow(const struct sandbox *sandbox, bool tls);
 
 #endif

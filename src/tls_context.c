@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,9 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
 	(void)snprintf(why->text, sizeof(why->text), "out of memory");
+	if (!ctx && RAND_status() != 1)
+		(void)snprintf(why->text, sizeof(why->text),
+			       "the kernel gave no random numbers (getrandom)");
 	if (!ctx)
 		return NULL;
 	(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION); /* is known */

@@ -417,7 +417,7 @@ static int unknown_call(void)
 
 static int one_stage_more(void)
 {
-	return -sandbox_narrow(false);
+	return -sandbox_narrow(&(struct sandbox){ .seccomp = true }, false);
 }
 
 static const struct attempt {
@@ -546,15 +546,15 @@ static void configure(const char *host, struct config *ret)
 		config_parse_text("test", text, strlen(text), no_report, NULL, ret), 0);
 }
 
-static int enter(enum stage stage, const char **ret_missing)
+static int enter(enum stage stage, struct sandbox *ret)
 {
 	struct config cfg;
 	int r;
 
 	configure(stage == RESOLVE ? "localhost" : "127.0.0.1", &cfg);
-	r = sandbox_enter(&cfg, stage == SECURED, ret_missing);
+	r = sandbox_enter(&cfg, stage == SECURED, ret);
 	if (r == 0 && stage == TUNNEL)
-		r = sandbox_narrow(false);
+		r = sandbox_narrow(ret, false);
 	return r;
 }
 
@@ -641,7 +641,7 @@ static int landlock_age(int version)
 static void try(const struct attempt *a, enum stage stage, int version)
 {
 	int expected = expect(a->expected[stage], version);
-	const char *missing = NULL;
+	struct sandbox sandbox;
 	pid_t child;
 	int r;
 
@@ -650,9 +650,9 @@ static void try(const struct attempt *a, enum stage stage, int version)
 	if (child == 0) {
 		if (version != landlock_version() && landlock_age(version) < 0)
 			_exit(NOT_ENTERED);
-		if (enter(stage, &missing) < 0)
+		if (enter(stage, &sandbox) < 0)
 			_exit(NOT_ENTERED);
-		if (!same(missing, landlock_lacks(version)))
+		if (!same(sandbox.missing, landlock_lacks(version)))
 			_exit(LESS);
 		_exit(a->run());
 	}
@@ -721,7 +721,7 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 		{ open_library, KILLED },
 	};
 	int version = landlock_version();
-	const char *missing = NULL;
+	struct sandbox sandbox;
 	struct config cfg;
 
 	prepare();
@@ -731,10 +731,11 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 		int r;
 
 		if (child == 0) {
-			if (sandbox_enter(&cfg, false, &missing) < 0)
+			if (sandbox_enter(&cfg, false, &sandbox) < 0)
 				_exit(NOT_ENTERED);
-			_exit(same(missing, landlock_lacks(version)) ? table[i].run()
-								     : LESS);
+			_exit(same(sandbox.missing, landlock_lacks(version))
+				      ? table[i].run()
+				      : LESS);
 		}
 		r = outcome(child);
 		if (r != LESS)
@@ -747,8 +748,9 @@ END_TEST
 /* Whichever wall it dies at on its way out, the message is what the operator needs. */
 START_TEST(a_failed_assertion_is_told)
 {
-	const char *missing, *expected = "Assertion `_i == STAGES' failed";
+	const char *expected = "Assertion `_i == STAGES' failed";
 	char text[1024] = "";
+	struct sandbox sandbox;
 	int told[2];
 	pid_t child;
 
@@ -757,7 +759,7 @@ START_TEST(a_failed_assertion_is_told)
 	child = fork();
 	if (child == 0) {
 		if (dup2(told[1], STDERR_FILENO) < 0 ||
-		    enter((enum stage)_i, &missing) < 0)
+		    enter((enum stage)_i, &sandbox) < 0)
 			_exit(NOT_ENTERED);
 		assert(_i == STAGES);
 	}
@@ -772,7 +774,7 @@ END_TEST
 /* What belongs to root in /proc is nothing for others of the same user. */
 START_TEST(others_of_its_user_cannot_look_inside)
 {
-	const char *missing;
+	struct sandbox sandbox;
 	char path[64], byte;
 	int ready[2], end[2];
 	struct stat st;
@@ -792,7 +794,7 @@ START_TEST(others_of_its_user_cannot_look_inside)
 		/* setuid() had taken it away */
 		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ||
 		    writev(ready[1], &iov, 1) != 1 || read(end[0], &byte, 1) != 1 ||
-		    enter(SERVE, &missing) < 0 || writev(ready[1], &iov, 1) != 1)
+		    enter(SERVE, &sandbox) < 0 || writev(ready[1], &iov, 1) != 1)
 			_exit(NOT_ENTERED);
 		_exit(poll(&ended, 1, -1) == 1 ? 0 : NOT_ENTERED);
 	}
@@ -826,29 +828,30 @@ static void lack(long call, int error)
 }
 
 static const struct {
-	int landlock, seccomp, limit; /* errno of these calls; 0: as they are */
+	int landlock, seccomp, limit, stat; /* errno of these calls; 0: as they are */
 	int result;
 } kernels[] = {
-	{ 0, 0, 0, 0 },
-	{ ENOSYS, 0, 0, 0 },
-	{ EOPNOTSUPP, 0, 0, 0 },
-	{ EPERM, 0, 0, 0 }, /* says a container */
-	{ 0, ENOSYS, 0, 0 },
-	{ 0, EINVAL, 0, 0 },
-	{ ENOSYS, ENOSYS, 0, 0 },
+	{ 0, 0, 0, 0, 0 },
+	{ ENOSYS, 0, 0, 0, 0 },
+	{ EOPNOTSUPP, 0, 0, 0, 0 },
+	{ EPERM, 0, 0, 0, 0 }, /* says a container */
+	{ 0, ENOSYS, 0, 0, 0 },
+	{ 0, EINVAL, 0, 0, 0 },
+	{ ENOSYS, ENOSYS, 0, 0, 0 },
 	/* there, and failing */
-	{ EINVAL, 0, 0, EINVAL },
-	{ EMFILE, 0, 0, EMFILE },
-	{ 0, EPERM, 0, EPERM },
-	{ 0, ENOMEM, 0, ENOMEM },
-	{ 0, 0, EPERM, EPERM },
+	{ EINVAL, 0, 0, 0, EINVAL },
+	{ EMFILE, 0, 0, 0, EMFILE },
+	{ 0, EPERM, 0, 0, EPERM },
+	{ 0, ENOMEM, 0, 0, ENOMEM },
+	{ 0, 0, EPERM, 0, EPERM },
+	{ 0, 0, 0, EIO, EIO },
 };
 
 START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 {
-	const char *missing = NULL,
-		   *expected =
-			   landlock_lacks(kernels[_i].landlock ? 0 : landlock_version());
+	const char *expected =
+		landlock_lacks(kernels[_i].landlock ? 0 : landlock_version());
+	struct sandbox sandbox;
 	char both[64];
 	pid_t child;
 
@@ -866,14 +869,18 @@ START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 			lack(SYS_landlock_create_ruleset, kernels[_i].landlock);
 		if (kernels[_i].limit)
 			lack(SYS_prlimit64, kernels[_i].limit);
+		if (kernels[_i].stat) {
+			lack(SYS_newfstatat, kernels[_i].stat);
+			lack(SYS_fstat, kernels[_i].stat);
+		}
 		if (kernels[_i].seccomp)
 			lack(SYS_seccomp, kernels[_i].seccomp);
-		r = enter(SERVE, &missing);
+		r = enter(SERVE, &sandbox);
 		if (r < 0)
 			_exit(-r);
-		if (kernels[_i].seccomp && sandbox_narrow(false) < 0)
+		if (kernels[_i].seccomp && sandbox_narrow(&sandbox, false) < 0)
 			_exit(NOT_ENTERED);
-		_exit(same(missing, expected) ? 0 : LESS);
+		_exit(same(sandbox.missing, expected) ? 0 : LESS);
 	}
 	ck_assert_int_eq(outcome(child), kernels[_i].result);
 }

@@ -70,6 +70,7 @@ static const struct plain {
 	{ LOAD, "futex getrandom" }, /* pthread_once(), malloc() */
 	/* OpenSSL on a socket, its random numbers and its locks */
 	{ TLS | SECURED, "read write getrandom futex" },
+	{ TLS | SECURED, "uname" },     /* where there are none; see below */
 	{ TLS, "readlink readlinkat" }, /* where the module is */
 	{ TLS, "sysinfo" },             /* qsort() of glibc up to 2.36 asks for memory */
 	/* getaddrinfo(): DNS, and the modules of nsswitch.conf (resolve, myhostname, mdns) */
@@ -135,6 +136,10 @@ static const struct rule {
 	  "mmap",
 	  { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0) } },
 	{ LOAD, ALLOWED, "mprotect", { BITS(2, PROT_EXEC, 0) } },
+
+	/* OpenSSL's other sources of random numbers, before it gives up; files are for Landlock */
+	{ TLS | SECURED, ENOSYS, "shmget", { { 0 } } },
+	{ SECURED, EACCES, "openat", { { 0 } } },
 
 	{ RESOLVE, ALLOWED, "prctl", { IS(0, PR_CAPBSET_READ) } }, /* libcap's start */
 	/* what modules may try, and have a way round */

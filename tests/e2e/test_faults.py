@@ -2,12 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import errno
+import os
 import re
 import subprocess
 
 import pytest
 
-from gate import Ended, chunked, head, request
+from gate import Ended, chunked, head, request, switching, upgrade
 from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream
 
 
@@ -26,8 +28,10 @@ def failing(pid, fault):
 
 
 LOCAL = ["ENOMEM", "ENOBUFS", "EIO", "EINVAL"]
-WORDS = {"ENOMEM": "Cannot allocate memory", "ENOBUFS": "No buffer space available",
-         "EIO": "Input/output error", "EINVAL": "Invalid argument"}
+
+
+def words(error):
+    return os.strerror(getattr(errno, error))
 
 
 def close_delimited(world, version="1.1"):
@@ -54,7 +58,7 @@ def test_a_write_to_the_client_that_fails_never_looks_like_the_end(world, error)
         b.send(b"never to be seen")
         assert end_after(c) == "RST"
     assert c.exited() == 0
-    assert c.log == [f"Internal error: client: {WORDS[error]}"]
+    assert c.log == [f"Internal error: client: {words(error)}"]
 
 
 @pytest.mark.parametrize("error", ["ENOMEM", "EIO"])
@@ -67,7 +71,7 @@ def test_nor_does_a_splice(world, nth, error):
         b.send(b"never to be seen")
         assert end_after(c) == "RST"
     assert c.exited() == 0
-    assert c.log == [f"Internal error: {'Next.js' if nth == 1 else 'client'}: {WORDS[error]}"]
+    assert c.log == [f"Internal error: {'Next.js' if nth == 1 else 'client'}: {words(error)}"]
 
 
 def test_where_the_framing_shows_a_cut_an_end_will_do(world):
@@ -93,7 +97,7 @@ def test_a_write_in_a_tunnel_that_fails_resets_both_sides(world, to, error):
         assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
     name = "client" if to == "client" else "master-controller"
-    assert c.log[2:] == [f"Internal error: {name}: {WORDS[error]}"]
+    assert c.log[2:] == [f"Internal error: {name}: {words(error)}"]
 
 
 @pytest.mark.parametrize("of", ["client", "backend"])
@@ -105,7 +109,7 @@ def test_a_read_in_a_tunnel_that_fails_resets_both_sides(world, of):
         assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
     name = "client" if of == "client" else "master-controller"
-    assert c.log[2:] == [f"Internal error: {name}: {WORDS['ENOMEM']}"]
+    assert c.log[2:] == [f"Internal error: {name}: {words('ENOMEM')}"]
 
 
 @pytest.mark.parametrize("error", ["ENOMEM", "EINVAL"])
@@ -115,7 +119,7 @@ def test_a_poll_that_fails_resets_both_sides(world, error):
         c.send(b"x")
         assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
-    assert c.log[2:] == [f"Internal error: poll: {WORDS[error]}"]
+    assert c.log[2:] == [f"Internal error: poll: {words(error)}"]
 
 
 @pytest.mark.parametrize("error", ["EAGAIN", "EINTR"])
@@ -158,3 +162,57 @@ def test_where_splice_is_not_to_be_had_bytes_are_copied(world, when, direction):
     b.close()
     c.exited()
     assert str(sent + total) in c.log[-1]
+
+
+# While the gate shuts itself in. strace starts it, as a grandchild that leaves the process id alone.
+
+def under(fault):
+    return ("strace", "-D", "-o", "/dev/null", "-e", f"trace={fault.split(':')[0]}",
+            "-e", f"inject={fault}")
+
+
+@pytest.mark.parametrize("error", ["EINVAL", "ENOSYS", "ENOMEM"])
+@pytest.mark.parametrize("nth", ["2", "2+"], ids=["once", "always"])
+def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
+    c = world.direct(upgrade(), wrapper=under(f"seccomp:error={error}:when={nth}"))
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert end_after(c) == end_after(b) == "RST"
+    assert c.exited() == 0
+    assert c.log[2:] == [f"Internal error: it cannot shut itself in: {words(error)}"]
+
+
+@pytest.mark.parametrize("nth", [1, 3], ids=["for the log", "for the limits"])
+def test_a_standard_error_that_cannot_be_looked_at(world, nth):
+    c = world.direct(request(), wrapper=under(f"fstat,newfstatat:error=EIO:when={nth}"))
+    if nth == 1:    # the log is a file, which a look at it is not needed for
+        b = world.nextjs.accept()
+        b.request()
+        b.close()
+        assert c.response().status == 502
+        assert c.exited() == 0
+        assert c.log == ["Proxy error: Next.js closed the connection before its answer (GET /)"]
+    else:
+        c.exit_code = 71
+        assert c.response().status == 500
+        assert c.exited() == 71
+        assert c.log == ["Internal error: it cannot shut itself in: Input/output error"]
+
+
+NO_RANDOM = "the kernel gave no random numbers (getrandom)"
+
+
+def test_no_random_numbers_for_a_client(secure):
+    c = secure.direct(b"\x16", wrapper=under("getrandom:error=EIO"), options=["--tls"])
+    c.exit_code = 71
+    assert c.end() in ("FIN", "RST")
+    assert c.exited() == 71
+    assert c.log == [f"Internal error: {NO_RANDOM}"]
+
+
+def test_no_random_numbers_for_a_backend(secure):
+    c = secure.direct(request(), wrapper=under("getrandom:error=EIO"))
+    assert c.response().status == 500
+    assert c.exited() == 0
+    assert re.fullmatch(f"Internal error: (TLS: )?{re.escape(NO_RANDOM)}", c.log[0]) and len(c.log) == 1
