@@ -124,6 +124,8 @@ bool stream_is_local(int error)
 	case -EHOSTDOWN:
 	case -ENETUNREACH:
 	case -ENETDOWN:
+	case -ENONET:
+	case -ENOPROTOOPT:
 	case -EACCES: /* a firewall on the way */
 	case -EPROTO: return false;
 	default: return true;
