@@ -179,13 +179,14 @@ static enum exchange_end run_client_failed(struct run *x)
 	if (up->error == -ECONNABORTED && !x->ret->tunnel)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early%s",
 			    up->from->eof ? "" : ", without TLS close_notify");
+	if (stream_is_local(up->error))
+		return FAIL(x, EXCHANGE_GATE, 500, "the client's connection failed: %s",
+			    strerror(-up->error));
 	if (x->ret->tunnel)
 		run_explain_tunnel(x, up);
 	else
 		exchange_explain(x, "the client's connection failed: %s",
 				 stream_strerror(&x->w->client, up->error));
-	if (stream_is_local(up->error))
-		return exchange_fail(x, EXCHANGE_GATE, 500);
 	x->ret->status = x->answered ? x->answer.status : 0;
 	return x->answered && x->reset_shows ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
@@ -200,6 +201,9 @@ static enum exchange_end run_backend_failed(struct run *x)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
 			    "%s sent a body that is not valid: %s", x->be->name,
 			    down->body.why);
+	if (stream_is_local(down->error))
+		return FAIL(x, EXCHANGE_GATE, 500, "the connection to %s failed: %s",
+			    x->be->name, strerror(-down->error));
 	if (x->ret->tunnel)
 		run_explain_tunnel(x, down);
 	else if (down->error == -ECONNABORTED)
@@ -209,8 +213,6 @@ static enum exchange_end run_backend_failed(struct run *x)
 	else
 		exchange_explain(x, "the connection to %s failed: %s", x->be->name,
 				 stream_strerror(&x->link->stream, down->error));
-	if (stream_is_local(down->error))
-		return exchange_fail(x, EXCHANGE_GATE, 500);
 	return exchange_fail(x, EXCHANGE_BACKEND, down->error == -ETIMEDOUT ? 504 : 502);
 }
 

@@ -52,7 +52,7 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 	return up || down;
 }
 
-/* A peer that is gone has no other way to tell. */
+/* A peer that no longer acknowledges what it is sent has failed. */
 static void relay_look(struct relay *r, uint64_t now_ms)
 {
 	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms) && r->up.error == 0)
@@ -61,7 +61,7 @@ static void relay_look(struct relay *r, uint64_t now_ms)
 		r->down.error = -ETIMEDOUT;
 }
 
-/* When to do so. */
+/* When to look next. */
 static uint64_t look_ms(const struct relay *r)
 {
 	uint64_t up_ms = r->up.to->watch.look_ms, down_ms = r->down.to->watch.look_ms;
@@ -204,7 +204,8 @@ enum relay_end relay_run(struct relay *r)
 		uint64_t now_ms = stream_clock_ms();
 		bool more = true;
 
-		relay_look(r, now_ms);
+		if (now_ms >= look_ms(r))
+			relay_look(r, now_ms);
 		for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 			size_t seen = buf_len(r->down.in);
 

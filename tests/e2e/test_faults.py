@@ -60,7 +60,7 @@ def end_after(peer):
 
 FAILED = {
     "client": "the client's connection failed",
-    "backend": "master-controller's connection failed",
+    "backend": "the connection to master-controller failed",
     "Next.js": "the connection to Next.js failed",
 }
 
@@ -118,6 +118,17 @@ def test_a_write_in_a_tunnel_that_fails_resets_both_sides(world, to, error):
         assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
     session_failed(c, f"{FAILED[to]}: {words(error)}")
+
+
+def test_a_write_to_the_backend_that_fails_does_not_wait_for_the_client_to_read(world):
+    c, b = world.tunnel()
+    fill(b)
+    with failing(c.pid, "writev:error=ENOMEM:when=1"):
+        c.send(b"never to be seen")
+        c.logged("Internal error: .* Cannot allocate memory")
+    assert end_after(c) == "RST"
+    b.close()
+    assert c.exited() == 0
 
 
 @pytest.mark.parametrize("of", ["client", "backend"])
