@@ -83,7 +83,6 @@ static const struct {
 	{ SANDBOX_RESOLVE, "/run/systemd/resolve" },
 	{ SANDBOX_RESOLVE, "/run/resolvconf" },
 	{ SANDBOX_RESOLVE, "/run/NetworkManager" },
-	{ SANDBOX_TLS, "/etc/ssl" }, /* OpenSSL's settings, the system's store */
 	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
 	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
 };
@@ -133,11 +132,11 @@ static int limits_set(void)
 
 /* ---- Landlock */
 
-static int allow_reading(int ruleset, const char *path)
+static int allow_access(int ruleset, const char *path, uint64_t access)
 {
 	AUTO_FD int fd = open(path, O_PATH | O_CLOEXEC);
 	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.allowed_access = access,
 		.parent_fd = fd,
 	};
 
@@ -147,6 +146,11 @@ static int allow_reading(int ruleset, const char *path)
 		       0) < 0
 		       ? -errno
 		       : 0;
+}
+
+static int allow_reading(int ruleset, const char *path)
+{
+	return allow_access(ruleset, path, LANDLOCK_ACCESS_FS_READ_FILE);
 }
 
 static int allow_port(int ruleset, uint16_t port)
@@ -164,11 +168,16 @@ static int allow_port(int ruleset, uint16_t port)
  */
 static int allow_tls(int ruleset, const struct config *cfg)
 {
-	/* OpenSSL's, for the system's store */
-	const char *store = getenv("SSL_CERT_DIR");
+	/* of OpenSSL: where the system's store and its settings are */
+	static const char *const variables[] = { "SSL_CERT_DIR", "OPENSSL_CONF" };
 	char own[PATH_MAX];
-	int r = store ? allow_reading(ruleset, store) : 0;
+	/* openssl.cnf may include a directory there */
+	int r = allow_access(ruleset, "/etc/ssl",
+			     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 
+	for (size_t i = 0; r == 0 && i < COUNT(variables); i++)
+		if (getenv(variables[i]))
+			r = allow_reading(ruleset, getenv(variables[i]));
 	if (r == 0 && loader_path("", "", own) == 0)
 		r = allow_reading(ruleset, own);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {

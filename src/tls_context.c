@@ -3,6 +3,7 @@
 #include "tls_context.h"
 
 #include <limits.h>
+#include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -21,6 +22,24 @@ static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GC
 			      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 static const unsigned char alpn[] = "\x08http/1.1";
+
+static int skip_engines(CONF_IMODULE *section, const CONF *cnf)
+{
+	(void)section;
+	(void)cnf;
+	return 1;
+}
+
+/*
+ * Where only a backend speaks TLS, OpenSSL starts inside the sandbox, and an engine in
+ * openssl.cnf may ask the kernel for what that forbids. So engines are left out on both
+ * ports; all other settings hold. Of two modules of one name OpenSSL uses the first, and it adds
+ * its own later.
+ */
+__attribute__((constructor)) static void leave_out_engines(void)
+{
+	(void)CONF_module_add("engines", skip_engines, NULL); /* fails as all would then: no memory */
+}
 
 void tls_context_explain(struct tls_why *why, const char *about)
 {
@@ -53,7 +72,8 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 			       "the kernel gave no random numbers (getrandom)");
 	if (!ctx)
 		return NULL;
-	(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION); /* is known */
+	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION) /* openssl.cnf may ask for more */
+		(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION); /* is known */
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					       SSL_OP_CIPHER_SERVER_PREFERENCE |
 					       SSL_OP_PRIORITIZE_CHACHA);

@@ -72,6 +72,7 @@ static const struct plain {
 	{ TLS | SECURED, "read write getrandom futex" },
 	{ TLS | SECURED, "uname" },     /* where there are none; see below */
 	{ TLS, "readlink readlinkat" }, /* where the module is */
+	{ TLS, "getdents64" },          /* a directory that openssl.cnf includes */
 	{ TLS, "sysinfo" },             /* qsort() of glibc up to 2.36 asks for memory */
 	/* getaddrinfo(): DNS, and the modules of nsswitch.conf (resolve, myhostname, mdns) */
 	{ RESOLVE, "bind getsockopt setsockopt getuid geteuid getgid getegid" },

@@ -12,9 +12,10 @@ import threading
 
 import pytest
 
-from gate import BINARY, SANITIZED, Ended, World, answer, clean_env, head, request, switching, upgrade
+from gate import (BINARY, HOST, SANITIZED, Ended, World, answer, clean_env, head, request, switching,
+                  upgrade)
 from test_tunnel import crc_of_stream, read_stream, send_stream
-from tls import Authority
+from tls import Authority, TlsSocket
 
 
 @pytest.fixture
@@ -595,3 +596,69 @@ def test_a_plain_tunnel_after_a_page_over_tls(world, authority, backend_tls, lin
     c.close()
     b.close()
     assert c.exited() == 0
+
+
+# OpenSSL's own settings
+
+ENGINE = """openssl_conf = all
+[all]
+engines = engines
+ssl_conf = ssl
+[engines]
+afalg = afalg
+[afalg]
+default_algorithms = ALL
+init = 1
+[ssl]
+system_default = system
+[system]
+MinProtocol = TLSv1.3
+"""
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """An openssl.cnf as for a machine with such an engine, which asks the kernel what it can do."""
+    (tmp_path / "openssl.cnf").write_text(ENGINE)
+    return {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")}
+
+
+@pytest.mark.parametrize("options", [(), ("--tls",)], ids=["plain", "tls"])
+def test_an_engine_in_openssl_cnf_is_left_alone(world, authority, certificate, backend_tls, engine,
+                                                options):
+    """On port 3000 OpenSSL starts where only what the gate needs can be asked of the kernel."""
+    behind_tls(world, backend_tls,
+               f"CaFile={authority.file}\n[Tls]\nCertificate={certificate[0]}\nKey={certificate[1]}")
+    c = world.direct(options=options, env=engine.items())
+    if options:
+        c.sock = TlsSocket(c.sock, authority.client(), name=HOST.split(":")[0])
+    c.send(upgrade())
+    b = world.controller.accept()
+    b.request()
+    b.send(switching())
+    assert c.response().status == 101
+
+
+def test_the_rest_of_openssl_cnf_holds(world, authority, engine):
+    context = authority.server(authority.issue("IP:127.0.0.1"), version=ssl.TLSVersion.TLSv1_2)
+    b = behind_tls(world, context, f"CaFile={authority.file}")
+    t = accept_failing(b)
+    c = world.direct(upgrade(), env=engine.items())
+    world.error(c, 502)
+    t.join(10)
+    assert "protocol version" in c.log[-1], c.log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_openssl_cnf_may_include_a_directory(world, authority, tmp_path):
+    (tmp_path / "openssl.cnf").write_text(".include /etc/ssl/settings\n")
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "system.cnf").write_text(ENGINE)
+    context = authority.server(authority.issue("IP:127.0.0.1"), version=ssl.TLSVersion.TLSv1_2)
+    b = behind_tls(world, context, f"CaFile={authority.file}")
+    t = accept_failing(b)
+    mount = ["unshare", "-m", "sh", "-c", f'mount --bind {tmp_path} /etc/ssl && exec "$0" "$@"']
+    c = world.direct(upgrade(), wrapper=mount)
+    world.error(c, 502)
+    t.join(10)
+    assert "protocol version" in c.log[-1], c.log
