@@ -61,7 +61,7 @@ link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
 
 # TLS is a module that is loaded when it is needed, so that nothing else has OpenSSL to start; and the
 # program comes twice, without the dynamic loader and with it (src/loader.h).
-MODULE = src/tls.c src/tls_context.c src/tls_ticket.c
+MODULE = src/tls.c src/tls_certificate.c src/tls_context.c src/tls_ticket.c
 SOURCES = $(filter-out $(MODULE),$(wildcard src/*.c))
 TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 objects = $(patsubst src/%.c,$1/%.o,$(filter-out src/loader_static.c,$(SOURCES))) $1/llhttp.a

@@ -33,7 +33,7 @@ static int check_tls(const struct config *cfg, const struct backend *be)
 		r = be ? module->connect(-1, be, &t, &why)
 		       : module->accept(-1, &cfg->tls, &t, &why);
 	if (r < 0) {
-		(void)fprintf(stderr, "%s: TLS: %s\n", be ? be->name : "[Tls]", why.text);
+		(void)fprintf(stderr, "%s\n", why.text);
 		return -EBADMSG;
 	}
 	module->free(t, false);
@@ -45,6 +45,8 @@ static int check_files(const struct config_tls *tls)
 {
 	const char *const files[] = { tls->certificate, tls->key, tls->ticket_key,
 				      tls->client_ca_file };
+	static const char *const names[] = { "Certificate", "Key", "TicketKey",
+					     "ClientCaFile" };
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -55,7 +57,8 @@ static int check_files(const struct config_tls *tls)
 		fd = open(files[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd >= 0 || (errno == ENOENT && files[i] == tls->ticket_key))
 			continue;
-		(void)fprintf(stderr, "[Tls]: TLS: %s: %s\n", files[i], strerror(errno));
+		(void)fprintf(stderr, "[Tls] %s=%s: %s\n", names[i], files[i],
+			      strerror(errno));
 		r = -EBADMSG;
 	}
 	return r;

@@ -423,11 +423,11 @@ static int conn_secure(struct conn *c)
 	if (c->insecure)
 		return 0;
 	f.reason = slice_str(why.text);
-	if (r == -ENOKEY || r == -ENOMEM)
+	if (r == -ENOKEY || r == -ENOMEM || r == -ELIBACC)
 		log_event(r == -ENOKEY ? LOG_CONFIG : LOG_FAULT, &f);
 	else if (c->wire.client.tls && r != -ECANCELED)
 		log_event(LOG_TLS, &f);
-	return r == -ENOKEY ? -EBADMSG : r == -ENOMEM ? r : 1;
+	return r == -ENOKEY ? -EBADMSG : r == -ENOMEM || r == -ELIBACC ? r : 1;
 }
 
 int conn_serve(int fd, const struct conn_setup *setup)

@@ -92,7 +92,10 @@ static enum exchange_end run_dial(struct run *x)
 	}
 	if (r == -ECANCELED)
 		return FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
-	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS || r == -ENOKEY)
+	if (r == -ENOKEY)
+		return FAIL(x, EXCHANGE_CONFIG, 500, "%s", cause.text);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS ||
+	    r == -ELIBACC)
 		return FAIL(x, EXCHANGE_GATE, 500, "%s", cause.text);
 	run_tell_dial(x, r);
 	return FAIL(x, EXCHANGE_BACKEND, r == -ETIMEDOUT ? 504 : 502, "%s", cause.text);

@@ -80,12 +80,12 @@ int stream_adopt(int fd, struct stream *ret)
 
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
 {
-	int r = loader_tls(&ret->module, &ret->why);
+	int r = loader_tls(&ret->module, &ret->why) < 0 ? -ELIBACC : 0;
 
 	ret->tls = NULL;
 	if (r == 0)
 		r = ret->module->accept(fd, cfg, &ret->tls, &ret->why);
-	ret->error = r == 0 || r == -ENOMEM ? r : -ENOKEY;
+	ret->error = r == -EINVAL ? -ENOKEY : r;
 }
 
 void stream_tls_done(struct stream_tls *t)

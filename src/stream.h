@@ -61,7 +61,7 @@ int stream_adopt(int fd, struct stream *ret);
 
 /* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */
 struct stream_cause {
-	char text[400];
+	char text[500];
 };
 
 /*
@@ -70,9 +70,9 @@ struct stream_cause {
  * when sigfd becomes readable (-ECANCELED) or the client is reset (-EPIPE). Other errors
  * are -errno with *cause filled: -ETIMEDOUT when any address did not accept in time, else
  * that of an address which refused, else that of one which cannot be reached; -ENXIO when
- * the name does not resolve, -EPROTO when TLS failed; our own fault
- * are -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS, and -ENOKEY where TLS itself cannot begin (its
- * module, or a file that the configuration names); the rest is the backend's.
+ * the name does not resolve, -EPROTO when TLS failed; our own fault are -EMFILE, -ENFILE,
+ * -ENOMEM, -ENOBUFS, and -ELIBACC where the module of TLS cannot be loaded; -ENOKEY is a
+ * file's that the configuration names; the rest is the backend's.
  */
 int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, int sigfd,
 		struct stream *ret, struct stream_cause *cause);
@@ -81,7 +81,7 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 struct stream_tls {
 	const struct tls_module *module;
 	struct tls *tls; /* NULL: taken, or there is none */
-	int error;       /* -errno: why there is none, -ENOMEM or as dial's -ENOKEY */
+	int error;       /* why there is none: -ENOMEM, or dial's -ELIBACC and -ENOKEY */
 	struct tls_why why;
 };
 

@@ -160,13 +160,13 @@ static int dial_tls(struct stream *s, const struct backend *be, uint64_t deadlin
 		    const struct watch *w, struct stream_cause *cause)
 {
 	struct tls_why why;
-	int r = loader_tls(&s->module, &why);
+	int r = loader_tls(&s->module, &why) < 0 ? -ELIBACC : 0;
 
 	if (r == 0)
 		r = s->module->connect(s->fd, be, &s->tls, &why);
 	if (r < 0) {
-		(void)snprintf(cause->text, sizeof(cause->text), "TLS: %s", why.text);
-		return r == -ENOMEM ? r : -ENOKEY;
+		(void)snprintf(cause->text, sizeof(cause->text), "%s", why.text);
+		return r == -EINVAL ? -ENOKEY : r;
 	}
 	while ((r = stream_handshake(s)) == -EAGAIN) {
 		r = wait_for(s->fd, s->read_wants, deadline_ms, w);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tls_certificate.h"
 #include "tls_context.h"
 
 /* The most that one record holds (RFC 8446 5.1). */
@@ -50,7 +51,7 @@ static void explain_tls(struct tls *t)
 			t->why.text, sizeof(t->why.text),
 			"wrong version number: what answers there does not speak TLS");
 	else
-		tls_context_explain(&t->why, "");
+		tls_context_explain(&t->why);
 	ERR_clear_error();
 }
 
@@ -177,7 +178,7 @@ static int tls_connect(int fd, const struct backend *be, struct tls **ret,
 
 	if (!t)
 		return -ENOMEM;
-	r = tls_context_client(&be->trust, &t->ctx, why);
+	r = tls_context_client(be, &t->ctx, why);
 	if (r == 0)
 		r = attach(t, fd);
 	if (r == 0 && !expect_name(t->ssl, be->host))
@@ -205,29 +206,9 @@ static int tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
 
 /* ---- the connection */
 
-/* Printable ASCII, whatever is in the certificate. One that does not fit is nobody's. */
-static int take_subject(struct tls *t)
-{
-	X509 *peer = SSL_get0_peer_certificate(t->ssl);
-	BIO *bio = peer ? BIO_new(BIO_s_mem()) : NULL;
-	int len = 0;
-
-	if (!peer)
-		return 0;
-	if (bio)
-		len = X509_NAME_print_ex(bio, X509_get_subject_name(peer), 0,
-					 XN_FLAG_RFC2253);
-	if (len > 0 && (size_t)len < sizeof(t->subject))
-		len = BIO_read(bio, t->subject, len);
-	else
-		len = 0;
-	t->subject[len] = '\0';
-	(void)BIO_free(bio);
-	return len > 0 ? 0 : -EPROTO;
-}
-
 static int tls_handshake(struct tls *t, short *wants)
 {
+	const X509 *peer;
 	int r;
 
 	call_begin(t);
@@ -237,9 +218,8 @@ static int tls_handshake(struct tls *t, short *wants)
 		return r == 0 ? -EPROTO : r;
 	}
 	t->open = true;
-	if (!SSL_is_server(t->ssl))
-		return 0;
-	r = take_subject(t);
+	peer = SSL_is_server(t->ssl) ? SSL_get0_peer_certificate(t->ssl) : NULL;
+	r = peer ? tls_certificate_subject(peer, t->subject, sizeof(t->subject)) : 0;
 	if (r == 0)
 		return 0;
 	t->open = false;

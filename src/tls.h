@@ -18,7 +18,7 @@
 
 /* What went wrong, as OpenSSL words it. */
 struct tls_why {
-	char text[300];
+	char text[500];
 };
 
 /* One end of a TLS connection. It borrows the socket. */
@@ -36,8 +36,9 @@ struct tls_module {
 	uint64_t layout;
 
 	/*
-	 * Begin a connection to a backend, or with a client. 0, or -EINVAL with *why where
-	 * a file of the configuration is at fault, or -ENOMEM. ret wants free().
+	 * Begin a connection to a backend, or with a client. 0, -ENOMEM, or -EINVAL where a
+	 * file of the configuration is at fault: *why then begins with section and key. ret
+	 * wants free().
 	 */
 	int (*connect)(int fd, const struct backend *be, struct tls **ret,
 		       struct tls_why *why);

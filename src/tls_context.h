@@ -8,14 +8,13 @@
 
 /*
  * For connections to a backend, and with clients. 0, -ENOMEM, or -EINVAL where a file is at
- * fault; either has *why filled. The caller frees *ret and wipes *keys.
+ * fault, which *why names with its section and key. The caller frees *ret and wipes *keys.
  */
-int tls_context_client(const struct config_trust *trust, SSL_CTX **ret,
-		       struct tls_why *why);
+int tls_context_client(const struct backend *be, SSL_CTX **ret, struct tls_why *why);
 int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *keys,
 		       SSL_CTX **ret, struct tls_why *why);
 
-/* OpenSSL's first word on what has just failed; about is what it was about, or "". */
-void tls_context_explain(struct tls_why *why, const char *about);
+/* OpenSSL's first word on what has just failed. */
+void tls_context_explain(struct tls_why *why);
 
 #endif

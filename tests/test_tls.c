@@ -54,7 +54,8 @@ static struct config_tls server_config(void)
 
 static struct backend client_config(void)
 {
-	return (struct backend){ .host = "test.example",
+	return (struct backend){ .section = "MasterController",
+				 .host = "test.example",
 				 .trust = { .verify = true, .ca_file = certificate } };
 }
 
@@ -527,6 +528,7 @@ END_TEST
 
 START_TEST(files_that_cannot_be_used_are_named)
 {
+	char expected[256];
 	struct config_tls cfg = server_config();
 	struct backend be = client_config();
 	struct tls_why why;
@@ -535,15 +537,19 @@ START_TEST(files_that_cannot_be_used_are_named)
 	ck_assert_int_eq(loader_tls(&module, &why), 0);
 	cfg.certificate = "/nowhere/crt";
 	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
-	ck_assert_str_eq(why.text, "/nowhere/crt: No such file or directory");
+	ck_assert_str_eq(why.text,
+			 "[Tls] Certificate=/nowhere/crt: No such file or directory");
 	cfg = server_config();
 	cfg.key = "missing";
 	setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
 	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
-	ck_assert_str_eq(why.text, "/nowhere/missing: No such file or directory");
+	ck_assert_str_eq(why.text,
+			 "[Tls] Key=/nowhere/missing: No such file or directory");
 	be.trust.ca_file = key; /* a PEM file, but not of certificates */
 	ck_assert_int_eq(module->connect(-1, &be, &t, &why), -EINVAL);
-	ck_assert_int_eq(strncmp(why.text, key, strlen(key)), 0);
+	(void)snprintf(expected, sizeof(expected),
+		       "[MasterController] CaFile=%s: no certificate in it", key);
+	ck_assert_str_eq(why.text, expected);
 }
 END_TEST
 

@@ -320,16 +320,22 @@ def test_a_missing_client_certificate(world, authority):
 
 
 @pytest.mark.parametrize("lines, reason", [
-    ("CaFile=/nowhere", "/nowhere: No such file"),
-    ("CaFile={empty}", "{empty}: "),
-    ("CaFile={fifo}", "{fifo}: is a FIFO"),
-    ("ClientCertificate=/nowhere", "/nowhere: No such file"),
-    ("ClientCertificate={crt}\nClientKey={other}", "key values mismatch"),
-    ("ClientCertificate={crt}\nClientKey={rsa}", "{rsa}: not the key of {crt}"),
-    ("ClientCertificate={crt}", "{crt}: no private key"),
-    ("ClientCertificate={crt}\nClientKey={locked}", "{locked}: no private key in it, or one with a passphrase")])
-def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_path):
-    """500 to the client, and --check=config finds it before."""
+    ("CaFile=/nowhere", "CaFile=/nowhere: No such file or directory"),
+    ("CaFile={empty}", "CaFile={empty}: no certificate in it"),
+    ("CaFile={fifo}", "CaFile={fifo}: is a FIFO"),
+    ("ClientCertificate=/nowhere", "ClientCertificate=/nowhere: No such file or directory"),
+    ("ClientCertificate={empty}", "ClientCertificate={empty}: no certificate in it"),
+    ("ClientCertificate={crt}\nClientKey=/nowhere", "ClientKey=/nowhere: No such file or directory"),
+    ("ClientCertificate={crt}\nClientKey={other}",
+     "ClientKey={other}: is not the key of the first certificate in ClientCertificate={crt}, CN=gate;"),
+    ("ClientCertificate={crt}\nClientKey={rsa}",
+     "ClientKey={rsa}: is not the key of the first certificate in ClientCertificate={crt}, CN=gate;"),
+    ("ClientCertificate={crt}", "ClientCertificate={crt}: no private key"),
+    ("ClientCertificate={crt}\nClientKey={locked}",
+     "ClientKey={locked}: no private key in it, or one with a passphrase")])
+@pytest.mark.parametrize("which", ["page", "session"])
+def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, which, tmp_path):
+    """A configuration entry that names section and key; 500 to the client, without names of files."""
     crt, key = authority.issue(subject="/CN=gate")
     _, other = authority.issue(subject="/CN=other")
     _, rsa = authority.issue(subject="/CN=other", key="rsa:2048")
@@ -339,14 +345,21 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, tmp_
     (empty := tmp_path / "empty").touch()
     os.mkfifo(fifo := tmp_path / "fifo")
     names = {"crt": crt, "other": other, "rsa": rsa, "locked": locked, "empty": empty, "fifo": fifo}
-    behind_tls(world, backend_tls, lines.format(**names))
-    c = world.client(upgrade())
-    world.error(c, 500)
-    assert reason.format(**names) in c.log[-1], c.log
+    lines, reason = lines.format(**names), reason.format(**names)
+    section = "NextJs" if which == "page" else "MasterController"
+    side = world.backend(tls=backend_tls)
+    world.configure(f"[{section}]\n{lines}",
+                    **{"nextjs" if which == "page" else "controller": side.url})
+    c = world.client(request() if which == "page" else upgrade())
+    c.exit_code = 78
+    text = world.error(c, 500).body.decode()
+    assert "configuration" in text and "/nowhere" not in text and str(tmp_path) not in text, text
+    c.logged(re.escape(f"[{section}] {reason}"))
+    assert not any("Internal error" in line for line in c.log), c.log
     r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check=config"],
                        env=clean_env(), capture_output=True, text=True, check=False,
                        stdin=subprocess.DEVNULL)
-    assert r.returncode == 78 and reason.format(**names) in r.stderr, r
+    assert r.returncode == 78 and r.stderr.startswith(f"[{section}] {reason}"), r
 
 
 # What README.md tells of a self-signed controller

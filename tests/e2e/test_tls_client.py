@@ -196,24 +196,31 @@ def check(world, env=()):
 
 
 @pytest.mark.parametrize("tls, reason", [
-    ("Certificate=/nowhere", "/nowhere: No such file"),
-    ("Key=/nowhere", "/nowhere: No such file"),
-    ("Key=/dev/null", "/dev/null: no private key"),
-    ("Key={ec}", "{ec}: key values mismatch"),
-    ("Key={rsa}", "{rsa}: not the key of {crt}"),
-    ("Certificate=", "tls.crt: No such file"),
-    ("TicketKey=/dev/null", "/dev/null: is not 80 or 160 bytes long"),
-    ("ClientCaFile=/nowhere", "/nowhere: No such file"),
-    ("Certificate={fifo}", "{fifo}: is a FIFO"),
-    ("Key={fifo}", "{fifo}: is a FIFO"),
-    ("TicketKey={fifo}", "{fifo}: is not 80 or 160 bytes long"),
-    ("ClientCaFile={fifo}", "{fifo}: is a FIFO"),
-    ("ClientCaFile=/dev/null", "/dev/null: ")])
+    ("Certificate=/nowhere", "Certificate=/nowhere: No such file"),
+    ("Certificate=/dev/null", "Certificate=/dev/null: no certificate in it"),
+    ("Key=/nowhere", "Key=/nowhere: No such file"),
+    ("Key=/dev/null", "Key=/dev/null: no private key"),
+    ("Key={ec}", "Key={ec}: is not the key of the first certificate in Certificate={crt}, "
+                 "CN=app.example;"),
+    ("Key={rsa}", "Key={rsa}: is not the key of the first certificate in Certificate={crt}, "
+                  "CN=app.example;"),
+    ("Certificate={disorder}", "is not the key of the first certificate in Certificate={disorder}, "
+                               "CN=Test CA; the key's own certificate has to come first"),
+    ("Certificate=", "Certificate=.*tls.crt: No such file"),
+    ("TicketKey=/dev/null", "TicketKey=/dev/null: is not 80 or 160 bytes long"),
+    ("ClientCaFile=/nowhere", "ClientCaFile=/nowhere: No such file"),
+    ("Certificate={fifo}", "Certificate={fifo}: is a FIFO"),
+    ("Key={fifo}", "Key={fifo}: is a FIFO"),
+    ("TicketKey={fifo}", "TicketKey={fifo}: is not 80 or 160 bytes long"),
+    ("ClientCaFile={fifo}", "ClientCaFile={fifo}: is a FIFO"),
+    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: no certificate in it")])
 def test_what_is_wrong_is_said(world, authority, certificate, tls, reason, tmp_path):
     os.mkfifo(tmp_path / "fifo")
+    disorder = tmp_path / "disorder"        # the chain begins with the authority
+    disorder.write_text(authority.file.read_text() + open(certificate[0]).read())
     files = {"crt": certificate[0], "fifo": tmp_path / "fifo", "ec": authority.issue(NAME)[1],
-             "rsa": authority.issue(NAME, key="rsa:2048")[1]}
-    broken(world, tls.format(**files), reason.format(**files))
+             "rsa": authority.issue(NAME, key="rsa:2048")[1], "disorder": disorder}
+    broken(world, tls.format(**files), r"\[Tls\] .*" + reason.format(**files))
 
 
 @pytest.mark.parametrize("tls, reason", [
