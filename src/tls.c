@@ -36,6 +36,15 @@ struct tls {
 
 /* ---- errors */
 
+static const char *verify_reason(long result)
+{
+	if (result != TLS_CERTIFICATE_NAMELESS)
+		return X509_verify_cert_error_string(result);
+	return "the certificate names nobody in its subjectAltName (its Common Name does not "
+	       "count): have one issued that names the host there, or put a copy of this one "
+	       "into CaFile=";
+}
+
 /* Why the handshake or a later record was not accepted. */
 static void explain_tls(struct tls *t)
 {
@@ -43,9 +52,9 @@ static void explain_tls(struct tls *t)
 	int reason = ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0;
 
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		(void)snprintf(
-			t->why.text, sizeof(t->why.text), "certificate verify failed: %s",
-			X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+		(void)snprintf(t->why.text, sizeof(t->why.text),
+			       "certificate verify failed: %s",
+			       verify_reason(SSL_get_verify_result(t->ssl)));
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_is_server(t->ssl))
 		(void)snprintf(
 			t->why.text, sizeof(t->why.text),
@@ -96,7 +105,9 @@ static int expect_name(SSL *ssl, const char *host)
 		len--;
 	memcpy(name, host, len);
 	name[len] = '\0';
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	/* subjectAltName only (RFC 9110 4.3.4) */
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+				       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name);
 }
 

@@ -184,6 +184,7 @@ static int use_store(SSL_CTX *ctx, const struct backend *be, struct tls_why *why
 	if (!trust->verify)
 		return 0;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, tls_certificate_verify, (void *)trust);
 	if (!trust->ca_file) {
 		(void)SSL_CTX_set_default_verify_dir(
 			ctx); /* one that is missing has none */
@@ -191,7 +192,7 @@ static int use_store(SSL_CTX *ctx, const struct backend *be, struct tls_why *why
 	}
 	if (is_fifo(&file, why))
 		return -EINVAL;
-	/* what is in there is trusted, whoever may have issued it */
+	/* an authority in there is trusted, whoever issued its certificate */
 	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
 					  X509_V_FLAG_PARTIAL_CHAIN);
 	return SSL_CTX_load_verify_file(ctx, trust->ca_file) == 1

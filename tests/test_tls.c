@@ -14,24 +14,41 @@
 #define EC "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 
 static char dir[sizeof("/tmp/novnc-gate-test-tls.XXXXXX")];
-static char certificate[128], key[128], ticket[128];
+static char authority[128], certificate[128], key[128], ticket[128];
 static const struct tls_module *module;
 
-static void make_files(void)
+/*
+ * Files for that name in dir: NAME is a certificate of the authority, or its own where issuer
+ * is "", and key.NAME its key.
+ */
+static void make_certificate(const char *name, const char *subject, const char *alt,
+			     const char *issuer, int days)
 {
 	char command[1024];
 
+	(void)snprintf(
+		command, sizeof(command),
+		"cd %s && { openssl req " EC " -keyout key.%s -subj '%s' -out csr &&"
+		" printf 'basicConstraints=%s\n%s\n' >ext &&"
+		" openssl x509 -req -in csr -extfile ext -days %d -out %s %s%s; } 2>log",
+		dir, name, subject, issuer[0] ? "CA:FALSE" : "CA:TRUE", alt, days, name,
+		issuer[0] ? issuer : "-signkey key.", issuer[0] ? "" : name);
+	ck_assert_int_eq(system(command), 0);
+}
+
+#define BY_AUTHORITY "-CA authority -CAkey key.authority -CAcreateserial"
+
+static void make_files(void)
+{
 	(void)snprintf(dir, sizeof(dir), "/tmp/novnc-gate-test-tls.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(authority, sizeof(authority), "%s/authority", dir);
 	(void)snprintf(certificate, sizeof(certificate), "%s/crt", dir);
-	(void)snprintf(key, sizeof(key), "%s/key", dir);
+	(void)snprintf(key, sizeof(key), "%s/key.crt", dir);
 	(void)snprintf(ticket, sizeof(ticket), "%s/ticket", dir);
-	(void)snprintf(command, sizeof(command),
-		       "openssl req -x509 " EC
-		       " -keyout %s -out %s -days 2 -subj /CN=test "
-		       "-addext subjectAltName=DNS:test.example 2>%s/log",
-		       key, certificate, dir);
-	ck_assert_int_eq(system(command), 0);
+	make_certificate("authority", "/CN=authority", "", "", 2);
+	make_certificate("crt", "/CN=test", "subjectAltName=DNS:test.example",
+			 BY_AUTHORITY, 2);
 }
 
 static void remove_files(void)
@@ -56,7 +73,7 @@ static struct backend client_config(void)
 {
 	return (struct backend){ .section = "MasterController",
 				 .host = "test.example",
-				 .trust = { .verify = true, .ca_file = certificate } };
+				 .trust = { .verify = true, .ca_file = authority } };
 }
 
 /* Whatever waits for the other has its turn. */
@@ -487,6 +504,84 @@ START_TEST(a_name_that_is_not_there_is_refused)
 }
 END_TEST
 
+/* Made anew by each test, since their names are of tests only. */
+static void make_more_files(void)
+{
+	char command[256];
+
+	make_certificate("nameless", "/CN=test.example", "", BY_AUTHORITY, 2);
+	make_certificate("mail", "/CN=test.example",
+			 "subjectAltName=email:a@test.example", BY_AUTHORITY, 2);
+	make_certificate("address", "/CN=test.example", "subjectAltName=IP:127.0.0.1",
+			 BY_AUTHORITY, 2);
+	make_certificate("expired", "/CN=test.example", "", BY_AUTHORITY, 0);
+	make_certificate("alone", "/CN=somebody", "", "", 2);
+	make_certificate("client", "/CN=test.example", "extendedKeyUsage=clientAuth",
+			 BY_AUTHORITY, 2);
+	(void)snprintf(command, sizeof(command), "cd %s && cat authority nameless >both",
+		       dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+#define NAMELESS                                                                         \
+	"certificate verify failed: the certificate names nobody in its subjectAltName " \
+	"(its Common Name does not count): have one issued that names the host there, "  \
+	"or put a copy of this one into CaFile="
+
+/* RFC 9110 4.3.4 */
+START_TEST(only_a_certificate_that_is_in_ca_file_may_name_nobody)
+{
+	static const struct {
+		const char *shown, *ca_file, *host, *why;
+	} table[] = {
+		{ "nameless", "authority", "test.example", NAMELESS },
+		{ "nameless", "authority", "127.0.0.1", NAMELESS },
+		{ "mail", "authority", "test.example", NAMELESS },
+		{ "address", "authority", "test.example",
+		  "certificate verify failed: hostname mismatch" },
+		{ "address", "authority", "127.0.0.1", NULL },
+		{ "nameless", "nameless", "test.example", NULL },
+		{ "nameless", "nameless", "127.0.0.1", NULL },
+		{ "nameless", "both", "other.example", NULL },
+		{ "crt", "crt", "other.example", NULL },
+		{ "client", "client", "other.example", NULL },
+		{ "client", "authority", "test.example", "certificate verify failed: " },
+		{ "alone", "alone", "other.example", NULL },
+		{ "alone", "both", "other.example",
+		  "certificate verify failed: self-signed certificate" },
+		{ "mail", "nameless", "test.example",
+		  "certificate verify failed: unable to get local issuer" },
+		{ "expired", "expired", "test.example",
+		  "certificate verify failed: certificate has expired" },
+	};
+	struct backend be = client_config();
+	struct config_tls cfg = server_config();
+	char ca_file[128];
+	int c, s;
+
+	make_more_files();
+	cfg.certificate = certificate;
+	cfg.key = key;
+	be.trust.ca_file = ca_file;
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		(void)snprintf(be.host, sizeof(be.host), "%s", table[i].host);
+		(void)snprintf(ca_file, sizeof(ca_file), "%s/%s", dir, table[i].ca_file);
+		(void)snprintf(certificate, sizeof(certificate), "%s/%s", dir,
+			       table[i].shown);
+		(void)snprintf(key, sizeof(key), "%s/key.%s", dir, table[i].shown);
+		begin(&be, &cfg);
+		shake(&c, &s);
+		ck_assert_msg(c == (table[i].why ? -EPROTO : 0), "%zu: %s", i,
+			      module->why(client));
+		if (table[i].why)
+			ck_assert_msg(strncasecmp(module->why(client), table[i].why,
+						  strlen(table[i].why)) == 0,
+				      "%zu: %s", i, module->why(client));
+		disconnected();
+	}
+}
+END_TEST
+
 static void write_ticket(const char *bytes, size_t len)
 {
 	AUTO_FD int out = open(ticket, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -580,6 +675,7 @@ int main(void)
 	tcase_set_timeout(files, 60);
 	tcase_add_unchecked_fixture(files, make_files, remove_files);
 	tcase_add_test(files, a_name_that_is_not_there_is_refused);
+	tcase_add_test(files, only_a_certificate_that_is_in_ca_file_may_name_nobody);
 	tcase_add_test(files, ticket_keys_are_one_or_two);
 	tcase_add_test(files, files_that_cannot_be_used_are_named);
 	return suite_run(suite);

@@ -9,13 +9,14 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
 from gate import (BINARY, HOST, SANITIZED, Ended, World, answer, clean_env, head, request, switching,
                   upgrade)
 from test_tunnel import crc_of_stream, read_stream, send_stream
-from tls import Authority, TlsSocket
+from tls import Authority, TlsSocket, vector
 
 
 @pytest.fixture
@@ -164,6 +165,81 @@ def test_what_cafile_names_is_trusted_whoever_issued_it(world, authority):
 def test_an_expired_one(world, authority):
     context = authority.server(authority.issue("IP:127.0.0.1", expired=True))
     fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "certificate has expired")
+
+
+def test_one_that_names_nobody(world, authority):
+    """RFC 9110 4.3.4: its Common Name is no name, not even where it is the right one."""
+    crt, key = authority.issue(subject="/CN=localhost")
+    b = behind_tls(world, authority.server((crt, key)))
+    for ca in (authority.file, crt):
+        world.configure(f"[MasterController]\nCaFile={ca}", controller=f"https://localhost:{b.port}")
+        if ca == crt:       # named itself: then it does not matter whom it names
+            world.tunnel()
+        else:
+            fails(world, b, "certificate verify failed: the certificate names nobody in its "
+                            r"subjectAltName .*: have one issued .* CaFile=")
+
+
+@pytest.mark.parametrize("since, until, reason", [
+    (-7200, -3600, "certificate has expired"), (3600, 7200, "certificate is not yet valid"),
+    (-3600, 3600, None)])
+def test_one_that_is_itself_in_cafile_has_to_be_valid(world, authority, since, until, reason):
+    now = time.time()
+    crt, key = authority.issue(subject="/CN=x", since=now + since, until=now + until)
+    b = behind_tls(world, authority.server((crt, key)), f"CaFile={crt}")
+    if reason:
+        fails(world, b, f"certificate verify failed: {reason}")
+    else:
+        world.tunnel()
+
+
+def server_hello(version):
+    """An old server's: that version, and no extension at all."""
+    return b"\x16\x03\x01" + vector(2, b"\2" + vector(
+        3, version + bytes(32) + vector(1, b"") + b"\xc0\x2f" + b"\0"))
+
+
+@pytest.mark.parametrize("reason, how", [
+    ("EE certificate key too weak", {"key": "rsa:1024"}),
+    ("CA signature digest algorithm too weak", {"digest": "sha1"}),
+    ("unsuitable certificate purpose", {"usage": "clientAuth"}),
+    ("unsupported protocol", b"\3\1"),
+    ("unsafe legacy renegotiation disabled", b"\3\3")])
+def test_reasons_that_readme_explains(world, authority, reason, how):
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    assert re.search(rf"^\|.*`{reason}`.*\|$", readme, re.M)
+    if isinstance(how, bytes):
+        b = behind_tls(world, None)
+        world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
+
+        def one():
+            p = b.accept()
+            p.sock.recv(1000)
+            p.send(server_hello(how))
+        threading.Thread(target=one, daemon=True).start()
+        c = world.client(upgrade())
+        world.error(c, 502)
+        assert reason in c.log[-1], c.log
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(*authority.issue("IP:127.0.0.1", **how))
+    fails(world, behind_tls(world, context, f"CaFile={authority.file}"), reason)
+
+
+@pytest.mark.parametrize("how, accepted", [
+    ({"digest": "sha1"}, True), ({"usage": "clientAuth"}, True), ({"key": "rsa:1024"}, False)])
+def test_what_helps_one_that_is_itself_in_cafile(world, authority, how, accepted):
+    """As README.md's table says."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    crt, key = authority.issue(subject="/CN=x", **how)
+    context.load_cert_chain(crt, key)
+    b = behind_tls(world, context, f"CaFile={crt}")
+    if accepted:
+        world.tunnel()
+    else:
+        fails(world, b, "EE certificate key too weak")
 
 
 @pytest.mark.parametrize("url, names, reason", [

@@ -29,18 +29,18 @@ class Authority:
         return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True,
                               **kw).stdout
 
-    def issue(self, *names, subject=None, expired=False, until=None, key="ec",
-              usage="serverAuth,clientAuth"):
+    def issue(self, *names, subject=None, expired=False, since=None, until=None, key="ec",
+              usage="serverAuth,clientAuth", digest="sha256"):
         """A certificate for DNS names and IP:... addresses: the paths of chain and key.
 
-        It is good for 30 days, or until a time in seconds. One that has expired ended in the second in
+        It is good for 30 days, or since or until a time in seconds. One that has expired ended in the second in
         which it was made: for OpenSSL that is over, and newer openssl commands make none that ended
         before it began.
         """
         self.count += 1
         base = self.directory / f"{self.count}"
         kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" \
-            else ["-newkey", key]
+            else ["-newkey", *key.split()]
         self._openssl("req", *kind, "-nodes", "-keyout", f"{base}.key", "-out", f"{base}.csr",
                       "-utf8", "-subj", subject or f"/CN={(names or ['nobody'])[0]}")
         extensions = f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\n"
@@ -50,21 +50,21 @@ class Authority:
         pathlib.Path(f"{base}.ext").write_text(extensions)
         self._openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.file, "-CAkey", self.key,
                       "-set_serial", str(1000 + self.count), "-days", "0" if expired else "30",
-                      "-extfile", f"{base}.ext", "-out", f"{base}.crt")
-        if until:
-            self._reissue(base, until)
+                      "-extfile", f"{base}.ext", "-out", f"{base}.crt", f"-{digest}")
+        if since or until:
+            self._reissue(base, since or time.time() - 60, until or time.time() + 86400)
         return f"{base}.crt", f"{base}.key"
 
-    def _reissue(self, base, until):
-        """The only command that takes an end to the second is `openssl ca`."""
+    def _reissue(self, base, since, until):
+        """The only command that takes times to the second is `openssl ca`."""
         for name in ("index", "attr"):
             pathlib.Path(f"{base}.{name}").write_text("")
         pathlib.Path(f"{base}.conf").write_text(
             f"[ca]\ndefault_ca=d\n[d]\ndatabase={base}.index\nnew_certs_dir={self.directory}\n"
             "default_md=sha256\npolicy=p\nrand_serial=yes\n[p]\ncommonName=optional\n")
-        end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(until))
-        self._openssl("ca", "-batch", "-notext", "-config", f"{base}.conf", "-enddate", end,
-                      "-in", f"{base}.csr", "-cert", self.file, "-keyfile", self.key,
+        start, end = (time.strftime("%y%m%d%H%M%SZ", time.gmtime(t)) for t in (since, until))
+        self._openssl("ca", "-batch", "-notext", "-config", f"{base}.conf", "-startdate", start,
+                      "-enddate", end, "-in", f"{base}.csr", "-cert", self.file, "-keyfile", self.key,
                       "-extfile", f"{base}.ext", "-out", f"{base}.crt")
 
     def client(self, certificate=None, **kw):
