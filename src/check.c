@@ -3,14 +3,14 @@
 #include "check.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "check_backend.h"
+#include "check_user.h"
 #include "loader.h"
-#include "stream.h"
 
-#define CHECK_OBJECTION_MS 200 /* for an alert behind the handshake */
+/* ---- the configuration */
 
 static void report(void *userdata, const char *file, unsigned line, const char *what)
 {
@@ -21,21 +21,33 @@ static void report(void *userdata, const char *file, unsigned line, const char *
 		(void)fprintf(stderr, "%s: %s\n", file, what);
 }
 
-/* Whether TLS with a backend (or, where that is NULL, with a client) could begin. */
-static int check_tls(const struct config *cfg, const struct backend *be)
+/* Whether this user may read what root has read. */
+static int check_readable(const char *file)
+{
+	struct config cfg;
+	int r = config_load(file, report, NULL, &cfg);
+
+	config_done(&cfg);
+	return r < 0 ? -EBADMSG : 0;
+}
+
+/* ---- TLS */
+
+static int complain(const struct tls_why *why)
+{
+	(void)fprintf(stderr, "%s\n", why->text);
+	return -EBADMSG;
+}
+
+/* Whether TLS with a backend could begin. */
+static int check_backend_tls(const struct backend *be)
 {
 	const struct tls_module *module;
 	struct tls_why why;
 	struct tls *t;
-	int r = loader_tls(&module, &why);
 
-	if (r == 0)
-		r = be ? module->connect(-1, be, &t, &why)
-		       : module->accept(-1, &cfg->tls, &t, &why);
-	if (r < 0) {
-		(void)fprintf(stderr, "%s\n", why.text);
-		return -EBADMSG;
-	}
+	if (loader_tls(&module, &why) < 0 || module->connect(-1, be, &t, &why) < 0)
+		return complain(&why);
 	module->free(t, false);
 	return 0;
 }
@@ -43,91 +55,96 @@ static int check_tls(const struct config *cfg, const struct backend *be)
 /* Whether this user may open the files that are no credentials. */
 static int check_files(const struct config_tls *tls)
 {
-	const char *const files[] = { tls->certificate, tls->key, tls->ticket_key,
-				      tls->client_ca_file };
-	static const char *const names[] = { "Certificate", "Key", "TicketKey",
-					     "ClientCaFile" };
+	const struct {
+		const char *key, *file;
+	} files[] = {
+		{ "Certificate", tls->certificate },
+		{ "Key", tls->key },
+		{ "TicketKey", tls->ticket_key },
+		{ "ClientCaFile", tls->client_ca_file },
+	};
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		AUTO_FD int fd = -1;
 
-		if (!files[i] || files[i][0] != '/')
+		if (!files[i].file || files[i].file[0] != '/')
 			continue;
-		fd = open(files[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd >= 0 || (errno == ENOENT && files[i] == tls->ticket_key))
+		fd = open(files[i].file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd >= 0 || (errno == ENOENT && files[i].file == tls->ticket_key))
 			continue;
-		(void)fprintf(stderr, "[Tls] %s=%s: %s\n", names[i], files[i],
+		(void)fprintf(stderr, "[Tls] %s=%s: %s\n", files[i].key, files[i].file,
 			      strerror(errno));
 		r = -EBADMSG;
 	}
 	return r;
 }
 
-/*
- * Credentials are root's, and only a service is shown them: its socket unit checks as the
- * service's user what that has to open itself, then as root the whole.
- */
-static int check_client_tls(const struct config *cfg)
+/* The gate's own certificate, as it is looked at. */
+struct own {
+	const struct check *what;
+	const struct config_tls *tls;
+	int error;
+};
+
+/* Without whole, as the socket runs it, a certificate that has expired must not stop the start. */
+static void on_objection(void *userdata, int error, const char *what)
 {
-	if (getenv("CREDENTIALS_DIRECTORY") ||
-	    (cfg->tls.certificate[0] == '/' && cfg->tls.key[0] == '/'))
-		return check_tls(cfg, NULL);
-	(void)printf("[Tls]: credentials are not looked at without "
-		     "$CREDENTIALS_DIRECTORY\n");
-	return check_files(&cfg->tls);
+	struct own *own = userdata;
+	bool fails = error < 0 && own->what->whole;
+
+	(void)fprintf(stderr, "%s[Tls] Certificate=%s: %s\n",
+		      fails ? "" : "warning: ", own->tls->certificate, what);
+	if (fails)
+		own->error = error;
 }
 
-int check_config(const char *file, bool tls, struct config *ret)
+/* Whether TLS with a client could begin, and what clients will say of the certificate. */
+static int check_client_tls(const struct check *c, const struct config_tls *tls)
 {
-	int r = config_load(file, report, NULL, ret);
+	struct own own = { .what = c, .tls = tls };
+	const struct tls_module *module;
+	struct tls_why why;
+	struct tls *t;
+
+	if (loader_tls(&module, &why) < 0 || module->accept(-1, tls, &t, &why) < 0)
+		return complain(&why);
+	module->inspect(t, on_objection, &own);
+	module->free(t, false);
+	return own.error;
+}
+
+/* Those are root's to read, and only a service is shown them. */
+static bool has_credentials(const struct config_tls *tls)
+{
+	return tls->certificate[0] != '/' || tls->key[0] != '/';
+}
+
+/* As the user who serves the connections. */
+static int check_tls(const struct check *c, const struct config *cfg)
+{
+	int r = 0, own = 0;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		if (ret->backend[i].tls && check_tls(ret, &ret->backend[i]) < 0)
+		if (cfg->backend[i].tls && check_backend_tls(&cfg->backend[i]) < 0)
 			r = -EBADMSG;
-	if (tls && check_client_tls(ret) < 0)
-		r = -EBADMSG;
-	return r;
+	if (c->tls)
+		own = has_credentials(&cfg->tls) ? check_files(&cfg->tls)
+						 : check_client_tls(c, &cfg->tls);
+	return r < 0 ? r : own;
 }
 
-/*
- * Since TLS 1.3 a client's certificate is judged behind the handshake: an objection comes next.
- * A backend says nothing else unasked.
- */
-static int check_objection(struct stream *s, struct stream_cause *cause)
+/* As whoever runs the check. */
+static int check_credentials(const struct check *c, const struct config_tls *tls)
 {
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
-	char room[64];
-	struct buf b = { .data = room, .cap = sizeof(room) };
-	ssize_t n = -EAGAIN;
-
-	while (n == -EAGAIN && poll(&p, 1, CHECK_OBJECTION_MS) > 0)
-		n = stream_read(s, &b);
-	if (n >= 0 || n == -EAGAIN)
-		return 0;
-	(void)snprintf(cause->text, sizeof(cause->text), "TLS: %s",
-		       stream_strerror(s, (int)n));
-	return (int)n;
+	if (getenv("CREDENTIALS_DIRECTORY"))
+		return check_client_tls(c, tls);
+	(void)printf("[Tls]: credentials are not looked at without "
+		     "$CREDENTIALS_DIRECTORY\n");
+	return 0;
 }
 
-static int check_backend(const struct config *cfg, const struct backend *be)
-{
-	struct stream_cause cause = { "" };
-	struct stream s = STREAM_NONE;
-	int r = stream_dial(be, cfg->connect_ms, -1, -1, &s, &cause);
-
-	if (r == 0 && be->tls)
-		r = check_objection(&s, &cause);
-	if (r < 0)
-		(void)printf("%s: %s\n", be->name, cause.text);
-	else
-		(void)printf("%s: %s accepts connections%s\n", be->name, be->url,
-			     !be->tls           ? ""
-			     : be->trust.verify ? ", its certificate is good"
-						: "; VerifyTls=no: nobody knows whose");
-	stream_done(&s);
-	return r;
-}
+/* ---- what would be done */
 
 static void print_paths(const char *what, config_list paths, const struct backend *be)
 {
@@ -135,11 +152,10 @@ static void print_paths(const char *what, config_list paths, const struct backen
 		(void)printf("%s %s -> %s\n", what, *paths, be->url);
 }
 
-int check_backends(const struct config *cfg)
+static void print_config(const struct config *cfg)
 {
 	const struct backend *nextjs = &cfg->backend[CONFIG_NEXTJS];
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
-	int r, first = 0;
 
 	config_print(cfg);
 	(void)printf("\nWhat happens:\n");
@@ -148,10 +164,68 @@ int check_backends(const struct config *cfg)
 	(void)printf("any other WebSocket -> 403\n");
 	print_paths("request", cfg->controller_path, controller);
 	(void)printf("any other request -> %s\n\n", nextjs->url);
+}
+
+static int check_backends(const struct config *cfg)
+{
+	int first = 0;
+
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
-		r = check_backend(cfg, &cfg->backend[i]);
-		if (r < 0 && first == 0)
+		int r = check_backend(cfg, (enum config_backend)i);
+
+		if (first == 0)
 			first = r;
 	}
 	return first;
+}
+
+/* ---- the whole */
+
+struct look {
+	const struct check *what;
+	const struct config *cfg;
+	bool broken; /* the configuration itself */
+};
+
+static int look(void *userdata)
+{
+	const struct look *l = userdata;
+	int r = l->what->installed && !l->broken ? check_readable(l->what->file) : 0;
+	int tls = check_tls(l->what, l->cfg), backends = 0;
+
+	if (r == 0 && tls != -EBADMSG && l->what->whole && !l->broken) {
+		print_config(l->cfg);
+		backends = check_backends(l->cfg);
+	}
+	return r < 0 ? r : tls < 0 ? tls : backends;
+}
+
+/* That user may not reach this program, such as in root's home before it is installed. */
+static void load_before(const struct check *c, const struct config *cfg)
+{
+	const struct tls_module *module;
+	struct tls_why why;
+	bool needed = c->tls;
+
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		needed |= cfg->backend[i].tls;
+	if (needed)
+		(void)loader_tls(&module, &why); /* its failure is told when it is used */
+}
+
+int check_run(const struct check *c)
+{
+	struct config cfg;
+	struct look l = { .what = c, .cfg = &cfg };
+	int r, own = 0;
+
+	l.broken = config_load(c->file, report, NULL, &cfg) < 0;
+	load_before(c, &cfg);
+	r = check_as_user(look, &l, c->whole);
+	if (l.broken)
+		r = -EBADMSG;
+	if (r != -EBADMSG && c->tls && has_credentials(&cfg.tls))
+		own = check_credentials(c, &cfg.tls);
+	config_done(&cfg);
+	return own == -EBADMSG || r == 0 ? own : r;
 }

@@ -5,19 +5,21 @@
 
 #include <stdbool.h>
 
-#include "config.h"
+struct check {
+	const char *file;
+	bool installed; /* the file is the service's own, whose user has to read it */
+	bool tls;       /* a client is to speak TLS: section [Tls] as well */
+	bool whole; /* what would be done, and the backends; else the configuration only */
+};
 
 /*
  * Prints each error of the file to standard error, and of the files that it names for TLS;
- * those of section [Tls] where a client is to speak TLS, credentials only where this
- * process has been shown some. 0 or -EBADMSG.
+ * credentials only where this process has been shown some. Then, with whole, what the gate
+ * would do, and whether the backends answer. As root it looks as the user who serves the
+ * connections, but for credentials. 0; -EBADMSG where the configuration is broken; another
+ * error where it is right, but a backend does not answer or the gate's own certificate is
+ * not valid now, which without whole is only said.
  */
-int check_config(const char *file, bool tls, struct config *ret);
-
-/*
- * Prints what the gate would do with this configuration, and whether the backends accept
- * connections. 0, or the error of the first one that does not.
- */
-int check_backends(const struct config *cfg);
+int check_run(const struct check *c);
 
 #endif

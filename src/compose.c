@@ -381,6 +381,7 @@ int compose_reply(const struct compose_reply *r, struct buf *out)
 			  "Content-Type: text/plain; charset=utf-8\r\n"
 			  "Content-Length: %d\r\n"
 			  "Cache-Control: no-store\r\n"
+			  "Server: " COMPOSE_SERVER "\r\n"
 			  "%.*s\r\n%s",
 			  len, SLICE_FMT(reply_fields(r->status)),
 			  r->head_request ? "" : text);

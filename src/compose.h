@@ -49,6 +49,9 @@ int compose_chunk_end(struct buf *out);
 /* The last chunk with the trailer section (as struct body has it; may be empty). */
 int compose_last_chunk(struct slice trailers, struct buf *out);
 
+/* The Server field of the gate's own replies. */
+#define COMPOSE_SERVER "novnc-gate"
+
 /* The gate's own reply: status, one sentence, and the id its log entries are found by. */
 struct compose_reply {
 	unsigned status;

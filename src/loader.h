@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What takes the dynamic loader: the modules of name resolution (nsswitch.conf(5)) and of TLS.
+ * What takes the dynamic loader: the modules of nsswitch.conf(5), for names of hosts and users,
+ * and of TLS.
  * To start it costs each process as much as all of its own work, and most need neither. So
  * novnc-gate is linked statically and, where there is a name or TLS, becomes
  * novnc-gate-dynamic, the same program linked dynamically. Each is linked with one of
@@ -30,6 +31,12 @@ int loader_need(char *argv[]);
  */
 int loader_resolve(const struct backend *be, struct addrinfo **ret);
 void loader_resolved(struct addrinfo *list);
+
+/* Whether there is such a user. */
+bool loader_user_exists(const char *name);
+
+/* This process becomes that user's, for good: 0 or -errno. */
+int loader_become(const char *name);
 
 /* Loads the module of TLS, from beside the program; it stays. 0, or -ENOENT with *why. */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);

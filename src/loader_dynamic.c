@@ -3,7 +3,9 @@
 #include "loader.h"
 
 #include <dlfcn.h>
+#include <grp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -40,6 +42,23 @@ int loader_resolve(const struct backend *be, struct addrinfo **ret)
 void loader_resolved(struct addrinfo *list)
 {
 	freeaddrinfo(list);
+}
+
+bool loader_user_exists(const char *name)
+{
+	return getpwnam(name) != NULL;
+}
+
+int loader_become(const char *name)
+{
+	const struct passwd *user = getpwnam(name);
+
+	if (!user)
+		return -ESRCH;
+	return initgroups(name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+			       setuid(user->pw_uid) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* ---- TLS */

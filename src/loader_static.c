@@ -49,6 +49,18 @@ void loader_resolved(struct addrinfo *list)
 	(void)list;
 }
 
+bool loader_user_exists(const char *name)
+{
+	(void)name;
+	return false;
+}
+
+int loader_become(const char *name)
+{
+	(void)name;
+	return -ENOSYS;
+}
+
 int loader_tls(const struct tls_module **ret, struct tls_why *why)
 {
 	*ret = NULL;

@@ -20,8 +20,8 @@
 #include "log.h"
 #include "sandbox.h"
 
-#define EXIT_UNREACHABLE 1 /* --check: a backend */
-#define EXIT_USAGE       2
+#define EXIT_NOT_READY 1 /* --check: the configuration is right, something else is not */
+#define EXIT_USAGE     2
 
 static const char help[] =
 	"novnc-gate [--config=FILE] [--tls]\n"
@@ -97,22 +97,23 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 
 static int check(const struct options *o, char *argv[])
 {
-	struct config cfg;
-	int code = EXIT_SUCCESS, r = loader_need(argv);
+	const struct check what = {
+		.file = o->file,
+		.installed = strcmp(o->file, NOVNC_GATE_CONF) == 0,
+		.tls = o->tls,
+		.whole = o->check_backends,
+	};
+	int r = loader_need(argv);
 
 	if (r < 0) {
 		(void)fprintf(stderr, "novnc-gate: " LOADER_PROGRAM ": %s\n",
 			      strerror(-r));
 		return EX_OSERR;
 	}
-	if (check_config(o->file, o->tls, &cfg) < 0)
-		code = EX_CONFIG;
-	else if (o->check_backends && check_backends(&cfg) < 0)
-		code = EXIT_UNREACHABLE;
-	config_done(&cfg);
+	r = check_run(&what);
 	if (fflush(stdout) != 0)
-		code = EX_OSERR;
-	return code;
+		return EX_OSERR;
+	return r == -EBADMSG ? EX_CONFIG : r < 0 ? EXIT_NOT_READY : EXIT_SUCCESS;
 }
 
 /* Standard input is no connection to serve: say what would be. */

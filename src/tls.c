@@ -356,6 +356,11 @@ static const char *tls_why(const struct tls *t)
 	return t->why.text;
 }
 
+static void tls_inspect(const struct tls *t, tls_tell tell, void *userdata)
+{
+	tls_certificate_inspect(SSL_get_certificate(t->ssl), tell, userdata);
+}
+
 extern const struct tls_module novnc_gate_tls;
 
 __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = {
@@ -363,6 +368,7 @@ __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = 
 	.layout = TLS_LAYOUT,
 	.connect = tls_connect,
 	.accept = tls_accept,
+	.inspect = tls_inspect,
 	.handshake = tls_handshake,
 	.read = tls_read,
 	.write = tls_write,

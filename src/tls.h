@@ -24,6 +24,9 @@ struct tls_why {
 /* One end of a TLS connection. It borrows the socket. */
 struct tls;
 
+/* Told of a fault in a certificate; error is -EKEYEXPIRED where it is not valid now, else 0. */
+typedef void (*tls_tell)(void *userdata, int error, const char *what);
+
 /*
  * What the module offers. A function that has to wait returns -EAGAIN and in *wants what
  * poll(2) must wait for, POLLIN or POLLOUT, whichever way the bytes were to go. Other
@@ -47,6 +50,12 @@ struct tls_module {
 
 	/* Returns 0 once both sides are who they have to be. */
 	int (*handshake)(struct tls *t, short *wants);
+
+	/*
+	 * Calls tell for each reason why clients will refuse the certificate that t, from
+	 * accept(), shows them.
+	 */
+	void (*inspect)(const struct tls *t, tls_tell tell, void *userdata);
 
 	/*
 	 * Fills the room of b (which must have some). Returns the count, or 0 at the peer's

@@ -6,8 +6,8 @@
 #include <openssl/bio.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
-
-#include "config.h"
+#include <stdio.h>
+#include <string.h>
 
 int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
 {
@@ -88,4 +88,65 @@ int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust)
 	    !names_hosts(certificate))
 		X509_STORE_CTX_set_error(ctx, TLS_CERTIFICATE_NAMELESS);
 	return r;
+}
+
+/* ---- the gate's own */
+
+static void tell_time(const char *what, const ASN1_TIME *time, tls_tell tell,
+		      void *userdata)
+{
+	char text[100];
+	BIO *bio = BIO_new(BIO_s_mem());
+	int len = snprintf(text, sizeof(text), "%s ", what);
+
+	if (bio && ASN1_TIME_print(bio, time) == 1) {
+		int n = BIO_read(bio, text + len, (int)sizeof(text) - len - 1);
+
+		text[len + (n > 0 ? n : 0)] = '\0';
+	}
+	(void)BIO_free(bio);
+	tell(userdata, -EKEYEXPIRED, text);
+}
+
+static void inspect_time(const X509 *certificate, tls_tell tell, void *userdata)
+{
+	const ASN1_TIME *since = X509_get0_notBefore(certificate);
+	const ASN1_TIME *until = X509_get0_notAfter(certificate);
+
+	if (X509_cmp_current_time(until) <= 0)
+		tell_time("it expired on", until, tell, userdata);
+	else if (X509_cmp_current_time(since) > 0)
+		tell_time("it is not valid before", since, tell, userdata);
+}
+
+/* All browsers take RSA from 2048 bits on, P-256 and P-384. */
+static void inspect_key(const X509 *certificate, tls_tell tell, void *userdata)
+{
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
+	char text[200], curve[80] = "";
+
+	if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) >= 2048)
+		return;
+	if (EVP_PKEY_is_a(key, "EC")) {
+		(void)EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL);
+		if (strcmp(curve, "prime256v1") == 0 || strcmp(curve, "secp384r1") == 0)
+			return;
+	}
+	(void)snprintf(
+		text, sizeof(text),
+		"its key is %s%s%s with %d bits, which browsers refuse; RSA with 2048 "
+		"bits or EC on P-256 is good",
+		type ? type : "of no known kind", curve[0] ? " on " : "", curve,
+		EVP_PKEY_get_bits(key));
+	tell(userdata, 0, text);
+}
+
+void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata)
+{
+	inspect_key(certificate, tell, userdata);
+	if (!names_hosts(certificate))
+		tell(userdata, 0,
+		     "it names nobody in its subjectAltName, so browsers refuse it");
+	inspect_time(certificate, tell, userdata);
 }

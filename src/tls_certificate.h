@@ -6,6 +6,8 @@
 #include <openssl/x509_vfy.h>
 #include <stddef.h>
 
+#include "tls.h"
+
 /* The error of verification where the certificate names nobody in its subjectAltName. */
 #define TLS_CERTIFICATE_NAMELESS X509_V_ERR_APPLICATION_VERIFICATION
 
@@ -21,5 +23,8 @@ int tls_certificate_subject(const X509 *certificate, char *ret, size_t size);
  * issued it, as long as it is valid; all others are OpenSSL's to judge.
  */
 int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust);
+
+/* As the module's inspect(). */
+void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata);
 
 #endif

@@ -808,7 +808,8 @@ START_TEST(a_reply_is_a_complete_answer)
 					"HTTP/1.1 %u %s\r\n"
 					"Content-Type: text/plain; charset=utf-8\r\n"
 					"Content-Length: %zu\r\n"
-					"Cache-Control: no-store\r\n%s\r\n%s",
+					"Cache-Control: no-store\r\n"
+					"Server: novnc-gate\r\n%s\r\n%s",
 					table[i].status, table[i].reason,
 					strlen(bodies[k][1]), table[i].fields,
 					no_content ? "" : bodies[k][1]);

@@ -390,6 +390,37 @@ def deaf(host="127.0.0.1", port=0):
     backend.close()
 
 
+class Answering:
+    """A backend that accepts and answers by itself, as often as it is asked, and what it was asked."""
+
+    def __init__(self, backend, response=None, request=True, reset=False):
+        self.backend, self.seen, self.faults = backend, [], []
+        self.response = answer(b"ok") if response is None else response
+        self.request, self.reset = request, reset
+        self.stop, self.stopped = os.pipe()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.stopped)
+        self.thread.join(DEADLINE)
+        os.close(self.stop)
+
+    def _serve(self):
+        while self.stop not in select.select([self.backend.sock, self.stop], [], [])[0]:
+            try:
+                peer = self.backend.accept()
+                if self.request:
+                    self.seen.append(peer.request())
+                peer.send(self.response)
+                peer.reset() if self.reset else peer.close()
+            except (OSError, Ended, Ragged) as e:
+                self.faults.append(repr(e))      # not itself: it holds the socket
+
+
 # The gate
 
 # addresses, ports and files: for the log, not for whoever asks
@@ -603,7 +634,7 @@ class World:
         r = c.response(to)
         assert r.status == status, r
         assert r["Content-Type"] == "text/plain; charset=utf-8"
-        assert r["Cache-Control"] == "no-store"
+        assert r["Cache-Control"] == "no-store" and r["Server"] == "novnc-gate"
         assert "close" in r.options("Connection")
         if to == "HEAD":
             assert r.body == b""

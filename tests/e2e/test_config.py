@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gate import BINARY, NOVNC, clean_env, refusing, request, upgrade
+from gate import BINARY, NOVNC, Answering, answer, clean_env, head, refusing, request, upgrade
 
 
 def run(*args, **kw):
@@ -224,20 +224,89 @@ def test_a_change_counts_from_the_next_connection_on(world):
 
 # --check
 
-def test_check_of_a_sound_world(world):
-    r = check(world)
+@pytest.fixture
+def plain(world):
+    """Backends without TLS, whatever the others have."""
+    for side in ("nextjs", "controller"):
+        getattr(world, side).close()
+        setattr(world, side, world.backend())
+    world.configure()
+    return world
+
+
+def test_check_of_a_sound_world(plain):
+    """Each is asked for a page, as the gate would ask."""
+    with Answering(plain.nextjs) as page, Answering(plain.controller, answer(status="404 Not")) as vm:
+        r = check(plain)
     assert r.returncode == 0, r
-    assert world.nextjs.authority in r.stdout and world.controller.authority in r.stdout
+    assert f"Next.js: {plain.nextjs.url} answers HTTP (200)\n" in r.stdout
+    assert f"master-controller: {plain.controller.url} answers HTTP (404)\n" in r.stdout
+    for backend, answering in ((plain.nextjs, page), (plain.controller, vm)):
+        # the second asks whether it is the gate itself
+        assert [m.start for m in answering.seen] == ["GET / HTTP/1.1", "TRACE / HTTP/1.1"]
+        assert all(m["Host"] == backend.authority for m in answering.seen)
+
+
+def test_check_of_a_unix_socket(world, tmp_path):
+    page = world.backend(path=tmp_path / "socket")
+    world.configure(nextjs=page.url)
+    with Answering(page) as answering, Answering(world.controller):
+        assert f"Next.js: {page.url} answers HTTP (200)\n" in check(world).stdout
+    assert answering.seen[0]["Host"] == "localhost"
 
 
 @pytest.mark.parametrize("which", ["nextjs", "controller"])
 def test_check_finds_a_backend_that_is_not_there(world, which):
-    with refusing() as nobody:
+    with refusing() as nobody, Answering(world.nextjs), Answering(world.controller):
         world.configure(**{which: nobody.url})
         r = check(world)
         assert r.returncode == 1, r
-        assert nobody.authority in r.stdout + r.stderr
+        assert f": connect to {nobody.authority}: Connection refused\n" in r.stdout
         assert check(world, "--check=config").returncode == 0
+
+
+@pytest.mark.parametrize("sent, first, said", [
+    (b"SSH-2.0-OpenSSH_9.2\r\n", True, "does not speak HTTP: it sent SSH-2.0-OpenSSH_9.2"),
+    (b"RFB 003.008\n", True, "does not speak HTTP: it sent RFB 003.008"),
+    (b"\x00\x00\x12\x04\x00\x1b\n", False,
+     r"does not speak HTTP: it sent \\x00\\x00\\x12\\x04\\x00\\x1b$"),
+    (b"\x15\x03\x01\x00\x02\x02\x46", False, "does not speak HTTP but TLS: its Url= has to begin with https://$"),
+    (b"HTTP/2.0 200 OK\r\n\r\n", False, "does not speak HTTP: "),
+    (b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", False, "does not speak HTTP: "),
+    (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 40000, False, "its answer is over HeadMaxBytes="),
+    (b"HTTP/1.1 200 OK\r\n", False, "closed the connection before its answer was complete"),
+    (b"", False, "closed the connection without an answer; if it is a TLS port, its Url= .* https://$"),
+    (head("HTTP/1.1 400 Bad Request"), False, r"answers HTTP \(400\); if it is a TLS port, its Url= has to begin with https://$")],
+    ids=["ssh", "rfb", "h2", "tls", "version", "syntax", "long", "half", "nothing", "400"])
+def test_check_says_what_came_instead_of_http(plain, sent, first, said):
+    for reset in (False, True) if not sent else (False,):
+        with Answering(plain.nextjs, sent, request=not first, reset=reset), \
+                Answering(plain.controller):
+            r = check(plain)
+        line, = [line for line in r.stdout.splitlines() if line.startswith("Next.js: ")]
+        assert re.search(said, line) and line.startswith(f"Next.js: {plain.nextjs.url}"), line
+        assert r.returncode == (0 if b" 400 " in sent else 1)
+
+
+def test_check_waits_as_long_as_the_gate_would(plain):
+    plain.configure("[Limits]\nResponseTimeoutSec=100ms\nUpgradeTimeoutSec=50ms")
+    r = check(plain)    # both accept, and are silent
+    assert r.returncode == 1
+    for name, key in (("Next.js", "ResponseTimeoutSec="), ("master-controller", "UpgradeTimeoutSec=")):
+        assert re.search(rf"{name}: .* timed out waiting for its answer \({key}\)\n", r.stdout), r
+
+
+@pytest.mark.parametrize("which", ["nextjs", "controller"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
+    url = f"http://{host}:{world.gate.port}"
+    world.configure(**{which: url})
+    with Answering(world.nextjs), Answering(world.controller):
+        r = check(world)
+    assert r.returncode == 1
+    name = "Next.js" if which == "nextjs" else "master-controller"
+    assert f"{name}: {url}: leads back to the gate itself\n" in r.stdout
+    assert r.stdout.count("answers HTTP (200)") == 1, r
 
 
 def test_check_of_the_configuration_contacts_nobody(world):

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from gate import (BINARY, HOST, SANITIZED, Ended, World, answer, clean_env, head, request, switching,
+from gate import (BINARY, HOST, SANITIZED, Answering, Ended, World, answer, clean_env, head, request, switching,
                   upgrade)
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority, TlsSocket, vector
@@ -471,27 +471,31 @@ def test_the_commands_that_fetch_a_self_signed_certificate(world, authority, tmp
 
 def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
     def check():
-        t = accept_failing(world.controller)
-        plain = accept_failing(world.nextjs)
-        r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], timeout=20,
-                           env=clean_env(), capture_output=True, text=True, check=False,
-                           stdin=subprocess.DEVNULL)
-        t.join(10)
-        plain.join(10)
-        return r
+        with Answering(world.controller), Answering(world.nextjs):
+            return subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], timeout=20,
+                                  env=clean_env(), capture_output=True, text=True, check=False,
+                                  stdin=subprocess.DEVNULL)
     b = behind_tls(world, backend_tls, f"CaFile={authority.file}")
     r = check()
-    assert r.returncode == 0 and f"{b.url} accepts connections, its certificate is good" in r.stdout
+    assert r.returncode == 0 and f"{b.url} answers HTTP (200), its certificate is good" in r.stdout
     world.configure(f"[MasterController]\nCaFile={stranger.file}")
     r = check()
     assert r.returncode == 1 and "unable to get local issuer" in r.stdout, r
     world.configure("[MasterController]\nVerifyTls=no")
     r = check()
-    assert r.returncode == 0 and "VerifyTls=no" in r.stdout.splitlines()[-1], r
+    assert r.returncode == 0 and "not verified (VerifyTls=no)" in r.stdout.splitlines()[-1], r
     behind_tls(world, demanding(authority, authority), f"CaFile={authority.file}")
     r = check()
     assert r.returncode == 1 and "certificate required" in r.stdout, r
     assert "is good" not in r.stdout
+    nobody = authority.server(authority.issue(subject="/CN=127.0.0.1"))
+    behind_tls(world, nobody, f"CaFile={authority.file}")
+    r = check()
+    assert r.returncode == 1 and "names nobody in its subjectAltName" in r.stdout, r
+    world.configure(controller=b.url.replace("https", "http"))
+    world.controller = b
+    r = check()
+    assert r.returncode == 1 and re.search("controller: .*Url= has to begin with https://", r.stdout), r
 
 
 # Upgrades

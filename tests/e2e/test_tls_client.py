@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from gate import (BINARY, GROWTH_KB, HOST, SANITIZED, SECRET, Ended, World, answer, clean_env,
-                  cpu_seconds, head, memory_kb, request, switching, upgrade)
+from gate import (BINARY, GROWTH_KB, HOST, SANITIZED, SECRET, Answering, Ended, World, answer,
+                  clean_env, cpu_seconds, head, memory_kb, request, switching, upgrade)
 from test_sandbox import confined
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import (PRE_SHARED_KEY, PSK_DHE_KE, PSK_KE, Authority, Ragged, TlsSocket,
@@ -189,8 +189,8 @@ def broken(world, tls, reason):
     assert r.returncode == 78 and re.search(reason, r.stderr), r
 
 
-def check(world, env=()):
-    return subprocess.run([BINARY, f"--config={world.gate.config}", "--tls", "--check=config"],
+def check(world, env=(), what="--check=config"):
+    return subprocess.run([BINARY, f"--config={world.gate.config}", "--tls", what],
                           env=clean_env(dict(env).items()), capture_output=True, text=True,
                           check=False, stdin=subprocess.DEVNULL)
 
@@ -237,8 +237,50 @@ def test_a_check_without_credentials_looks_at_the_other_files(world, certificate
     crt, key = certificate
     world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n" + tls.format(crt=crt, key=key))
     r = check(world)
-    assert "credentials are not looked at" in r.stdout
+    # not where it fails: there it would be taken for the reason
+    assert ("credentials are not looked at" in r.stdout) == (not reason)
     assert r.returncode == (78 if reason else 0) and re.search(reason or "^$", r.stderr), r
+
+
+@pytest.mark.parametrize("since, until, said", [
+    (-7200, -3600, "it expired on .* GMT"), (3600, 7200, "it is not valid before .* GMT")])
+def test_a_certificate_that_is_not_valid_now(world, authority, since, until, said):
+    """The socket comes up with it all the same: a site with a warning is better than none."""
+    now = time.time()
+    crt, key = authority.issue(NAME, since=now + since, until=now + until)
+    world.drop_in("50-x.conf", f"[Tls]\nCertificate={crt}\nKey={key}\n")
+    said = rf"\[Tls\] Certificate={crt}: {said}\n"
+    r = check(world)
+    assert r.returncode == 0 and re.fullmatch(f"warning: {said}", r.stderr), r
+    with Answering(world.nextjs), Answering(world.controller):
+        r = check(world, what="--check")
+    assert r.returncode == 1 and re.fullmatch(said, r.stderr), r
+    assert r.stdout.count("answers HTTP (200)") == 2
+
+
+@pytest.mark.parametrize("key, names, said", [
+    ("ec -pkeyopt ec_paramgen_curve:secp256k1", [NAME], "its key is EC on secp256k1 with 256 bits"),
+    ("ec -pkeyopt ec_paramgen_curve:brainpoolP256r1", [NAME],
+     "its key is EC on brainpoolP256r1 with 256 bits"),
+    ("ec -pkeyopt ec_paramgen_curve:P-521", [NAME], "its key is EC on secp521r1 with 521 bits"),
+    ("rsa:1024", [NAME], "its key is RSA with 1024 bits"),
+    ("ed25519", [NAME], "its key is ED25519 with 256 bits"),
+    ("rsa:2048", [], "it names nobody in its subjectAltName, so browsers refuse it"),
+    ("ec -pkeyopt ec_paramgen_curve:P-384", [NAME], None), ("rsa:2048", [NAME], None),
+    ("rsa:3072", [NAME], None)])
+def test_a_certificate_that_browsers_refuse(world, authority, tmp_path, key, names, said):
+    # without it OpenSSL takes no short key
+    (tmp_path / "openssl.cnf").write_text("openssl_conf=a\n[a]\nssl_conf=b\n[b]\nsystem_default=c\n"
+                                          "[c]\nCipherString=DEFAULT@SECLEVEL=0\n")
+    crt, key = authority.issue(*names, subject="/CN=x", key=key)
+    world.drop_in("50-x.conf", f"[Tls]\nCertificate={crt}\nKey={key}\n")
+    r = check(world, {"OPENSSL_CONF": tmp_path / "openssl.cnf"})
+    assert r.returncode == 0
+    if said:
+        assert r.stderr.startswith(f"warning: [Tls] Certificate={crt}: {said}"), r
+        assert len(r.stderr.splitlines()) == 1
+    else:
+        assert r.stderr == ""
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "./x"])

@@ -14,7 +14,7 @@ DIRECTORY = "/etc/novnc-gate"
 TICKET = "/run/novnc-gate-tls/tls.ticket"
 
 
-def issue(tmp_path, name, serial):
+def issue(tmp_path, name, serial, days=90):
     """A certificate for `localhost` of the test's own authority; the authority's path."""
     ca = tmp_path / "ca.pem"
     run = lambda *argv: subprocess.run(["openssl", *map(str, argv)], check=True,
@@ -26,7 +26,7 @@ def issue(tmp_path, name, serial):
     run("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=localhost")
     (tmp_path / "ext").write_text("subjectAltName=DNS:localhost\n")
     run("x509", "-req", "-in", f"{name}.csr", "-CA", ca, "-CAkey", "ca.key", "-set_serial", serial,
-        "-days", "90", "-extfile", "ext", "-out", f"{name}.crt")
+        "-days", days, "-extfile", "ext", "-out", f"{name}.crt")
     return ca
 
 
@@ -243,11 +243,45 @@ def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
             f"-pkeyopt ec_paramgen_curve:P-256 >{DIRECTORY}/tls.key 2>/dev/null")
     try:
         assert "failed" in tls.run("systemctl", "start", "novnc-gate-tls.socket", check=False)
-        assert "key values mismatch" in tls.run("journalctl", "-u", "novnc-gate-tls.socket")
+        said = tls.run("journalctl", "-u", "novnc-gate-tls.socket", "-n", "20")
+        assert f"[Tls] Key={DIRECTORY}/tls.key: is not the key of the first certificate in " \
+               f"Certificate={DIRECTORY}/tls.crt, CN=localhost" in said
+        assert "not looked at" not in said
     finally:
         tls.run("mv", "/root/good.key", f"{DIRECTORY}/tls.key")
         tls.run("systemctl", "start", "novnc-gate-tls.socket")
     assert page(tls)[0] == b"Next.js"
+
+
+def test_a_certificate_that_has_expired_does_not_keep_the_socket_from_starting(tls):
+    issue(tls.tls_work, "old", 99, days=0)
+    put_both(tls, tls.tls_work, "old")
+    try:
+        restart(tls, "novnc-gate-tls.socket")
+        assert f"warning: [Tls] Certificate=tls.crt: it expired on " in \
+            tls.run("journalctl", "-u", "novnc-gate-tls.socket", "-n", "20")
+        with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+            connect(tls)
+    finally:
+        put_both(tls, tls.tls_work, "first")
+    assert page(tls)[0] == b"Next.js"
+
+
+@pytest.mark.parametrize("mode", ["600", "644"])
+def test_root_checks_as_the_user_of_the_service(tls, mode):
+    file = "/etc/novnc-gate/backend-ca.pem"
+    put(tls, tls.tls_work / "ca.pem", file)
+    tls.run("sh", "-ec", f"chmod {mode} {file}; chmod 755 /etc/novnc-gate; mkdir /etc/novnc-gate.conf.d; "
+            f"printf '[MasterController]\\nUrl=https://localhost:1\\nCaFile={file}\\n' "
+            ">/etc/novnc-gate.conf.d/ca.conf")
+    try:
+        said = tls.run("novnc-gate", "--check=config", check=False)
+        assert said == ("" if mode == "644" else
+                        f"[MasterController] CaFile={file}: Permission denied\n"
+                        "novnc-gate: this was checked as the user novnc-gate, who serves the "
+                        "connections\n")
+    finally:
+        tls.run("rm", "-r", "/etc/novnc-gate.conf.d", file)
 
 
 @pytest.mark.parametrize("key", ["ClientCaFile", "Certificate"])

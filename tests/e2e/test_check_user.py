@@ -1,0 +1,133 @@
+"""--check as root: as the user who serves the connections, whatever root may read and reach."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from gate import BINARY, Answering, World, clean_env
+
+
+@pytest.fixture
+def world(gate):
+    w = World(gate)
+    yield w
+    w.finish()
+
+
+class ServiceUser:
+    """A machine's /etc with the user novnc-gate, and a directory that he can look into."""
+
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="novnc-gate-check.")
+        self.path = pathlib.Path(self.directory.name)
+        self.path.chmod(0o755)
+        (self.path / "etc").mkdir()
+        (self.path / "build").mkdir()
+        for name in ("novnc-gate", "novnc-gate-dynamic", "novnc-gate-tls.so"):
+            if BINARY.with_name(name).exists():
+                shutil.copy(BINARY.with_name(name), self.path / "build")
+
+    def file(self, name, source, mode, owner=0):
+        path = self.path / name
+        shutil.copy(source, path)
+        path.chmod(mode)
+        os.chown(path, owner, owner)
+        return path
+
+    def configure(self, world, text, name="draft.conf", mode=0o600):
+        """Root's alone, as a draft may be, unless it is the service's own."""
+        path = self.path / name
+        path.write_text(f"[NextJs]\nUrl={world.nextjs.url}\n"
+                        f"[MasterController]\nUrl={world.controller.url}\n{text}\n")
+        path.chmod(mode)
+        return f"--config={path}"
+
+    def check(self, *options, user=True, env=()):
+        script = f"""mount -t tmpfs none "$0"/etc
+mkdir "$0"/etc/new "$0"/etc/work
+mount -t overlay none -o lowerdir=/etc,upperdir="$0"/etc/new,workdir="$0"/etc/work /etc
+sed -i /^novnc-gate:/d /etc/passwd
+{"echo novnc-gate:x:64999:64999::/:/bin/false >>/etc/passwd" if user else ""}
+[ ! -e "$0"/novnc-gate.conf ] || cp -p "$0"/novnc-gate.conf /etc
+exec "$0"/build/novnc-gate "$@"
+"""
+        return subprocess.run(["unshare", "-m", "sh", "-ec", script, self.path, *options],
+                              env=clean_env(dict(env).items()), capture_output=True, text=True,
+                              check=False, stdin=subprocess.DEVNULL, timeout=20)
+
+
+@pytest.fixture
+def service():
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    user = ServiceUser()
+    yield user
+    user.directory.cleanup()
+
+
+AS_USER = "novnc-gate: this was checked as the user novnc-gate, who serves the connections\n"
+
+
+@pytest.mark.parametrize("mode, owner, good", [(0o600, 0, False), (0o640, 0, False), (0o644, 0, True),
+                                               (0o600, 64999, True)])
+@pytest.mark.parametrize("what", ["--check", "--check=config"])
+def test_root_checks_what_the_services_user_may_read(service, world, authority, backend_tls, what,
+                                                     mode, owner, good):
+    ca = service.file("ca.pem", authority.file, mode, owner)
+    world.controller = world.backend(tls=backend_tls)
+    config = service.configure(world, f"CaFile={ca}")
+    with Answering(world.nextjs), Answering(world.controller):
+        r = service.check(config, what)
+    if good:
+        assert r.returncode == 0 and r.stderr == "", r
+        assert "its certificate is good" in r.stdout or what == "--check=config"
+    else:
+        assert r.returncode == 78, r
+        assert r.stderr == f"[MasterController] CaFile={ca}: Permission denied\n" + AS_USER
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_root_checks_whether_that_user_may_read_the_configuration(service, world, mode):
+    """The service's own; a draft elsewhere may still be root's alone."""
+    draft = service.configure(world, "", "novnc-gate.conf", mode)
+    r = service.check("--check=config")
+    denied = "/etc/novnc-gate.conf: cannot be read: Permission denied\n" + AS_USER
+    assert (r.returncode, r.stderr) == ((0, "") if mode == 0o644 else (78, denied))
+    r = service.check("--check=config", draft)
+    assert (r.returncode, r.stderr) == (0, "")
+
+
+def test_root_checks_credentials_as_root(service, world, certificate):
+    """Only systemd reads them; what is named with a path, that user reads."""
+    for name, path in zip(("tls.crt", "tls.key"), certificate):
+        service.file(name, path, 0o600)
+    env = {"CREDENTIALS_DIRECTORY": service.path}
+    r = service.check(service.configure(world, ""), "--tls", "--check=config", env=env)
+    assert (r.returncode, r.stdout, r.stderr) == (0, "", "")
+    config = service.configure(world, f"[Tls]\nCertificate={service.path}/tls.crt")
+    r = service.check(config, "--tls", "--check=config", env=env)
+    assert r.returncode == 78
+    assert r.stderr == f"[Tls] Certificate={service.path}/tls.crt: Permission denied\n" + AS_USER
+
+
+def test_a_program_that_only_root_can_reach(service, world, authority, backend_tls):
+    """As where `sudo make install` checks what it installs, in root's home."""
+    (service.path / "build").chmod(0o700)
+    ca = service.file("ca.pem", authority.file, 0o644)
+    world.controller = world.backend(tls=backend_tls)
+    r = service.check(service.configure(world, f"CaFile={ca}"), "--check=config")
+    assert (r.returncode, r.stdout, r.stderr) == (0, "", "")
+
+
+def test_root_is_told_where_there_is_no_such_user(service, world, authority, backend_tls):
+    ca = service.file("ca.pem", authority.file, 0o600)
+    world.controller = world.backend(tls=backend_tls)
+    config = service.configure(world, f"CaFile={ca}")
+    with Answering(world.nextjs), Answering(world.controller):
+        r = service.check(config, "--check", user=False)
+    assert r.returncode == 0 and r.stdout.startswith("There is no user novnc-gate here"), r
+    assert service.check(config, "--check=config", user=False).stdout == ""
