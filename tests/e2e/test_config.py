@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
-from gate import BINARY, NOVNC, Answering, answer, clean_env, head, refusing, request, upgrade
+from gate import CHECKER, NOVNC, Answering, answer, clean_env, head, refusing, request, upgrade
 
 
 def run(*args, **kw):
-    return subprocess.run([BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True,
+    return subprocess.run([*CHECKER, *args], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=20, env=clean_env(), check=False, **kw)
 
 

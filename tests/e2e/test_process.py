@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from gate import (BINARY, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Answering, Direct, Ended, answer,
-                  chunked, clean_env, cpu_seconds, head, memory_kb, refusing, request, switching,
+from gate import (BINARY, CHECKER, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Answering, Direct, Ended,
+                  answer, chunked, clean_env, cpu_seconds, head, memory_kb, refusing, request, switching,
                   upgrade)
 
 
@@ -142,7 +142,7 @@ def test_no_socket_becomes_a_standard_stream(world, closed):
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_check_with_a_closed_stream(world, closed):
     with Answering(world.nextjs), Answering(world.controller):
-        r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check"],
+        r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=20,
                            env=clean_env(), check=False, preexec_fn=lambda: os.close(closed))
     assert r.returncode == 0 and (b"answers HTTP (200)" in r.stdout or closed == 1)

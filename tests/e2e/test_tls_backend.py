@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from gate import (BINARY, HOST, SANITIZED, Answering, Ended, World, answer, clean_env, head, request, switching,
-                  upgrade)
+from gate import (BINARY, CHECKER, HOST, SANITIZED, Answering, Ended, World, answer, clean_env, head,
+                  request, switching, upgrade)
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority, TlsSocket, vector
 
@@ -85,8 +85,9 @@ def test_nextjs_too_and_a_connection_that_is_kept(world, authority, backend_tls)
 def test_host_and_default_port(world, authority):
     """Port 443 is left out of Host, and the port is."""
     world.configure("[MasterController]\nUrl=https://127.0.0.1\n[Routes]\nControllerPath=/c")
-    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], env=clean_env(),
-                       capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    with Answering(world.nextjs):
+        r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"], env=clean_env(),
+                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert "connect to 127.0.0.1: " in r.stdout and r.returncode == 1
 
 
@@ -432,7 +433,7 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, whic
     assert "configuration" in text and "/nowhere" not in text and str(tmp_path) not in text, text
     c.logged(re.escape(f"[{section}] {reason}"))
     assert not any("Internal error" in line for line in c.log), c.log
-    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check=config"],
+    r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check=config"],
                        env=clean_env(), capture_output=True, text=True, check=False,
                        stdin=subprocess.DEVNULL)
     assert r.returncode == 78 and r.stderr.startswith(f"[{section}] {reason}"), r
@@ -472,7 +473,7 @@ def test_the_commands_that_fetch_a_self_signed_certificate(world, authority, tmp
 def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
     def check():
         with Answering(world.controller), Answering(world.nextjs):
-            return subprocess.run([BINARY, f"--config={world.gate.config}", "--check"], timeout=20,
+            return subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"], timeout=20,
                                   env=clean_env(), capture_output=True, text=True, check=False,
                                   stdin=subprocess.DEVNULL)
     b = behind_tls(world, backend_tls, f"CaFile={authority.file}")

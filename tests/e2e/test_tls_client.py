@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from gate import (BINARY, GROWTH_KB, HOST, SANITIZED, SECRET, Answering, Ended, World, answer,
+from gate import (BINARY, CHECKER, GROWTH_KB, HOST, SANITIZED, SECRET, Answering, Ended, World, answer,
                   clean_env, cpu_seconds, head, memory_kb, request, switching, upgrade)
 from test_sandbox import confined
 from test_tunnel import crc_of_stream, read_stream, send_stream
@@ -190,7 +190,7 @@ def broken(world, tls, reason):
 
 
 def check(world, env=(), what="--check=config"):
-    return subprocess.run([BINARY, f"--config={world.gate.config}", "--tls", what],
+    return subprocess.run([*CHECKER, f"--config={world.gate.config}", "--tls", what],
                           env=clean_env(dict(env).items()), capture_output=True, text=True,
                           check=False, stdin=subprocess.DEVNULL)
 
@@ -286,7 +286,7 @@ def test_a_certificate_that_browsers_refuse(world, authority, tmp_path, key, nam
 @pytest.mark.parametrize("name", ["a/b", "..", "./x"])
 def test_neither_a_path_nor_a_credential(world, name):
     world.drop_in("50-x.conf", f"[Tls]\nKey={name}\n")
-    r = subprocess.run([BINARY, f"--config={world.gate.config}", "--check=config"],
+    r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check=config"],
                        env=clean_env(), capture_output=True, text=True, check=False,
                        stdin=subprocess.DEVNULL)
     assert r.returncode == 78 and "credential" in r.stderr
