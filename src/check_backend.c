@@ -3,7 +3,6 @@
 #include "check_backend.h"
 
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,13 +45,13 @@ static int probe_wait(struct probe *p, short events)
 	int n;
 
 	do {
-		n = poll(&fd, 1, stream_timeout_ms(stream_clock_ms(), p->deadline_ms));
-	} while (n < 0 && errno == EINTR);
+		n = stream_poll(&fd, 1, stream_clock_ms(), p->deadline_ms);
+	} while (n == 0 && stream_clock_ms() < p->deadline_ms);
 	if (n == 0)
 		return explain(p, -ETIMEDOUT, "timed out waiting for its answer",
 			       is_controller(p) ? " (UpgradeTimeoutSec=)"
 						: " (ResponseTimeoutSec=)");
-	return n < 0 ? explain(p, -errno, "poll: ", strerror(errno)) : 0;
+	return n < 0 ? explain(p, n, "poll: ", strerror(-n)) : 0;
 }
 
 static int probe_failed(struct probe *p, int r)
@@ -90,13 +89,12 @@ static int probe_send(struct probe *p, const char *method)
 static int probe_describe(struct probe *p)
 {
 	struct slice in = buf_slice(&p->in);
+	const char *stranger = http1_stranger(in);
 	char shown[4 * CHECK_SHOWN + 1];
 	size_t len = 0;
 
-	if (in.len >= 2 && in.p[0] >= 0x14 && in.p[0] <= 0x17 && in.p[1] == 3)
-		return explain(p, -EPROTO, "",
-			       "does not speak HTTP but TLS: its Url= has to begin with "
-			       "https://");
+	if (stranger[0])
+		return explain(p, -EPROTO, "does not speak HTTP", stranger);
 	for (size_t i = 0; i < in.len && i < CHECK_SHOWN; i++) {
 		unsigned char c = (unsigned char)in.p[i];
 
@@ -109,22 +107,12 @@ static int probe_describe(struct probe *p)
 	return explain(p, -EPROTO, "does not speak HTTP: it sent ", shown);
 }
 
-/* Whether what has come may be the beginning of HTTP's status line. */
-static bool may_be_http(struct slice in)
-{
-	struct slice start = SLICE("HTTP/1.");
-
-	if (start.len > in.len)
-		start.len = in.len;
-	return memcmp(in.p, start.p, start.len) == 0;
-}
-
 /* What has come so far: the length of a whole head, -EAGAIN, or another error. */
 static ssize_t probe_look(struct probe *p, struct lines_scan *scan)
 {
 	ssize_t len;
 
-	if (!may_be_http(buf_slice(&p->in)))
+	if (!http1_may_be_response(buf_slice(&p->in)))
 		return probe_describe(p);
 	len = lines_scan(scan, buf_slice(&p->in), p->in.cap);
 	if (len == -EBADMSG)

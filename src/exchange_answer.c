@@ -137,17 +137,6 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
 }
 
-/* Other protocols, told by their first bytes, with what to do about it. */
-static const struct {
-	struct slice start;
-	const char *what;
-} strangers[] = {
-	{ SLICE_INIT("RFB "),
-	  " but RFB: its Url= has to lead to websockify, not to the VNC "
-	  "server behind it" },
-	{ SLICE_INIT("\x15\x03"), " but TLS: its Url= has to begin with https://" },
-};
-
 /* What came, up to a NUL or the line end behind it, and no more than the log has use for. */
 static struct slice run_sent(struct slice in)
 {
@@ -167,17 +156,13 @@ static struct slice run_sent(struct slice in)
 static enum exchange_end run_no_http(struct run *x)
 {
 	struct slice in = buf_slice(&x->w->backend_in);
-	const char *what = "";
 
 	if (x->reused || x->interim > 0)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
 			    "%s answered wrongly: no HTTP/1.1 status line", x->be->name);
-	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
-		if (slice_casestarts(in, strangers[i].start))
-			what = strangers[i].what;
-	in = run_sent(in);
 	(void)snprintf(x->ret->reply, sizeof(x->ret->reply),
-		       "%s does not speak HTTP/1.1%s", x->be->name, what);
+		       "%s does not speak HTTP/1.1%s", x->be->name, http1_stranger(in));
+	in = run_sent(in);
 	if (in.len == 0)
 		return FAIL(x, EXCHANGE_BACKEND, 502, "%s", x->ret->reply);
 	return FAIL(x, EXCHANGE_BACKEND, 502, "%s (it sent \"%.*s\")", x->ret->reply,

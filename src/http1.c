@@ -268,6 +268,25 @@ bool http1_may_be_response(struct slice in)
 	return slice_eq(in, start);
 }
 
+const char *http1_stranger(struct slice in)
+{
+	static const struct {
+		struct slice start;
+		const char *what;
+	} strangers[] = {
+		{ SLICE_INIT("RFB "),
+		  " but RFB: its Url= has to lead to websockify, not to the VNC server "
+		  "behind it" },
+		{ SLICE_INIT("\x15\x03"), /* an alert */
+		  " but TLS: its Url= has to begin with https://" },
+	};
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+		if (slice_casestarts(in, strangers[i].start))
+			return strangers[i].what;
+	return "";
+}
+
 const struct field *http1_field(const struct http1_head *h, struct slice name)
 {
 	for (size_t i = 0; i < h->fields; i++)

@@ -53,6 +53,12 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 /* Whether an answer may begin with these bytes, be they as few as they are. */
 bool http1_may_be_response(struct slice in);
 
+/*
+ * Of bytes that are no answer's: " but PROTOCOL: " and what to do about it, for after "does not
+ * speak HTTP"; "" where the protocol is not known.
+ */
+const char *http1_stranger(struct slice in);
+
 /* The first field of that name, or NULL; how many there are. */
 const struct field *http1_field(const struct http1_head *h, struct slice name);
 size_t http1_count(const struct http1_head *h, struct slice name);

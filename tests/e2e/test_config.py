@@ -267,7 +267,7 @@ def test_check_finds_a_backend_that_is_not_there(world, which):
 
 @pytest.mark.parametrize("sent, first, said", [
     (b"SSH-2.0-OpenSSH_9.2\r\n", True, "does not speak HTTP: it sent SSH-2.0-OpenSSH_9.2"),
-    (b"RFB 003.008\n", True, "does not speak HTTP: it sent RFB 003.008"),
+    (b"RFB 003.008\n", True, "does not speak HTTP but RFB: its Url= has to lead to websockify"),
     (b"\x00\x00\x12\x04\x00\x1b\n", False,
      r"does not speak HTTP: it sent \\x00\\x00\\x12\\x04\\x00\\x1b$"),
     (b"\x15\x03\x01\x00\x02\x02\x46", False, "does not speak HTTP but TLS: its Url= has to begin with https://$"),
