@@ -217,15 +217,19 @@ int check_run(const struct check *c)
 {
 	struct config cfg;
 	struct look l = { .what = c, .cfg = &cfg };
-	int r, own = 0;
+	int r, found, own = 0;
 
 	l.broken = config_load(c->file, report, NULL, &cfg) < 0;
 	load_before(c, &cfg);
-	r = check_as_user(look, &l, c->whole);
-	if (l.broken)
-		r = -EBADMSG;
-	if (r != -EBADMSG && c->tls && has_credentials(&cfg.tls))
+	r = check_as_user(look, &l, c->whole, &found);
+	if (r == 0 && l.broken)
+		found = -EBADMSG;
+	if (r == 0 && found != -EBADMSG && c->tls && has_credentials(&cfg.tls))
 		own = check_credentials(c, &cfg.tls);
 	config_done(&cfg);
-	return own == -EBADMSG || r == 0 ? own : r;
+	if (r < 0)
+		return r;
+	if (found == -EBADMSG || own == -EBADMSG)
+		return -EBADMSG;
+	return found < 0 || own < 0;
 }

@@ -16,9 +16,9 @@ struct check {
  * Prints each error of the file to standard error, and of the files that it names for TLS;
  * credentials only where this process has been shown some. Then, with whole, what the gate
  * would do, and whether the backends answer. As root it looks as the user who serves the
- * connections, but for credentials. 0; -EBADMSG where the configuration is broken; another
- * error where it is right, but a backend does not answer or the gate's own certificate is
- * not valid now, which without whole is only said.
+ * connections, but for credentials. 0; 1 where the configuration is right, but a backend does not
+ * answer or the gate's own certificate is not valid now, which without whole is only said;
+ * -EBADMSG where it is broken; another error where that could not be checked.
  */
 int check_run(const struct check *c);
 

@@ -6,10 +6,11 @@
 #include <stdbool.h>
 
 /*
- * Calls look(userdata), which returns 0 or -errno, and returns that. Where this process is
- * root's, in a process of its own that is the user's who serves the connections; where there is no
- * such user, as root, and with tell that is said on standard output.
+ * Calls look(userdata), which returns 0 or -errno: *ret. Where this process is root's, a child
+ * that has become the user who serves the connections calls it; where there is no such user,
+ * root does, and with tell that is said on standard output. 0, or -errno where it could not
+ * look, or not say what it saw.
  */
-int check_as_user(int (*look)(void *userdata), void *userdata, bool tell);
+int check_as_user(int (*look)(void *userdata), void *userdata, bool tell, int *ret);
 
 #endif

@@ -113,7 +113,9 @@ static int check(const struct options *o, char *argv[])
 	r = check_run(&what);
 	if (fflush(stdout) != 0)
 		return EX_OSERR;
-	return r == -EBADMSG ? EX_CONFIG : r < 0 ? EXIT_NOT_READY : EXIT_SUCCESS;
+	if (r < 0)
+		return r == -EBADMSG ? EX_CONFIG : EX_OSERR;
+	return r > 0 ? EXIT_NOT_READY : EXIT_SUCCESS;
 }
 
 /* Standard input is no connection to serve: say what would be. */

@@ -46,18 +46,19 @@ class ServiceUser:
         path.chmod(mode)
         return f"--config={path}"
 
-    def check(self, *options, user=True, env=()):
+    def check(self, *options, user=True, env=(), through="", stdout=subprocess.PIPE):
         script = f"""mount -t tmpfs none "$0"/etc
 mkdir "$0"/etc/new "$0"/etc/work
 mount -t overlay none -o lowerdir=/etc,upperdir="$0"/etc/new,workdir="$0"/etc/work /etc
 sed -i /^novnc-gate:/d /etc/passwd
 {"echo novnc-gate:x:64999:64999::/:/bin/false >>/etc/passwd" if user else ""}
 [ ! -e "$0"/novnc-gate.conf ] || cp -p "$0"/novnc-gate.conf /etc
-exec "$0"/build/novnc-gate "$@"
+exec {through} "$0"/build/novnc-gate "$@"
 """
         return subprocess.run(["unshare", "-m", "sh", "-ec", script, self.path, *options],
-                              env=clean_env(dict(env).items()), capture_output=True, text=True,
-                              check=False, stdin=subprocess.DEVNULL, timeout=20)
+                              env=clean_env(dict(env).items()), stdout=stdout, text=True,
+                              stderr=subprocess.PIPE, check=False, stdin=subprocess.DEVNULL,
+                              timeout=20)
 
 
 @pytest.fixture
@@ -131,3 +132,17 @@ def test_root_is_told_where_there_is_no_such_user(service, world, authority, bac
         r = service.check(config, "--check", user=False)
     assert r.returncode == 0 and r.stdout.startswith("There is no user novnc-gate here"), r
     assert service.check(config, "--check=config", user=False).stdout == ""
+
+
+@pytest.mark.parametrize("user", [True, False])
+def test_what_cannot_be_printed_fails(service, world, user):
+    config = service.configure(world, "")
+    with Answering(world.nextjs), Answering(world.controller), open("/dev/full", "w") as full:
+        assert service.check(config, "--check", user=user, stdout=full).returncode == 71
+
+
+def test_root_who_may_not_become_that_user_has_checked_nothing(service, world):
+    through = "setpriv --bounding-set -setuid,-setgid"
+    r = service.check(service.configure(world, ""), "--check=config", through=through)
+    assert (r.returncode, r.stdout) == (71, "")
+    assert r.stderr == "novnc-gate: to become the user novnc-gate: Operation not permitted\n"
