@@ -58,18 +58,19 @@ static const struct plain {
 } plain[] = {
 	/* bytes of the connection, their end, and waiting for them: on some architectures
 	 * poll() is ppoll, and after SIGSTOP it goes on as restart_syscall */
-	{ SERVE | TUNNEL, "recvfrom read writev splice pipe2 shutdown close" },
+	{ SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close" },
 	{ SERVE | TUNNEL, "poll ppoll restart_syscall" },
+	{ SERVE | TUNNEL, "read" },          /* what splice() cannot take out of a pipe */
 	{ SERVE | TUNNEL, "clock_gettime" }, /* where the vDSO cannot */
 	{ SERVE | TUNNEL, "brk munmap exit_group" },
 	{ SERVE | TUNNEL, "getpid" },         /* for a line on standard error */
 	{ SERVE, "connect" },                 /* which ports is for Landlock to say */
 	{ SERVE, "getsockname getpeername" }, /* whether a backend is the gate itself */
 	/* dlopen(); which files is for Landlock to say */
-	{ LOAD, "read pread64 lseek fstat newfstatat madvise mremap" },
+	{ LOAD, "pread64 lseek fstat newfstatat madvise mremap" },
 	{ LOAD, "futex getrandom" }, /* pthread_once(), malloc() */
 	/* OpenSSL on a socket, its random numbers and its locks */
-	{ TLS | SECURED, "read write getrandom futex" },
+	{ TLS | SECURED, "write getrandom futex" },
 	{ TLS | SECURED, "uname" },     /* where there are none; see below */
 	{ TLS, "readlink readlinkat" }, /* where the module is */
 	{ TLS, "getdents64" },          /* a directory that openssl.cnf includes */
