@@ -94,8 +94,7 @@ static enum exchange_end run_dial(struct run *x)
 		return FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
 	if (r == -ENOKEY)
 		return FAIL(x, EXCHANGE_CONFIG, 500, "%s", cause.text);
-	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS ||
-	    r == -ELIBACC)
+	if (stream_dial_is_local(r))
 		return FAIL(x, EXCHANGE_GATE, 500, "%s", cause.text);
 	run_tell_dial(x, r);
 	return FAIL(x, EXCHANGE_BACKEND, r == -ETIMEDOUT ? 504 : 502, "%s", cause.text);
@@ -302,8 +301,7 @@ static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *u
 		end = FAIL(x, EXCHANGE_GATE, 500, "it cannot shut itself in: %s",
 			   strerror(-r));
 	if (x->ret->tunnel && end == EXCHANGE_RESET)
-		stream_reset(
-			&x->link->stream); /* its other side is told in the same way */
+		stream_reset(&x->link->stream); /* the backend sees a reset, too */
 	x->ret->up_bytes = x->relay.up.bytes;
 	x->ret->down_bytes = x->relay.down.bytes;
 	flow_done(&x->relay.up);

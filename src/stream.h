@@ -18,10 +18,10 @@
 
 /* Whether a peer acknowledges what it has been sent. */
 struct stream_watch {
-	uint64_t
-		look_ms; /* when to look at it next; CONFIG_INFINITY: nothing is outstanding */
-	uint64_t
-		since_ms; /* when the first of it was sent or anything came, whichever is later */
+	/* when to look at it next; CONFIG_INFINITY: nothing is outstanding */
+	uint64_t look_ms;
+	/* when the first of it was sent or anything came, whichever is later */
+	uint64_t since_ms;
 	unsigned tries; /* without an answer, at the last look */
 };
 
@@ -70,12 +70,14 @@ struct stream_cause {
  * when sigfd becomes readable (-ECANCELED) or the client is reset (-EPIPE). Other errors
  * are -errno with *cause filled: -ETIMEDOUT when any address did not accept in time, else
  * that of an address which refused, else that of one which cannot be reached; -ENXIO when
- * the name does not resolve, -EPROTO when TLS failed; our own fault are -EMFILE, -ENFILE,
- * -ENOMEM, -ENOBUFS, and -ELIBACC where the module of TLS cannot be loaded; -ENOKEY is a
- * file's that the configuration names; the rest is the backend's.
+ * the name does not resolve, -EPROTO when TLS failed, -ELIBACC when the module of TLS
+ * cannot be loaded, -ENOKEY when a file that the configuration names cannot be used.
  */
 int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, int sigfd,
 		struct stream *ret, struct stream_cause *cause);
+
+/* Whether an error of stream_dial() is this machine's own, such as no memory. */
+bool stream_dial_is_local(int error);
 
 /* TLS with a client, before a byte of it: what needs files is done, for a sandbox follows. */
 struct stream_tls {

@@ -68,16 +68,16 @@ static int dial_address(const struct sockaddr *sa, socklen_t len, uint64_t timeo
 	return r;
 }
 
-/* Errors of this machine, which are no backend's fault. */
-static bool is_own(int r)
+bool stream_dial_is_local(int error)
 {
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
+	       error == -ENOBUFS || error == -ELIBACC;
 }
 
 /* Errors after which no other address is worth trying. */
 static bool is_final(int r)
 {
-	return r == 0 || r == -ECANCELED || r == -EPIPE || is_own(r);
+	return r == 0 || r == -ECANCELED || r == -EPIPE || stream_dial_is_local(r);
 }
 
 static void cause_set(struct stream_cause *cause, const char *what,
@@ -141,7 +141,7 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 
 	if (r == EAI_SYSTEM) {
 		cause_set(cause, "resolve", be, strerror(saved_errno));
-		return is_own(-saved_errno) ? -saved_errno : -ENXIO;
+		return stream_dial_is_local(-saved_errno) ? -saved_errno : -ENXIO;
 	}
 	if (r != 0) {
 		cause_set(cause, "resolve", be, gai_strerror(r));
