@@ -122,6 +122,7 @@ static void tls_free(struct tls *t, bool notify)
 	free(t);
 }
 
+/* *why is set for every -ENOMEM that follows; other errors put their own words there. */
 static struct tls *tls_new(struct tls_why *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));

@@ -41,8 +41,8 @@ static int skip_engines(CONF_IMODULE *section, const CONF *cnf)
  */
 __attribute__((constructor)) static void leave_out_engines(void)
 {
-	(void)CONF_module_add("engines", skip_engines,
-			      NULL); /* fails as all would then: no memory */
+	/* without memory for it all else fails as well */
+	(void)CONF_module_add("engines", skip_engines, NULL);
 }
 
 static const char *reason(void)
@@ -97,18 +97,18 @@ static int no_passphrase(char *room, int size, int writing, void *userdata)
 	return -1;
 }
 
+/* Without one, *why stays "out of memory", as the caller has set it, or says more. */
 static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
-	(void)snprintf(why->text, sizeof(why->text), "out of memory");
 	if (!ctx && RAND_status() != 1)
 		(void)snprintf(why->text, sizeof(why->text),
 			       "the kernel gave no random numbers (getrandom)");
 	if (!ctx)
 		return NULL;
-	if (SSL_CTX_get_min_proto_version(ctx) <
-	    TLS1_2_VERSION) /* openssl.cnf may ask for more */
+	/* openssl.cnf may ask for more */
+	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION)
 		(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION); /* is known */
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					       SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -186,8 +186,8 @@ static int use_store(SSL_CTX *ctx, const struct backend *be, struct tls_why *why
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(ctx, tls_certificate_verify, (void *)trust);
 	if (!trust->ca_file) {
-		(void)SSL_CTX_set_default_verify_dir(
-			ctx); /* one that is missing has none */
+		/* a directory that is missing has no certificates */
+		(void)SSL_CTX_set_default_verify_dir(ctx);
 		return 0;
 	}
 	if (is_fifo(&file, why))

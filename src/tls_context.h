@@ -7,8 +7,9 @@
 #include "tls_ticket.h"
 
 /*
- * For connections to a backend, and with clients. 0, -ENOMEM, or -EINVAL where a file is at
- * fault, which *why names with its section and key. The caller frees *ret and wipes *keys.
+ * For connections to a backend, and with clients. 0, -ENOMEM with *why as it was (or a
+ * better reason), or -EINVAL where a file is at fault, which *why names with its section and
+ * key. The caller frees *ret and wipes *keys.
  */
 int tls_context_client(const struct backend *be, SSL_CTX **ret, struct tls_why *why);
 int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *keys,
