@@ -114,13 +114,13 @@ static int check_client_tls(const struct check *c, const struct config_tls *tls)
 	return own.error;
 }
 
-/* Those are root's to read, and only a service is shown them. */
+/* Whether one of the two is a credential, which only root and the service can read. */
 static bool has_credentials(const struct config_tls *tls)
 {
 	return tls->certificate[0] != '/' || tls->key[0] != '/';
 }
 
-/* As the user who serves the connections. */
+/* Called as the user who serves the connections. */
 static int check_tls(const struct check *c, const struct config *cfg)
 {
 	int r = 0, own = 0;
@@ -134,7 +134,7 @@ static int check_tls(const struct check *c, const struct config *cfg)
 	return r < 0 ? r : own;
 }
 
-/* As whoever runs the check. */
+/* Called as whoever runs the check. */
 static int check_credentials(const struct check *c, const struct config_tls *tls)
 {
 	if (getenv("CREDENTIALS_DIRECTORY"))
@@ -200,7 +200,10 @@ static int look(void *userdata)
 	return r < 0 ? r : tls < 0 ? tls : backends;
 }
 
-/* That user may not reach this program, such as in root's home before it is installed. */
+/*
+ * Loads the module of TLS while this is still root: the service's user may not reach it,
+ * such as in root's home before it is installed.
+ */
 static void load_before(const struct check *c, const struct config *cfg)
 {
 	const struct tls_module *module;

@@ -10,9 +10,9 @@
 #include "http1.h"
 #include "stream.h"
 
-/* So much is shown of what is no HTTP, bytes. */
+/* How much is shown of what is no HTTP, bytes. */
 #define CHECK_SHOWN      60
-/* To what TLS servers do where they are sent plain HTTP. */
+/* Added to what TLS servers do when they are sent plain HTTP. */
 #define CHECK_MAY_BE_TLS "; if it is a TLS port, its Url= has to begin with https://"
 
 /* One request and its answer's head. */
@@ -33,7 +33,7 @@ static int explain(struct probe *p, int r, const char *before, const char *what)
 	return r;
 }
 
-/* A controller is there for WebSockets, whose browsers do not wait as long as for a page. */
+/* The controller answers WebSockets, which get less time than pages. */
 static bool is_controller(const struct probe *p)
 {
 	return p->be == &p->cfg->backend[CONFIG_CONTROLLER];

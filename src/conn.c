@@ -123,8 +123,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
 		int r;
 
-		if (len ==
-		    (ssize_t)strlen("\r\n")) { /* RFC 9112 2.2: before a request line */
+		if (len == 2) { /* "\r\n", RFC 9112 2.2: before a request line */
 			buf_consume(in, (size_t)len);
 			*scan = (struct lines_scan){ 0 };
 			empty_line = true;

@@ -13,11 +13,10 @@ struct conn_setup {
 	const struct client *client;
 	int sigfd;   /* borrowed; readable when SIGTERM has come */
 	bool broken; /* the configuration is: every request is answered with 500 */
-	int unfit; /* -errno: it lacks something, so nothing is read, only a 500 sent, */
-	const char *unfit_why;         /* and this is what failed */
-	const struct sandbox *sandbox; /* borrowed; the first stage, unless it is unfit */
-	struct stream_tls
-		*tls; /* borrowed; the client has to speak TLS; NULL: plain HTTP */
+	int unfit;   /* -errno: nothing is read, a 500 is sent; or 0 */
+	const char *unfit_why;         /* what failed */
+	const struct sandbox *sandbox; /* borrowed; the first stage, where unfit is 0 */
+	struct stream_tls *tls; /* borrowed; TLS with the client; NULL: plain HTTP */
 };
 
 /*

@@ -15,8 +15,7 @@
 static bool run_bytes_follow(struct wire *w)
 {
 	if (buf_len(&w->client_in) == 0 && !w->client.eof)
-		(void)stream_read(&w->client,
-				  &w->client_in); /* nothing: nothing followed */
+		(void)stream_read(&w->client, &w->client_in); /* an error: none came */
 	return buf_len(&w->client_in) > 0;
 }
 

@@ -111,8 +111,9 @@ static int on_headers_complete(llhttp_t *parser)
 /*
  * Gives llhttp the head with a space in place of each tab. HTTP allows both around a value (RFC
  * 9110 5.6.3), but llhttp 8.1 refuses a tab behind a Content-Length, and takes one behind a
- * coding or a Connection option for a part of its name. A backend never gets such a tab: the
- * head that goes out has values without white space around them, and these three are our own.
+ * coding or a Connection option for a part of its name. Nobody is sent such a tab:
+ * compose.c writes these three fields itself, and all others without the white space
+ * around their values.
  */
 static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
 {

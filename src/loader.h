@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What takes the dynamic loader: the modules of nsswitch.conf(5), for names of hosts and users,
- * and of TLS.
- * To start it costs each process as much as all of its own work, and most need neither. So
- * novnc-gate is linked statically and, where there is a name or TLS, becomes
- * novnc-gate-dynamic, the same program linked dynamically. Each is linked with one of
- * loader_static.c and loader_dynamic.c, and differs in nothing else.
+ * What needs the dynamic loader: the modules of nsswitch.conf(5), which look up names of
+ * hosts and users, and the module of TLS. To start the loader costs each process as much as
+ * all of its own work, and most processes need none of these. So novnc-gate is linked
+ * statically and, where there is a name or TLS, re-executes itself as novnc-gate-dynamic,
+ * the same program linked dynamically. The one has loader_static.c and the other
+ * loader_dynamic.c; nothing else differs.
  */
 #ifndef NOVNC_GATE_LOADER_H
 #define NOVNC_GATE_LOADER_H
@@ -19,8 +19,9 @@
 #define LOADER_PROGRAM "novnc-gate-dynamic"
 
 /*
- * Sees to it that this is the program with the loader. Returns 0 where it is. Else this one
- * ends and that one begins, with the same arguments and descriptors, or it is -errno.
+ * Makes sure that this is the program with the loader. Returns 0 where it is; else it
+ * executes that one, with the same arguments and descriptors, and returns -errno only where
+ * that fails.
  */
 int loader_need(char *argv[]);
 

@@ -139,8 +139,7 @@ static struct slice field_value(struct slice lines, struct slice name)
 	struct slice line;
 
 	while (slice_split(&lines, '\n', &line)) {
-		size_t eq = slice_find(line,
-				       '='); /* behind the last line end there is none */
+		size_t eq = slice_find(line, '='); /* none after the last line's end */
 
 		if (eq > prefix &&
 		    slice_eq((struct slice){ line.p + prefix, eq - prefix }, name))
@@ -278,8 +277,8 @@ void log_event(enum log_event ev, const struct log_fields *f)
 
 void log_status(struct slice text)
 {
-	char line[sizeof("STATUS=") + LOG_VALUE_MAX +
-		  3]; /* an escape over, before the cut */
+	/* an escape may be written past the limit, before the cut */
+	char line[sizeof("STATUS=") + LOG_VALUE_MAX + 3];
 	struct buf b = { .data = line, .cap = sizeof(line) };
 
 	(void)buf_put_slice(&b, SLICE("STATUS="));

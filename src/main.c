@@ -139,8 +139,10 @@ static void on_config_error(void *userdata, const char *file, unsigned line,
 	const struct conn_setup *setup = userdata;
 	char reason[1024];
 
-	(void)snprintf(reason, sizeof(reason), line > 0 ? "%s:%u: %s" : "%s:%.0u %s",
-		       file, line, what);
+	if (line > 0)
+		(void)snprintf(reason, sizeof(reason), "%s:%u: %s", file, line, what);
+	else
+		(void)snprintf(reason, sizeof(reason), "%s: %s", file, what);
 	log_event(LOG_CONFIG,
 		  &(struct log_fields){ .client = slice_str(setup->client->text),
 					.reason = slice_str(reason) });
@@ -216,8 +218,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
-	walls = confine(&cfg, client, o->tls,
-			&sandbox); /* who cannot serve answers and lingers */
+	/* also where it cannot serve: it still answers and lingers */
+	walls = confine(&cfg, client, o->tls, &sandbox);
 	setup.unfit = r < 0 ? r : walls;
 	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
 	r = conn_serve(STDIN_FILENO, &setup);

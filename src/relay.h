@@ -30,19 +30,19 @@ struct relay {
 	uint64_t linger_ms; /* no byte in a tunnel of which one direction has ended */
 	uint64_t idle_ms;   /* no byte in a tunnel */
 	uint64_t gone_ms;   /* a peer acknowledges nothing; see stream_watch_gone() */
-	uint64_t
-		rest_ms; /* likewise, before RELAY_RESTS where there is memory to give back */
+	uint64_t rest_ms;   /* no byte in a tunnel that has memory to give back */
 };
 
 enum relay_end {
 	RELAY_DONE,  /* both flows have ended as they should */
 	RELAY_INPUT, /* more bytes for the head that a flow waits for, or an EOF */
 	RELAY_RESTS, /* a tunnel waits and has closed its pipes: other memory may go as well */
-	RELAY_CLIENT_FAILED, /* client.. reset, ended or broke its body; flow's error says */
+	/* reset, ended in its body, or sent a wrong one: see the error of up or down */
+	RELAY_CLIENT_FAILED,
 	RELAY_BACKEND_FAILED,
 	RELAY_ANSWER_TIMEOUT,
-	RELAY_CLIENT_TIMEOUT,  /* the client gives or takes no body, */
-	RELAY_BACKEND_TIMEOUT, /* or the backend */
+	RELAY_CLIENT_TIMEOUT,  /* the client neither sends nor takes a body */
+	RELAY_BACKEND_TIMEOUT, /* the backend neither sends nor takes one */
 	RELAY_LINGER_TIMEOUT,
 	RELAY_IDLE_TIMEOUT,
 	RELAY_TERMINATED, /* SIGTERM */

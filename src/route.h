@@ -23,14 +23,13 @@ enum route_kind {
 struct verdict {
 	enum route_kind kind;
 	enum config_backend backend;
-	unsigned status; /* refusals */
-	const char *why; /* refusals: for people */
-	struct slice
-		target;    /* origin-form, but for a "/" that an absolute-form left out */
-	struct slice path; /* target up to its "?" */
-	struct slice host; /* what it is for; no length: HTTP/1.0 without Host */
-	unsigned port;     /* the host's; 0: none */
-	bool own_origin;   /* the backend gets its own Origin in place of the client's */
+	unsigned status;     /* refusals */
+	const char *why;     /* refusals: for people */
+	struct slice target; /* origin-form; without the "/" if absolute-form had none */
+	struct slice path;   /* target up to its "?" */
+	struct slice host;   /* what it is for; no length: HTTP/1.0 without Host */
+	unsigned port;       /* the host's; 0: none */
+	bool own_origin; /* the backend gets its own Origin in place of the client's */
 	struct slice session; /* upgrades to the controller: the id in the path */
 };
 
