@@ -178,13 +178,13 @@ static enum exchange_end run_client_failed(struct run *x)
 	if (up->error == -EBADMSG)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s",
 			    up->body.why);
-	if (up->error == -ECONNABORTED && !x->ret->tunnel)
+	if (up->error == -ECONNABORTED && !x->relay.tunnel)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early%s",
 			    up->from->eof ? "" : ", without TLS close_notify");
 	if (stream_is_local(up->error))
 		return FAIL(x, EXCHANGE_GATE, 500, "the client's connection failed: %s",
 			    strerror(-up->error));
-	if (x->ret->tunnel)
+	if (x->relay.tunnel)
 		run_explain_tunnel(x, up);
 	else
 		exchange_explain(x, "the client's connection failed: %s",
@@ -206,7 +206,7 @@ static enum exchange_end run_backend_failed(struct run *x)
 	if (stream_is_local(down->error))
 		return FAIL(x, EXCHANGE_GATE, 500, "the connection to %s failed: %s",
 			    x->be->name, strerror(-down->error));
-	if (x->ret->tunnel)
+	if (x->relay.tunnel)
 		run_explain_tunnel(x, down);
 	else if (down->error == -ECONNABORTED)
 		exchange_explain(
@@ -223,7 +223,7 @@ static enum exchange_end run_done(struct run *x)
 {
 	const struct flow *up = &x->relay.up;
 
-	if (x->ret->tunnel) {
+	if (x->relay.tunnel) {
 		run_explain_tunnel(x, NULL);
 		return EXCHANGE_LAST;
 	}
@@ -234,29 +234,12 @@ static enum exchange_end run_done(struct run *x)
 	return x->close ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
 
-/* Why the relay stopped, as the end of the exchange; EXCHANGE_NEXT with *again: it goes on. */
-static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again)
+/* Why the relay stopped for good, as the end of the exchange. */
+static enum exchange_end run_stopped(struct run *x, enum relay_end end)
 {
-	enum exchange_end next;
+	enum exchange_end stopped;
 
-	*again = false;
 	switch (end) {
-	case RELAY_INPUT:
-		next = x->link->stream.eof && run_may_repeat(x) ? run_repeat(x)
-								: exchange_read_heads(x);
-		*again = next == EXCHANGE_NEXT;
-		return next;
-	case RELAY_RESTS:
-		x->relay.rest_ms = EXCHANGE_REST_MS;
-		wire_rest(x->w);
-		pages_release(x->answer.field, sizeof(x->answer.field));
-		pages_release_stack();
-		*again = true;
-		return EXCHANGE_NEXT;
-	case RELAY_BACKEND_FAILED:
-		next = run_backend_failed(x);
-		*again = next == EXCHANGE_NEXT;
-		return next;
 	case RELAY_DONE: return run_done(x);
 	case RELAY_CLIENT_FAILED: return run_client_failed(x);
 	case RELAY_ANSWER_TIMEOUT:
@@ -277,11 +260,34 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 		exchange_explain(x, "nothing came for IdleTimeoutSec=");
 		return EXCHANGE_LAST;
 	case RELAY_TERMINATED:
-		next = FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
-		return x->ret->tunnel ? EXCHANGE_GONE : next;
-	case RELAY_FAULT: break;
+		stopped = FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
+		return x->relay.tunnel ? EXCHANGE_GONE : stopped;
+	default: break;
 	}
 	return FAIL(x, EXCHANGE_GATE, 500, "poll: %s", strerror(errno));
+}
+
+/* Why the relay stopped, as the end of the exchange; EXCHANGE_NEXT with *again: it goes on. */
+static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again)
+{
+	enum exchange_end next = EXCHANGE_NEXT;
+
+	switch (end) {
+	case RELAY_INPUT:
+		next = x->link->stream.eof && run_may_repeat(x) ? run_repeat(x)
+								: exchange_read_heads(x);
+		break;
+	case RELAY_RESTS:
+		x->relay.rest_ms = EXCHANGE_REST_MS;
+		wire_rest(x->w);
+		pages_release(x->answer.field, sizeof(x->answer.field));
+		pages_release_stack();
+		break;
+	case RELAY_BACKEND_FAILED: next = run_backend_failed(x); break;
+	default: *again = false; return run_stopped(x, end);
+	}
+	*again = next == EXCHANGE_NEXT;
+	return next;
 }
 
 /* Everything between a standing connection and the end of the exchange. */
@@ -292,16 +298,17 @@ static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *u
 	int r = 0;
 
 	do {
-		was_tunnel = x->ret->tunnel;
+		was_tunnel = x->relay.tunnel;
 		end = run_take(x, relay_run(&x->relay), &again);
-		if (again && x->ret->tunnel && !was_tunnel)
+		if (again && x->relay.tunnel && !was_tunnel)
 			r = opened(userdata);
 	} while (again && r == 0);
 	if (r < 0)
 		end = FAIL(x, EXCHANGE_GATE, 500, "it cannot shut itself in: %s",
 			   strerror(-r));
-	if (x->ret->tunnel && end == EXCHANGE_RESET)
+	if (x->relay.tunnel && end == EXCHANGE_RESET)
 		stream_reset(&x->link->stream); /* the backend sees a reset, too */
+	x->ret->tunnel = x->relay.tunnel;
 	x->ret->up_bytes = x->relay.up.bytes;
 	x->ret->down_bytes = x->relay.down.bytes;
 	flow_done(&x->relay.up);

@@ -104,9 +104,8 @@ static enum exchange_end run_open_tunnel(struct run *x)
 	end = run_compose(x, &how);
 	if (end != EXCHANGE_NEXT)
 		return end;
-	x->answered = x->ret->tunnel = x->reset_shows = true;
+	x->answered = x->relay.tunnel = x->reset_shows = true;
 	x->ret->status = 101;
-	x->relay.tunnel = true;
 	x->relay.linger_ms = cfg->linger_ms;
 	x->relay.idle_ms = cfg->idle_ms;
 	x->relay.rest_ms = 0; /* the heads have left their memory behind */
