@@ -163,7 +163,10 @@ static int probe_read(struct probe *p, const char *method)
 	return 0;
 }
 
-/* Whether the peer is this machine: then both ends have the same address. */
+/*
+ * Whether the peer is this machine: then both ends have the same address, or the peer has one of
+ * 127.0.0.0/8, all of which are connected to from 127.0.0.1.
+ */
 static bool is_here(const struct stream *s)
 {
 	struct sockaddr_storage here = { 0 }, there = { 0 };
@@ -175,7 +178,9 @@ static bool is_here(const struct stream *s)
 	    getpeername(s->fd, (struct sockaddr *)&there, &there_len) < 0)
 		return false;
 	if (here.ss_family == AF_INET)
-		return here4->sin_addr.s_addr == there4->sin_addr.s_addr;
+		return here4->sin_addr.s_addr == there4->sin_addr.s_addr ||
+		       ntohl(there4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT ==
+			       IN_LOOPBACKNET;
 	if (here.ss_family == AF_INET6)
 		return memcmp(&here6->sin6_addr, &there6->sin6_addr,
 			      sizeof(here6->sin6_addr)) == 0;

@@ -296,6 +296,16 @@ def test_check_waits_as_long_as_the_gate_would(plain):
         assert re.search(rf"{name}: .* timed out waiting for its answer \({key}\)\n", r.stdout), r
 
 
+def test_check_knows_all_loopback_addresses_for_this_machine(plain):
+    """In Debian's /etc/hosts the machine's own name is 127.0.1.1; a connection there comes from 127.0.0.1."""
+    page = plain.backend(host="127.0.1.1")
+    plain.configure(nextjs=page.url)
+    gate = answer(b"", "Server: novnc-gate")
+    with Answering(page, gate), Answering(plain.controller):
+        r = check(plain)
+    assert r.returncode == 1 and f"Next.js: {page.url}: leads back to the gate itself\n" in r.stdout, r
+
+
 @pytest.mark.parametrize("which", ["nextjs", "controller"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
