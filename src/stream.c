@@ -272,8 +272,11 @@ ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len)
 
 ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len)
 {
-	return write_result(s,
-			    splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK));
+	ssize_t n = splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK);
+
+	if (n < 0 && errno == EINVAL)
+		return -EINVAL; /* nothing is wrong with the socket but that */
+	return write_result(s, n);
 }
 
 bool stream_is_plain(const struct stream *s)

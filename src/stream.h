@@ -134,7 +134,10 @@ ssize_t stream_read(struct stream *s, struct buf *b);
  */
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n);
 
-/* splice(2) from the stream into a pipe and back; plain streams only. As read and write. */
+/*
+ * splice(2) from the stream into a pipe and back; plain streams only. As read and write, or
+ * -EINVAL where the socket cannot do that; it can still be read and written.
+ */
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len);
 ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len);
 

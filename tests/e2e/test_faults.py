@@ -188,9 +188,12 @@ def test_where_splice_is_not_to_be_had_bytes_are_copied(world, when, direction):
             sending = pool.submit(send_stream, source, total)
             assert read_stream(sink, total) == crc_of_stream(total)
             sending.result()
-    c.close()
-    b.close()
+    sink.close()
+    assert source.end() == "FIN"
+    source.close()
     c.exited()
+    side = "master-controller" if direction == "up" else "the client"
+    assert f"(the connection ended, {side}'s side first; " in c.log[-1]
     assert str(sent + total) in c.log[-1]
 
 
