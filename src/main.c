@@ -47,7 +47,7 @@ static void help_print(FILE *file)
 
 struct options {
 	const char *file;
-	bool check, check_backends, tls;
+	bool check, whole, tls; /* as in struct check */
 };
 
 /* Returns 0 to go on, or 1 with the exit code. */
@@ -64,13 +64,14 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	int option;
 
 	*o = (struct options){ .file = NOVNC_GATE_CONF };
+	*ret = EXIT_USAGE;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': o->file = optarg; continue;
 		case 't': o->tls = true; continue;
 		case 'k':
 			o->check = true;
-			o->check_backends = !optarg;
+			o->whole = !optarg;
 			if (!optarg || strcmp(optarg, "config") == 0)
 				continue;
 			(void)fprintf(stderr, "novnc-gate: --check=%s: not \"config\"\n",
@@ -85,13 +86,11 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 			*ret = EXIT_SUCCESS;
 			return 1;
 		}
-		*ret = EXIT_USAGE;
 		return 1;
 	}
 	if (optind == argc)
 		return 0;
 	(void)fprintf(stderr, "novnc-gate: %s: no such option\n", argv[optind]);
-	*ret = EXIT_USAGE;
 	return 1;
 }
 
@@ -101,7 +100,7 @@ static int check(const struct options *o, char *argv[])
 		.file = o->file,
 		.installed = strcmp(o->file, NOVNC_GATE_CONF) == 0,
 		.tls = o->tls,
-		.whole = o->check_backends,
+		.whole = o->whole,
 	};
 	int r = loader_need(argv);
 
