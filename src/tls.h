@@ -88,8 +88,10 @@ struct tls_module {
 	void (*free)(struct tls *t, bool notify);
 };
 
+/* The sizes of what both sides lay out, 12 bits each. */
 #define TLS_LAYOUT                                                                  \
 	((uint64_t)sizeof(struct tls_module) << 48 |                                \
+	 (uint64_t)sizeof(struct tls_why) << 36 |                                   \
 	 (uint64_t)sizeof(struct backend) << 24 | sizeof(struct config_tls) << 12 | \
 	 sizeof(struct buf))
 
