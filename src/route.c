@@ -2,8 +2,6 @@
 /* Configuration, head and client to a verdict. No I/O. */
 #include "route.h"
 
-#include <ctype.h>
-
 #include "authority.h"
 #include "path.h"
 #include "upgrade.h"
