@@ -304,7 +304,7 @@ static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *u
 			r = opened(userdata);
 	} while (again && r == 0);
 	if (r < 0)
-		end = FAIL(x, EXCHANGE_GATE, 500, "it cannot shut itself in: %s",
+		end = FAIL(x, EXCHANGE_GATE, 500, "the sandbox cannot be set up: %s",
 			   strerror(-r));
 	if (x->relay.tunnel && end == EXCHANGE_RESET)
 		stream_reset(&x->link->stream); /* the backend sees a reset, too */

@@ -220,7 +220,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	/* also where it cannot serve: it still answers and lingers */
 	walls = confine(&cfg, client, o->tls, &sandbox);
 	setup.unfit = r < 0 ? r : walls;
-	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "it cannot shut itself in";
+	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "the sandbox cannot be set up";
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)
 		stream_tls_done(&tls);

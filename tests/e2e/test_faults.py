@@ -213,7 +213,7 @@ def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
     b.send(switching())
     assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
-    session_failed(c, f"it cannot shut itself in: {words(error)}")
+    session_failed(c, f"the sandbox cannot be set up: {words(error)}")
 
 
 @pytest.mark.parametrize("nth", [1, 3], ids=["for the log", "for the limits"])
@@ -230,7 +230,7 @@ def test_a_standard_error_that_cannot_be_looked_at(world, nth):
         c.exit_code = 71
         assert c.response().status == 500
         assert c.exited() == 71
-        assert c.log == ["Internal error: it cannot shut itself in: Input/output error"]
+        assert c.log == ["Internal error: the sandbox cannot be set up: Input/output error"]
 
 
 NO_RANDOM = "the kernel gave no random numbers (getrandom)"
