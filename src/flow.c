@@ -33,7 +33,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.pipe = { -1, -1 },
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
-	to->watch = STREAM_UNWATCHED; /* what an earlier message left is its own affair */
+	to->watch = STREAM_UNWATCHED;
 }
 
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
@@ -133,7 +133,7 @@ static ssize_t flow_splice(struct flow *f)
 	if (f->body.framing == HTTP1_LENGTH && f->body.left < len)
 		len = (size_t)f->body.left;
 	n = stream_splice_in(f->from, f->pipe[1], len);
-	if (n == -EINVAL) { /* not of such a socket */
+	if (n == -EINVAL) { /* the socket cannot do it; the pipe is empty */
 		flow_done(f);
 		return flow_copy(f);
 	}
@@ -240,7 +240,7 @@ static void flow_written(struct flow *f, size_t n)
 	buf_consume(f->out, n);
 }
 
-/* The beginning of what is in the pipe becomes a piece, for it cannot go on from there. */
+/* Reads from the pipe what splice() cannot write to the socket: as much as fits, as a piece. */
 static int flow_unpipe(struct flow *f)
 {
 	struct buf *in = f->in;

@@ -37,7 +37,10 @@ struct flow {
 	size_t piped; /* bytes in the pipe */
 };
 
-/* A flow that has nothing to move but what is in out; wants flow_done(). */
+/*
+ * A flow that has nothing to move but what is in out; wants flow_done(). Nobody is watched for
+ * acknowledging what an earlier message sent.
+ */
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out);
 

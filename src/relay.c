@@ -40,7 +40,7 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 		r->up.deaf = true; /* an answer may have come before the end */
 	} else if (up_error < 0) {
 		r->down.error = up_error;
-		r->down.deaf = true; /* at once: it waits for nobody to take what came */
+		r->down.deaf = true; /* ends at once, whatever the client has not taken */
 	}
 	if (down_error < 0)
 		r->up.error = down_error;

@@ -33,9 +33,9 @@ struct stream {
 	bool can_write; /* likewise */
 	bool ending;    /* the peer's end has come, perhaps behind unread bytes */
 	bool eof;       /* and has been read */
-	bool shut;      /* we have ended ours, */
-	bool shutting;  /* or are about to: TLS, for whose last words there was no room */
-	bool broken;    /* a write was told of a reset: what a read finds is no end */
+	bool shut;      /* we have ended ours */
+	bool shutting; /* we are ending ours: TLS's close_notify is still to be written */
+	bool broken;   /* a write has failed: an end that a read finds is a reset */
 	short read_wants, write_wants; /* what to poll for, to read and to write */
 	struct tls *tls;               /* owned; NULL: plain */
 	const struct tls_module *module;
@@ -185,7 +185,7 @@ void stream_shut(struct stream *s);
 /* Closes so that the peer sees a reset (RST), not an end. */
 void stream_reset(struct stream *s);
 
-/* Closes, TLS with its last words; fine on a stream that is closed. */
+/* Closes, TLS with a close_notify; fine on a stream that is closed. */
 void stream_done(struct stream *s);
 
 #endif

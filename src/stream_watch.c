@@ -41,7 +41,7 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 		return false;
 	/* the last one may have been made just now; those before it have had their time */
 	if (before >= STREAM_LOST || a->tries > STREAM_LOST) {
-		*w = STREAM_UNWATCHED; /* once is enough */
+		*w = STREAM_UNWATCHED; /* told once */
 		return true;
 	}
 	w->look_ms = stream_deadline_ms(now_ms, span_ms / STREAM_LOOK_PART + 1);

@@ -71,7 +71,7 @@ static const struct plain {
 	{ LOAD, "futex getrandom" }, /* pthread_once(), malloc() */
 	/* OpenSSL on a socket, its random numbers and its locks */
 	{ TLS | SECURED, "write getrandom futex" },
-	{ TLS | SECURED, "uname" },     /* where there are none; see below */
+	{ TLS | SECURED, "uname" },     /* where getrandom() fails; see below */
 	{ TLS, "readlink readlinkat" }, /* where the module is */
 	{ TLS, "getdents64" },          /* a directory that openssl.cnf includes */
 	{ TLS, "sysinfo" },             /* qsort() of glibc up to 2.36 asks for memory */
@@ -139,7 +139,8 @@ static const struct rule {
 	  { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0) } },
 	{ LOAD, ALLOWED, "mprotect", { BITS(2, PROT_EXEC, 0) } },
 
-	/* OpenSSL's other sources of random numbers, before it gives up; files are for Landlock */
+	/* What OpenSSL tries where getrandom() fails, before it gives up. It also opens files:
+	 * in the first stage Landlock refuses those. */
 	{ TLS | SECURED, ENOSYS, "shmget", { { 0 } } },
 	{ SECURED, EACCES, "openat", { { 0 } } },
 
