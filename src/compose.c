@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "authority.h"
 #include "location.h"
 
 static int put_format(struct buf *out, const char *format, ...)
@@ -150,9 +151,8 @@ static int put_number_field(struct buf *out, struct slice name, uint64_t n)
 static int put_forwarded(const struct verdict *v, const struct client *who,
 			 struct buf *out)
 {
-	unsigned default_port = who->tls ? 443 : 80;
-	int r = put_field(out, SLICE("X-Forwarded-Proto"),
-			  who->tls ? SLICE("https") : SLICE("http"));
+	struct slice scheme = who->tls ? SLICE("https") : SLICE("http");
+	int r = put_field(out, SLICE("X-Forwarded-Proto"), scheme);
 
 	if (r == 0 && who->subject)
 		r = put_field(out, SLICE("X-Client-Cert-Subject"),
@@ -163,7 +163,8 @@ static int put_forwarded(const struct verdict *v, const struct client *who,
 		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
 	if (r == 0) /* without it Next.js takes its own */
 		r = put_number_field(out, SLICE("X-Forwarded-Port"),
-				     v->port > 0 ? v->port : default_port);
+				     v->port > 0 ? v->port
+						 : authority_default_port(scheme));
 	return r;
 }
 

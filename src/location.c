@@ -9,20 +9,18 @@
 /* Takes scheme and "//" off a URL. *port is its scheme's, or 0 where it has none. */
 static bool take_scheme(struct slice *url, unsigned *port)
 {
-	static const struct {
-		struct slice text;
-		unsigned port;
-	} starts[] = {
-		{ SLICE_INIT("http://"), 80 },
-		{ SLICE_INIT("https://"), 443 },
-		{ SLICE_INIT("//"), 0 },
+	static const struct slice starts[] = {
+		SLICE_INIT("http://"),
+		SLICE_INIT("https://"),
+		SLICE_INIT("//"),
 	};
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		if (!slice_casestarts(*url, starts[i].text))
+		if (!slice_casestarts(*url, starts[i]))
 			continue;
-		*url = slice_from(*url, starts[i].text.len);
-		*port = starts[i].port;
+		*port = authority_default_port(
+			(struct slice){ url->p, slice_find(*url, ':') });
+		*url = slice_from(*url, starts[i].len);
 		return true;
 	}
 	return false;
@@ -68,9 +66,10 @@ static bool stands_alone(struct slice path)
 	return path.len < 2 || path.p[0] != '/' || !memchr("/\\\t", path.p[1], 3);
 }
 
-bool location_names(const struct backend *be, struct slice url, struct slice *path)
+bool location_names(const struct backend *be, struct slice url, struct slice *ret_path)
 {
 	struct authority authority;
+	struct slice path;
 	unsigned default_port;
 	size_t len = 0;
 
@@ -78,9 +77,12 @@ bool location_names(const struct backend *be, struct slice url, struct slice *pa
 		return false;
 	while (len < url.len && !memchr("/?#", url.p[len], 3))
 		len++;
-	*path = slice_from(url, len);
-	return authority_parse((struct slice){ url.p, len }, &authority) &&
-	       is_at(&authority, default_port, be) && stands_alone(*path);
+	path = slice_from(url, len);
+	if (!authority_parse((struct slice){ url.p, len }, &authority) ||
+	    !is_at(&authority, default_port, be) || !stands_alone(path))
+		return false;
+	*ret_path = path;
+	return true;
 }
 
 static struct slice skip_blanks(struct slice s)

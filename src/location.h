@@ -7,10 +7,10 @@
 #include "config.h"
 
 /*
- * Whether a URL names that backend and may be sent without its scheme and authority. *path is
- * then what is behind these: it begins with "/", "?" or "#", or is empty.
+ * Whether a URL names that backend and may be sent without its scheme and authority. *ret_path
+ * is then what is behind these: it begins with "/", "?" or "#", or is empty.
  */
-bool location_names(const struct backend *be, struct slice url, struct slice *path);
+bool location_names(const struct backend *be, struct slice url, struct slice *ret_path);
 
 /* The URL in a Refresh, as browsers find it; empty where they find none. */
 struct slice location_in_refresh(struct slice value);
