@@ -228,11 +228,17 @@ static int conn_secure(struct conn *c)
 	c->insecure = r == -EPROTONOSUPPORT;
 	if (c->insecure)
 		return 0;
-	if (r == -ENOKEY || r == -ENOMEM || r == -ELIBACC)
-		conn_log(&c->request, r == -ENOKEY ? LOG_CONFIG : LOG_FAULT, 0, why.text);
-	else if (c->wire.client.tls && r != -ECANCELED)
+	if (r == -ENOKEY) {
+		conn_log(&c->request, LOG_CONFIG, 0, why.text);
+		return -EBADMSG;
+	}
+	if (r == -ENOMEM || r == -ELIBACC) {
+		conn_log(&c->request, LOG_FAULT, 0, why.text);
+		return r;
+	}
+	if (c->wire.client.tls && r != -ECANCELED)
 		conn_log(&c->request, LOG_TLS, 0, why.text);
-	return r == -ENOKEY ? -EBADMSG : r == -ENOMEM || r == -ELIBACC ? r : 1;
+	return 1;
 }
 
 int conn_serve(int fd, const struct conn_setup *setup)
