@@ -28,7 +28,7 @@
 int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
 
-/* Whether a name is one that CGI and its kind read as another, so the field is dropped. */
+/* Whether a field is dropped for its name: CGI, for one, does not tell "_" from "-". */
 bool compose_drops(struct slice name);
 
 /* How an answer is passed on. */

@@ -27,7 +27,7 @@ enum config_backend {
 	CONFIG_BACKENDS,
 };
 
-/* Whom a backend behind https:// is believed, and as whom it is spoken to. */
+/* How a backend behind https:// is verified, and which certificate it is shown. */
 struct config_trust {
 	bool verify;             /* VerifyTls= */
 	const char *ca_file;     /* CaFile=; NULL: the system's store */

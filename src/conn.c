@@ -17,9 +17,9 @@ struct conn {
 	struct conn_request request;
 	bool head_request;
 	uint64_t start_ms;
-	bool served;   /* a request has been answered: the next one may take its time */
-	bool insecure; /* plain HTTP where TLS was to be spoken */
-	bool misconfigured; /* which only this request has shown */
+	bool served;        /* a request has been answered: KeepAliveTimeoutSec= holds */
+	bool insecure;      /* plain HTTP where TLS was to be spoken */
+	bool misconfigured; /* a request has shown a fault of the configuration */
 };
 
 /* Replies. */
@@ -55,7 +55,7 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 	conn_reply(c, status, CONN_REFUSED, why);
 }
 
-/* Whether OpenSSL may be loaded: it wants its calls until exit(), whatever speaks TLS by then. */
+/* Whether OpenSSL may be loaded: then it makes system calls until exit(), used or not. */
 static bool conn_has_tls(const struct conn *c)
 {
 	bool tls = c->wire.client.tls;
@@ -139,7 +139,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 		if (c->wire.client.eof)
 			return begun ? -ECONNABORTED : 0;
 		buf_compact(in);
-		/* such as come without a pause are never waited for */
+		/* empty lines without a pause: no wait would see the deadline pass */
 		r = empty_line && stream_clock_ms() >= deadline_ms
 			    ? -ETIMEDOUT
 			    : wire_read(&c->wire, in, deadline_ms);

@@ -50,7 +50,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 int http1_parse_response(struct slice raw, struct slice request_method,
 			 struct http1_head *ret, struct http1_fault *fault);
 
-/* Whether an answer may begin with these bytes, be they as few as they are. */
+/* Whether an answer may begin with these bytes; they may be fewer than its first line. */
 bool http1_may_be_response(struct slice in);
 
 /*

@@ -23,7 +23,7 @@ int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
 	return len > 0 ? 0 : -EPROTO;
 }
 
-/* Whether any host can be it: subjectAltName has a DNS name or an address. */
+/* Whether it names a host: its subjectAltName has a DNS name or an address. */
 static bool names_hosts(const X509 *certificate)
 {
 	GENERAL_NAMES *names =

@@ -35,7 +35,7 @@ void wire_rest(struct wire *w);
 /*
  * Has the client speak TLS, if it could be prepared. Returns 0; -EPROTONOSUPPORT where it
  * speaks plain HTTP, which is then what is read; tls->error; -ENODATA where it ended
- * before it said a word; -ETIMEDOUT, -ECANCELED for SIGTERM, or another -errno for what
+ * before it sent a byte; -ETIMEDOUT, -ECANCELED for SIGTERM, or another -errno for what
  * the client did. *why has words for it.
  */
 int wire_secure(struct wire *w, struct stream_tls *tls, uint64_t deadline_ms,
