@@ -72,7 +72,7 @@ struct options {
 	size_t n;
 };
 
-/* Takes them out, once for all fields: 0, or -ENOBUFS where there are more. */
+/* Takes them out, once for all fields: 0, or -E2BIG where there are more. */
 static int options_take(const struct http1_head *h, struct options *ret)
 {
 	ret->n = 0;
@@ -86,7 +86,7 @@ static int options_take(const struct http1_head *h, struct options *ret)
 			if (option.len == 0)
 				continue;
 			if (ret->n == COMPOSE_OPTIONS_MAX)
-				return -ENOBUFS;
+				return -E2BIG;
 			ret->name[ret->n++] = option;
 		}
 	}

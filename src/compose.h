@@ -2,8 +2,8 @@
 /*
  * Heads written anew from what was parsed, chunks, and the gate's own replies. Nothing is
  * ever copied raw: hop-by-hop fields (RFC 9110 7.6.1) and what could be forged stay behind.
- * No I/O. All return 0, or -ENOBUFS where out has no room (its content is then undefined) or
- * a head has too many Connection options.
+ * No I/O. All return 0, -ENOBUFS where out has no room (its content is then undefined), or
+ * -E2BIG where a head has more than COMPOSE_OPTIONS_MAX.
  */
 #ifndef NOVNC_GATE_COMPOSE_H
 #define NOVNC_GATE_COMPOSE_H
@@ -14,12 +14,13 @@
 #include "http1.h"
 #include "route.h"
 
-/* Options in the Connection fields of one head; what has more is refused. */
-#define COMPOSE_OPTIONS_MAX 64
+/* Options in the Connection fields of one head; what has more is refused, in these words. */
+#define COMPOSE_OPTIONS_MAX  64
+#define COMPOSE_OPTIONS_MANY "more than 64 Connection options"
 /* The most that compose_chunk_begin() and _end() append, bytes. */
-#define COMPOSE_CHUNK_FRAME 20
+#define COMPOSE_CHUNK_FRAME  20
 /* The most that compose_last_chunk() appends, bytes: "A:b" becomes "A: b". */
-#define COMPOSE_LAST_CHUNK  (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
+#define COMPOSE_LAST_CHUNK   (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
 /*
  * The request of that verdict for its backend. Host, X-Forwarded-*, X-Client-Cert-Subject and,

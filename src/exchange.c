@@ -358,10 +358,14 @@ enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
 	enum exchange_end end = EXCHANGE_NEXT;
 	uint64_t length = h->length;
 	struct run x;
+	int r;
 
 	run_init(&x, w, h, v, ret);
-	if (compose_request(h, v, x.be, &w->who, &w->up_out) < 0)
-		return FAIL(&x, EXCHANGE_CLIENT, 431, "its header fields are too large");
+	r = compose_request(h, v, x.be, &w->who, &w->up_out);
+	if (r < 0)
+		return FAIL(&x, EXCHANGE_CLIENT, 431,
+			    r == -E2BIG ? "it has " COMPOSE_OPTIONS_MANY
+					: "its header fields are too large");
 	x.sent_len = w->up_out.end;
 	x.reused = !x.upgrade && link_reusable(x.link, x.repeatable);
 	buf_consume(&w->client_in, head_len);

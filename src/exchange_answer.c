@@ -39,12 +39,13 @@ static enum exchange_end run_compose(struct run *x, const struct compose_how *ho
 {
 	struct buf *out = &x->w->down_out;
 	size_t end = out->end;
+	int r = compose_response(&x->answer, how, out);
 
-	if (compose_response(&x->answer, how, out) == 0)
+	if (r == 0)
 		return EXCHANGE_NEXT;
 	out->end = end; /* a reply follows, not half a head */
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with heads that are too large",
-		    x->be->name);
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with %s", x->be->name,
+		    r == -E2BIG ? COMPOSE_OPTIONS_MANY : "heads that are too large");
 }
 
 /* The final answer's head, for the client; its body follows. EXCHANGE_NEXT: go on. */
