@@ -11,8 +11,7 @@ struct conn_request {
 	struct verdict verdict;
 	uint64_t start_ms;
 	char path[LOG_VALUE_MAX + 1], session[LOG_VALUE_MAX + 1], method[32];
-	struct log_fields
-		fields; /* into the members above; from the start on the client */
+	struct log_fields fields; /* of the members above; at first only the client */
 };
 
 /* Before the first request; client has to outlive it. */
@@ -32,7 +31,7 @@ void conn_log_fault(struct conn_request *q, const char *what, int r);
 /* Its verdict forwards nothing. */
 void conn_log_refused(struct conn_request *q, const struct http1_head *h);
 
-/* It is about to go to its backend: the first of a session's opening entries. */
+/* It goes to its backend: a session's first opening entry, and fields that are dropped. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 			const struct http1_head *h);
 
