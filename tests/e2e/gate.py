@@ -586,10 +586,13 @@ class World:
             f"[NextJs]\nUrl={nextjs or self.nextjs.url}\n"
             f"[MasterController]\nUrl={controller or self.controller.url}\n{text}\n")
 
+    @property
+    def drop_ins(self):
+        return self.gate.config.with_name(self.gate.config.name + ".d")
+
     def drop_in(self, name, text):
-        directory = self.gate.config.with_name(self.gate.config.name + ".d")
-        directory.mkdir(exist_ok=True)
-        path = directory / name
+        self.drop_ins.mkdir(exist_ok=True)
+        path = self.drop_ins / name
         path.write_text(text)
         self.extra.append(path)
         return path
@@ -682,6 +685,8 @@ class World:
             backend.close()
         for e in self.extra:
             e.close() if isinstance(e, Backend) else e.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # never made, or the TLS gate's, which has a file
+            self.drop_ins.rmdir()   # or the gate would make more system calls in the next test
         wrong = []
         for c in self.clients:
             try:
