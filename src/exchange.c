@@ -142,6 +142,11 @@ static const char *run_side(const struct run *x, enum relay_first side)
 	return side == RELAY_UP ? "the client" : x->be->name;
 }
 
+static const struct stream *run_from(const struct run *x, enum relay_first side)
+{
+	return side == RELAY_UP ? x->relay.up.from : x->relay.down.from;
+}
+
 /*
  * Why a tunnel ended, where `failed` is the flow whose error ended it, or NULL. Whose end
  * came first is all that is known: who wanted it is in the frames.
@@ -150,17 +155,16 @@ static void run_explain_tunnel(struct run *x, const struct flow *failed)
 {
 	enum relay_first first = x->relay.first;
 	enum relay_first second = failed == &x->relay.up ? RELAY_UP : RELAY_DOWN;
-	bool cut = failed && failed->error == -ECONNABORTED, broken = failed && !cut;
-	const char *why = broken ? stream_strerror(failed->from, failed->error) : "";
+	const char *why = failed ? stream_strerror(failed->from, failed->error) : "";
 
 	if (first == RELAY_NEITHER)
 		first = second;
-	if (broken && first == second && !failed->from->eof)
+	if (failed && first == second && !failed->from->eof)
 		exchange_explain(x, "%s's connection failed: %s", run_side(x, first),
 				 why);
 	else if (first == RELAY_BOTH)
 		exchange_explain(x, "the connection ended, both sides at once");
-	else if (broken && first != second)
+	else if (failed && first != second)
 		exchange_explain(x,
 				 "the connection ended, %s's side first, "
 				 "then %s's failed: %s",
@@ -168,7 +172,7 @@ static void run_explain_tunnel(struct run *x, const struct flow *failed)
 	else
 		exchange_explain(
 			x, "the connection ended, %s's side first%s", run_side(x, first),
-			cut && first == second ? ", without TLS close_notify" : "");
+			run_from(x, first)->cut ? ", without TLS close_notify" : "");
 }
 
 static enum exchange_end run_client_failed(struct run *x)

@@ -25,6 +25,19 @@ static void relay_pass_end(struct relay *r, const struct flow *f)
 		stream_shut(f->to);
 }
 
+/*
+ * TLS without its close_notify: in a tunnel an end as any other, since the frames tell whether
+ * something is missing. What came before it goes on, so it must not become a reset.
+ */
+static void relay_take_cut(struct flow *f)
+{
+	if (f->error != -ECONNABORTED)
+		return;
+	f->error = 0;
+	f->from->eof = f->from->cut = true;
+	f->body.done = !flow_pending(f); /* else flow_step() sees to it */
+}
+
 /* One step each way. What went wrong stands in up.error (client) or down.error (backend). */
 static bool relay_step(struct relay *r, uint64_t now_ms)
 {
@@ -32,17 +45,25 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 	bool up = flow_step(&r->up, now_ms, &up_error);
 	bool down = flow_step(&r->down, now_ms, &down_error);
 
+	if (r->tunnel) {
+		relay_take_cut(&r->up);
+		relay_take_cut(&r->down);
+	}
 	if (up)
 		stream_watch_begin(r->up.to, now_ms, r->gone_ms);
 	if (down)
 		stream_watch_begin(r->down.to, now_ms, r->gone_ms);
-	if (up_error == -EPIPE || up_error == -ECONNRESET) {
+	if (up_error == -EPIPE || up_error == -ECONNRESET ||
+	    (up_error < 0 && r->up.to->cut)) {
 		r->up.deaf = true; /* an answer may have come before the end */
 	} else if (up_error < 0) {
 		r->down.error = up_error;
 		r->down.deaf = true; /* ends at once, whatever the client has not taken */
 	}
-	if (down_error < 0)
+	if (down_error < 0 && r->down.to->cut)
+		r->down.deaf = r->down.body.done =
+			true; /* what the client sent goes on */
+	else if (down_error < 0)
 		r->up.error = down_error;
 	if (r->tunnel) {
 		relay_pass_end(r, &r->up);

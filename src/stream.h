@@ -40,6 +40,7 @@ struct stream {
 	struct tls *tls;               /* owned; NULL: plain */
 	const struct tls_module *module;
 	struct stream_watch watch;
+	bool cut; /* its eof came without TLS' close_notify */
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })
