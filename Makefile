@@ -215,14 +215,14 @@ NEXTJS = http://127.0.0.1:3001
 CONTROLLER = http://127.0.0.1:4000
 export NEXTJS CONTROLLER
 
-UNITS = novnc-gate.socket novnc-gate@.service novnc-gate.slice
-# Only for the system manager: what they read is root's.
-TLS_UNITS = novnc-gate-tls.socket novnc-gate-tls@.service novnc-gate-tls-ticket.service \
-	novnc-gate-tls-ticket.timer
+# So many sockets share a port, each good for 128 sessions (units/socket.in, novnc-gate(8)).
+SOCKETS = 32
+# What is there once; TLS only for the system manager, since what it reads is root's.
+UNITS = novnc-gate.slice
+TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer
 SYSTEMD_VERSION = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
 # A drop-in that older versions would complain of.
-POLL_LIMIT = $(shell [ 0$(SYSTEMD_VERSION) -lt 255 ] || echo novnc-gate.socket.d/poll-limit.conf)
-TLS_POLL_LIMIT = $(POLL_LIMIT:novnc-gate.%=novnc-gate-tls.%)
+POLL_LIMIT = $(shell [ 0$(SYSTEMD_VERSION) -lt 255 ] || echo novnc-gate-.socket.d/poll-limit.conf)
 
 # What is installed, as SOURCE:TARGET; `uninstall` removes the same.
 sbindir = $(PREFIX)/sbin
@@ -231,7 +231,7 @@ unitdir = $(PREFIX)/lib/systemd/system
 sharedir = $(PREFIX)/share/novnc-gate
 docdir = $(PREFIX)/share/doc/novnc-gate
 FILES = $(foreach u,$(UNITS) $(TLS_UNITS),units/$u:$(unitdir)/$u) \
-	$(foreach u,$(POLL_LIMIT) $(TLS_POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
+	$(foreach u,$(POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
 	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
@@ -239,8 +239,10 @@ FILES = $(foreach u,$(UNITS) $(TLS_UNITS),units/$u:$(unitdir)/$u) \
 	units/strict.conf:$(docdir)/strict.conf \
 	$(foreach m,$(wildcard man/*.5),$m:$(PREFIX)/share/man/man5/$(notdir $m)) \
 	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
+# What units run.
+HELPERS = units/port-is-free units/connections-left
 # Directories that go with the last file in them.
-DIRS = $(libdir) $(unitdir)/novnc-gate.socket.d $(unitdir)/novnc-gate-tls.socket.d $(unitdir) \
+DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 	$(PREFIX)/lib/systemd/catalog $(PREFIX)/lib/systemd/system-preset \
 	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
 	$(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8
@@ -273,13 +275,19 @@ elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
 rm -f $1.new $2/novnc-gate.conf
 endef
 
+# The units that put-units writes.  $(call many_units,DIRECTORY)
+many_units = $(foreach k,http tls,$1/novnc-gate-$k-[0-9]*.socket $1/novnc-gate-$k-[0-9]*@.service) \
+	$1/novnc-gate.service $1/novnc-gate-tls.service
+
 # $(call take_units,SYSTEMCTL,DIRECTORY)
 define take_units
-if [ -e $2/novnc-gate.socket ]; then \
-	$1 disable $(notdir $(wildcard $2/novnc-gate.socket $2/novnc-gate-tls.socket)); \
-	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.socket novnc-gate.slice \
-		$(notdir $(wildcard $2/novnc-gate-tls.socket $2/novnc-gate-tls-ticket.timer)); \
+if [ -e $2/novnc-gate.service ]; then \
+	$1 disable $(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service)); \
+	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.slice \
+		$(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service \
+			$2/novnc-gate-tls-ticket.timer)); \
 fi
+rm -f $(call many_units,$2)
 endef
 
 take_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
@@ -288,28 +296,33 @@ install: all
 	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
 	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call put_program,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
-	@$(tmp); for f in $(FILES); do \
+	install -D -m 755 -t $(DESTDIR)$(libdir) $(HELPERS)
+	@$(tmp); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$tmp"; \
+	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$tmp"; \
+	units/put-units "$$tmp" $(SOCKETS) $(DESTDIR)$(unitdir) http tls; \
+	for f in $(FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \
-		sed -e 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' \
-			-e 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' "$${f%%:*}" >"$$tmp"; \
-		install -D -m 644 "$$tmp" "$(DESTDIR)$${f#*:}"; \
+		mkdir -p "$$(dirname "$(DESTDIR)$${f#*:}")"; \
+		sed -f "$$tmp" "$${f%%:*}" | install -m 644 /dev/stdin "$(DESTDIR)$${f#*:}"; \
 	done
 ifeq ($(DESTDIR),)
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/novnc-gate.conf
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
-	@echo "Next, as root: systemctl enable --now novnc-gate.socket   (novnc-gate --check tells if all is well)"
+	@[ ! -d /run/systemd/system ] || units/move-over systemctl $(unitdir) /etc/systemd/system
+	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check tells if all is well)"
 endif
 
 uninstall:
 	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
+	$(call take_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))
 ifeq ($(DESTDIR),)
-	$(call take_units,systemctl,$(unitdir))
 	rm -rf /run/novnc-gate-tls
 endif
 	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	rm -f $(DESTDIR)$(sbindir)/novnc-gate $(DESTDIR)$(libdir)/novnc-gate-dynamic \
 		$(DESTDIR)$(libdir)/novnc-gate-tls.so \
+		$(HELPERS:units/%=$(DESTDIR)$(libdir)/%) \
 		$(foreach f,$(FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
 	$(call take_dirs,$(DIRS:%=$(DESTDIR)%))
 ifeq ($(DESTDIR),)
@@ -323,19 +336,22 @@ install-user: all
 	$(call one_word,HOME)
 	$(call put_conf,$(userconf),$(usersharedir))
 	$(call put_program,$(HOME)/.local/bin,$(HOME)/.local/lib/novnc-gate)
-	@$(tmp); for u in $(UNITS); do \
-		echo "$(userunitdir)/$$u"; \
-		sed -e '/only the system manager/,/^$$/d' \
-			-e 's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
-			-e 's|^ListenStream=3000|ListenStream=127.0.0.1:3000\nListenStream=[::1]:3000|' \
-			"units/$$u" >"$$tmp"; \
-		install -D -m 644 "$$tmp" "$(userunitdir)/$$u"; \
-	done
+	install -D -m 755 -t $(HOME)/.local/lib/novnc-gate $(HELPERS)
+	@$(tmp); printf '%s\n' '/only the system manager/,/^$$/d' \
+		's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
+		's|/usr/local/lib/novnc-gate|%h/.local/lib/novnc-gate|' \
+		's|/sys/fs/cgroup/novnc.slice|/sys/fs/cgroup/user.slice/user-%U.slice/user@%U.service/novnc.slice|' \
+		's|^ListenStream=.*|ListenStream=127.0.0.1:3000\nListenStream=[::1]:3000|' \
+		's|multi-user.target|default.target|; /^After=sysinit/d' \
+		's|^MaxConnectionsPerSource=.*|MaxConnectionsPerSource=352|' >"$$tmp"; \
+	units/put-units "$$tmp" 1 $(userunitdir) http
+	install -m 644 -t $(userunitdir) $(UNITS:%=units/%)
 	$(foreach u,$(POLL_LIMIT),install -D -m 644 units/$(notdir $u) $(userunitdir)/$u)
 	install -D -m 644 -t $(userman)/man5 man/*.5
 	install -D -m 644 -t $(userman)/man8 man/*.8
 	systemctl --user daemon-reload
-	@echo "Next: systemctl --user enable --now novnc-gate.socket"
+	@units/move-over 'systemctl --user' $(userunitdir) $(userunitdir)
+	@echo "Next: systemctl --user enable --now novnc-gate"
 	@echo "journalctl --user -x explains entries once root has run:"
 	@echo "  install -D -m 644 -t /usr/local/lib/systemd/catalog $(CURDIR)/units/novnc-gate.catalog"
 	@echo "  journalctl --update-catalog"
@@ -346,10 +362,10 @@ uninstall-user:
 	$(call take_conf,$(userconf),$(usersharedir))
 	rm -f $(HOME)/.local/bin/novnc-gate $(HOME)/.local/lib/novnc-gate/novnc-gate-dynamic \
 		$(HOME)/.local/lib/novnc-gate/novnc-gate-tls.so \
-		$(UNITS:%=$(userunitdir)/%) \
-		$(userunitdir)/novnc-gate.socket.d/poll-limit.conf \
+		$(HELPERS:units/%=$(HOME)/.local/lib/novnc-gate/%) $(UNITS:%=$(userunitdir)/%) \
+		$(userunitdir)/novnc-gate-.socket.d/poll-limit.conf \
 		$(userman)/man5/novnc-gate.conf.5 $(userman)/man8/novnc-gate.8
-	$(call take_dirs,$(userunitdir)/novnc-gate.socket.d $(usersharedir) $(HOME)/.local/lib/novnc-gate)
+	$(call take_dirs,$(userunitdir)/novnc-gate-.socket.d $(usersharedir) $(HOME)/.local/lib/novnc-gate)
 	systemctl --user daemon-reload
 
 clean:
@@ -363,7 +379,7 @@ help:
 	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make deps            install the Debian packages for all of these'
-	@echo 'make install         NEXTJS=URL CONTROLLER=URL; PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
+	@echo 'make install         NEXTJS=URL CONTROLLER=URL; SOCKETS=$(SOCKETS), PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
 	@echo 'make uninstall       take exactly that away again; an edited configuration stays'
 	@echo 'make install-user    the same for your own systemd --user, on loopback; needs no root'
 	@echo 'make uninstall-user'

@@ -19,12 +19,13 @@
 #include "loader.h"
 #include "log.h"
 #include "sandbox.h"
+#include "spread.h"
 
 #define EXIT_NOT_READY 1 /* --check: the configuration is right, something else is not */
 #define EXIT_USAGE     2
 
 static const char help[] =
-	"novnc-gate [--config=FILE] [--tls]\n"
+	"novnc-gate [--config=FILE] [--tls] [--spread=FILE]\n"
 	"novnc-gate [--config=FILE] [--tls] --check[=config]\n"
 	"\n"
 	"One origin for a Next.js dashboard and its noVNC terminals: serves the HTTP connection\n"
@@ -32,11 +33,13 @@ static const char help[] =
 	"\n"
 	"  --config=FILE   read FILE and FILE.d/*.conf instead of " NOVNC_GATE_CONF "\n"
 	"  --tls           speak TLS on it, with the certificate of section [Tls]\n"
+	"  --spread=FILE   where FILE, a pids.current, counts many processes, exit at a random\n"
+	"                  moment\n"
 	"  --check         read the configuration, say what it does, try both backends\n"
 	"  --check=config  read the configuration only\n"
 	"  -h, --help, --version\n"
 	"\n"
-	"To start it, as root: systemctl enable --now novnc-gate.socket\n"
+	"To start it, as root: systemctl enable --now novnc-gate\n"
 	"To try it: systemd-socket-activate --inetd -a -l 127.0.0.1:3000 %s\n"
 	"See novnc-gate(8) and novnc-gate.conf(5).\n";
 
@@ -46,7 +49,7 @@ static void help_print(FILE *file)
 }
 
 struct options {
-	const char *file;
+	const char *file, *spread;
 	bool check, whole, tls; /* as in struct check */
 };
 
@@ -56,6 +59,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", optional_argument, NULL, 'k' },
+		{ "spread", required_argument, NULL, 's' },
 		{ "tls", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -68,6 +72,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': o->file = optarg; continue;
+		case 's': o->spread = optarg; continue;
 		case 't': o->tls = true; continue;
 		case 'k':
 			o->check = true;
@@ -197,6 +202,7 @@ static bool needs_loader(const struct config *cfg)
 static int serve(const struct options *o, char *argv[], const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
+	AUTO_FD int spread = -1;
 	struct sandbox sandbox;
 	struct conn_setup setup = { .client = client,
 				    .sigfd = sigfd,
@@ -217,6 +223,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
+	if (o->spread)
+		spread = spread_open(o->spread);
 	/* also where it cannot serve: it still answers and lingers */
 	walls = confine(&cfg, client, o->tls, &sandbox);
 	setup.unfit = r < 0 ? r : walls;
@@ -226,6 +234,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_done(&tls);
 	config_done(&cfg);
 	journal_close();
+	if (o->spread)
+		spread_wait(spread);
 	if (config == -EBADMSG || r == -EBADMSG)
 		return EX_CONFIG;
 	return config < 0 || r < 0 ? EX_OSERR : EXIT_SUCCESS;

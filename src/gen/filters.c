@@ -60,7 +60,8 @@ static const struct plain {
 	 * poll() is ppoll, and after SIGSTOP it goes on as restart_syscall */
 	{ SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close" },
 	{ SERVE | TUNNEL, "poll ppoll restart_syscall" },
-	{ SERVE | TUNNEL, "read" },          /* what splice() cannot take out of a pipe */
+	/* what splice() cannot take out of a pipe; how many processes there are */
+	{ SERVE | TUNNEL, "read" },
 	{ SERVE | TUNNEL, "clock_gettime" }, /* where the vDSO cannot */
 	{ SERVE | TUNNEL, "brk munmap exit_group" },
 	{ SERVE | TUNNEL, "getpid" },         /* for a line on standard error */

@@ -69,7 +69,7 @@ def no_connection(request, tmp_path):
 def test_without_a_connection_it_says_what_it_is_and_how_to_start_it(no_connection):
     r = run(stdin=no_connection)
     assert r.returncode == 2
-    assert "novnc-gate.socket" in r.stderr, r.stderr
+    assert "enable --now novnc-gate" in r.stderr, r.stderr
 
 
 def test_a_connection_that_is_reset_before_the_start_is_no_fault(world):

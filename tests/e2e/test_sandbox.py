@@ -1,7 +1,9 @@
 """The shipped binary really shuts itself in; tests/test_sandbox.c runs against the walls."""
 import ctypes
+import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +32,58 @@ def limit(pid, name):
         if line.startswith(name):
             return line.removeprefix(name).split()[0]
     raise AssertionError(name)
+
+
+TREE = pathlib.Path(__file__).parents[2]
+UNITS = TREE / "units"
+# systemd.exec(5) and systemd.resource-control(5): these become seccomp programs, or BPF programs of the
+# control group.
+MAKES_A_PROGRAM = re.compile(
+    r"^(BPFProgram|DeviceAllow|DevicePolicy|DynamicUser|IPAccounting|IPAddressAllow|IPAddressDeny|"
+    r"IPEgressFilterPath|IPIngressFilterPath|LockPersonality|MemoryDenyWriteExecute|PrivateDevices|"
+    r"ProtectClock|ProtectHostname|ProtectKernelLogs|ProtectKernelModules|ProtectKernelTunables|"
+    r"RestrictAddressFamilies|RestrictFileSystems|RestrictNamespaces|RestrictNetworkInterfaces|"
+    r"RestrictRealtime|RestrictSUIDSGID|SocketBindAllow|SocketBindDeny|SystemCallArchitectures|"
+    r"SystemCallFilter|SystemCallLog)\s*=", re.MULTILINE)
+# Run once, or once in eight hours, and not for each connection; or are to be copied by who wants them.
+MAY_MAKE_PROGRAMS = {"novnc-gate-nextjs.service", "novnc-gate-tls-ticket.service", "strict.conf"}
+
+
+def test_no_unit_of_connections_makes_systemd_load_a_program():
+    """The process has its own; novnc-gate(8), MANY SESSIONS, says what many more would do."""
+    made = {file.name: MAKES_A_PROGRAM.findall(file.read_text()) for file in UNITS.iterdir()}
+    assert {"novnc-gate-http@.service", "novnc-gate-tls@.service", "novnc-gate.slice",
+            "socket.in"} <= made.keys()
+    assert {name for name, directives in made.items() if directives} == MAY_MAKE_PROGRAMS, made
+
+
+def answers():
+    """What novnc-gate(8) says of the lines of `systemd-analyze security`."""
+    page = (TREE / "man/novnc-gate.8").read_text()
+    page = page[page.index("This is how each line of"):page.index(".Sh MANY SESSIONS")]
+    return page.replace("\\%", "").replace("\\[u2026]", "…")
+
+
+@pytest.mark.parametrize("kind", ["http", "tls"])
+def test_the_man_page_answers_each_line_that_the_unit_leaves_open(kind):
+    said = subprocess.run(["systemd-analyze", "security", "--offline=true", "--json=short", "--no-pager",
+                           UNITS / f"novnc-gate-{kind}@.service"], stdout=subprocess.PIPE, check=True)
+    rows = [set(row.replace(",", " ").split())
+            for row in re.findall(r"^T\{\n(.*)\nT\}\tT\{$", answers(), re.MULTILINE)]
+    left_open = [line["name"] for line in json.loads(said.stdout) if not line["set"]]
+    assert "SystemCallFilter=~@clock" in left_open
+    for name in left_open:
+        directive, tilde, what = name.partition("~")
+        assert any({directive, tilde + what} - {""} <= row for row in rows), name
+
+
+def test_the_tests_that_the_man_page_names_are_there():
+    names = set(re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", answers()))
+    assert {"each_wall_stands", "memory_for_code", "test_its_limits"} <= names
+    tests = "".join((TREE / "tests" / file).read_text() for file in (
+        "test_sandbox.c", "e2e/test_sandbox.py", "systemd/test_connections.py"))
+    assert {name for name in names if not re.search(
+        rf"(def |START_TEST\(|ATTEMPT\(){name}\b", tests)} == {"test_sandbox", "test_connections"}
 
 
 def test_a_connection_is_confined_before_its_first_byte(world):

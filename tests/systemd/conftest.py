@@ -27,6 +27,7 @@ def backends():
 def gate(bare, backends):
     """The machine with novnc-gate installed and listening."""
     bare.make("install", "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000")
-    bare.run("systemctl", "enable", "--now", "novnc-gate.socket")
+    bare.run("systemctl", "enable", "--now", "novnc-gate")
+    bare.listens()
     yield bare
     bare.make("uninstall")

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
 import socketserver
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 # What a step waits for at most before a test fails, s. Only a broken gate takes so long.
 PATIENCE = 90
+PIDS = "/run/novnc-gate-pids"   # see count_processes()
 
 
 def wait_for(what):
@@ -48,21 +50,47 @@ class Machine:
         journald = self.root / "etc/systemd/journald.conf.d/test.conf"
         journald.parent.mkdir(exist_ok=True)
         journald.write_text("[Journal]\nStorage=volatile\nForwardToSyslog=no\n")
+        self.work = work
+        self.boot()
+
+    def boot(self):
+        console = self.work / "console"
         self.nspawn = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--link-journal=no",
              "--machine=novnc-gate-test", "--resolv-conf=off", "--timezone=off",
-             "--console=read-only", f"--overlay={TREE}:{work}/tree:/src", "-D", self.root,
+             "--console=read-only", f"--overlay={TREE}:{self.work}/tree:/src", "-D", self.root,
              "--boot", "systemd.unit=basic.target"],
-            stdin=subprocess.DEVNULL, stdout=(work / "console").open("w"),
-            stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=console.open("w"), stderr=subprocess.STDOUT)
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         try:
-            self.leader = wait_for(lambda: self.alive() and children.read_text().split())[0]
-            wait_for(lambda: "basic.target" in self.run(
-                "systemctl", "list-units", "--state=active", "basic.target", check=False))
+            wait_for(lambda: self.alive() and self.has_booted(children.read_text().split()))
         except AssertionError:
             self.close()
-            raise AssertionError("no systemd:\n" + (work / "console").read_text()) from None
+            raise AssertionError("no systemd:\n" + console.read_text()) from None
+        if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+            self.count_processes()
+
+    def count_processes(self):
+        """A container on control groups of version 1 has no count of its processes: one by hand."""
+        self.run("sh", "-ec", f"echo 1 >{PIDS}; cd /run/systemd/system; for kind in http tls; do "
+                 "mkdir -p novnc-gate-$kind-@.service.d; done; "
+                 "printf '[Service]\\nExecStart=\\nExecStart=%s --spread=%s\\n' "
+                 f"/usr/local/sbin/novnc-gate {PIDS} >novnc-gate-http-@.service.d/10-pids.conf; "
+                 "printf '[Service]\\nExecStart=\\nExecStart=%s --tls --spread=%s\\n' "
+                 f"/usr/local/lib/novnc-gate/novnc-gate-dynamic {PIDS} >novnc-gate-tls-@.service.d/10-pids.conf; "
+                 "systemctl daemon-reload")
+
+    def has_booted(self, children):
+        """systemd-nspawn's first child is not PID 1 there, but starts it."""
+        if children:
+            self.leader = children[0]
+        return children and "basic.target" in self.run(
+            "systemctl", "list-units", "--state=active", "basic.target", check=False)
+
+    def reboot(self):
+        self.run("systemctl", "reboot", check=False)    # may end with all else there
+        self.nspawn.wait(PATIENCE)      # it leaves it to its own starter to start it again
+        self.boot()
 
     def alive(self):
         assert self.nspawn.poll() is None, "systemd-nspawn ended"
@@ -106,9 +134,9 @@ class Machine:
         return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
 
     def instances(self):
-        """The running connections' units, of both sockets."""
+        """The running connections' units, of all sockets."""
         out = self.run("systemctl", "list-units", "--plain", "--no-legend", "--full",
-                       "novnc-gate@*.service", "novnc-gate-tls@*.service")
+                       "novnc-gate-*@*.service")
         return [line.split()[0] for line in out.splitlines()]
 
     def instance_of(self, sock):
@@ -116,6 +144,29 @@ class Machine:
         host, port = sock.getsockname()[:2]
         return wait_for(lambda: [u for u in self.instances()
                                  if u.endswith(f"{host}:{port}.service")])[0]
+
+    def filters(self, unit):
+        """How many seccomp programs its process has, beside those of the container."""
+        count = lambda pid: int(re.search(r"Seccomp_filters:\s*(\d+)",
+                                          self.run("cat", f"/proc/{pid}/status"))[1])
+        return count(self.property(unit, "MainPID")) - count(1)
+
+    def listens(self, umbrella="novnc-gate"):
+        """Waits until that one's sockets, which start after it, all listen."""
+        kind = {"novnc-gate": "http", "novnc-gate-tls": "tls"}[umbrella.removesuffix(".service")]
+        wait_for(lambda: set(self.run("systemctl", "show", "--value", "-p", "SubState", *(
+            f"novnc-gate-{kind}-{n:02}.socket" for n in range(32))).split()) == {"listening"})
+
+    def start(self, umbrella="novnc-gate", verb="start"):
+        """Starts or restarts a kind and its sockets."""
+        said = self.run("systemctl", verb, umbrella)
+        self.listens(umbrella)
+        return said
+
+    def accepted(self):
+        """How many connections the plain sockets have accepted."""
+        out = self.run("systemctl", "show", "--value", "-p", "NAccepted", "novnc-gate-http-*.socket")
+        return sum(map(int, out.split()))
 
     @contextlib.contextmanager
     def drop_in(self, unit, source):
@@ -174,12 +225,14 @@ class BackendConnection(socketserver.StreamRequestHandler):
 class Session:
     """A noVNC session through the gate, from a browser's side."""
 
-    def __init__(self, session="7", address="127.0.0.1", path=None):
+    def __init__(self, session="7", address="127.0.0.1", path=None, port=3000, context=None):
         self.path = path or f"/api/auth/session/{session}/novnc/websock"
-        self.sock = socket.create_connection((address, 3000), timeout=PATIENCE)
+        self.sock = socket.create_connection((address, port), timeout=PATIENCE)
+        if context:
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
         key = base64.b64encode(os.urandom(16)).decode()
-        self.sock.sendall((f"GET {self.path}?token=secret HTTP/1.1\r\nHost: localhost:3000\r\n"
-                           "Origin: http://localhost:3000\r\nUpgrade: websocket\r\n"
+        self.sock.sendall((f"GET {self.path}?token=secret HTTP/1.1\r\nHost: localhost:{port}\r\n"
+                           f"Origin: http{'s' if context else ''}://localhost:{port}\r\nUpgrade: websocket\r\n"
                            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
                            "Sec-WebSocket-Version: 13\r\n\r\n").encode())
         self.file = self.sock.makefile("rb")

@@ -6,10 +6,10 @@ import stat
 
 import pytest
 
-from machine import TREE, get, wait_for
+from machine import TREE, Session, get, wait_for
 
 ACCEPTED = "72d0afd52f154dfeb3a0b56188c70f13"  # a MESSAGE_ID of the catalog
-SOCKETS = "novnc-gate.socket", "novnc-gate-tls.socket"
+UMBRELLAS = "novnc-gate.service", "novnc-gate-tls.service"
 CONF = "/etc/novnc-gate.conf"
 COPY = "/usr/local/share/novnc-gate/novnc-gate.conf"
 URLS = "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000"
@@ -72,11 +72,13 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
     assert added >= {
         "/etc/novnc-gate.conf",
         "/usr/local/sbin/novnc-gate",
-        "/usr/local/lib/systemd/system/novnc-gate.socket",
-        "/usr/local/lib/systemd/system/novnc-gate@.service",
+        "/usr/local/lib/systemd/system/novnc-gate.service",
+        "/usr/local/lib/systemd/system/novnc-gate-http-00.socket",
+        "/usr/local/lib/systemd/system/novnc-gate-http-31@.service",
         "/usr/local/lib/systemd/system/novnc-gate.slice",
-        "/usr/local/lib/systemd/system/novnc-gate-tls.socket",
-        "/usr/local/lib/systemd/system/novnc-gate-tls@.service",
+        "/usr/local/lib/systemd/system/novnc-gate-tls.service",
+        "/usr/local/lib/systemd/system/novnc-gate-tls-00.socket",
+        "/usr/local/lib/systemd/system/novnc-gate-tls-31@.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.timer",
         "/usr/local/lib/novnc-gate/novnc-gate-dynamic",
@@ -90,7 +92,7 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
     }
     assert "novnc-gate:" in content(bare, "/etc/passwd")
 
-    bare.run("systemctl", "enable", "--now", "novnc-gate.socket")
+    bare.run("systemctl", "enable", "--now", "novnc-gate")
     bare.make("uninstall")
     assert listing(bare) == before
     # systemd forgets a unit without a file as soon as nothing refers to it
@@ -101,8 +103,8 @@ def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
     before = listing(bare)
     bare.make("install", "DESTDIR=/tmp/image", "PREFIX=/usr")
     assert listing(bare) == before
-    unit = content(bare, "/tmp/image/usr/lib/systemd/system/novnc-gate@.service")
-    assert "ExecStart=/usr/sbin/novnc-gate\n" in unit
+    unit = content(bare, "/tmp/image/usr/lib/systemd/system/novnc-gate-http-00@.service")
+    assert "ExecStart=/usr/sbin/novnc-gate --spread=" in unit
     strict = content(bare, "/tmp/image/usr/share/doc/novnc-gate/strict.conf")
     assert "ExecPaths=/usr/sbin/novnc-gate -/usr/lib/novnc-gate " in strict
     bare.make("uninstall", "DESTDIR=/tmp/image", "PREFIX=/usr")
@@ -119,7 +121,7 @@ def test_another_sysconfdir_is_that_of_all_that_is_installed(bare):
         out = bare.run("/tmp/image/usr/local/sbin/novnc-gate", "--check=config", check=False)
         assert "/opt/etc/novnc-gate.conf: " in out
         units = "/tmp/image/usr/local/lib/systemd/system"
-        assert "tls.crt:/opt/etc/novnc-gate/tls.crt\n" in content(bare, f"{units}/novnc-gate-tls@.service")
+        assert "tls.crt:/opt/etc/novnc-gate/tls.crt\n" in content(bare, f"{units}/novnc-gate-tls-00@.service")
         assert "/etc/novnc-gate" not in bare.run("grep", "-rhI", "/etc/novnc-gate", "/tmp/image"
                                                  ).replace("/opt/etc/novnc-gate", "")
     finally:
@@ -249,11 +251,11 @@ def test_what_is_disabled_stays_disabled_at_the_first_boot_of_an_image(bare):
     try:
         bare.run("install", "-D", "-m", "644", "-t", "/tmp/image/etc/systemd/system",
                  f"/tmp/image{example}")
-        for on in (), SOCKETS[:1]:
+        for on in (), UMBRELLAS[:1]:
             for unit in on:
                 bare.run(*systemctl, "enable", unit)
             bare.run(*systemctl, "preset-all", "--preset-mode=enable-only")
-            for unit in *SOCKETS, "novnc-gate-nextjs.service":
+            for unit in *UMBRELLAS, "novnc-gate-nextjs.service":
                 state = bare.run(*systemctl, "is-enabled", unit, check=False)
                 assert state == ("enabled\n" if unit in on else "disabled\n"), unit
     finally:
@@ -284,8 +286,8 @@ def test_the_example_for_nextjs_says_at_once_that_node_is_too_old(installed):
 
 
 def test_no_description_names_a_port_that_may_be_another(installed):
-    for unit in SOCKETS:
-        assert not re.search(r"\d", installed.property(unit, "Description")), unit
+    for unit in *UMBRELLAS, "novnc-gate-http-00.socket", "novnc-gate-tls-00.socket":
+        assert not re.search(r"\d{3}", installed.property(unit, "Description")), unit
 
 
 def blocks(after):
@@ -299,12 +301,12 @@ def blocks(after):
 def test_the_readmes_drop_in_makes_it_listen_on_loopback_only(installed):
     drop_in, = (block for block in blocks("**Who can reach it.**")[:2] if "[Socket]" in block)
     write(installed, "/tmp/loopback.conf", "\n".join(drop_in) + "\n")
-    installed.run("systemctl", "start", "novnc-gate.socket")
-    with installed.drop_in("novnc-gate.socket", "/tmp/loopback.conf"):
-        installed.run("systemctl", "restart", "novnc-gate.socket")
+    installed.start()
+    with installed.drop_in("novnc-gate-http-.socket", "/tmp/loopback.conf"):
+        installed.start(verb="restart")
         listening = installed.run("ss", "-Hltn", "sport = :3000")
-        assert sorted(line.split()[3] for line in listening.splitlines()) == [
-            "127.0.0.1:3000", "[::1]:3000"]
+        assert {line.split()[3] for line in listening.splitlines()} == {
+            "127.0.0.1:3000", "[::1]:3000"}
 
 
 def test_each_command_of_the_papers_finds_the_program():
@@ -317,9 +319,44 @@ def test_each_command_of_the_papers_finds_the_program():
         assert re.match(r"sudo (env \S+ )?novnc-gate |~/.local/bin/novnc-gate ", command), command
 
 
+OLD_SOCKET = """[Socket]
+ListenStream=3000
+Accept=yes
+[Install]
+WantedBy=sockets.target
+"""
+OLD_SERVICE = """[Service]
+ExecStart=/usr/local/sbin/novnc-gate
+StandardInput=socket
+User=novnc-gate
+"""
+
+
+def test_units_of_version_01_are_replaced_with_their_port_and_their_sessions(installed, backends):
+    units, etc = "/usr/local/lib/systemd/system", "/etc/systemd/system"
+    write(installed, f"{units}/novnc-gate.socket", OLD_SOCKET)
+    write(installed, f"{units}/novnc-gate@.service", OLD_SERVICE)
+    installed.run("mkdir", f"{etc}/novnc-gate.socket.d")
+    write(installed, f"{etc}/novnc-gate.socket.d/port.conf", "[Socket]\nListenStream=\nListenStream=3100\n")
+    installed.run("systemctl", "daemon-reload")
+    installed.run("systemctl", "enable", "--now", "novnc-gate.socket")
+    with Session("1", port=3100) as session:
+        assert "novnc-gate-http-.socket.d" in installed.make("install")
+        installed.listens()
+        assert session.echoes()
+        assert get(port=3100) == (200, b"Next.js")
+        assert installed.run("systemctl", "is-enabled", "novnc-gate").strip() == "enabled"
+        assert "No such file" in installed.run("ls", f"{units}/novnc-gate.socket", check=False)
+        assert "No such file" in installed.run("ls", f"{units}/novnc-gate@.service", check=False)
+    installed.run("systemctl", "stop", "novnc-gate")
+    installed.run("rm", "-r", f"{etc}/novnc-gate-http-.socket.d")
+    installed.run("systemctl", "daemon-reload")
+
+
 def test_systemd_analyze_has_nothing_to_say(installed):
-    units = ("novnc-gate.socket", "novnc-gate@1.service", "novnc-gate.slice",
-             "novnc-gate-tls.socket", "novnc-gate-tls@1.service",
+    units = ("novnc-gate.service", "novnc-gate-http-00.socket", "novnc-gate-http-00@1.service",
+             "novnc-gate.slice", "novnc-gate-tls.service", "novnc-gate-tls-00.socket",
+             "novnc-gate-tls-00@1.service",
              "novnc-gate-tls-ticket.service", "novnc-gate-tls-ticket.timer")
     example = "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service"
     installed.run("install", "-m", "755", "/bin/true", "/tmp/node")
@@ -330,9 +367,9 @@ def test_systemd_analyze_has_nothing_to_say(installed):
 
 def test_the_poll_limit_is_lifted_where_systemd_has_one(installed):
     version = int(installed.run("systemctl", "--version").split()[1])
-    limit = installed.property("novnc-gate.socket", "PollLimitIntervalUSec")
+    limit = installed.property("novnc-gate-http-00.socket", "PollLimitIntervalUSec")
     assert limit == ("0" if version >= 255 else "")
-    assert installed.property("novnc-gate.socket", "TriggerLimitIntervalUSec") == "0"
+    assert installed.property("novnc-gate-http-00.socket", "TriggerLimitIntervalUSec") == "0"
 
 
 def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
@@ -344,15 +381,17 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
         bare.run("systemctl", "start", f"user@{bare.run('id', '-u', 'dev').strip()}.service")
         fresh = listing(bare)
         said = bare.make("install-user", *URLS, user="dev")
-        bare.run("systemctl", "--user", "enable", "--now", "novnc-gate.socket", user="dev")
+        bare.run("systemctl", "--user", "enable", "--now", "novnc-gate", user="dev")
+        wait_for(lambda: "listening" in bare.run("systemctl", "--user", "show", "novnc-gate-http-00.socket",
+                                                 "-p", "SubState", user="dev"))
         assert get() == (200, b"Next.js")
         assert get(address="::1") == (200, b"Next.js")
-        listens = bare.run("systemctl", "--user", "show", "-p", "Listen", "novnc-gate.socket",
+        listens = bare.run("systemctl", "--user", "show", "-p", "Listen", "novnc-gate-http-00.socket",
                            user="dev")
         assert sorted(listens.split()) == ["(Stream)", "(Stream)", "Listen=127.0.0.1:3000",
                                            "Listen=[::1]:3000"]
-        verify = bare.run("systemd-analyze", "--man=no", "--user", "verify", "novnc-gate.socket",
-                          "novnc-gate@1.service", "novnc-gate.slice", user="dev")
+        verify = bare.run("systemd-analyze", "--man=no", "--user", "verify", "novnc-gate.service",
+                          "novnc-gate-http-00.socket", "novnc-gate-http-00@1.service", "novnc-gate.slice", user="dev")
         assert [line for line in verify.splitlines() if "novnc" in line] == []
         explain = "journalctl", "--list-catalog", ACCEPTED
         assert "has been accepted" not in bare.run(*explain, user="dev", check=False)

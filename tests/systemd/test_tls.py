@@ -1,4 +1,4 @@
-"""novnc-gate-tls.socket: credentials, tickets, and that port 3000 has nothing of it."""
+"""novnc-gate-tls.service: credentials, tickets, and that port 3000 has nothing of it."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from machine import PATIENCE, TREE, get, wait_for
+from machine import PATIENCE, TREE, Session, get, wait_for
 
 DIRECTORY = "/etc/novnc-gate"
 TICKET = "/run/novnc-gate-tls/tls.ticket"
@@ -47,8 +47,9 @@ def tls(gate, tmp_path_factory):
     work = tmp_path_factory.mktemp("tls")
     ca = issue(work, "first", 1)
     put_both(gate, work, "first")
-    said = gate.run("systemctl", "enable", "--now", "novnc-gate-tls.socket", check=False)
+    said = gate.run("systemctl", "enable", "--now", "novnc-gate-tls.service", check=False)
     assert "failed" not in said, gate.run("journalctl", "-n", "30", "--no-pager")
+    gate.listens("novnc-gate-tls")
     gate.tls_work, gate.tls_context = work, ssl.create_default_context(cafile=ca)
     yield gate
     gate.run("rm", "-r", DIRECTORY)
@@ -57,7 +58,10 @@ def tls(gate, tmp_path_factory):
 def restart(machine, unit, check=True):
     """As often as a test likes: without a limit on its starts."""
     machine.run("systemctl", "reset-failed", unit)
-    return machine.run("systemctl", "restart", unit, check=check)
+    said = machine.run("systemctl", "restart", unit, check=check)
+    if check and unit in ("novnc-gate.service", "novnc-gate-tls.service"):
+        machine.listens(unit)
+    return said
 
 
 def connect(machine, session=None):
@@ -90,6 +94,17 @@ def test_the_files_are_roots_and_the_process_has_its_own_view(tls):
                              "--clear-groups", "cat", name, check=False)
             assert "Permission denied" in denied
         assert "libssl" in tls.run("cat", f"/proc/{pid}/maps")
+
+
+def test_a_connection_has_one_seccomp_program_and_a_tunnel_two(tls):
+    """As without TLS: their own, and none of the unit's."""
+    with connect(tls) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3443\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 200")
+        assert tls.filters(tls.instance_of(sock)) == 1
+    with Session(port=3443, context=tls.tls_context) as session:
+        assert session.status == 101 and session.echoes()
+        assert tls.filters(tls.instance_of(session.sock)) == 2
 
 
 def test_a_plain_connection_has_no_openssl(tls):
@@ -132,7 +147,7 @@ def test_certbots_files_by_the_commands_in_the_readme(tls):
     try:
         renew(1)
         tls.run("sh", "-ec", "\n".join(commands))
-        tls.run("systemctl", "restart", "novnc-gate-tls.socket")
+        tls.start("novnc-gate-tls", verb="restart")
         for n in (1, 2):
             renew(n)
             with connect(tls) as sock:
@@ -160,13 +175,13 @@ def test_a_session_is_resumed_and_outlives_one_new_key_but_not_two(tls):
 
 def test_no_restart_makes_a_new_key_before_it_is_due(tls):
     session, key = page(tls)[1].session, tls.run("sha256sum", TICKET)
-    for unit in ("novnc-gate-tls.socket", "novnc-gate-tls-ticket.timer",
-                 "novnc-gate-tls-ticket.service", "novnc-gate-tls.socket"):
+    for unit in ("novnc-gate-tls.service", "novnc-gate-tls-ticket.timer",
+                 "novnc-gate-tls-ticket.service", "novnc-gate-tls.service"):
         restart(tls, unit)
     assert tls.run("sha256sum", TICKET) == key
     assert page(tls, session)[1].session_reused
     tls.run("touch", "-d", "8 hours ago", TICKET)
-    restart(tls, "novnc-gate-tls.socket")
+    restart(tls, "novnc-gate-tls.service")
     assert tls.run("sha256sum", TICKET) != key
     assert page(tls, session)[1].session_reused
 
@@ -190,7 +205,7 @@ def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls, tmp_path
         assert "failed" in tls.run("systemctl", "start", ticket, check=False)
         body, sock = page(tls, session)
         assert body == b"Next.js" and not sock.session_reused and not sock.session.has_ticket
-        tls.run("systemctl", "restart", "novnc-gate-tls.socket")
+        tls.start("novnc-gate-tls", verb="restart")
         assert page(tls)[0] == b"Next.js"
         tls.run("systemctl", "reset-failed", ticket)
     tls.run("systemctl", "start", ticket)
@@ -198,7 +213,7 @@ def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls, tmp_path
 
 
 def test_with_the_strict_drop_in_it_serves_all_the_same(tls):
-    with tls.drop_in("novnc-gate-tls@.service", "/usr/local/share/doc/novnc-gate/strict.conf"), \
+    with tls.drop_in("novnc-gate-tls-@.service", "/usr/local/share/doc/novnc-gate/strict.conf"), \
             connect(tls) as sock:
         unit = tls.instance_of(sock)
         assert tls.property(unit, "ProtectSystem") == "strict"
@@ -211,9 +226,9 @@ def test_the_timer_runs_with_the_socket(tls):
     timer = "novnc-gate-tls-ticket.timer"
     assert tls.property(timer, "ActiveState") == "active"
     assert tls.property(timer, "NextElapseUSecMonotonic") not in ("", "0", "infinity")
-    tls.run("systemctl", "stop", "novnc-gate-tls.socket")
+    tls.run("systemctl", "stop", "novnc-gate-tls.service")
     assert tls.property(timer, "ActiveState") == "inactive"
-    tls.run("systemctl", "start", "novnc-gate-tls.socket")
+    tls.start("novnc-gate-tls")
     assert tls.property(timer, "ActiveState") == "active"
     assert page(tls)[0] == b"Next.js"
 
@@ -238,18 +253,18 @@ def test_the_timer_renews_a_key_that_is_due(tls):
 
 
 def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
-    tls.run("systemctl", "stop", "novnc-gate-tls.socket")
+    tls.run("systemctl", "stop", "novnc-gate-tls.service")
     tls.run("sh", "-ec", f"cp -p {DIRECTORY}/tls.key /root/good.key; openssl genpkey -algorithm ec "
             f"-pkeyopt ec_paramgen_curve:P-256 >{DIRECTORY}/tls.key 2>/dev/null")
     try:
-        assert "failed" in tls.run("systemctl", "start", "novnc-gate-tls.socket", check=False)
-        said = tls.run("journalctl", "-u", "novnc-gate-tls.socket", "-n", "20")
+        assert "failed" in tls.run("systemctl", "start", "novnc-gate-tls.service", check=False)
+        said = tls.run("journalctl", "-u", "novnc-gate-tls.service", "-n", "20")
         assert f"[Tls] Key={DIRECTORY}/tls.key: is not the key of the first certificate in " \
                f"Certificate={DIRECTORY}/tls.crt, CN=localhost" in said
         assert "not looked at" not in said
     finally:
         tls.run("mv", "/root/good.key", f"{DIRECTORY}/tls.key")
-        tls.run("systemctl", "start", "novnc-gate-tls.socket")
+        tls.start("novnc-gate-tls")
     assert page(tls)[0] == b"Next.js"
 
 
@@ -257,9 +272,9 @@ def test_a_certificate_that_has_expired_does_not_keep_the_socket_from_starting(t
     issue(tls.tls_work, "old", 99, days=0)
     put_both(tls, tls.tls_work, "old")
     try:
-        restart(tls, "novnc-gate-tls.socket")
+        restart(tls, "novnc-gate-tls.service")
         assert f"warning: [Tls] Certificate=tls.crt: it expired on " in \
-            tls.run("journalctl", "-u", "novnc-gate-tls.socket", "-n", "20")
+            tls.run("journalctl", "-u", "novnc-gate-tls.service", "-n", "20")
         with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
             connect(tls)
     finally:
@@ -293,13 +308,13 @@ def test_a_file_that_only_root_may_read_stops_the_start(tls, key):
     tls.run("sh", "-ec", "mkdir /etc/novnc-gate.conf.d; "
             f"printf '[Tls]\\n{key}={file}\\n' >/etc/novnc-gate.conf.d/tls.conf")
     try:
-        assert "failed" in restart(tls, "novnc-gate-tls.socket", check=False)
-        assert f"{file}: Permission denied" in tls.run("journalctl", "-u", "novnc-gate-tls.socket")
-        restart(tls, "novnc-gate.socket")  # it has nothing to do with that
+        assert "failed" in restart(tls, "novnc-gate-tls.service", check=False)
+        assert f"{file}: Permission denied" in tls.run("journalctl", "-u", "novnc-gate-tls.service")
+        restart(tls, "novnc-gate.service")  # it has nothing to do with that
         assert get() == (200, b"Next.js")
     finally:
         tls.run("rm", "-r", "/etc/novnc-gate.conf.d", file)
-        restart(tls, "novnc-gate-tls.socket")
+        restart(tls, "novnc-gate-tls.service")
     assert page(tls)[0] == b"Next.js"
 
 
@@ -313,7 +328,7 @@ def test_a_failed_handshake_is_logged_with_the_instance(tls):
     entries = lambda: [e for e in tls.journal(f"NOVNC_GATE_CLIENT={client}")
                        if "alert unknown ca" in e["MESSAGE"]]
     entry, = wait_for(entries)
-    assert entry["_SYSTEMD_UNIT"].startswith("novnc-gate-tls@")
+    assert entry["_SYSTEMD_UNIT"].startswith("novnc-gate-tls-")
 
 
 def test_a_browser_opens_the_terminal(tls):

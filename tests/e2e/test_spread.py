@@ -1,0 +1,93 @@
+"""Where many processes may exit at one moment, each waits a random time before it does."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from gate import DEADLINE, answer, request
+
+MANY = 20     # of ours: that all of them draw a wait of under 50 ms has odds of 1 in 10^50
+
+
+@pytest.fixture
+def spread(world, tmp_path):
+    """Starts clients of a gate that is told of so many processes; ends those that still wait."""
+    started = []
+
+    def start(count, n=1):
+        file = tmp_path / "pids.current"
+        if count is not None:
+            file.write_text(f"{count}\n")
+        options = [f"--spread={file}"]
+        clients = [world.direct(options=options) for _ in range(n)]
+        started.extend(clients)
+        return clients
+
+    yield start
+    for c in started:
+        if c.process.popen.poll() is None:
+            c.process.popen.kill()      # if it has not exited just now
+            c.exit_code = c.process.popen.wait(DEADLINE)
+            assert c.exit_code in (0, -signal.SIGKILL)
+
+
+def page(world, c, *lines):
+    c.send(request("GET", "/", *lines))
+    b = world.nextjs.accept()
+    b.request()
+    b.send(answer(b"ok"))
+    assert c.response().status == 200
+    return c
+
+
+def alive(clients):
+    return [c for c in clients if c.process.popen.poll() is None]
+
+
+def ended(c):
+    """The client sees the end, and the gate has closed its sockets or exited."""
+    assert c.end() == "FIN"
+    c.close()
+    deadline = time.monotonic() + DEADLINE
+    while c in alive([c]) and sockets(c.pid):
+        assert time.monotonic() < deadline, sockets(c.pid)
+
+
+def sockets(pid):
+    try:
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []       # it has exited
+    return [link for link in links if link.startswith("socket:")]
+
+
+def test_where_few_are_it_exits_at_once(world, spread):
+    for c in spread(100, MANY):
+        ended(page(world, c, "Connection: close"))
+        assert c.exited() == 0
+
+
+@pytest.mark.parametrize("count", [100000, None])
+def test_where_many_are_its_connection_ends_at_once_and_the_process_later(world, spread, count):
+    clients = spread(count, MANY)
+    for c in clients:
+        ended(page(world, c, "Connection: close"))
+    assert alive(clients)
+
+
+def test_sigterm_does_not_shorten_the_wait(world, spread):
+    clients = spread(100000, MANY)
+    for c in clients:
+        os.kill(page(world, c).pid, signal.SIGTERM)
+        ended(c)
+    for c in alive(clients):
+        os.kill(c.pid, signal.SIGTERM)
+    assert alive(clients)
+
+
+def test_it_exits_by_itself(world, spread):
+    for c in spread(101, MANY):    # within 0.8 s
+        ended(page(world, c, "Connection: close"))
+        assert c.exited() == 0
