@@ -156,7 +156,7 @@ def remarks(r):
         size = CGROUP_KB(many)
         yield (f"{many['count']:,} tunnels at once through novnc-gate: all stood and passed on a "
                "message" + (f", {number(size)} kB each." if size else ".") +
-               " (novnc-gate.socket as shipped admits 4,096: MaxConnections=.)")
+               " (As shipped, the units admit at least 4,096.)")
     if counted := r.data["instructions"]:
         yield ("User-space instructions of novnc-gate from exec to exit (callgrind): " +
                "; ".join(f"{what} {n:,}" for what, n in counted.items()) + ".")
@@ -228,8 +228,8 @@ def man_table(r):
     return ('.Bl -column "novnc-gate-tls@.service, sessions resumed" "Exposure" '
             '"Connections per second"\n'
             ".It Sy Unit Ta Sy Exposure Ta Sy Connections per second\n" +
-            line("gate", "novnc-gate@.service") +
-            line("gate-strict", "novnc-gate@.service with strict.conf") +
+            line("gate", "novnc-gate-http@.service") +
+            line("gate-strict", "novnc-gate-http@.service with strict.conf") +
             line("gate-tls", "novnc-gate-tls@.service, sessions resumed") +
             line("floor", "a bare one that does nothing") + ".El\n")
 

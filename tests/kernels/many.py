@@ -1,6 +1,6 @@
 """So many sessions at once on the kernel that runs this: all of them stand; then the controller goes,
 each ends as soon as its client has been given the time to end as well (30 s, and this client does
-not), and the next request is answered.  many.py COUNT"""
+not), exits at a random moment after that, and the next request is answered.  many.py COUNT"""
 
 import http.client
 import re
@@ -19,6 +19,14 @@ from contestants import Gate  # noqa: E402
 measure.LOAD_TIMEOUT = PATIENCE = 2400
 COMPLAINTS = re.compile(r"BUG:|WARNING:|Oops:|blocked for more|self-detected stall|detected stalls|"
                         r"lockup -|Out of memory")
+
+
+class SpreadGate(Gate):
+    """As its units start it: told how many processes there are, so that not all exit at once."""
+
+    def activate(self, program, *options):
+        count = self.group.dirs[0] / "pids.current"
+        super().activate(program, f"--spread={count}", *options)
 
 
 def wait_until_gone(gate, processes):
@@ -45,7 +53,7 @@ def main(count):
     install()
     Journal()
     backend = Backend()
-    gate = Gate(backend)
+    gate = SpreadGate(backend)
     processes, before = len(gate.group.pids()), gate.group.memory()
     start = time.monotonic()
     with measure.load(gate.port, "idle", count) as go:
