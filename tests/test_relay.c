@@ -965,7 +965,8 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	haul_pour(&h);
 	still_wait();
 	world_pause(&h.w);
-	world_rest(&h.w); /* it was held up, so it has something to give back once more */
+	if (h.s.flow->grown) /* unless room came before it rested, and all has gone on then */
+		world_rest(&h.w);
 	ck_assert_int_lt(h.s.flow->pipe[0], 0);
 	haul_close(&h);
 }
