@@ -116,7 +116,7 @@ static ssize_t probe_look(struct probe *p, struct lines_scan *scan)
 		return probe_describe(p);
 	len = lines_scan(scan, buf_slice(&p->in), p->in.cap);
 	if (len == -EBADMSG)
-		return explain(p, -EPROTO, "does not speak HTTP: ", scan->why);
+		return explain(p, -EPROTO, "answered wrongly: ", scan->why);
 	if (len == -EMSGSIZE)
 		return explain(p, -EPROTO, "",
 			       "the head of its answer is over HeadMaxBytes=");
@@ -145,7 +145,8 @@ static int probe_fill(struct probe *p)
 	return n < 0 && n != -EAGAIN ? probe_failed(p, (int)n) : 0;
 }
 
-static int probe_read(struct probe *p, const char *method)
+/* The next head, interim or final. */
+static int probe_head(struct probe *p, const char *method)
 {
 	struct lines_scan scan = { 0 };
 	struct http1_fault fault;
@@ -159,8 +160,23 @@ static int probe_read(struct probe *p, const char *method)
 		return r < 0 ? r : (int)len;
 	raw = (struct slice){ p->in.data, (size_t)len };
 	if (http1_parse_response(raw, slice_str(method), &p->answer, &fault) < 0)
-		return explain(p, -EPROTO, "does not speak HTTP: ", fault.why);
-	return 0;
+		return explain(p, -EPROTO, "answered wrongly: ", fault.why);
+	if (p->answer.status == 101)
+		return explain(p, -EPROTO,
+			       "answered wrongly: ", "a 101 that nobody asked for");
+	return (int)len;
+}
+
+/* The final head, behind interim ones. */
+static int probe_read(struct probe *p, const char *method)
+{
+	int r;
+
+	while ((r = probe_head(p, method)) > 0 && p->answer.status < 200) {
+		buf_consume(&p->in, (size_t)r);
+		buf_compact(&p->in);
+	}
+	return r < 0 ? r : 0;
 }
 
 /*

@@ -205,7 +205,7 @@ static bool conn_next(struct conn *c)
 		return false;
 	}
 	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {
-		conn_log_refused(&c->request, &c->head);
+		conn_log_refused(&c->request, &c->head, c->wire.who.tls);
 		conn_reply(c, v.status, CONN_REFUSED, v.why);
 		return false;
 	}

@@ -73,23 +73,30 @@ static struct slice without_secrets(struct slice origin)
 	return origin;
 }
 
-static void log_origin(struct conn_request *q, struct slice origin)
+/* Over TLS the scheme counts as well. */
+static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
+	bool several = http1_count(h, SLICE("Origin")) > 1;
 	char both[3 * LOG_VALUE_MAX]; /* the log cuts it where it shows */
 
-	q->fields.origin = without_secrets(origin);
-	(void)snprintf(both, sizeof(both), "Origin %.*s is not that of Host %.*s",
-		       SLICE_FMT(q->fields.origin), SLICE_FMT(v->host));
+	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
+	if (several)
+		(void)snprintf(both, sizeof(both), "more than one Origin, first %.*s",
+			       SLICE_FMT(q->fields.origin));
+	else
+		(void)snprintf(both, sizeof(both), "Origin %.*s is not that of %s%.*s",
+			       SLICE_FMT(q->fields.origin), tls ? "https://" : "Host ",
+			       SLICE_FMT(v->host));
 	conn_log(q, LOG_ORIGIN, v->status, both);
 }
 
-void conn_log_refused(struct conn_request *q, const struct http1_head *h)
+void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
 
 	if (v->kind == ROUTE_REFUSED_ORIGIN)
-		log_origin(q, http1_field(h, SLICE("Origin"))->value);
+		log_origin(q, h, tls);
 	else
 		conn_log(q, v->kind == ROUTE_REFUSED_PATH ? LOG_REJECTED : LOG_REFUSED,
 			 v->status, v->why);

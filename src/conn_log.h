@@ -28,8 +28,8 @@ void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 /* A fault of our own, with -errno. */
 void conn_log_fault(struct conn_request *q, const char *what, int r);
 
-/* Its verdict forwards nothing. */
-void conn_log_refused(struct conn_request *q, const struct http1_head *h);
+/* Its verdict forwards nothing; with tls it came over TLS. */
+void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls);
 
 /* It goes to its backend: a session's first opening entry, and fields that are dropped. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,

@@ -136,14 +136,14 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
 }
 
-/* What came, up to a NUL or the line end behind it, and no more than the log has use for. */
+/* The first line that came, up to a NUL: what follows it may be a field with a cookie. */
 static struct slice run_sent(struct slice in)
 {
-	in.len = slice_find(in, '\0');
 	if (in.len > EXCHANGE_SENT_MAX)
 		in.len = EXCHANGE_SENT_MAX;
-	while (in.len > 0 && (in.p[in.len - 1] == '\r' || in.p[in.len - 1] == '\n'))
-		in.len--;
+	in.len = slice_find(in, '\0');
+	in.len = slice_find(in, '\r');
+	in.len = slice_find(in, '\n');
 	return in;
 }
 

@@ -121,14 +121,14 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 	return ctx;
 }
 
-/* OpenSSL would wait until somebody writes to it. */
-static bool is_fifo(const struct file *f, struct tls_why *why)
+/* OpenSSL would wait until somebody writes to a FIFO, and finds nothing in a directory. */
+static bool is_no_file(const struct file *f, struct tls_why *why)
 {
 	struct stat st;
 
-	if (stat(f->path, &st) < 0 || !S_ISFIFO(st.st_mode))
+	if (stat(f->path, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode)))
 		return false; /* what else is wrong with it OpenSSL tells */
-	(void)blame(f, "is a FIFO", why);
+	(void)blame(f, S_ISDIR(st.st_mode) ? "is a directory" : "is a FIFO", why);
 	return true;
 }
 
@@ -153,7 +153,7 @@ static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
 	char subject[200];
 	int lib;
 
-	if (is_fifo(certificate, why) || is_fifo(key, why))
+	if (is_no_file(certificate, why) || is_no_file(key, why))
 		return -EINVAL;
 	if (SSL_CTX_use_certificate_chain_file(ctx, certificate->path) != 1)
 		return blame_certificates(certificate, why);
@@ -190,7 +190,7 @@ static int use_store(SSL_CTX *ctx, const struct backend *be, struct tls_why *why
 		(void)SSL_CTX_set_default_verify_dir(ctx);
 		return 0;
 	}
-	if (is_fifo(&file, why))
+	if (is_no_file(&file, why))
 		return -EINVAL;
 	/* an authority in there is trusted, whoever issued its certificate */
 	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
@@ -288,7 +288,7 @@ static int use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
 	const struct file file = { "Tls", "ClientCaFile", path };
 	STACK_OF(X509_NAME) * names;
 
-	if (is_fifo(&file, why))
+	if (is_no_file(&file, why))
 		return -EINVAL;
 	names = SSL_load_client_CA_file(path);
 	if (!names || SSL_CTX_load_verify_file(ctx, path) != 1) {

@@ -434,7 +434,7 @@ static const struct {
 	  "Next.js does not speak HTTP/1.1 but TLS: its Url= has to begin with https://",
 	  "\x15\x03\x01\x02\x02\x46" },
 	{ "HTTP/2.0 200 OK\r\nA: b\r\n", "Next.js does not speak HTTP/1.1",
-	  "HTTP/2.0 200 OK\r\nA: b" },
+	  "HTTP/2.0 200 OK" },
 	{ "H0", "Next.js does not speak HTTP/1.1", "H0" },
 	{ "HTTP/1,", "Next.js does not speak HTTP/1.1", "HTTP/1," },
 	{ "R", "Next.js does not speak HTTP/1.1", "R" },

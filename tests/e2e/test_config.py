@@ -272,12 +272,17 @@ def test_check_finds_a_backend_that_is_not_there(world, which):
      r"does not speak HTTP: it sent \\x00\\x00\\x12\\x04\\x00\\x1b$"),
     (b"\x15\x03\x01\x00\x02\x02\x46", False, "does not speak HTTP but TLS: its Url= has to begin with https://$"),
     (b"HTTP/2.0 200 OK\r\n\r\n", False, "does not speak HTTP: "),
-    (b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", False, "does not speak HTTP: "),
+    (b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", False, "answered wrongly: "),
+    (b"HTTP/1.1 600 Odd\r\n\r\n", False, "answered wrongly: a status code that is not between 100 and 599"),
+    (b"HTTP/1.1 101 Switching\r\n\r\n", False, "answered wrongly: a 101 that nobody asked for"),
+    (head("HTTP/1.1 100 Continue") + b"SSH-2.0-x\r\n", False, "does not speak HTTP: it sent SSH-2.0-x"),
+    (head("HTTP/1.1 103 Early Hints"), False, "closed the connection without an answer"),
+    (head("HTTP/1.1 103 Early Hints") + head("HTTP/1.1 400 Bad Request"), False, r"answers HTTP \(400\)"),
     (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 40000, False, "its answer is over HeadMaxBytes="),
     (b"HTTP/1.1 200 OK\r\n", False, "closed the connection before its answer was complete"),
     (b"", False, "closed the connection without an answer; if it is a TLS port, its Url= .* https://$"),
     (head("HTTP/1.1 400 Bad Request"), False, r"answers HTTP \(400\); if it is a TLS port, its Url= has to begin with https://$")],
-    ids=["ssh", "rfb", "h2", "tls", "version", "syntax", "long", "half", "nothing", "400"])
+    ids=["ssh", "rfb", "h2", "tls", "version", "syntax", "status", "switched", "interim and rubbish", "only interim", "interim", "long", "half", "nothing", "400"])
 def test_check_says_what_came_instead_of_http(plain, sent, first, said):
     for reset in (False, True) if not sent else (False,):
         with Answering(plain.nextjs, sent, request=not first, reset=reset), \

@@ -148,6 +148,16 @@ def test_what_is_secret_in_an_origin_is_not_logged(world, origin, shown):
                      f"(Origin {shown} is not that of Host app.example)"]
 
 
+def test_why_an_origin_is_refused(world, secure):
+    http, https = "http://" + HOST, "https://" + HOST
+    for w, lines, why in (
+            (world, [f"Origin: {http}", f"Origin: {http}"], f"more than one Origin, first {http}"),
+            (secure, [f"Origin: {http}"], f"Origin {http} is not that of https://{HOST}")):
+        c = w.client(upgrade(NOVNC, *lines))
+        w.refused(c, 403)
+        assert c.log == [f"Rejecting WebSocket from another site: {NOVNC} ({why})"]
+
+
 @pytest.mark.parametrize("target", [
     f"http://user:{SECRET}@app.example:3000/x", f"http://user:{SECRET}@app.example:3000{NOVNC}",
     f"http://evil.example{NOVNC}?{SECRET}", f"http://{SECRET}", f"http://?{SECRET}",

@@ -400,6 +400,7 @@ def test_a_missing_client_certificate(world, authority):
     ("CaFile=/nowhere", "CaFile=/nowhere: No such file or directory"),
     ("CaFile={empty}", "CaFile={empty}: no certificate in it"),
     ("CaFile={fifo}", "CaFile={fifo}: is a FIFO"),
+    ("CaFile=/tmp", "CaFile=/tmp: is a directory"),
     ("ClientCertificate=/nowhere", "ClientCertificate=/nowhere: No such file or directory"),
     ("ClientCertificate={empty}", "ClientCertificate={empty}: no certificate in it"),
     ("ClientCertificate={crt}\nClientKey=/nowhere", "ClientKey=/nowhere: No such file or directory"),
