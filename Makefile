@@ -215,8 +215,9 @@ NEXTJS = http://127.0.0.1:3001
 CONTROLLER = http://127.0.0.1:4000
 export NEXTJS CONTROLLER
 
-# So many sockets share a port, each good for 128 sessions (units/socket.in, novnc-gate(8)).
-SOCKETS = 32
+# So many sockets share a port, each good for 128 sessions (units/socket.in, novnc-gate(8)): as many as are
+# installed already, else 32.
+SOCKETS = $(or $(filter-out 0,$(words $(wildcard $(DESTDIR)$(unitdir)/novnc-gate-http-[0-9]*.socket))),32)
 # What is there once; TLS only for the system manager, since what it reads is root's.
 UNITS = novnc-gate.slice
 TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer

@@ -236,6 +236,15 @@ def test_installing_twice_changes_nothing(installed):
     assert listing(installed) == before
 
 
+def test_the_number_of_sockets_stays_until_another_is_given(installed):
+    sockets = lambda: len(installed.run("sh", "-c", "ls /usr/local/lib/systemd/system/"
+                                        "novnc-gate-http-*@.service").splitlines())
+    assert sockets() == 32
+    for options, count in ((["SOCKETS=3"], 3), ([], 3), (["SOCKETS=32"], 32)):
+        installed.make("install", *options)
+        assert sockets() == count
+
+
 def test_the_ticket_key_goes_with_the_rest(installed):
     installed.run("systemctl", "start", "novnc-gate-tls-ticket.service")
     installed.run("test", "-e", "/run/novnc-gate-tls/tls.ticket")
