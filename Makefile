@@ -206,6 +206,9 @@ build/bench/node_modules: tests/bench/package-lock.json | bench-packages build/b
 	touch $@
 build/bench/debian: tests/bench/unpack | bench-packages build/bench
 	$<
+# For tests/kernels/pid1.py.
+build/hold: tests/kernels/hold.c | build/san
+	$(CC) -O2 -static -o $@ $<
 build/bench:
 	mkdir -p $@
 

@@ -14,7 +14,7 @@ struct authority {
 /* host [ ":" port ], RFC 9110 7.2; a port without digits is none. False for anything else. */
 bool authority_parse(struct slice s, struct authority *ret);
 
-/* Whether two hosts are the same, however their letters or an IPv6 address are written. */
+/* Compares two hosts: names in any case, IPv6 addresses by their value. */
 bool authority_same_host(struct slice a, struct slice b);
 
 /* The default port of http and https; 0 for every other scheme. */

@@ -21,7 +21,7 @@ static void report(void *userdata, const char *file, unsigned line, const char *
 		(void)fprintf(stderr, "%s: %s\n", file, what);
 }
 
-/* Whether this user may read what root has read. */
+/* Reads the configuration as the service's user, and reports the parts denied to it. */
 static int check_readable(const char *file)
 {
 	struct config cfg;
@@ -39,7 +39,7 @@ static int complain(const struct tls_why *why)
 	return -EBADMSG;
 }
 
-/* Whether TLS with a backend could begin. */
+/* Tries to set up TLS with a backend, without connecting. */
 static int check_backend_tls(const struct backend *be)
 {
 	const struct tls_module *module;
@@ -99,7 +99,7 @@ static void on_objection(void *userdata, int error, const char *what)
 		own->error = error;
 }
 
-/* Whether TLS with a client could begin, and what clients will say of the certificate. */
+/* Tries to set up TLS with a client, and judges the certificate as clients will. */
 static int check_client_tls(const struct check *c, const struct config_tls *tls)
 {
 	struct own own = { .what = c, .tls = tls };
@@ -114,7 +114,7 @@ static int check_client_tls(const struct check *c, const struct config_tls *tls)
 	return own.error;
 }
 
-/* Whether one of the two is a credential, which only root and the service can read. */
+/* A credential, in contrast to a path, can be read by root and the service only. */
 static bool has_credentials(const struct config_tls *tls)
 {
 	return tls->certificate[0] != '/' || tls->key[0] != '/';

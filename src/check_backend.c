@@ -85,7 +85,7 @@ static int probe_send(struct probe *p, const char *method)
 	return r;
 }
 
-/* What came is no HTTP: says what it looks like. */
+/* Explains an answer that is no HTTP by its first line. */
 static int probe_describe(struct probe *p)
 {
 	struct slice in = buf_slice(&p->in);
@@ -107,7 +107,7 @@ static int probe_describe(struct probe *p)
 	return explain(p, -EPROTO, "does not speak HTTP: it sent ", shown);
 }
 
-/* What has come so far: the length of a whole head, -EAGAIN, or another error. */
+/* Returns the length of the head if all of it has come, -EAGAIN, or another error. */
 static ssize_t probe_look(struct probe *p, struct lines_scan *scan)
 {
 	ssize_t len;

@@ -29,7 +29,7 @@ static void look_as_user(int (*look)(void *userdata), void *userdata)
 	_exit(fflush(stdout) != 0 ? CHECK_NOT_DONE : -r);
 }
 
-/* What the child found, or why that is not known. */
+/* The child's result, or the error that hides it. */
 static int result_of(pid_t pid, int *ret)
 {
 	int status;

@@ -29,7 +29,7 @@
 int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
 
-/* Whether a field is dropped for its name: CGI, for one, does not tell "_" from "-". */
+/* A field with this name is dropped: CGI, for one, takes "_" for "-". */
 bool compose_drops(struct slice name);
 
 /* How an answer is passed on. */

@@ -55,7 +55,7 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 	conn_reply(c, status, CONN_REFUSED, why);
 }
 
-/* Whether OpenSSL may be loaded: then it makes system calls until exit(), used or not. */
+/* With OpenSSL loaded, the process makes its system calls until exit(), even if unused. */
 static bool conn_has_tls(const struct conn *c)
 {
 	bool tls = c->wire.client.tls;
@@ -150,7 +150,7 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 	}
 }
 
-/* Whether a TLS handshake begins so (RFC 8446 5.1), as far as can be seen. */
+/* The first bytes of a TLS handshake record (RFC 8446 5.1). */
 static bool is_tls(struct slice in)
 {
 	return in.len > 0 && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03);

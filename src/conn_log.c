@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log and systemd are told of one connection's requests. */
+/* The entries and the status of one connection's requests. */
 #include "conn_log.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log and systemd are told of one connection's requests. */
+/* The entries and the status of one connection's requests. */
 #ifndef NOVNC_GATE_CONN_LOG_H
 #define NOVNC_GATE_CONN_LOG_H
 

@@ -19,7 +19,7 @@ enum sandbox_need {
 	SANDBOX_TLS = 10,    /* TLS; its module, and the certificates of backends */
 };
 
-/* What stands after the first stage. */
+/* The result of the first stage. */
 struct sandbox {
 	const char *missing; /* what is not to be had here, in words, or NULL */
 	bool seccomp;

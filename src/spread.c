@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* When a process exits, where many may exit at one moment. */
+/* Spreads the exits of many processes over time. */
 #include "spread.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 #define SPREAD_RATE     125
 /* Three quarters of TimeoutStopSec= in the units. */
 #define SPREAD_MAX_MS   67500
-/* What the sockets of the units admit together (MaxConnections=). */
+/* The connections that all sockets of the units admit together (MaxConnections=). */
 #define SPREAD_ADMITTED 11264
 
 int spread_open(const char *file)

@@ -257,7 +257,6 @@ def test_a_session_that_is_stopped_alone_says_so(world):
 
 def test_each_entry_names_its_client_and_request(world):
     """A warning by itself has to be enough to act on."""
-    world.configure("[Log]\nLevel=debug")
     with refusing() as backend:
         world.configure("[Log]\nLevel=debug", controller=backend.url)
         failed = world.client(upgrade())

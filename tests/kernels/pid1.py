@@ -1,6 +1,9 @@
 """What one more connection costs systemd's PID 1, by how many are open: the units as they are installed,
 with a program that does nothing (hold.c), so that nothing but systemd is measured.  Runs on the machine
-that `run` boots; there CPU time is counted in instructions, so that it repeats.  pid1.py SOCKETS COUNT..."""
+that `run` boots, with CPU time counted in instructions, so that it repeats:
+
+    make build/hold && tests/kernels/run --systemd --counted 12 -- \\
+        'python3 -B tests/kernels/pid1.py SOCKETS COUNT...'"""
 
 import pathlib
 import resource
