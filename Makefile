@@ -42,14 +42,17 @@ llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
 # $(FLAVOUR) is FORTIFY or SANITIZERS, by directory.
 our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
-	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcrypto libmd) \
-	-iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
+	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcrypto libmd libseccomp) \
+	-iquote src -iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
 our_ldflags = $(FLAVOUR) -Wl,-z,relro,-z,now -Wl,--gc-sections
 # SHA-1 from libmd's archive, which nothing has to start. OpenSSL's asks the processor what it is
 # before main(), and each such question leaves a virtual machine.
 our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
 
-compile = $(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+define compile
+@mkdir -p $(@D)
+$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+endef
 link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) $(LINKED) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
 link_module = $(CC) -shared $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
@@ -61,13 +64,18 @@ link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
 
 # TLS is a module that is loaded when it is needed, so that nothing else has OpenSSL to start; and the
 # program comes twice, without the dynamic loader and with it (src/loader.h).
-MODULE = src/tls.c src/tls_certificate.c src/tls_context.c src/tls_ticket.c
-SOURCES = $(filter-out $(MODULE),$(wildcard src/*.c))
+#
+# src/net/stream.c becomes build/net/stream.o; its header is included as "net/stream.h".
+MODULE = $(wildcard src/tls*.c src/tls/*.c)
+GENERATOR = $(wildcard src/gen/*.c src/*/gen/*.c)
+SOURCES = $(filter-out $(MODULE) $(GENERATOR),$(wildcard src/*.c src/*/*.c))
 TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-objects = $(patsubst src/%.c,$1/%.o,$(filter-out src/loader_static.c,$(SOURCES))) $1/llhttp.a
+objects = $(patsubst src/%.c,$1/%.o,$(filter-out %/loader_static.c,$(SOURCES))) $1/llhttp.a
 static_objects = $(subst /loader_dynamic.o,/loader_static.o,$(call objects,$1))
 module_objects = $(MODULE:src/%.c=$1/%.o)
-parts = $(filter-out %/main.o,$(call objects,$1))
+generator_objects = $(GENERATOR:src/%.c=build/%.o)
+parts = $(filter-out $1/main.o,$(call objects,$1))
+sandbox_object = $(filter %/sandbox.o,$(call objects,build))
 UNIT_TESTS = $(TESTS:%=build/%)
 # there is no sandbox with sanitizers
 SAN_UNIT_TESTS = $(patsubst %,build/san/%,$(filter-out test_sandbox,$(TESTS)))
@@ -86,9 +94,9 @@ build/novnc-gate-dynamic: $(call objects,build)
 build/san/novnc-gate: $(call objects,build/san)
 	$(link)
 # For counting its instructions under valgrind, whose own calls the sandbox would forbid.
-build/unconfined.o: src/sandbox.c Makefile | build-packages build/san
+build/unconfined.o: $(filter %/sandbox.c,$(SOURCES)) Makefile | build-packages build/san
 	$(compile) -DNOVNC_GATE_NO_SANDBOX
-build/novnc-gate-unconfined: $(filter-out build/sandbox.o,$(call static_objects,build)) build/unconfined.o
+build/novnc-gate-unconfined: $(filter-out $(sandbox_object),$(call static_objects,build)) build/unconfined.o
 	$(link)
 
 $(call module_objects,build) $(call module_objects,build/san): CODE = -fPIC -fvisibility=hidden
@@ -108,9 +116,9 @@ build/%.o: src/%.c Makefile | build-packages build/san
 build/san/%.o: src/%.c Makefile | build-packages build/san
 	$(compile)
 build/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
-	$(compile) -iquote src
+	$(compile)
 build/san/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
-	$(compile) -iquote src
+	$(compile)
 
 # The path of the configuration is in the program: another SYSCONFDIR= compiles it anew. What was made
 # goes first, for `sudo make install` may have made it.
@@ -120,13 +128,11 @@ build/sysconfdir: ALWAYS | build/san
 		echo '$(SYSCONFDIR)' >$@; }
 
 # What the sandbox lets through, compiled by libseccomp here, so that no process has to.
-build/filters: $(addprefix src/gen/,filters.c shorten.c shorten.h) src/sandbox.h Makefile \
-		| build-packages build/san
-	$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -iquote src -pie $(LDFLAGS) -o $@ $(filter %.c,$^) \
-		$(shell $(PKG_CONFIG) --cflags --libs libseccomp)
+build/filters: $(generator_objects)
+	$(link) $(shell $(PKG_CONFIG) --libs libseccomp)
 build/filters.h: build/filters
 	$< >$@
-build/sandbox.o: build/filters.h
+$(sandbox_object): build/filters.h
 
 # node-llhttp's sources, without our warnings; empty where the system has llhttp as a library.
 build/llhttp.a build/san/llhttp.a: Makefile | build-packages build/san
@@ -138,7 +144,9 @@ build/llhttp.a build/san/llhttp.a: Makefile | build-packages build/san
 build/san:
 	mkdir -p $@
 
--include $(wildcard build/*.d build/san/*.d)
+-include $(patsubst %.o,%.d,$(filter %.o,$(foreach b,build build/san,$(call objects,$b) \
+	$(call static_objects,$b) $(call module_objects,$b) $(TESTS:%=$b/%.o)) \
+	$(generator_objects) build/unconfined.o))
 
 # ---- packages: demo, check, bench and deps install what they need, all else only names it
 

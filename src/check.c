@@ -8,7 +8,7 @@
 
 #include "check_backend.h"
 #include "check_user.h"
-#include "loader.h"
+#include "process/loader.h"
 
 /* ---- the configuration */
 

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "compose.h"
-#include "http1.h"
-#include "stream.h"
+#include "http/http1.h"
+#include "net/stream.h"
+#include "proxy/compose.h"
 
 /* How much is shown of what is no HTTP, bytes. */
 #define CHECK_SHOWN      60

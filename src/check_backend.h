@@ -3,7 +3,7 @@
 #ifndef NOVNC_GATE_CHECK_BACKEND_H
 #define NOVNC_GATE_CHECK_BACKEND_H
 
-#include "config.h"
+#include "config/config.h"
 
 /*
  * Asks the backend for a page, in the time that the configuration gives it, and prints what came

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loader.h"
+#include "process/loader.h"
 
 #define CHECK_USER     "novnc-gate"
 /* An exit status that is no errno: the child could not look, or not say what it saw. */

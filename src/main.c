@@ -10,16 +10,16 @@
 #include <sys/signalfd.h>
 #include <sysexits.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "check.h"
-#include "client.h"
-#include "config.h"
-#include "conn.h"
-#include "journal.h"
-#include "loader.h"
-#include "log.h"
-#include "sandbox.h"
-#include "spread.h"
+#include "config/config.h"
+#include "log/journal.h"
+#include "log/log.h"
+#include "net/client.h"
+#include "process/loader.h"
+#include "process/sandbox.h"
+#include "process/spread.h"
+#include "proxy/conn.h"
 
 #define EXIT_NOT_READY 1 /* --check: the configuration is right, something else is not */
 #define EXIT_USAGE     2

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* body.c: where payload lies and where bodies end, compared with llhttp. */
-#include "body.h"
+#include "http/body.h"
 
-#include "compose.h"
 #include "drawn.h"
+#include "proxy/compose.h"
 
 /* Whether s lies within the block. */
 static bool is_within(struct slice s, struct slice block)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* client.c: who is at the other end of a descriptor. */
-#include "client.h"
+#include "net/client.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

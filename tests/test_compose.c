@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* compose.c: what goes out, byte for byte, and what stays behind. */
-#include "compose.h"
+#include "proxy/compose.h"
 
 #include <stdio.h>
 

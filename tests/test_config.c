@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* config*.c: text to configuration, files and drop-ins, and what is wrong with them. */
-#include "config.h"
+#include "config/config.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -16,8 +16,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "config_file.h"
-#include "config_syntax.h"
+#include "config/config_file.h"
+#include "config/config_syntax.h"
 #include "testing.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

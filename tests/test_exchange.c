@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* exchange.c: requests are carried out in a thread, the test is client and backend. */
-#include "exchange.h"
+#include "proxy/exchange.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "peers.h"
+#include "proxy/wire.h"
 #include "still.h"
 #include "testing.h"
-#include "wire.h"
 
 #define LONG_MS  60000
 #define SHORT_MS 60

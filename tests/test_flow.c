@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* flow.c: chunked bodies by chance, to sockets that take little; writes cut anywhere. */
-#include "flow.h"
+#include "proxy/flow.h"
 
-#include "compose.h"
 #include "drawn.h"
 #include "peers.h"
+#include "proxy/compose.h"
 
 #define IN_SIZE 6000
 

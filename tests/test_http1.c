@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* http1.c: heads and framing. The same tables pass with llhttp 8 and 9. */
-#include "http1.h"
+#include "http/http1.h"
 
 #include <stdio.h>
 

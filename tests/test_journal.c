@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* journal.c: to which place an entry goes, in what form, and what is left behind. */
-#include "journal.h"
+#include "log/journal.h"
 
 #include <poll.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* lines.c: where a section ends, what may not stand in it, and its field lines. */
-#include "lines.h"
+#include "http/lines.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* link.c: when the connection that was kept to a backend may be used again. */
-#include "link.h"
+#include "proxy/link.h"
 
 #include <poll.h>
 

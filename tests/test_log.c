@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* log.c: what an event says, and with which fields. */
-#include "log.h"
+#include "log/log.h"
 
 #include <limits.h>
 #include <syslog.h>
 
 #include "captured.h"
-#include "journal.h"
+#include "log/journal.h"
 #include "testing.h"
 
 #define TEXT_MAX 512 /* a value, once it is escaped */
@@ -413,7 +413,7 @@ static const char *id_at(const char *text)
 START_TEST(table_catalog_and_manual_have_the_same_ids)
 {
 	const char *catalog = slurp("units/novnc-gate.catalog"),
-		   *table = slurp("src/log.c"), *manual = slurp("man/novnc-gate.8");
+		   *table = slurp("src/log/log.c"), *manual = slurp("man/novnc-gate.8");
 	int in_catalog = 0, in_table = 0;
 	char quoted[40];
 
@@ -458,7 +458,7 @@ END_TEST
 
 START_TEST(the_catalog_names_only_fields_that_exist)
 {
-	const char *p = slurp("units/novnc-gate.catalog"), *source = slurp("src/log.c");
+	const char *p = slurp("units/novnc-gate.catalog"), *source = slurp("src/log/log.c");
 	int found = 0;
 
 	while ((p = strstr(p, "@NOVNC_GATE_")) != NULL) {
@@ -487,7 +487,7 @@ static void expect_field(const char *in, const char *format, const char *name, s
 
 START_TEST(the_manual_has_every_field_and_no_other)
 {
-	const char *manual = slurp("man/novnc-gate.8"), *source = slurp("src/log.c");
+	const char *manual = slurp("man/novnc-gate.8"), *source = slurp("src/log/log.c");
 	int in_source = 0, in_manual = 0;
 
 	for (const char *p = source; (p = strstr(p, "\"NOVNC_GATE_")) != NULL;) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pages.c: what is given back is no longer resident and reads as zeros; all around it stays. */
-#include "pages.h"
+#include "process/pages.h"
 
 #include <stdint.h>
 #include <string.h>

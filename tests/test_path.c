@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* path.c: which paths match a glob, and which match none. */
-#include "path.h"
+#include "http/path.h"
 
 #include "testing.h"
 

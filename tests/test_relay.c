@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* relay.c: the relay runs in a thread between two sockets, the test is both of its peers. */
-#include "relay.h"
+#include "proxy/relay.h"
 
 #include <netinet/tcp.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* route.c: where a request goes or why nowhere. */
-#include "route.h"
+#include "proxy/route.h"
 
 #include <stdio.h>
 

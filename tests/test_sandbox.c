@@ -38,7 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sandbox.h"
+#include "process/sandbox.h"
 #include "testing.h"
 
 /* How an attempt ended: 0, an errno, or a signal. */

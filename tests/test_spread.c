@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* spread.c: how long a process waits before it exits. */
-#include "spread.h"
+#include "process/spread.h"
 
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stream.c: dialling loopback addresses, and one end of a socket pair. */
-#include "stream.h"
+#include "net/stream.h"
 
 #include <netdb.h>
 #include <netinet/tcp.h>

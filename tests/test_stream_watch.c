@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_watch.c: what the kernel says of a connection, as a table and from real ones. */
-#include "stream.h"
+#include "net/stream.h"
 
 #include <poll.h>
 

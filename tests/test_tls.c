@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tls*.c and what stream.c makes of it: both ends of TLS in one process. */
-#include "loader.h"
+#include "process/loader.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "stream.h"
+#include "net/stream.h"
 #include "testing.h"
 
 #define EC "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* upgrade.c: what is a WebSocket request, and which 101 answers it. */
-#include "upgrade.h"
+#include "http/upgrade.h"
 
 #include <stdio.h>
 

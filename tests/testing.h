@@ -6,7 +6,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "http1.h"
+#include "http/http1.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

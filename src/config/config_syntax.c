@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* A file's text to sections and assignments: lines, comments, continuations. No I/O. */
+#include "config/config_syntax.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BLANK " \t"
+
+static void error(struct config_syntax_item *item, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void error(struct config_syntax_item *item, const char *fmt, ...)
+{
+	va_list ap;
+
+	item->kind = CONFIG_SYNTAX_ERROR;
+	va_start(ap, fmt);
+	(void)vsnprintf(item->why, sizeof(item->why), fmt, ap); /* lines are cut short */
+	va_end(ap);
+}
+
+/* Cuts white space off both ends. */
+static char *trim(char *s)
+{
+	size_t len;
+
+	s += strspn(s, BLANK);
+	len = strlen(s);
+	while (len > 0 && strchr(BLANK, s[len - 1]))
+		len--;
+	s[len] = '\0';
+	return s;
+}
+
+/* Whether a line, without its line feed but perhaps with its CR, is one of text. */
+static bool check_line(const char *p, size_t len, struct config_syntax_item *item)
+{
+	if (len > CONFIG_LINE_MAX) {
+		error(item, "the line is longer than %d bytes; end it with \\ to go on",
+		      CONFIG_LINE_MAX);
+		return false;
+	}
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if ((c < ' ' && c != '\t' && !(c == '\r' && i + 1 == len)) || c == 0x7f) {
+			error(item, "the byte 0x%02x is not text", c);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Whether a backslash, itself not behind one, ends the line. */
+static bool is_continued(const char *line, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && line[len - 1 - n] == '\\')
+		n++;
+	return n % 2 == 1;
+}
+
+/*
+ * Takes the next line, with the lines that continue it; comments are nothing, also in
+ * between. Returns NULL at the end, or with item->kind an error.
+ */
+static char *take_line(struct config_syntax *s, struct config_syntax_item *item)
+{
+	char *joined = NULL, *line, *eol;
+	size_t joined_len = 0, len;
+
+	while (s->next < s->end) {
+		line = s->next;
+		eol = memchr(line, '\n', (size_t)(s->end - line));
+		if (!eol)
+			eol = s->end;
+		s->next = eol < s->end ? eol + 1 : eol;
+		s->line++;
+		if (!joined)
+			item->line = s->line;
+
+		len = (size_t)(eol - line);
+		if (!check_line(line, len, item)) {
+			item->line = s->line;
+			s->next = s->end; /* the rest is no text either */
+			return NULL;
+		}
+		if (len > 0 && line[len - 1] == '\r')
+			len--;
+		line[len] = '\0';
+		line += strspn(line, BLANK);
+		if (*line == '#' || *line == ';')
+			continue;
+
+		len = strlen(line);
+		if (!joined)
+			joined = line;
+		memmove(joined + joined_len, line, len + 1);
+		joined_len += len;
+		if (!is_continued(joined, joined_len))
+			return joined;
+		joined[joined_len - 1] = ' ';
+	}
+	return joined; /* continued by the end of the text, or NULL */
+}
+
+void config_syntax_init(struct config_syntax *s, char *text, size_t len)
+{
+	/* A byte order mark, as some editors begin a file. */
+	bool marked = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+
+	assert(text[len] == '\0');
+	*s = (struct config_syntax){ .next = text + (marked ? 3 : 0), .end = text + len };
+}
+
+void config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret)
+{
+	char *line, *end;
+
+	ret->kind = CONFIG_SYNTAX_END;
+	do {
+		line = take_line(s, ret);
+		if (!line)
+			return;
+		line = trim(line);
+	} while (*line == '\0');
+
+	if (*line == '[') {
+		end = line + strlen(line) - 1;
+		if (*end != ']') {
+			error(ret, "%.80s has no ] at its end", line);
+			return;
+		}
+		*end = '\0';
+		ret->kind = CONFIG_SYNTAX_SECTION;
+		ret->name = line + 1;
+		return;
+	}
+	end = strchr(line, '=');
+	if (!end) {
+		error(ret, "%.80s is neither [Section] nor Key=Value nor # comment",
+		      line);
+		return;
+	}
+	*end = '\0';
+	ret->kind = CONFIG_SYNTAX_ASSIGNMENT;
+	ret->name = trim(line);
+	ret->value = trim(end + 1);
+}

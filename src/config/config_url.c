@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* The kinds of value that name a place: backends, origins, paths. */
+#include "config/config_value.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "http/path.h"
+
+/* ---- host[:port] */
+
+static bool port_parse(struct slice s, uint16_t *ret)
+{
+	unsigned v = 0;
+
+	if (s.len == 0 || s.len > 5 || s.p[0] == '0')
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (!isdigit((unsigned char)s.p[i]))
+			return false;
+		v = v * 10 + (unsigned)(s.p[i] - '0');
+	}
+	if (v > UINT16_MAX)
+		return false;
+	*ret = (uint16_t)v;
+	return true;
+}
+
+static bool is_label(struct slice s)
+{
+	if (s.len < 1 || s.len > 63 || s.p[0] == '-' || s.p[s.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
+			return false;
+	return true;
+}
+
+static bool is_all_digits(struct slice s)
+{
+	while (s.len > 0 && isdigit((unsigned char)s.p[0]))
+		s = slice_from(s, 1);
+	return s.len == 0;
+}
+
+/* A DNS name, RFC 1123 2.1, with "_" as in the names of containers. */
+static const char *name_check(const char *host)
+{
+	struct slice rest = slice_str(host), label = rest;
+	struct in_addr v4;
+
+	if (rest.len > 1 && rest.p[rest.len - 1] == '.') /* the root, said aloud */
+		rest.len--;
+	if (rest.len > 253)
+		return "has a host name that is too long";
+	while (slice_split(&rest, '.', &label))
+		if (!is_label(label))
+			return "has no proper host name";
+	/* The resolver would take 127.1, 0177.0.0.1 and 0x7f000001 for addresses. */
+	if (is_all_digits(label) || inet_aton(host, &v4))
+		return "has no proper IPv4 address";
+	return NULL;
+}
+
+/* A name or an IPv4 address. */
+static const char *host_parse(struct slice s, struct backend *ret)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&ret->addr;
+
+	if (s.len == 0)
+		return "has no host";
+	if (s.len >= sizeof(ret->host))
+		return "has a host name that is too long";
+	memcpy(ret->host, s.p, s.len);
+	ret->host[s.len] = '\0';
+	if (inet_pton(AF_INET, ret->host, &v4->sin_addr) != 1)
+		return name_check(ret->host);
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons(ret->port);
+	ret->addr_len = sizeof(*v4);
+	ret->literal = true;
+	return NULL;
+}
+
+/* An IPv6 address without its brackets; ret->host is as a browser would write it. */
+static const char *host_parse_v6(struct slice s, struct backend *ret)
+{
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&ret->addr;
+	char text[INET6_ADDRSTRLEN];
+
+	if (s.len >= sizeof(text))
+		return "has no proper IPv6 address";
+	memcpy(text, s.p, s.len);
+	text[s.len] = '\0';
+	if (inet_pton(AF_INET6, text, &v6->sin6_addr) != 1)
+		return "has no proper IPv6 address";
+	(void)inet_ntop(AF_INET6, &v6->sin6_addr, ret->host,
+			sizeof(ret->host)); /* fits */
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(ret->port);
+	ret->addr_len = sizeof(*v6);
+	ret->literal = true;
+	return NULL;
+}
+
+/* Fills host, port (default_port where there is none), addr, literal and authority. */
+static const char *host_port_parse(struct slice s, uint16_t default_port,
+				   struct backend *ret)
+{
+	bool v6 = s.len > 0 && s.p[0] == '[';
+	size_t host_len = slice_find(s, v6 ? ']' : ':') + v6;
+	const char *why;
+	struct slice port;
+
+	if (slice_find(s, '@') < s.len)
+		return "has a user name";
+	if (host_len > s.len)
+		return "has a [ without its ]";
+	port = slice_from(s, host_len);
+	ret->port = default_port;
+	if (port.len > 0 &&
+	    (port.p[0] != ':' || !port_parse(slice_from(port, 1), &ret->port)))
+		return "has no proper port (1 to 65535; an IPv6 address is written in brackets)";
+	why = v6 ? host_parse_v6((struct slice){ s.p + 1, host_len - 2 }, ret)
+		 : host_parse((struct slice){ s.p, host_len }, ret);
+	if (why)
+		return why;
+
+	(void)snprintf(ret->authority, sizeof(ret->authority), v6 ? "[%s]" : "%s",
+		       ret->host);
+	if (ret->port != default_port)
+		(void)snprintf(ret->authority + strlen(ret->authority), sizeof(":65535"),
+			       ":%u", ret->port);
+	return NULL;
+}
+
+/* ---- backends */
+
+static const char *unix_parse(const char *path, struct backend *ret)
+{
+	struct sockaddr_un *sun = (struct sockaddr_un *)&ret->addr;
+	size_t len = strlen(path);
+
+	if (path[0] != '/')
+		return "has no absolute path";
+	if (len >= sizeof(sun->sun_path))
+		return "has a path of more than 107 bytes, which no socket can have";
+	sun->sun_family = AF_UNIX;
+	memcpy(sun->sun_path, path, len + 1);
+	ret->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+	ret->literal = true;
+	(void)snprintf(ret->authority, sizeof(ret->authority), "localhost");
+	return NULL;
+}
+
+static const char *url_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	const struct backend *old = ret;
+	struct backend be = { .name = old->name,
+			      .section = old->section,
+			      .url = text,
+			      .trust = old->trust };
+	struct slice s = slice_str(text);
+	const char *why;
+
+	(void)min; /* URLs have no bounds */
+	(void)max;
+	if (strpbrk(text, " \t"))
+		return "has white space in it";
+	be.tls = slice_casestarts(s, SLICE("https://"));
+	if (slice_casestarts(s, SLICE("unix:"))) {
+		why = unix_parse(text + strlen("unix:"), &be);
+	} else if (be.tls || slice_casestarts(s, SLICE("http://"))) {
+		s = slice_from(s, strlen(be.tls ? "https://" : "http://"));
+		if (s.len > 0 && s.p[s.len - 1] == '/')
+			s.len--;
+		if (strcspn(s.p, "/?#") < s.len)
+			return "has a path or a query";
+		why = host_port_parse(s, be.tls ? 443 : 80, &be);
+	} else {
+		return "is not such a URL";
+	}
+	if (!why)
+		*(struct backend *)ret = be;
+	return why;
+}
+
+static void url_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s",
+		       ((const struct backend *)value)->url);
+}
+
+const struct config_kind config_kind_url = {
+	.allowed = "http://host:port, https://host:port or unix:/path",
+	.parse = url_parse,
+	.format = url_format,
+};
+
+/* ---- origins, RFC 6454 6.2 */
+
+static bool is_scheme(struct slice s)
+{
+	if (s.len == 0 || !isalpha((unsigned char)s.p[0]))
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!isalnum((unsigned char)s.p[i]) && !memchr("+-.", s.p[i], 3))
+			return false;
+	return true;
+}
+
+/* Refuses also what no browser writes and so would never match. */
+static const char *origin_check(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	const char *mark = strstr(text, "://"), *why;
+	struct slice scheme, authority;
+	struct backend parsed = { 0 };
+
+	(void)min; /* origins have no bounds, and their list is the caller's */
+	(void)max;
+	(void)ret;
+	if (strcmp(text, "*") == 0)
+		return NULL;
+	if (!mark)
+		return "is not an origin";
+	scheme = (struct slice){ text, (size_t)(mark - text) };
+	authority = slice_str(mark + strlen("://"));
+	if (!is_scheme(scheme))
+		return "is not an origin";
+	if (strpbrk(authority.p, "/?#"))
+		return "has a path or a query, which no origin has, not even a / at its end";
+	if (strchr(authority.p, '*'))
+		return "has a * in it, which can only stand alone";
+	why = host_port_parse(authority, 0, &parsed);
+	if (why)
+		return why;
+	if (strcasecmp(parsed.authority, authority.p) != 0)
+		return "would never match: browsers write an IPv6 address in its shortest form";
+	return NULL;
+}
+
+const struct config_kind config_kind_origins = {
+	.allowed = "* or scheme://host[:port], such as https://dashboard.example",
+	.list = true,
+	.parse = origin_check,
+};
+
+/* ---- paths with wildcards */
+
+static bool is_pchar(char c) /* RFC 3986 3.3 */
+{
+	return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~!$&'()*+,;=:@", c));
+}
+
+/* What never counts as a backend's path in a request does not count here. */
+static const char *segment_check(struct slice s)
+{
+	if (slice_eq(s, SLICE("**")))
+		return NULL;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '%') {
+			if (path_percent_decode(slice_from(s, i)) < 0)
+				return "has a % without two hexadecimal digits";
+		} else if (!is_pchar(s.p[i])) {
+			return "would never match: only letters, digits, %XX and "
+			       "-._~!$&'()+,;=:@ stand in a path";
+		}
+		if (s.p[i] == '*' && i > 0 && s.p[i - 1] == '*')
+			return "has a ** that is not a whole segment";
+	}
+	if (!path_segment_is_plain(s))
+		return "would never match: a path with a . or .. segment, or with an "
+		       "encoded . / \\ ; % or control character, is not routed";
+	return NULL;
+}
+
+static const char *glob_check(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	struct slice rest, segment;
+	const char *why;
+
+	(void)min; /* paths have no bounds, and their list is the caller's */
+	(void)max;
+	(void)ret;
+	if (text[0] != '/')
+		return "does not begin with a /";
+	for (rest = slice_str(text + 1); slice_split(&rest, '/', &segment);) {
+		if (segment.len == 0 && rest.p)
+			return "would never match: a path with // is not routed";
+		why = segment_check(segment);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+const struct config_kind config_kind_globs = {
+	.allowed =
+		"a path such as /api/*/novnc/**, where * is anything but / and ** any number "
+		"of segments",
+	.list = true,
+	.parse = glob_check,
+};

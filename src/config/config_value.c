@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Text to values and back, one kind after the other. */
+#include "config/config_value.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "base/buf.h"
+
+/* ---- numbers, without strtoul()'s signs, spaces and bases */
+
+static uint64_t sum(uint64_t x, uint64_t y)
+{
+	return __builtin_add_overflow(x, y, &x) ? UINT64_MAX : x;
+}
+
+static uint64_t product(uint64_t x, uint64_t y)
+{
+	return __builtin_mul_overflow(x, y, &x) ? UINT64_MAX : x;
+}
+
+/* Takes the digits off the front; UINT64_MAX for all that is too large for it. */
+static bool take_number(struct slice *s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (s->len == 0 || !isdigit((unsigned char)s->p[0]))
+		return false;
+	for (; s->len > 0 && isdigit((unsigned char)s->p[0]); *s = slice_from(*s, 1))
+		v = sum(product(v, 10), (uint64_t)(s->p[0] - '0'));
+	*ret = v;
+	return true;
+}
+
+/* ---- sizes */
+
+static const char *bytes_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	struct slice s = slice_str(text);
+	uint64_t v;
+
+	if (!take_number(&s, &v))
+		return "is not a size";
+	if (slice_eq(s, SLICE("K")))
+		v = product(v, 1024);
+	else if (slice_eq(s, SLICE("M")))
+		v = product(v, 1024 * 1024);
+	else if (s.len > 0)
+		return "is not a size";
+	if (v < min || v > max)
+		return "is out of bounds";
+	*(size_t *)ret = (size_t)v;
+	return NULL;
+}
+
+static void bytes_text(uint64_t v, char *ret, size_t cap)
+{
+	const char *unit = "";
+
+	if (v > 0 && v % (1024 * 1024) == 0) {
+		v /= 1024 * 1024;
+		unit = "M";
+	} else if (v > 0 && v % 1024 == 0) {
+		v /= 1024;
+		unit = "K";
+	}
+	(void)snprintf(ret, cap, "%llu%s", (unsigned long long)v, unit);
+}
+
+static void bytes_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	bytes_text(*(const size_t *)value, ret, CONFIG_VALUE_TEXT);
+}
+
+static void bytes_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE_TEXT])
+{
+	char from[32], to[32];
+
+	bytes_text(min, from, sizeof(from));
+	bytes_text(max, to, sizeof(to));
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, " from %s to %s", from, to);
+}
+
+const struct config_kind config_kind_bytes = {
+	.allowed = "a number of bytes such as 8192 or 32K,",
+	.parse = bytes_parse,
+	.format = bytes_format,
+	.format_bounds = bytes_bounds,
+};
+
+/* ---- time spans, systemd.time(7) */
+
+#define SECOND_US 1000000ULL
+
+static const struct {
+	char names[24];
+	uint64_t us;
+} units[] = {
+	{ "us usec \302\265s \316\274s", 1 }, /* micro sign and Greek letter */
+	{ "ms msec", 1000 },
+	{ "s sec second seconds", SECOND_US },
+	{ "m min minute minutes", 60 * SECOND_US },
+	{ "h hr hour hours", 3600 * SECOND_US },
+	{ "d day days", 86400 * SECOND_US },
+	{ "w week weeks", 7 * 86400 * SECOND_US },
+};
+
+/* Takes the unit off the front, up to a number or white space; none is seconds. */
+static bool take_unit(struct slice *s, uint64_t *ret_us)
+{
+	struct slice word = { s->p, 0 }, names, name;
+
+	while (word.len < s->len && !isdigit((unsigned char)s->p[word.len]) &&
+	       s->p[word.len] != ' ' && s->p[word.len] != '\t')
+		word.len++;
+	*s = slice_from(*s, word.len);
+	if (word.len == 0) {
+		*ret_us = SECOND_US;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		for (names = slice_str(units[i].names); slice_split(&names, ' ', &name);)
+			if (slice_eq(word, name)) {
+				*ret_us = units[i].us;
+				return true;
+			}
+	return false;
+}
+
+/* Takes one term such as "5min" or "1.5 s" off the front. */
+static bool take_term(struct slice *s, uint64_t *ret_us)
+{
+	struct slice fraction = { NULL, 0 };
+	uint64_t whole, unit, us;
+
+	if (!take_number(s, &whole))
+		return false;
+	if (s->len > 0 && s->p[0] == '.') {
+		fraction = *s = slice_from(*s, 1);
+		if (!take_number(s, &us)) /* only to find its end */
+			return false;
+		fraction.len -= s->len;
+	}
+	*s = slice_trim(*s);
+	if (!take_unit(s, &unit))
+		return false;
+	*s = slice_trim(*s);
+
+	us = product(whole, unit);
+	for (size_t i = 0; i < fraction.len; i++) {
+		unit /= 10;
+		us = sum(us, unit * (uint64_t)(fraction.p[i] - '0'));
+	}
+	*ret_us = us;
+	return true;
+}
+
+static const char *span_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	struct slice s = slice_str(text);
+	uint64_t us = 0, term, ms;
+
+	if (slice_eq(s, SLICE("infinity"))) {
+		if (max != CONFIG_INFINITY)
+			return "would wait for ever";
+		*(uint64_t *)ret = CONFIG_INFINITY;
+		return NULL;
+	}
+	do {
+		if (!take_term(&s, &term))
+			return "is not a time span";
+		us = sum(us, term);
+	} while (s.len > 0);
+	ms = us / 1000 + (us % 1000 != 0); /* never less than was asked for */
+	if (ms < min || ms > max || ms > CONFIG_SPAN_MAX)
+		return "is out of bounds";
+	*(uint64_t *)ret = ms;
+	return NULL;
+}
+
+static void span_text(uint64_t ms, char *ret, size_t cap)
+{
+	static const struct {
+		char name[4];
+		uint64_t ms;
+	} parts[] = {
+		{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 },
+		{ "s", 1000 },     { "ms", 1 },
+	};
+	size_t len = 0;
+
+	if (ms == CONFIG_INFINITY || ms == 0) {
+		(void)snprintf(ret, cap, "%s", ms == 0 ? "0" : "infinity");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		unsigned long long n = ms / parts[i].ms;
+
+		ms %= parts[i].ms;
+		if (n == 0)
+			continue;
+		len += (size_t)snprintf(ret + len, cap - len, "%s%llu%s",
+					len > 0 ? " " : "", n, parts[i].name);
+		assert(len < cap);
+	}
+}
+
+static void span_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	span_text(*(const uint64_t *)value, ret, CONFIG_VALUE_TEXT);
+}
+
+static void span_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE_TEXT])
+{
+	bool open = max == CONFIG_INFINITY;
+	char from[64], to[64];
+
+	span_text(min, from, sizeof(from));
+	span_text(open ? CONFIG_SPAN_MAX : max, to, sizeof(to));
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, " from %s to %s%s", from, to,
+		       open ? ", or infinity" : "");
+}
+
+const struct config_kind config_kind_span = {
+	.allowed = "a time span such as 10s, 5min or 1h 30min,",
+	.parse = span_parse,
+	.format = span_format,
+	.format_bounds = span_bounds,
+};
+
+/* ---- log levels */
+
+static const char levels[][8] = {
+	[LOG_ERR] = "err",   [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+	[LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+};
+
+static const char *level_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	(void)min; /* levels have no bounds */
+	(void)max;
+	for (int i = LOG_ERR; i <= LOG_DEBUG; i++)
+		if (strcmp(text, levels[i]) == 0) {
+			*(int *)ret = i;
+			return NULL;
+		}
+	return "is not a level";
+}
+
+static void level_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", levels[*(const int *)value]);
+}
+
+const struct config_kind config_kind_level = {
+	.allowed = "err, warning, notice, info or debug",
+	.parse = level_parse,
+	.format = level_format,
+};
+
+/* ---- yes and no, as systemd reads them */
+
+static const char *bool_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	static const char *const words[][6] = {
+		{ "no", "false", "off", "n", "f", "0" },
+		{ "yes", "true", "on", "y", "t", "1" },
+	};
+
+	(void)min; /* a boolean has no bounds */
+	(void)max;
+	for (size_t value = 0; value < 2; value++)
+		for (size_t i = 0; i < 6; i++)
+			if (strcasecmp(text, words[value][i]) == 0) {
+				*(bool *)ret = value == 1;
+				return NULL;
+			}
+	return "is neither yes nor no";
+}
+
+static void bool_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", *(const bool *)value ? "yes" : "no");
+}
+
+const struct config_kind config_kind_bool = {
+	.allowed = "yes or no",
+	.parse = bool_parse,
+	.format = bool_format,
+};
+
+/* ---- files, which are opened when they are needed, as the user who needs them */
+
+static const char *file_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+{
+	(void)min; /* a path has no bounds */
+	(void)max;
+	if (text[0] != '/' && text[0] != '\0')
+		return "is no absolute path";
+	if (strlen(text) >= CONFIG_VALUE_TEXT)
+		return "is too long";
+	*(const char **)ret = text[0] != '\0' ? text : NULL;
+	return NULL;
+}
+
+static void file_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	const char *path = *(const char *const *)value;
+
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", path ? path : "");
+}
+
+const struct config_kind config_kind_file = {
+	.allowed = "a file's absolute path",
+	.parse = file_parse,
+	.format = file_format,
+};
+
+static const char *credential_parse(const char *text, uint64_t min, uint64_t max,
+				    void *ret)
+{
+	if (text[0] == '/')
+		return file_parse(text, min, max, ret);
+	if (strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return "is neither an absolute path nor a credential's name";
+	if (strlen(text) >= CONFIG_VALUE_TEXT)
+		return "is too long";
+	*(const char **)ret = text;
+	return NULL;
+}
+
+const struct config_kind config_kind_credential = {
+	.allowed = "a file's absolute path, or the name of a credential of the unit",
+	.parse = credential_parse,
+	.format = file_format,
+};

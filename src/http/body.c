@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Bodies: where payload lies between what frames it. No I/O. */
+#include "http/body.h"
+
+#include <ctype.h>
+
+/* What the next byte of a chunked body may be. */
+enum state {
+	SIZE, /* a first digit, */
+	SIZE_MORE,
+	EXTENSION, /* likewise a name's first character, */
+	EXTENSION_MORE,
+	VALUE, /* and a value's */
+	VALUE_MORE,
+	QUOTED,
+	QUOTED_END,
+	LINE_END, /* the LF behind a CR */
+	PAYLOAD,
+	CHUNK_END, /* the CR behind payload, */
+	CHUNK_END_LF,
+	TRAILERS,
+	BROKEN,
+};
+
+void body_init(struct body *b, enum http1_framing framing, uint64_t length)
+{
+	*b = (struct body){ .framing = framing, .state = SIZE };
+	if (framing == HTTP1_LENGTH)
+		b->left = length;
+	else if (framing == HTTP1_UNTIL_CLOSE)
+		b->left = UINT64_MAX;
+	b->done = framing == HTTP1_NO_BODY || (framing == HTTP1_LENGTH && length == 0);
+}
+
+static enum state size_add(struct body *b, unsigned char digit)
+{
+	unsigned value =
+		isdigit(digit) ? digit - (unsigned)'0' : (digit | 0x20u) - ('a' - 10u);
+
+	if (b->left > INT64_MAX >> 4)
+		return BROKEN;
+	b->left = b->left << 4 | value;
+	return SIZE_MORE;
+}
+
+/* Behind a size, an extension's name or its value. */
+static enum state element_end(unsigned char c)
+{
+	return c == ';' ? EXTENSION : c == '\r' ? LINE_END : BROKEN;
+}
+
+/* qdtext (RFC 9110 5.6.4) but for HTAB. */
+static bool is_quotable(unsigned char c)
+{
+	return c >= ' ' && c != '"' && c != '\\' && c != 0x7f;
+}
+
+/*
+ * Where a byte leads: RFC 9112 7.1, as narrow as llhttp reads it. That leaves no white space
+ * around extensions, and neither tabs nor quoted pairs in them.
+ */
+static enum state step(struct body *b, unsigned char c)
+{
+	switch ((enum state)b->state) {
+	case SIZE: return isxdigit(c) ? size_add(b, c) : BROKEN;
+	case SIZE_MORE: return isxdigit(c) ? size_add(b, c) : element_end(c);
+	case EXTENSION: return lines_is_tchar(c) ? EXTENSION_MORE : BROKEN;
+	case EXTENSION_MORE:
+		if (lines_is_tchar(c))
+			return EXTENSION_MORE;
+		return c == '=' ? VALUE : element_end(c);
+	case VALUE:
+		if (lines_is_tchar(c))
+			return VALUE_MORE;
+		return c == '"' ? QUOTED : BROKEN;
+	case VALUE_MORE: return lines_is_tchar(c) ? VALUE_MORE : element_end(c);
+	case QUOTED:
+		if (is_quotable(c))
+			return QUOTED;
+		return c == '"' ? QUOTED_END : BROKEN;
+	case QUOTED_END: return element_end(c);
+	case LINE_END:
+		if (c != '\n')
+			return BROKEN;
+		return b->left > 0 ? PAYLOAD : TRAILERS;
+	case CHUNK_END: return c == '\r' ? CHUNK_END_LF : BROKEN;
+	case CHUNK_END_LF: return c == '\n' ? SIZE : BROKEN;
+	case PAYLOAD:
+	case TRAILERS:
+	case BROKEN: break;
+	}
+	return BROKEN;
+}
+
+static int refuse(struct body *b, const char *why)
+{
+	b->why = why;
+	return -EBADMSG;
+}
+
+/* Takes what stands between two chunks' payloads, as far as it has come. */
+static int take_framing(struct body *b, struct buf *in)
+{
+	struct slice rest = buf_slice(in);
+	size_t n = 0;
+
+	for (; n < rest.len && b->state != PAYLOAD && b->state != TRAILERS; n++) {
+		if (b->gap == BODY_CHUNK_LINE_MAX)
+			return refuse(b, "chunk extensions that are too long");
+		b->gap++;
+		b->state = (int)step(b, (unsigned char)rest.p[n]);
+		if (b->state == BROKEN)
+			return refuse(b, "a malformed chunk");
+	}
+	buf_consume(in, n);
+	return 0;
+}
+
+/* The trailer section is read as strictly as a head. */
+static int take_trailers(struct body *b, struct buf *in)
+{
+	ssize_t len = lines_scan(&b->scan, buf_slice(in), BODY_TRAILERS_MAX);
+	struct slice rest;
+	struct field field;
+	size_t fields = 0;
+	int r;
+
+	if (len == -EAGAIN)
+		return 0;
+	if (len < 0)
+		return refuse(b,
+			      b->scan.why ? b->scan.why : "trailers that are too long");
+	rest = b->trailers = (struct slice){ in->data + in->start, (size_t)len };
+	while ((r = lines_field(&rest, &field)) > 0)
+		if (++fields > BODY_FIELDS_MAX)
+			return refuse(b, "too many trailer fields");
+	if (r < 0)
+		return refuse(b, "a malformed trailer line");
+	b->done = true;
+	buf_consume(in, (size_t)len);
+	return 0;
+}
+
+int body_take(struct body *b, struct buf *in, struct slice *ret)
+{
+	size_t n;
+	int r = 0;
+
+	if (b->done)
+		return 0;
+	if (b->framing == HTTP1_CHUNKED) {
+		r = take_framing(b, in);
+		if (r == 0 && b->state == TRAILERS)
+			r = take_trailers(b, in);
+		if (r < 0 || b->state != PAYLOAD)
+			return r;
+	}
+	n = buf_len(in) < b->left ? buf_len(in) : (size_t)b->left;
+	if (n == 0)
+		return 0;
+	*ret = (struct slice){ in->data + in->start, n };
+	buf_consume(in, n);
+	if (b->framing != HTTP1_CHUNKED) {
+		body_passed(b, n);
+		return 1;
+	}
+	b->left -= n;
+	b->gap = 0;
+	if (b->left == 0)
+		b->state = CHUNK_END;
+	return 1;
+}
+
+void body_passed(struct body *b, uint64_t n)
+{
+	if (b->framing != HTTP1_LENGTH)
+		return;
+	assert(n <= b->left);
+	b->left -= n;
+	b->done = b->left == 0;
+}

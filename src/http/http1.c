@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP/1 heads; the only file that includes llhttp.h. No I/O. */
+#include "http/http1.h"
+
+#include <ctype.h>
+#include <llhttp.h>
+
+/* What framing fields say, before it is known what the message's kind makes of it. */
+struct framing {
+	size_t lengths, codings; /* fields seen */
+	uint64_t length;
+	bool chunked;      /* the last coding so far is it */
+	bool other_coding; /* another one came before */
+};
+
+static int refuse(struct http1_fault *fault, unsigned status, const char *why)
+{
+	*fault = (struct http1_fault){ status, why };
+	return -EBADMSG;
+}
+
+/* 1*DIGIT that fits, RFC 9110 8.6. */
+static int length_parse(struct slice s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (s.len == 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned)(s.p[i] - '0');
+
+		if (digit > 9 || v > ((uint64_t)INT64_MAX - digit) / 10)
+			return -EBADMSG;
+		v = v * 10 + digit;
+	}
+	*ret = v;
+	return 0;
+}
+
+/* Adds one Transfer-Encoding line; false where nothing may follow or an element is empty. */
+static bool codings_add(struct framing *f, struct slice list)
+{
+	struct slice coding;
+
+	f->codings++;
+	while (slice_split(&list, ',', &coding)) {
+		coding = slice_trim(coding);
+		if (coding.len == 0 || f->chunked)
+			return false;
+		if (slice_caseeq(coding, SLICE("chunked")))
+			f->chunked = true;
+		else
+			f->other_coding = true;
+	}
+	return true;
+}
+
+/* Sets the framing that the fields alone say; RFC 9112 6.1 and 6.3, without its mercy. */
+static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
+			 struct http1_fault *fault)
+{
+	for (size_t i = 0; i < h->fields; i++) {
+		const struct field *field = &h->field[i];
+
+		if (slice_caseeq(field->name, SLICE("Content-Length"))) {
+			if (f->lengths++ > 0)
+				return refuse(fault, 400, "more than one Content-Length");
+			if (length_parse(field->value, &f->length) < 0)
+				return refuse(fault, 400, "a malformed Content-Length");
+		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
+			if (!codings_add(f, field->value))
+				return refuse(fault, 400,
+					      "a malformed Transfer-Encoding");
+		}
+	}
+	if (f->codings > 0 && f->lengths > 0)
+		return refuse(fault, 400,
+			      "Transfer-Encoding together with Content-Length");
+	if (f->codings > 0 && http10)
+		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
+	if (f->codings > 0 && !f->chunked)
+		return refuse(fault, 400,
+			      "a Transfer-Encoding that does not end in chunked");
+	h->framing = f->chunked   ? HTTP1_CHUNKED
+		     : f->lengths ? HTTP1_LENGTH
+				  : HTTP1_NO_BODY;
+	h->length = f->length;
+	return 0;
+}
+
+static int fields_parse(struct slice rest, struct http1_head *h,
+			struct http1_fault *fault)
+{
+	struct field field;
+	int r;
+
+	while ((r = lines_field(&rest, &field)) > 0) {
+		if (h->fields == HTTP1_FIELDS_MAX)
+			return refuse(fault, 431, "too many header fields");
+		h->field[h->fields++] = field;
+	}
+	return r < 0 ? refuse(fault, 400, "a malformed header line") : 0;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+	(void)parser;
+	return HPE_PAUSED; /* bodies are read elsewhere */
+}
+
+/*
+ * Gives llhttp the head with a space in place of each tab. HTTP allows both around a value (RFC
+ * 9110 5.6.3), but llhttp 8.1 refuses a tab behind a Content-Length, and takes one behind a
+ * coding or a Connection option for a part of its name. Nobody is sent such a tab:
+ * compose.c writes these three fields itself, and all others without the white space
+ * around their values.
+ */
+static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
+{
+	llhttp_errno_t err = HPE_OK;
+	struct slice part;
+
+	while (err == HPE_OK && slice_split(&raw, '\t', &part)) {
+		err = llhttp_execute(parser, part.p, part.len);
+		if (err == HPE_OK && raw.p)
+			err = llhttp_execute(parser, " ", 1);
+	}
+	return err;
+}
+
+/*
+ * The second reading, by Next.js' own parser: a head goes on only where both find it well
+ * formed, ending at the same byte, and its body framed alike. Returns llhttp's errno.
+ */
+static llhttp_errno_t reread(llhttp_type_t type, struct slice raw,
+			     const struct http1_head *h)
+{
+	llhttp_settings_t settings;
+	llhttp_errno_t err;
+	llhttp_t parser;
+
+	llhttp_settings_init(&settings);
+	settings.on_headers_complete = on_headers_complete;
+	llhttp_init(&parser, type, &settings);
+	err = feed(&parser, raw);
+	if (err != HPE_PAUSED)
+		return err == HPE_OK ? HPE_INVALID_EOF_STATE : err;
+	if (llhttp_get_error_pos(&parser) != raw.p + raw.len ||
+	    ((parser.flags & F_CHUNKED) != 0) != (h->framing == HTTP1_CHUNKED) ||
+	    parser.content_length != h->length)
+		return HPE_STRICT;
+	return HPE_OK;
+}
+
+/* "HTTP/" DIGIT "." DIGIT, RFC 9112 2.3. */
+static bool version_parse(struct slice s, unsigned *major, unsigned *minor)
+{
+	if (s.len != strlen("HTTP/1.1") || memcmp(s.p, "HTTP/", 5) != 0 ||
+	    s.p[6] != '.' || !isdigit((unsigned char)s.p[5]) ||
+	    !isdigit((unsigned char)s.p[7]))
+		return false;
+	*major = (unsigned)(s.p[5] - '0');
+	*minor = (unsigned)(s.p[7] - '0');
+	return true;
+}
+
+/* Visible ASCII; a fragment is not sent (RFC 9112 3.2). */
+static bool is_target(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '#')
+			return false;
+	}
+	return s.len > 0;
+}
+
+int http1_parse_request(struct slice raw, struct http1_head *ret,
+			struct http1_fault *fault)
+{
+	struct slice rest = raw, words = lines_take(&rest), version;
+	struct framing f = { 0 };
+	unsigned major;
+	llhttp_errno_t err;
+	int r;
+
+	ret->fields = 0;
+	if (!slice_split(&words, ' ', &ret->method) || !lines_is_token(ret->method) ||
+	    !slice_split(&words, ' ', &ret->target) || !is_target(ret->target) ||
+	    !slice_split(&words, ' ', &version) || words.p ||
+	    !version_parse(version, &major, &ret->minor))
+		return refuse(fault, 400, "a malformed request line");
+	r = fields_parse(rest, ret, fault);
+	if (r < 0)
+		return r;
+	r = framing_parse(ret, major == 1 && ret->minor == 0, &f, fault);
+	if (r < 0)
+		return r;
+	if (major != 1 || ret->minor > 1)
+		return refuse(fault, 505, "an HTTP version other than 1.0 and 1.1");
+	if (slice_eq(ret->method, SLICE("CONNECT")) ||
+	    slice_eq(ret->method, SLICE("TRACE")))
+		return refuse(fault, 405, "a method that is not served here");
+	if (f.other_coding)
+		return refuse(fault, 501, "a transfer coding other than chunked");
+	err = reread(HTTP_REQUEST, raw, ret);
+	if (err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT)
+		return refuse(fault, 501, "an unknown method");
+	if (err != HPE_OK)
+		return refuse(fault, 400, "a malformed request head");
+	return 0;
+}
+
+/* RFC 9112 4; the space before an empty reason phrase is often left out. */
+static bool status_line_parse(struct slice line, struct http1_head *h)
+{
+	struct slice version, status;
+	unsigned major;
+
+	if (!slice_split(&line, ' ', &version) ||
+	    !version_parse(version, &major, &h->minor) || major != 1 || h->minor > 1 ||
+	    !slice_split(&line, ' ', &status) || status.len != 3)
+		return false;
+	h->status = 0;
+	for (size_t i = 0; i < status.len; i++) {
+		if (!isdigit((unsigned char)status.p[i]))
+			return false;
+		h->status = h->status * 10 + (unsigned)(status.p[i] - '0');
+	}
+	h->reason = line.p ? line : SLICE("");
+	return true;
+}
+
+int http1_parse_response(struct slice raw, struct slice request_method,
+			 struct http1_head *ret, struct http1_fault *fault)
+{
+	struct slice rest = raw, line = lines_take(&rest);
+	struct framing f = { 0 };
+
+	ret->fields = 0;
+	if (!status_line_parse(line, ret))
+		return refuse(fault, 502, "no HTTP/1.1 status line");
+	if (ret->status < 100 || ret->status > 599) /* RFC 9110 15 */
+		return refuse(fault, 502,
+			      "a status code that is not between 100 and 599");
+	if (fields_parse(rest, ret, fault) < 0 ||
+	    framing_parse(ret, ret->minor == 0, &f, fault) < 0)
+		return refuse(fault, 502, fault->why);
+	if (f.other_coding)
+		return refuse(fault, 502, "a transfer coding other than chunked");
+	if (reread(HTTP_RESPONSE, raw, ret) != HPE_OK)
+		return refuse(fault, 502, "a malformed response head");
+	if (slice_eq(request_method, SLICE("HEAD")) || ret->status < 200 ||
+	    ret->status == 204 || ret->status == 304)
+		ret->framing = HTTP1_NO_BODY;
+	else if (ret->framing == HTTP1_NO_BODY)
+		ret->framing = HTTP1_UNTIL_CLOSE;
+	return 0;
+}
+
+bool http1_may_be_response(struct slice in)
+{
+	struct slice start = SLICE("HTTP/1.");
+
+	if (in.len < start.len)
+		start.len = in.len;
+	in.len = start.len;
+	return slice_eq(in, start);
+}
+
+const char *http1_stranger(struct slice in)
+{
+	static const struct {
+		struct slice start;
+		const char *what;
+	} strangers[] = {
+		{ SLICE_INIT("RFB "),
+		  " but RFB: its Url= has to lead to websockify, not to the VNC server "
+		  "behind it" },
+		{ SLICE_INIT("\x15\x03"), /* an alert */
+		  " but TLS: its Url= has to begin with https://" },
+	};
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+		if (slice_casestarts(in, strangers[i].start))
+			return strangers[i].what;
+	return "";
+}
+
+const struct field *http1_field(const struct http1_head *h, struct slice name)
+{
+	for (size_t i = 0; i < h->fields; i++)
+		if (slice_caseeq(h->field[i].name, name))
+			return &h->field[i];
+	return NULL;
+}
+
+size_t http1_count(const struct http1_head *h, struct slice name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->fields; i++)
+		n += slice_caseeq(h->field[i].name, name);
+	return n;
+}
+
+bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token)
+{
+	for (const struct field *f = h->field; f < h->field + h->fields; f++) {
+		struct slice list, element;
+
+		if (!slice_caseeq(f->name, name))
+			continue;
+		list = f->value;
+		while (slice_split(&list, ',', &element))
+			if (slice_caseeq(slice_trim(element), token))
+				return true;
+	}
+	return false;
+}
+
+bool http1_persistent(const struct http1_head *h)
+{
+	if (http1_has_token(h, SLICE("Connection"), SLICE("close")))
+		return false;
+	return h->minor > 0 ||
+	       http1_has_token(h, SLICE("Connection"), SLICE("keep-alive"));
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* WebSocket's opening handshake. No I/O. */
+#include "http/upgrade.h"
+
+#include <sha1.h>
+
+static const char alphabet[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+bool upgrade_requested(const struct http1_head *h)
+{
+	return http1_has_token(h, SLICE("Upgrade"), SLICE("websocket")) &&
+	       http1_has_token(h, SLICE("Connection"), SLICE("upgrade"));
+}
+
+/*
+ * 16 bytes in base64: 22 digits and "==". Four bits of the last digit carry nothing and may have
+ * any value (RFC 4648 3.5): in the example of RFC 6455 4.1 they are not zero.
+ */
+static bool key_valid(struct slice key)
+{
+	if (key.len != 24 || key.p[22] != '=' || key.p[23] != '=')
+		return false;
+	for (size_t i = 0; i < 22; i++)
+		if (!memchr(alphabet, key.p[i], sizeof(alphabet) - 1))
+			return false;
+	return true;
+}
+
+/* The value of a field that stands there once, or one of no length. */
+static struct slice only_value(const struct http1_head *h, struct slice name)
+{
+	const struct field *field = http1_field(h, name);
+
+	return field && http1_count(h, name) == 1 ? field->value : SLICE("");
+}
+
+unsigned upgrade_refusal(const struct http1_head *h, const char **why)
+{
+	if (h->minor == 0) {
+		*why = "a WebSocket upgrade needs HTTP/1.1";
+	} else if (!slice_eq(h->method, SLICE("GET"))) {
+		*why = "a WebSocket upgrade needs the method GET";
+	} else if (h->framing == HTTP1_CHUNKED || h->length > 0) {
+		*why = "a WebSocket upgrade has no body";
+	} else if (!key_valid(only_value(h, SLICE("Sec-WebSocket-Key")))) {
+		*why = "a WebSocket upgrade needs one valid Sec-WebSocket-Key";
+	} else if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Version")),
+			     SLICE("13"))) {
+		*why = "the only WebSocket version here is 13";
+		return 426;
+	} else {
+		return 0;
+	}
+	return 400;
+}
+
+static void base64_encode(const unsigned char *in, size_t len, char *out)
+{
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t bits = (uint32_t)in[i] << 16;
+
+		if (i + 1 < len)
+			bits |= (uint32_t)in[i + 1] << 8;
+		if (i + 2 < len)
+			bits |= in[i + 2];
+		*out++ = alphabet[bits >> 18];
+		*out++ = alphabet[bits >> 12 & 63];
+		*out++ = i + 1 < len ? alphabet[bits >> 6 & 63] : '=';
+		*out++ = i + 2 < len ? alphabet[bits & 63] : '=';
+	}
+	*out = '\0';
+}
+
+void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
+{
+	static const char guid[] =
+		"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
+	uint8_t digest[SHA1_DIGEST_LENGTH];
+	SHA1_CTX sha;
+
+	SHA1Init(&sha);
+	SHA1Update(&sha, (const uint8_t *)key.p, key.len);
+	SHA1Update(&sha, (const uint8_t *)guid, sizeof(guid) - 1);
+	SHA1Final(digest, &sha);
+	base64_encode(digest, sizeof(digest), ret);
+}
+
+const char *upgrade_fault(const struct http1_head *h, const char *accept)
+{
+	size_t accepts = http1_count(h, SLICE("Sec-WebSocket-Accept"));
+
+	if (h->minor == 0)
+		return "its 101 is of HTTP/1.0";
+	if (http1_count(h, SLICE("Upgrade")) > 1)
+		return "its 101 has more than one Upgrade";
+	if (!slice_caseeq(only_value(h, SLICE("Upgrade")), SLICE("websocket")))
+		return "its 101 does not say Upgrade: websocket";
+	if (!http1_has_token(h, SLICE("Connection"), SLICE("upgrade")))
+		return "its 101 does not say Connection: upgrade";
+	if (accepts == 0)
+		return "its 101 has no Sec-WebSocket-Accept";
+	if (accepts > 1)
+		return "its 101 has more than one Sec-WebSocket-Accept";
+	if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
+		return "its Sec-WebSocket-Accept does not belong to the client's key";
+	return NULL;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Where entries go: the journal, else standard error. */
+#include "log/journal.h"
+
+#include <ctype.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+
+#define JOURNAL_WAIT_MS  200 /* for room in the log, all in all */
+#define JOURNAL_DRAIN_MS 200 /* for it to be read, that for room included */
+
+enum sink {
+	SINK_NONE,
+	SINK_LINE, /* on standard error */
+	SINK_JOURNAL,
+};
+
+static struct {
+	int level;
+	enum sink sink; /* since journal_open() */
+	int fd;         /* a datagram socket to the journal, or -1 */
+	int notify_fd;  /* another to systemd, so that nobody waits for it, or -1 */
+	int wait_ms;    /* for room, at most */
+	bool sent;      /* an entry that the journal may not have read yet */
+} journal = {
+	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_WAIT_MS
+};
+
+static const struct sockaddr_un journal_address = { AF_UNIX,
+						    "/run/systemd/journal/socket" };
+
+/* No log may hold up its connection: whether fd takes an entry, now or soon. */
+static bool has_room(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&p, 1, journal.wait_ms) != 0)
+		return true; /* or an error, which the entry will meet as well */
+	journal.wait_ms = 0; /* who has waited in vain once does not wait again */
+	return false;
+}
+
+/* ---- datagrams */
+
+/* A journal that has been started anew is found: each datagram names its address. */
+static int send_datagram(struct slice datagram)
+{
+	return sendto(journal.fd, datagram.p, datagram.len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		      (const struct sockaddr *)&journal_address,
+		      sizeof(journal_address)) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int send_entry(struct slice datagram)
+{
+	int r = send_datagram(datagram);
+
+	if (r == -EAGAIN && has_room(journal.fd))
+		r = send_datagram(datagram);
+	journal.sent |= r == 0;
+	return r;
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* has no way to fail */
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc,
+ * after it has read it, so the sender has to live on for a moment. Entries are dealt with
+ * one by one: once it has read an empty datagram behind the last of them, which it drops,
+ * it is done. But nobody waits for ever.
+ */
+static void drain(void)
+{
+	uint64_t end_ms = clock_ms() + JOURNAL_DRAIN_MS;
+	int queued;
+
+	(void)send_entry(SLICE("")); /* without room the entries are waited for */
+	while (ioctl(journal.fd, SIOCOUTQ, &queued) == 0 && queued > 0 &&
+	       clock_ms() < end_ms)
+		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
+}
+
+/* ---- standard error */
+
+/* systemd says by $JOURNAL_STREAM which file it connected to the journal. */
+static bool stderr_is_journal(const struct stat *st)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+
+	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st->st_dev,
+		       (uintmax_t)st->st_ino);
+	return stream && strcmp(stream, own) == 0;
+}
+
+/* inetd and xinetd make standard error the connection as well: no entry belongs there. */
+static bool stderr_is_client(const struct stat *st)
+{
+	struct stat client;
+
+	return S_ISSOCK(st->st_mode) && fstat(STDIN_FILENO, &client) == 0 &&
+	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
+}
+
+/* Where standard error cannot be looked at: it must not be a socket that may be the client. */
+static enum sink sink_guess(void)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	if (getenv("JOURNAL_STREAM"))
+		return SINK_JOURNAL; /* for which standard error is not written to */
+	return getsockopt(STDERR_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) == 0
+		       ? SINK_NONE
+		       : SINK_LINE;
+}
+
+static enum sink sink_find(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return sink_guess();
+	if (stderr_is_client(&st))
+		return SINK_NONE;
+	return stderr_is_journal(&st) ? SINK_JOURNAL : SINK_LINE;
+}
+
+/* One call and no more than PIPE_BUF, so that lines of several processes do not mix. */
+static void stderr_line(const char *prefix, struct slice message)
+{
+	struct iovec line[] = {
+		{ (char *)prefix, strlen(prefix) },
+		{ (char *)message.p, message.len },
+		{ "\n", 1 },
+	};
+
+	if (!has_room(STDERR_FILENO))
+		return;
+	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
+		return; /* there is nowhere left to say so */
+}
+
+/* ---- what journal.h promises */
+
+void journal_level(int level)
+{
+	journal.level = level;
+}
+
+bool journal_takes(int level)
+{
+	return level <= journal.level;
+}
+
+void journal_open(void)
+{
+	journal.sink = sink_find();
+	if (getenv("NOTIFY_SOCKET"))
+		journal.notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (journal.sink != SINK_JOURNAL)
+		return;
+	/* where either fails, so will the entries, and be lines */
+	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* only so that poll() tells of its room */
+	(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
+		      sizeof(journal_address));
+}
+
+void journal_write(const struct journal_entry *e)
+{
+	char prefix[32];
+
+	if (journal.sink == SINK_NONE)
+		return;
+	if (journal.sink == SINK_JOURNAL) {
+		if (send_entry(e->datagram) == 0)
+			return;
+		/* without its fields, but not lost */
+		(void)snprintf(prefix, sizeof(prefix), "<%d>", e->level);
+	} else {
+		(void)snprintf(prefix, sizeof(prefix), "novnc-gate[%d]: ", getpid());
+	}
+	stderr_line(prefix, e->message);
+}
+
+void journal_notify(struct slice state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+
+	if (len == 0 || len > sizeof(sa.sun_path))
+		return;
+	memcpy(sa.sun_path, path, len);
+	if (path[0] == '@')
+		sa.sun_path[0] = '\0'; /* an abstract one, unix(7) */
+	/* only for show: without room or a listener there is none */
+	(void)sendto(journal.notify_fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		     (const struct sockaddr *)&sa,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+}
+
+void journal_close(void)
+{
+	if (journal.sent)
+		drain();
+	fd_close_auto(&journal.fd);
+	fd_close_auto(&journal.notify_fd);
+	journal.sent = false;
+	journal.sink = SINK_NONE;
+}
+
+const char *journal_id(void)
+{
+	static char own[sizeof("novnc-gate[-2147483648]")];
+	const char *id = getenv("INVOCATION_ID");
+	size_t hex = 0;
+
+	while (id && isxdigit((unsigned char)id[hex]))
+		hex++;
+	if (hex == 32 && id[hex] == '\0')
+		return id;
+	(void)snprintf(own, sizeof(own), "novnc-gate[%d]", getpid());
+	return own;
+}

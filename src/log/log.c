@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* What happened, one entry per event: its sentence and its fields. */
+#include "log/log.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "log/journal.h"
+
+#define LOG_ENTRY_MAX 8192
+
+/*
+ * The table of events. @NAME@ in a sentence is the value of NOVNC_GATE_NAME=, as it is in
+ * units/novnc-gate.catalog, which explains each of them under the same MESSAGE_ID; @WHO@ is
+ * whose request it was. A new row takes its id from `systemd-id128 new`; an id that was once
+ * released keeps its meaning.
+ */
+static const struct {
+	int level;
+	const char *id;
+	const char *sentence;
+} events[LOG_EVENTS] = {
+	[LOG_HANDLING] = { LOG_NOTICE, "72d0afd52f154dfeb3a0b56188c70f13",
+			   "Handling noVNC connection: @PATH@ (client @CLIENT@)" },
+	[LOG_PROXYING] = { LOG_NOTICE, "f6f9792c04fb43ac86cbf1932436eb7b",
+			   "Proxying: @PATH@ (client @CLIENT@)" },
+	[LOG_CLOSED] = { LOG_NOTICE, "930ee7b5ab8f48f2b1fb9892c90e56b8",
+			 "noVNC session closed: @PATH@ (@REASON@; @UP_BYTES@ bytes up, "
+			 "@DOWN_BYTES@ bytes down, @DURATION_PRETTY@; client @CLIENT@)" },
+	[LOG_REJECTED] = { LOG_NOTICE, "9dd68c76318b4b9b83f916c91559c17c",
+			   "Rejecting non-noVNC connection: @PATH@ (client @CLIENT@)" },
+	[LOG_ORIGIN] = { LOG_NOTICE, "207d5b6cb83f4258a744161287c60e3e",
+			 "Rejecting WebSocket from another site: @PATH@ (@REASON@; "
+			 "client @CLIENT@)" },
+	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
+		      "TLS with @CLIENT@ failed: @REASON@" },
+	[LOG_UNVERIFIED] = { LOG_NOTICE, "d05a0fe7789d4c0caf98d9b83879bee8",
+			     "The certificate of @BACKEND@ is not verified "
+			     "(VerifyTls=no)@WHO@" },
+	[LOG_REFUSED] = { LOG_NOTICE, "172f8e3d92354f67b33d181747e5601f",
+			  "Refusing request with @STATUS@: @REASON@@WHO@" },
+	[LOG_WS_ERROR] = { LOG_WARNING, "3f3a3d11331348c7ae8f7499bb3e7f7e",
+			   "WebSocket proxy error: @REASON@@WHO@" },
+	[LOG_BACKEND] = { LOG_WARNING, "6a41f540a2854f87b431e3a36b6c8097",
+			  "Proxy error: @REASON@@WHO@" },
+	[LOG_PAGE] = { LOG_DEBUG, "5dcbfaf6b8a04c898e54e7065713015d",
+		       "@METHOD@ @PATH@: @STATUS@ from @BACKEND@ (client @CLIENT@)" },
+	[LOG_DROPPED] = { LOG_DEBUG, "17490223442a41cfa3107dcbec4db009",
+			  "Dropping fields with a _ in their name: @REASON@@WHO@" },
+	[LOG_SANDBOX] = { LOG_DEBUG, "badb50fc926342aa8d8359f82f324943",
+			  "Less of a sandbox: @REASON@ is not to be had here@WHO@" },
+	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@@WHO@" },
+	[LOG_FAULT] = { LOG_ERR, "338945922f3743d38e9eb3f55f014def",
+			"Internal error: @REASON@@WHO@" },
+};
+
+/* An entry while it is put together: NAME=value lines in one buffer that never moves. */
+struct entry {
+	struct buf text;
+	char storage[LOG_ENTRY_MAX];
+};
+
+/* ---- text */
+
+/*
+ * Appends a peer's text so that it can neither steer a terminal, nor start a line of its own,
+ * nor look like something else: all but printable ASCII becomes \xNN (C1 controls and marks
+ * that turn the reading direction are valid UTF-8), and so does the backslash itself.
+ */
+static void put_escaped(struct buf *b, struct slice s)
+{
+	size_t start = b->end, keep = b->end;
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		char hex[sizeof("\\xNN")];
+
+		if (b->end - start <= LOG_VALUE_MAX - 3)
+			keep = b->end;
+		if (c < ' ' || c > '~' || c == '\\') {
+			(void)snprintf(hex, sizeof(hex), "\\x%02x", c);
+			(void)buf_put(b, hex, 4);
+		} else {
+			(void)buf_put(b, &s.p[i], 1);
+		}
+		if (b->end - start > LOG_VALUE_MAX) {
+			b->end = keep;
+			(void)buf_put_slice(b, SLICE("..."));
+			return;
+		}
+	}
+}
+
+/* ---- fields. Every buf_put() fits: log_event() has the sum. */
+
+static void field_begin(struct entry *e, const char *name)
+{
+	(void)buf_put_slice(&e->text, slice_str(name));
+	(void)buf_put_slice(&e->text, SLICE("="));
+}
+
+static void field_end(struct entry *e)
+{
+	(void)buf_put_slice(&e->text, SLICE("\n"));
+}
+
+/* A peer's text; none where there is none. */
+static void field_text(struct entry *e, const char *name, struct slice value)
+{
+	if (value.len == 0)
+		return;
+	field_begin(e, name);
+	put_escaped(&e->text, value);
+	field_end(e);
+}
+
+/* Our own text, which needs no escaping. */
+static void field_own(struct entry *e, const char *name, struct slice value)
+{
+	field_begin(e, name);
+	(void)buf_put_slice(&e->text, value);
+	field_end(e);
+}
+
+static void field_number(struct entry *e, const char *name, uint64_t value)
+{
+	char digits[sizeof("18446744073709551615")];
+
+	(void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	field_own(e, name, slice_str(digits));
+}
+
+/* The value of NOVNC_GATE_<name>= among these lines, which all begin so; without p: none. */
+static struct slice field_value(struct slice lines, struct slice name)
+{
+	const size_t prefix = sizeof("NOVNC_GATE_") - 1;
+	struct slice line;
+
+	while (slice_split(&lines, '\n', &line)) {
+		size_t eq = slice_find(line, '='); /* none after the last line's end */
+
+		if (eq > prefix &&
+		    slice_eq((struct slice){ line.p + prefix, eq - prefix }, name))
+			return slice_from(line, eq + 1);
+	}
+	return (struct slice){ 0 };
+}
+
+/* As much as is known of " (GET /path, session 4711, client 192.0.2.1:51234)". */
+static void put_who(struct buf *b, struct slice fields)
+{
+	static const struct {
+		struct slice name, between, word;
+	} parts[] = {
+		{ SLICE_INIT("METHOD"), SLICE_INIT(""), SLICE_INIT("") },
+		{ SLICE_INIT("PATH"), SLICE_INIT(" "), SLICE_INIT("") },
+		{ SLICE_INIT("SESSION"), SLICE_INIT(", "), SLICE_INIT("session ") },
+		{ SLICE_INIT("CLIENT"), SLICE_INIT(", "), SLICE_INIT("client ") },
+	};
+	bool begun = false;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct slice value = field_value(fields, parts[i].name);
+
+		if (!value.p)
+			continue;
+		(void)buf_put_slice(b, begun ? parts[i].between : SLICE(" ("));
+		(void)buf_put_slice(b, parts[i].word);
+		(void)buf_put_slice(b, value);
+		begun = true;
+	}
+	if (begun)
+		(void)buf_put_slice(b, SLICE(")"));
+}
+
+/* What @name@ in a sentence stands for. */
+static void put_named(struct buf *b, struct slice fields, struct slice name)
+{
+	struct slice value = field_value(fields, name);
+
+	if (slice_eq(name, SLICE("WHO")))
+		put_who(b, fields);
+	else
+		(void)buf_put_slice(b, value.p ? value : SLICE("-"));
+}
+
+/* For the sentence and the catalog, as systemd does it: a second field for people. */
+static void field_duration(struct entry *e, uint64_t ms)
+{
+	uint64_t s = ms / 1000, min = s / 60, h = min / 60;
+	char pretty[64];
+
+	if (h > 0)
+		(void)snprintf(pretty, sizeof(pretty), "%" PRIu64 "h %umin %us", h,
+			       (unsigned)(min % 60), (unsigned)(s % 60));
+	else if (min > 0)
+		(void)snprintf(pretty, sizeof(pretty), "%umin %us", (unsigned)min,
+			       (unsigned)(s % 60));
+	else
+		(void)snprintf(pretty, sizeof(pretty), "%u.%03us", (unsigned)s,
+			       (unsigned)(ms % 1000));
+	field_number(e, "NOVNC_GATE_DURATION_MS", ms);
+	field_own(e, "NOVNC_GATE_DURATION_PRETTY", slice_str(pretty));
+}
+
+/* All that is known of the event. */
+static void entry_describe(struct entry *e, const struct log_fields *f)
+{
+	struct slice path = { f->path.p, slice_find(f->path, '?') }; /* no secrets */
+
+	field_text(e, "NOVNC_GATE_CLIENT", f->client);
+	field_text(e, "NOVNC_GATE_SESSION", f->session);
+	field_text(e, "NOVNC_GATE_PATH", path);
+	field_text(e, "NOVNC_GATE_METHOD", f->method);
+	field_text(e, "NOVNC_GATE_BACKEND", f->backend);
+	field_text(e, "NOVNC_GATE_ORIGIN", f->origin);
+	field_text(e, "NOVNC_GATE_REASON", f->reason);
+	if (f->status != 0)
+		field_number(e, "NOVNC_GATE_STATUS", f->status);
+	if (!f->ended)
+		return;
+	field_number(e, "NOVNC_GATE_UP_BYTES", f->up_bytes);
+	field_number(e, "NOVNC_GATE_DOWN_BYTES", f->down_bytes);
+	field_duration(e, f->duration_ms);
+}
+
+/* MESSAGE=: the sentence with each @NAME@ filled in. Returns the value. */
+static struct slice entry_message(struct entry *e, const char *sentence)
+{
+	struct slice fields = buf_slice(&e->text), rest = slice_str(sentence), part;
+	bool is_name = false;
+	size_t start, len;
+
+	field_begin(e, "MESSAGE");
+	start = e->text.end;
+	while (slice_split(&rest, '@', &part)) {
+		if (is_name)
+			put_named(&e->text, fields, part);
+		else
+			(void)buf_put_slice(&e->text, part);
+		is_name = !is_name;
+	}
+	len = e->text.end - start;
+	field_end(e);
+	return (struct slice){ e->text.data + start, len };
+}
+
+/* ---- what log.h promises */
+
+bool log_takes(enum log_event ev)
+{
+	return journal_takes(events[ev].level);
+}
+
+void log_event(enum log_event ev, const struct log_fields *f)
+{
+	struct entry e;
+	struct journal_entry out = { .level = events[ev].level };
+
+	/* seven texts, five of them once more in the sentence, and the rest */
+	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
+	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
+
+	if (!log_takes(ev))
+		return;
+	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
+	entry_describe(&e, f);
+	out.message = entry_message(&e, events[ev].sentence);
+	field_own(&e, "MESSAGE_ID", slice_str(events[ev].id));
+	field_number(&e, "PRIORITY", (uint64_t)events[ev].level);
+	field_own(&e, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
+	out.datagram = buf_slice(&e.text);
+	journal_write(&out);
+}
+
+void log_status(struct slice text)
+{
+	/* an escape may be written past the limit, before the cut */
+	char line[sizeof("STATUS=") + LOG_VALUE_MAX + 3];
+	struct buf b = { .data = line, .cap = sizeof(line) };
+
+	(void)buf_put_slice(&b, SLICE("STATUS="));
+	put_escaped(&b, text);
+	journal_notify(buf_slice(&b));
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* A byte stream to a peer, over a socket: what is TLS goes through its module. */
+#include "net/stream.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "process/loader.h"
+
+/* Probes of a silent peer: after so many seconds, so far apart, so many lost. */
+#define STREAM_PROBE_SEC      60
+#define STREAM_PROBE_NEXT_SEC 15
+#define STREAM_PROBES         4
+
+uint64_t stream_clock_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail: the clock exists */
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t stream_deadline_ms(uint64_t now_ms, uint64_t span_ms)
+{
+	return span_ms >= CONFIG_INFINITY - now_ms ? CONFIG_INFINITY : now_ms + span_ms;
+}
+
+int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
+{
+	if (deadline_ms == CONFIG_INFINITY)
+		return -1;
+	if (deadline_ms <= now_ms)
+		return 0;
+	/* the clock is cut to whole ms: one more, or the last would be spent in a spin */
+	return deadline_ms - now_ms >= INT32_MAX ? INT32_MAX
+						 : (int)(deadline_ms - now_ms) + 1;
+}
+
+int stream_poll(struct pollfd *fds, nfds_t n, uint64_t now_ms, uint64_t deadline_ms)
+{
+	int r = poll(fds, n, stream_timeout_ms(now_ms, deadline_ms));
+
+	if (r < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	return r;
+}
+
+static void option_set(int fd, int level, int option, int value)
+{
+	/* no TCP, neither delays nor probes: its failure is as good as a success */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void stream_open(int fd, struct stream *ret)
+{
+	option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	*ret = (struct stream){
+		.fd = fd,
+		.can_read = true,
+		.can_write = true,
+		.read_wants = POLLIN,
+		.write_wants = POLLOUT,
+		.watch = STREAM_UNWATCHED,
+	};
+}
+
+int stream_adopt(int fd, struct stream *ret)
+{
+	/* a socket has no other flag worth keeping */
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	stream_open(fd, ret);
+	return 0;
+}
+
+/* TLS. */
+
+void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
+{
+	int r = loader_tls(&ret->module, &ret->why) < 0 ? -ELIBACC : 0;
+
+	ret->tls = NULL;
+	if (r == 0)
+		r = ret->module->accept(fd, cfg, &ret->tls, &ret->why);
+	ret->error = r == -EINVAL ? -ENOKEY : r;
+}
+
+void stream_tls_done(struct stream_tls *t)
+{
+	if (t->tls)
+		t->module->free(t->tls, false);
+	t->tls = NULL;
+}
+
+void stream_secure(struct stream *s, struct stream_tls *t)
+{
+	assert(t->tls);
+	s->module = t->module;
+	s->tls = t->tls;
+	t->tls = NULL;
+}
+
+int stream_handshake(struct stream *s)
+{
+	int r = s->module->handshake(s->tls, &s->read_wants);
+
+	if (r == 0)
+		s->read_wants = POLLIN;
+	return r;
+}
+
+bool stream_is_local(int error)
+{
+	switch (error) {
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ECONNABORTED:
+	case -ECONNREFUSED:
+	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -ENONET:
+	case -ENOPROTOOPT:
+	case -EACCES: /* a firewall on the way */
+	case -EPROTO: return false;
+	default: return true;
+	}
+}
+
+const char *stream_strerror(const struct stream *s, int error)
+{
+	const char *why = s->tls ? s->module->why(s->tls) : "";
+
+	return why[0] ? why : strerror(-error);
+}
+
+const char *stream_subject(const struct stream *s)
+{
+	return s->tls ? s->module->subject(s->tls) : NULL;
+}
+
+/* The common end of reading and writing: wants is 0 where TLS may go on at once. */
+static ssize_t tls_result(ssize_t n, short wants, short *ret_wants, bool *can)
+{
+	*can = wants == 0; /* also what poll does not know of: bytes read ahead, an end */
+	if (wants != 0)
+		*ret_wants = wants;
+	return n;
+}
+
+static ssize_t tls_read(struct stream *s, struct buf *b)
+{
+	short wants = 0;
+	ssize_t n = s->module->read(s->tls, b, &wants);
+
+	if (n == 0)
+		s->eof = true;
+	return tls_result(n, wants, &s->read_wants, &s->can_read);
+}
+
+static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n)
+{
+	short wants = 0;
+	ssize_t written = s->module->write(s->tls, iov, n, &wants);
+
+	return tls_result(written, wants, &s->write_wants, &s->can_write);
+}
+
+static void tls_shut(struct stream *s)
+{
+	short wants = 0;
+	int r = s->module->shut(s->tls, &wants);
+
+	(void)tls_result(r, wants, &s->write_wants, &s->can_write);
+	s->shutting = r == -EAGAIN;
+	s->shut = !s->shutting;
+}
+
+short stream_events(const struct stream *s, bool to_read, bool to_write)
+{
+	int events = 0;
+
+	if (to_read && !s->can_read)
+		events |= s->read_wants;
+	if ((to_write || s->shutting) && !s->can_write)
+		events |= s->write_wants;
+	return (short)events;
+}
+
+short stream_end_events(const struct stream *s)
+{
+	return s->ending || s->eof ? 0 : POLLRDHUP; /* that stays once it is there */
+}
+
+void stream_take_events(struct stream *s, short revents)
+{
+	if (revents & POLLRDHUP)
+		s->ending = true;
+	if (revents & (s->read_wants | POLLHUP | POLLERR))
+		s->can_read = true;
+	if (revents & (s->write_wants | POLLHUP | POLLERR))
+		s->can_write = true;
+}
+
+/* Bytes. */
+
+/* The common end of a read: n as the system call gave it, want as it was asked for. */
+static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
+{
+	if (n < 0) {
+		if (errno == EINTR)
+			return -EAGAIN;
+		if (errno == EAGAIN)
+			s->can_read = false;
+		return -errno;
+	}
+	if (n == 0 && s->broken)
+		return -ECONNRESET; /* the socket tells its error once, and a write had it */
+	if (n == 0)
+		s->eof = true;
+	if ((size_t)n < want)
+		s->can_read = false;
+	return n;
+}
+
+static ssize_t write_result(struct stream *s, ssize_t n)
+{
+	if (n < 0) {
+		if (errno == EINTR)
+			return -EAGAIN;
+		if (errno == EAGAIN)
+			s->can_write = false;
+		else if (errno != EPIPE)
+			s->broken = true;
+		return -errno;
+	}
+	return n;
+}
+
+ssize_t stream_read(struct stream *s, struct buf *b)
+{
+	size_t room = buf_room(b);
+	ssize_t n;
+
+	assert(room > 0);
+	if (s->tls)
+		return tls_read(s, b);
+	n = read_result(s, recv(s->fd, b->data + b->end, room, 0), room);
+	if (n > 0)
+		b->end += (size_t)n;
+	return n;
+}
+
+ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
+{
+	if (s->tls)
+		return tls_write(s, iov, n);
+	return write_result(s, writev(s->fd, iov, (int)n));
+}
+
+ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len)
+{
+	/* a pipe takes what it has room for: a short count says nothing of the socket */
+	return read_result(s, splice(s->fd, NULL, pipe_fd, NULL, len, SPLICE_F_NONBLOCK),
+			   1);
+}
+
+ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len)
+{
+	ssize_t n = splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK);
+
+	if (n < 0 && errno == EINVAL)
+		return -EINVAL; /* nothing is wrong with the socket but that */
+	return write_result(s, n);
+}
+
+bool stream_is_plain(const struct stream *s)
+{
+	return s->fd >= 0 && !s->tls;
+}
+
+bool stream_is_quiet(const struct stream *s)
+{
+	char byte;
+
+	if (s->tls)
+		return s->module->is_quiet(s->tls);
+	return recv(s->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+/* An IPv4 address and its v4-mapped IPv6 form are the same. */
+static struct sockaddr_in6 mapped(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	struct sockaddr_in6 v6 = *(const struct sockaddr_in6 *)ss;
+
+	if (ss->ss_family != AF_INET)
+		return v6;
+	v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = v4->sin_port };
+	memset(&v6.sin6_addr.s6_addr[10], 0xff, 2);
+	memcpy(&v6.sin6_addr.s6_addr[12], &v4->sin_addr, 4);
+	return v6;
+}
+
+bool stream_is_circle(const struct stream *dialled, const struct stream *accepted)
+{
+	struct sockaddr_storage there = { 0 }, here = { 0 };
+	socklen_t there_len = sizeof(there), here_len = sizeof(here);
+	struct sockaddr_in6 x, y;
+
+	if (getpeername(dialled->fd, (struct sockaddr *)&there, &there_len) < 0 ||
+	    getsockname(accepted->fd, (struct sockaddr *)&here, &here_len) < 0)
+		return false; /* what is wrong with it shows up in use */
+	if (there.ss_family == AF_UNIX)
+		return here.ss_family == AF_UNIX && there_len == here_len &&
+		       there_len > sizeof(sa_family_t) &&
+		       memcmp(&there, &here, here_len) == 0;
+	if (here.ss_family == AF_UNIX)
+		return false;
+	x = mapped(&there);
+	y = mapped(&here);
+	return x.sin6_port == y.sin6_port &&
+	       memcmp(&x.sin6_addr, &y.sin6_addr, sizeof(x.sin6_addr)) == 0;
+}
+
+void stream_keep_alive(const struct stream *s)
+{
+	socklen_t len = sizeof(int);
+	int on = 0;
+
+	/* what the socket unit says (KeepAlive*=) holds */
+	if (getsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len) == 0 && on)
+		return;
+	option_set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPCNT, STREAM_PROBES);
+}
+
+void stream_shut(struct stream *s)
+{
+	if (s->shut || s->fd < 0)
+		return;
+	if (s->tls) {
+		tls_shut(s);
+		return;
+	}
+	(void)shutdown(s->fd, SHUT_WR); /* a dead peer shows up at the next read */
+	s->shut = true;
+}
+
+static void stream_close(struct stream *s, bool notify)
+{
+	if (s->tls)
+		s->module->free(s->tls, notify);
+	s->tls = NULL;
+	fd_close_auto(&s->fd);
+}
+
+void stream_reset(struct stream *s)
+{
+	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	if (s->fd < 0)
+		return;
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	stream_close(s, false);
+}
+
+void stream_done(struct stream *s)
+{
+	stream_close(s, true);
+}

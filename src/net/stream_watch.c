@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a peer that has been sent bytes is still there. */
+#include "net/stream.h"
+
+#include <linux/tcp.h> /* <netinet/tcp.h> has only the beginning of struct tcp_info */
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* So many tries in a row have to stay without an answer: one may be lost on the way. */
+#define STREAM_LOST      2
+/* Where they are still too few, the next look is this part of the span later. */
+#define STREAM_LOOK_PART 8
+
+void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms)
+{
+	if (s->watch.look_ms != CONFIG_INFINITY)
+		return;
+	s->watch = (struct stream_watch){
+		.look_ms = stream_deadline_ms(now_ms, span_ms),
+		.since_ms = now_ms,
+	};
+}
+
+bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
+			uint64_t now_ms, uint64_t span_ms)
+{
+	uint64_t heard_ms = now_ms > a->silent_ms ? now_ms - a->silent_ms : 0;
+	unsigned before = w->tries;
+
+	if (!a->outstanding) {
+		*w = STREAM_UNWATCHED;
+		return false;
+	}
+	if (heard_ms > w->since_ms) {
+		w->since_ms = heard_ms;
+		before = 0;
+	}
+	w->tries = a->tries;
+	w->look_ms = stream_deadline_ms(w->since_ms, span_ms);
+	if (w->look_ms > now_ms)
+		return false;
+	/* the last one may have been made just now; those before it have had their time */
+	if (before >= STREAM_LOST || a->tries > STREAM_LOST) {
+		*w = STREAM_UNWATCHED; /* told once */
+		return true;
+	}
+	w->look_ms = stream_deadline_ms(now_ms, span_ms / STREAM_LOOK_PART + 1);
+	return false;
+}
+
+/*
+ * The kernel tries again and again: it retransmits what the peer has not acknowledged, or, where
+ * the peer's window is closed, asks whether it still is. The peer answers each try, so that one
+ * that does not read is told from one that is gone.
+ */
+static struct stream_acks acks_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	uint32_t silent_ms;
+
+	/* a socket that is not TCP has nothing outstanding */
+	(void)getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	silent_ms = info.tcpi_last_ack_recv < info.tcpi_last_data_recv
+			    ? info.tcpi_last_ack_recv
+			    : info.tcpi_last_data_recv;
+	return (struct stream_acks){
+		.outstanding = info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0,
+		.silent_ms = silent_ms,
+		.tries = info.tcpi_unacked > 0 ? info.tcpi_retransmits : info.tcpi_probes,
+	};
+}
+
+bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms)
+{
+	struct stream_acks acks;
+
+	if (now_ms < s->watch.look_ms)
+		return false;
+	acks = acks_of(s->fd);
+	return stream_watch_judge(&s->watch, &acks, now_ms, span_ms);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Where what belongs to the program is, wherever it has been installed. */
+#include "process/loader.h"
+
+#include <stdio.h>
+
+int loader_path(const char *directory, const char *file, char ret[static PATH_MAX])
+{
+	char program[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", program, sizeof(program));
+
+	if (len < 0)
+		return -errno;
+	while (len > 0 && program[len - 1] != '/')
+		len--;
+	return snprintf(ret, PATH_MAX, "%.*s%s%s", (int)len, program, directory, file) <
+			       PATH_MAX
+		       ? 0
+		       : -ENAMETOOLONG;
+}

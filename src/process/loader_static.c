@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* In novnc-gate: there is no loader, but a program that has one. */
+#include "process/loader.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* An installation gone wrong must not end in a circle. */
+static bool is_own(const char *path)
+{
+	struct stat own, other;
+
+	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+int loader_need(char *argv[])
+{
+	/* beside this one as it is built, and where `make install` puts it */
+	static const char *const directories[] = { "", "../lib/novnc-gate/" };
+	char path[PATH_MAX];
+	int r = -ENOENT;
+
+	for (size_t i = 0; r == -ENOENT && i < sizeof(directories) / sizeof(*directories);
+	     i++) {
+		r = loader_path(directories[i], LOADER_PROGRAM, path);
+		if (r < 0)
+			break;
+		if (is_own(path))
+			return -ELOOP;
+		(void)execv(path, argv); /* returns only where it fails */
+		r = -errno;
+	}
+	return r;
+}
+
+/* What follows is reached only if that failed. */
+
+int loader_resolve(const struct backend *be, struct addrinfo **ret)
+{
+	(void)be;
+	*ret = NULL;
+	return EAI_FAIL;
+}
+
+void loader_resolved(struct addrinfo *list)
+{
+	(void)list;
+}
+
+bool loader_user_exists(const char *name)
+{
+	(void)name;
+	return false;
+}
+
+int loader_become(const char *name)
+{
+	(void)name;
+	return -ENOSYS;
+}
+
+int loader_tls(const struct tls_module **ret, struct tls_why *why)
+{
+	*ret = NULL;
+	(void)snprintf(why->text, sizeof(why->text), "it takes " LOADER_PROGRAM);
+	return -ENOENT;
+}

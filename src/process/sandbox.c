@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* The process shuts itself in: limits, Landlock, seccomp. */
+#include "process/sandbox.h"
+
+#ifdef NOVNC_GATE_NO_SANDBOX
+
+int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
+{
+	(void)cfg;
+	(void)tls;
+	*ret = (struct sandbox){ .missing = "any wall at all, as it was built" };
+	return 0;
+}
+
+int sandbox_narrow(const struct sandbox *sandbox, bool tls)
+{
+	(void)sandbox;
+	(void)tls;
+	return 0;
+}
+
+#else
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/buf.h"
+#include "filters.h" /* made by src/gen/filters.c */
+#include "process/loader.h"
+
+#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * The highest number a descriptor may have, and one: standard streams, signals, a connection
+ * to each backend, the pipes of two flows, a socket to the journal, and what a library opens
+ * for a moment while it is loaded or resolves a name.
+ */
+#define SANDBOX_FILES 32
+
+#define DNS_PORT        53 /* for an answer that a datagram does not hold */
+
+/* linux/landlock.h as of Linux 6.12; older headers, and the kernels themselves, know less. */
+struct ruleset {
+	uint64_t fs, net, scoped;
+};
+struct port_rule {
+	uint64_t allowed, port;
+};
+#define RULE_NET_PORT   2
+#define NET_BIND_TCP    (UINT64_C(1) << 0)
+#define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define SCOPE_ALL       UINT64_C(3) /* abstract Unix sockets, signals */
+#define ABI_NET         4
+#define ABI_SCOPE       6
+
+/* How many access rights to files each version knows, from the lowest bit on. */
+static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
+
+/* What is read where it is there: files, and all files below directories. */
+static const struct {
+	unsigned needs;
+	const char *path;
+} readable[] = {
+	{ SANDBOX_LOAD, "/etc/ld.so.cache" },
+	{ SANDBOX_LOAD, "/usr/lib" }, /* on Debian /lib leads there */
+	{ SANDBOX_LOAD, "/usr/lib64" },
+	{ SANDBOX_RESOLVE, "/etc/nsswitch.conf" },
+	{ SANDBOX_RESOLVE, "/etc/resolv.conf" },
+	{ SANDBOX_RESOLVE, "/etc/hosts" },
+	{ SANDBOX_RESOLVE, "/etc/host.conf" },
+	{ SANDBOX_RESOLVE, "/etc/gai.conf" },
+	{ SANDBOX_RESOLVE, "/etc/services" },
+	{ SANDBOX_RESOLVE, "/etc/mdns.allow" },
+	/* resolv.conf is replaced there while a connection stands */
+	{ SANDBOX_RESOLVE, "/run/systemd/resolve" },
+	{ SANDBOX_RESOLVE, "/run/resolvconf" },
+	{ SANDBOX_RESOLVE, "/run/NetworkManager" },
+	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
+	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
+};
+
+static unsigned needs_of(const struct config *cfg, bool tls)
+{
+	unsigned needs = tls ? SANDBOX_TLS : 0;
+
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+		const struct backend *be = &cfg->backend[i];
+
+		if (!be->literal)
+			needs |= SANDBOX_RESOLVE;
+		else if (be->addr.ss_family == AF_UNIX)
+			needs |= SANDBOX_UNIX;
+		if (be->tls)
+			needs |= SANDBOX_TLS;
+	}
+	return needs;
+}
+
+/* ---- limits */
+
+/*
+ * NPROC counts all processes of the user, but is this one's own to set: with 0 it cannot
+ * fork, whatever the others do. FSIZE would end it at a line for a log that is a file.
+ */
+static int limits_set(void)
+{
+	static const struct rlimit none = { 0, 0 };
+	struct rlimit files;
+	struct stat st;
+	bool log_is_file;
+
+	if (fstat(STDERR_FILENO, &st) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -errno;
+	log_is_file = S_ISREG(st.st_mode);
+	if (files.rlim_cur > SANDBOX_FILES)
+		files.rlim_cur = SANDBOX_FILES;
+	files.rlim_max = files.rlim_cur;
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0 ||
+	    setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+	    (!log_is_file && setrlimit(RLIMIT_FSIZE, &none) < 0))
+		return -errno;
+	return 0;
+}
+
+/* ---- Landlock */
+
+static int allow_access(int ruleset, const char *path, uint64_t access)
+{
+	AUTO_FD int fd = open(path, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = access,
+		.parent_fd = fd,
+	};
+
+	if (fd < 0)
+		return 0; /* not there, or not for us: nor will it be read */
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
+		       0) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int allow_reading(int ruleset, const char *path)
+{
+	return allow_access(ruleset, path, LANDLOCK_ACCESS_FS_READ_FILE);
+}
+
+static int allow_port(int ruleset, uint16_t port)
+{
+	struct port_rule rule = { .allowed = NET_CONNECT_TCP, .port = port };
+
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) < 0
+		       ? -errno
+		       : 0;
+}
+
+/*
+ * What a backend's own keys name, and the directory of the module that reads it: an upgrade
+ * puts another file there, which loader_tls() takes if it fits.
+ */
+static int allow_tls(int ruleset, const struct config *cfg)
+{
+	/* of OpenSSL: where the system's store and its settings are */
+	static const char *const variables[] = { "SSL_CERT_DIR", "OPENSSL_CONF" };
+	char own[PATH_MAX];
+	/* openssl.cnf may include a directory there */
+	int r = allow_access(ruleset, "/etc/ssl",
+			     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+
+	for (size_t i = 0; r == 0 && i < COUNT(variables); i++)
+		if (getenv(variables[i]))
+			r = allow_reading(ruleset, getenv(variables[i]));
+	if (r == 0 && loader_path("", "", own) == 0)
+		r = allow_reading(ruleset, own);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+		const struct config_trust *trust = &cfg->backend[i].trust;
+		const char *const files[] = { trust->ca_file, trust->certificate,
+					      trust->key };
+
+		for (size_t k = 0; r == 0 && k < COUNT(files); k++)
+			if (files[k])
+				r = allow_reading(ruleset, files[k]);
+	}
+	return r;
+}
+
+static int allow_files(int ruleset, unsigned needs)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < COUNT(readable) && r == 0; i++)
+		if ((readable[i].needs & needs) == readable[i].needs)
+			r = allow_reading(ruleset, readable[i].path);
+	return r;
+}
+
+static int allow_ports(int ruleset, const struct config *cfg, unsigned needs)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < CONFIG_BACKENDS && r == 0; i++)
+		if (cfg->backend[i].port != 0)
+			r = allow_port(ruleset, cfg->backend[i].port);
+	if (r == 0 && (needs & SANDBOX_RESOLVE) == SANDBOX_RESOLVE)
+		r = allow_port(ruleset, DNS_PORT);
+	return r;
+}
+
+/*
+ * The version of the kernel's Landlock; 0 where it has none, or where it is switched off. To
+ * this question it has no EPERM itself: that is a container whose filter has not heard of it.
+ */
+static int landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			   LANDLOCK_CREATE_RULESET_VERSION);
+
+	if (abi < 0)
+		return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? 0
+										: -errno;
+	return (int)abi;
+}
+
+static int landlock_enter(const struct config *cfg, unsigned needs, int abi)
+{
+	size_t last = COUNT(abi_fs_rights) - 1;
+	unsigned rights = abi_fs_rights[(size_t)abi < last ? (size_t)abi : last];
+	struct ruleset attr = {
+		.fs = (UINT64_C(1) << rights) - 1,
+		.net = abi >= ABI_NET ? NET_BIND_TCP | NET_CONNECT_TCP : 0,
+		.scoped = abi >= ABI_SCOPE ? SCOPE_ALL : 0,
+	};
+	AUTO_FD int ruleset =
+		(int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	int r;
+
+	if (ruleset < 0)
+		return -errno;
+	r = allow_files(ruleset, needs);
+	if (r == 0 && (needs & SANDBOX_TLS) == SANDBOX_TLS)
+		r = allow_tls(ruleset, cfg);
+	if (r == 0 && abi >= ABI_NET)
+		r = allow_ports(ruleset, cfg, needs);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+/* ---- seccomp */
+
+static bool seccomp_is_there(void)
+{
+	static const uint32_t action = SECCOMP_RET_KILL_PROCESS;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+static int seccomp_enter(const struct sock_filter *filter, size_t len)
+{
+	struct sock_fprog program = { (unsigned short)len, (struct sock_filter *)filter };
+
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno
+									      : 0;
+}
+
+#define SECCOMP_ENTER(filter) seccomp_enter(filter, COUNT(filter))
+
+static int seccomp_enter_needs(unsigned needs)
+{
+	switch (needs) {
+	case 0: return SECCOMP_ENTER(filter_serve);
+	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
+	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
+	case SANDBOX_TLS | SANDBOX_UNIX: return SECCOMP_ENTER(filter_tls_unix);
+	case SANDBOX_RESOLVE: return SECCOMP_ENTER(filter_resolve);
+	default: return SECCOMP_ENTER(filter_tls_resolve);
+	}
+}
+
+/* ---- what sandbox.h promises */
+
+static const char *missing(int abi, bool seccomp)
+{
+	if (abi == 0)
+		return seccomp ? "Landlock" : "Landlock and seccomp";
+	if (abi < ABI_NET)
+		return seccomp ? "Landlock's rules for TCP"
+			       : "Landlock's rules for TCP and seccomp";
+	return seccomp ? NULL : "seccomp";
+}
+
+int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
+{
+	unsigned needs = needs_of(cfg, tls);
+	int abi = landlock_abi(), r;
+
+	if (abi < 0)
+		return abi;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	r = limits_set();
+	if (r == 0 && abi > 0)
+		r = landlock_enter(cfg, needs, abi);
+	if (r < 0)
+		return r;
+	r = seccomp_enter_needs(needs);
+	if (r < 0 && !((r == -ENOSYS || r == -EINVAL) && !seccomp_is_there()))
+		return r;
+	*ret = (struct sandbox){ missing(abi, r == 0), r == 0 };
+	return 0;
+}
+
+/* The first stage forbids to ask whether seccomp is there: it is if that stage has one. */
+int sandbox_narrow(const struct sandbox *sandbox, bool tls)
+{
+	if (!sandbox->seccomp)
+		return 0;
+	return tls ? SECCOMP_ENTER(filter_tunnel_tls) : SECCOMP_ENTER(filter_tunnel);
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Spreads the exits of many processes over time. */
+#include "process/spread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* Up to so many processes may exit at one moment. */
+#define SPREAD_FEW      100
+/*
+ * Of more, so many exit in a second. Each has two seccomp programs at most; of 2,000 programs
+ * in a second Linux 6.12 came to a standstill, in an emulator (novnc-gate(8), MANY SESSIONS).
+ */
+#define SPREAD_RATE     125
+/* Three quarters of TimeoutStopSec= in the units. */
+#define SPREAD_MAX_MS   67500
+/* The connections that all sockets of the units admit together (MaxConnections=). */
+#define SPREAD_ADMITTED 11264
+
+int spread_open(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+uint64_t spread_delay_ms(uint64_t processes, uint64_t random)
+{
+	uint64_t longest_ms;
+
+	if (processes <= SPREAD_FEW)
+		return 0;
+	longest_ms = processes > SPREAD_MAX_MS * SPREAD_RATE / 1000
+			     ? SPREAD_MAX_MS
+			     : processes * 1000 / SPREAD_RATE;
+	return random % (longest_ms + 1);
+}
+
+/* The count in pids.current. */
+static uint64_t processes(int fd)
+{
+	char digits[sizeof("18446744073709551615")];
+	ssize_t n = fd < 0 ? -1 : read(fd, digits, sizeof(digits) - 1);
+
+	if (n <= 0)
+		return SPREAD_ADMITTED;
+	digits[n] = '\0';
+	return strtoull(digits, NULL, 10);
+}
+
+/* The kernel gives each program that it starts 16 random bytes (getauxval(3)). */
+static uint64_t random_number(void)
+{
+	const void *bytes = (const void *)getauxval(AT_RANDOM);
+	uint64_t number = 0;
+
+	if (bytes)
+		memcpy(&number, bytes, sizeof(number));
+	return number;
+}
+
+void spread_wait(int fd)
+{
+	/* a signal that is caught would only shorten it, and none is */
+	(void)poll(NULL, 0, (int)spread_delay_ms(processes(fd), random_number()));
+}

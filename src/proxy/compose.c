@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* Heads written anew, chunks, and the gate's own replies. No I/O. */
+#include "proxy/compose.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "http/authority.h"
+#include "proxy/location.h"
+
+static int put_format(struct buf *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int put_format(struct buf *out, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(out->data + out->end, buf_room(out), format, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= buf_room(out))
+		return -ENOBUFS;
+	out->end += (size_t)n;
+	return 0;
+}
+
+static int put_all(struct buf *out, const struct slice *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (buf_put_slice(out, parts[i]) < 0)
+			return -ENOBUFS;
+	return 0;
+}
+
+#define PUT(out, ...)                                       \
+	put_all(out, (const struct slice[]){ __VA_ARGS__ }, \
+		sizeof((const struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice))
+
+/* Without printf(), which took one in twenty of the instructions of a kept page. */
+static int put_number(struct buf *out, uint64_t n, unsigned base)
+{
+	char digits[sizeof("18446744073709551615") - 1];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = "0123456789abcdef"[n % base];
+		n /= base;
+	} while (n > 0);
+	return buf_put(out, digits + at, sizeof(digits) - at);
+}
+
+static int put_field(struct buf *out, struct slice name, struct slice value)
+{
+	return PUT(out, name, SLICE(": "), value, SLICE("\r\n"));
+}
+
+static bool is_in(struct slice name, const struct slice *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_caseeq(name, names[i]))
+			return true;
+	return false;
+}
+
+/* names: an array; its lengths are known before the program runs. */
+#define IS_ONE_OF(name, names) is_in(name, names, sizeof(names) / sizeof(*(names)))
+
+/* The fields that the sender names in Connection (RFC 9110 7.6.1). */
+struct options {
+	struct slice name[COMPOSE_OPTIONS_MAX];
+	size_t n;
+};
+
+/* Takes them out, once for all fields: 0, or -E2BIG where there are more. */
+static int options_take(const struct http1_head *h, struct options *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < h->fields; i++) {
+		struct slice list = h->field[i].value, option;
+
+		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
+			continue;
+		while (slice_split(&list, ',', &option)) {
+			option = slice_trim(option);
+			if (option.len == 0)
+				continue;
+			if (ret->n == COMPOSE_OPTIONS_MAX)
+				return -E2BIG;
+			ret->name[ret->n++] = option;
+		}
+	}
+	return 0;
+}
+
+/* What concerns this connection only, either way; framing is written by the caller. */
+static bool is_hop_by_hop(const struct options *o, struct slice name)
+{
+	static const struct slice names[] = {
+		SLICE_INIT("Connection"),
+		SLICE_INIT("Content-Length"),
+		SLICE_INIT("HTTP2-Settings"),
+		SLICE_INIT("Keep-Alive"),
+		SLICE_INIT("TE"),
+		SLICE_INIT("Transfer-Encoding"),
+		SLICE_INIT("Upgrade"),
+	};
+
+	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("Proxy-")) ||
+	       is_in(name, o->name, o->n);
+}
+
+bool compose_drops(struct slice name)
+{
+	return slice_find(name, '_') < name.len; /* read as "-" */
+}
+
+/* What a client must not be able to tell a backend. */
+static bool is_forged(struct slice name)
+{
+	static const struct slice names[] = { SLICE_INIT("Forwarded"), SLICE_INIT("Host"),
+					      SLICE_INIT("X-Client-Cert-Subject"),
+					      SLICE_INIT("X-Real-IP") };
+
+	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
+	       compose_drops(name);
+}
+
+/* The "/" that an absolute-form may leave out. */
+static struct slice root_of(struct slice target)
+{
+	return target.len > 0 && target.p[0] != '?' ? SLICE("") : SLICE("/");
+}
+
+static int put_request_line(const struct http1_head *h, const struct verdict *v,
+			    struct buf *out)
+{
+	return PUT(out, h->method, SLICE(" "), root_of(v->target), v->target,
+		   SLICE(" HTTP/1.1\r\n"));
+}
+
+static int put_number_field(struct buf *out, struct slice name, uint64_t n)
+{
+	int r = PUT(out, name, SLICE(": "));
+
+	if (r == 0)
+		r = put_number(out, n, 10);
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+static int put_forwarded(const struct verdict *v, const struct client *who,
+			 struct buf *out)
+{
+	struct slice scheme = who->tls ? SLICE("https") : SLICE("http");
+	int r = put_field(out, SLICE("X-Forwarded-Proto"), scheme);
+
+	if (r == 0 && who->subject)
+		r = put_field(out, SLICE("X-Client-Cert-Subject"),
+			      slice_str(who->subject));
+	if (r == 0 && who->address[0])
+		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(who->address));
+	if (r == 0 && v->host.len > 0)
+		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
+	if (r == 0) /* without it Next.js takes its own */
+		r = put_number_field(out, SLICE("X-Forwarded-Port"),
+				     v->port > 0 ? v->port
+						 : authority_default_port(scheme));
+	return r;
+}
+
+static int put_length(struct buf *out, uint64_t length)
+{
+	return put_number_field(out, SLICE("Content-Length"), length);
+}
+
+static int put_own_origin(struct buf *out, const struct backend *be)
+{
+	return PUT(out, SLICE("Origin: "), be->tls ? SLICE("https://") : SLICE("http://"),
+		   slice_str(be->authority), SLICE("\r\n"));
+}
+
+static int put_framing(struct buf *out, enum http1_framing framing, uint64_t length)
+{
+	if (framing == HTTP1_CHUNKED)
+		return put_field(out, SLICE("Transfer-Encoding"), SLICE("chunked"));
+	return framing == HTTP1_LENGTH ? put_length(out, length) : 0;
+}
+
+static int put_upgrade(struct buf *out)
+{
+	return PUT(out, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
+}
+
+int compose_request(const struct http1_head *h, const struct verdict *v,
+		    const struct backend *be, const struct client *who, struct buf *out)
+{
+	bool own_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
+	struct options o;
+	int r = options_take(h, &o);
+
+	if (r == 0)
+		r = put_request_line(h, v, out);
+	if (r == 0)
+		r = put_field(out, SLICE("Host"),
+			      own_host ? v->host : slice_str(be->authority));
+	for (size_t i = 0; r == 0 && i < h->fields; i++) {
+		const struct field *f = &h->field[i];
+
+		if (is_hop_by_hop(&o, f->name) || is_forged(f->name) ||
+		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
+			continue;
+		if (v->own_origin && slice_caseeq(f->name, SLICE("Origin")))
+			r = put_own_origin(out, be);
+		else
+			r = put_field(out, f->name, f->value);
+	}
+	if (r == 0)
+		r = put_forwarded(v, who, out);
+	if (r == 0)
+		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
+					     : put_framing(out, h->framing, h->length);
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+/* A field with a URL in it, which goes on as a path where it names that backend. */
+static int put_url(struct buf *out, const struct field *f, struct slice url,
+		   const struct backend *be)
+{
+	struct slice path, before, behind;
+
+	if (!location_names(be, url, &path))
+		return put_field(out, f->name, f->value);
+	before = (struct slice){ f->value.p, (size_t)(url.p - f->value.p) };
+	behind = slice_from(f->value, before.len + url.len);
+	return PUT(out, f->name, SLICE(": "), before,
+		   path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"), path,
+		   behind, SLICE("\r\n"));
+}
+
+static int put_response_field(const struct options *o, const struct field *f,
+			      const struct compose_how *how, struct buf *out)
+{
+	if (is_hop_by_hop(o, f->name))
+		return 0;
+	if (slice_caseeq(f->name, SLICE("Location")) ||
+	    slice_caseeq(f->name, SLICE("Content-Location")))
+		return put_url(out, f, f->value, how->from);
+	if (slice_caseeq(f->name, SLICE("Refresh")))
+		return put_url(out, f, location_in_refresh(f->value), how->from);
+	return put_field(out, f->name, f->value);
+}
+
+int compose_response(const struct http1_head *h, const struct compose_how *how,
+		     struct buf *out)
+{
+	bool bodiless = h->status < 200 || h->status == 204;
+	bool has_length = http1_count(h, SLICE("Content-Length")) > 0;
+	struct options o;
+	int r = options_take(h, &o);
+
+	if (r == 0)
+		r = PUT(out, SLICE("HTTP/1.1 "));
+	if (r == 0)
+		r = put_number(out, h->status, 10);
+	if (r == 0)
+		r = PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
+	for (size_t i = 0; r == 0 && i < h->fields; i++)
+		r = put_response_field(&o, &h->field[i], how, out);
+	if (r == 0 && how->chunked)
+		r = put_framing(out, HTTP1_CHUNKED, 0);
+	else if (r == 0 && has_length && !bodiless)
+		r = put_length(out, h->length); /* to HEAD and with 304 as well */
+	if (r == 0 && h->status == 101)
+		r = put_upgrade(out);
+	else if (r == 0 && how->close)
+		r = put_field(out, SLICE("Connection"), SLICE("close"));
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+int compose_chunk_begin(size_t len, struct buf *out)
+{
+	int r = put_number(out, len, 16);
+
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+int compose_chunk_end(struct buf *out)
+{
+	return PUT(out, SLICE("\r\n"));
+}
+
+/* What means something only ahead of a body (RFC 9110 6.5.1), or proves who asks. */
+static bool is_head_only(struct slice name)
+{
+	static const struct slice names[] = {
+		SLICE_INIT("Authorization"), SLICE_INIT("Cache-Control"),
+		SLICE_INIT("Cookie"),        SLICE_INIT("Expect"),
+		SLICE_INIT("Location"),      SLICE_INIT("Max-Forwards"),
+		SLICE_INIT("Origin"),        SLICE_INIT("Range"),
+		SLICE_INIT("Trailer"),       SLICE_INIT("Set-Cookie"),
+		SLICE_INIT("Vary"),          SLICE_INIT("WWW-Authenticate"),
+	};
+
+	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("Content-")) ||
+	       slice_casestarts(name, SLICE("Sec-"));
+}
+
+int compose_last_chunk(struct slice trailers, struct buf *out)
+{
+	static const struct options none = { .n = 0 };
+	struct field f;
+	int r = PUT(out, SLICE("0\r\n"));
+
+	while (r == 0 && trailers.len > 0 && lines_field(&trailers, &f) > 0)
+		if (!is_hop_by_hop(&none, f.name) && !is_forged(f.name) &&
+		    !is_head_only(f.name))
+			r = put_field(out, f.name, f.value);
+	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+}
+
+static const char *reason_phrase(unsigned status)
+{
+	switch (status) {
+	case 308: return "Permanent Redirect";
+	case 400: return "Bad Request";
+	case 403: return "Forbidden";
+	case 405: return "Method Not Allowed";
+	case 408: return "Request Timeout";
+	case 414: return "URI Too Long";
+	case 426: return "Upgrade Required";
+	case 431: return "Request Header Fields Too Large";
+	case 500: return "Internal Server Error";
+	case 501: return "Not Implemented";
+	case 502: return "Bad Gateway";
+	case 503: return "Service Unavailable";
+	case 504: return "Gateway Timeout";
+	case 505: return "HTTP Version Not Supported";
+	}
+	return "Error";
+}
+
+/* The fields that belong to one status only. */
+static struct slice reply_fields(unsigned status)
+{
+	switch (status) {
+	case 405:
+		return SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+			     "Connection: close\r\n");
+	case 426:
+		return SLICE("Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+			     "Connection: close, Upgrade\r\n");
+	}
+	return SLICE("Connection: close\r\n");
+}
+
+static int put_redirect(const struct compose_reply *r, struct buf *out)
+{
+	return PUT(out, SLICE("Location: https://"), r->host, root_of(r->target),
+		   r->target, SLICE("\r\n"));
+}
+
+int compose_reply(const struct compose_reply *r, struct buf *out)
+{
+	char text[1024];
+	int len;
+
+	if (strncmp(r->log_id, "novnc-gate[", strlen("novnc-gate[")) == 0)
+		len = snprintf(text, sizeof(text), "%.*s.\nLog entries: %s\n",
+			       SLICE_FMT(r->sentence), r->log_id);
+	else
+		len = snprintf(
+			text, sizeof(text),
+			"%.*s.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=%s\n",
+			SLICE_FMT(r->sentence), r->log_id);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return -ENOBUFS;
+	if (put_format(out, "HTTP/1.1 %u %s\r\n", r->status, reason_phrase(r->status)) <
+		    0 ||
+	    (r->status == 308 && put_redirect(r, out) < 0))
+		return -ENOBUFS;
+	return put_format(out,
+			  "Content-Type: text/plain; charset=utf-8\r\n"
+			  "Content-Length: %d\r\n"
+			  "Cache-Control: no-store\r\n"
+			  "Server: " COMPOSE_SERVER "\r\n"
+			  "%.*s\r\n%s",
+			  len, SLICE_FMT(reply_fields(r->status)),
+			  r->head_request ? "" : text);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* The entries and the status of one connection's requests. */
+#include "proxy/conn_log.h"
+
+#include <stdio.h>
+
+#include "proxy/compose.h"
+
+/* A noVNC session, in contrast to Next.js' own WebSockets. */
+static bool is_session(const struct verdict *v)
+{
+	return v->kind == ROUTE_UPGRADE && v->backend == CONFIG_CONTROLLER;
+}
+
+void conn_log_init(struct conn_request *ret, const char *client)
+{
+	*ret = (struct conn_request){ .fields = { .client = slice_str(client) } };
+}
+
+static struct slice keep(char *room, size_t size, struct slice s)
+{
+	size_t len = s.len < size ? s.len : size;
+
+	if (len > 0)
+		memcpy(room, s.p, len);
+	return (struct slice){ room, len };
+}
+
+void conn_log_begin(struct conn_request *q, const struct config *cfg,
+		    const struct verdict *v, struct slice method)
+{
+	q->verdict = *v;
+	q->start_ms = stream_clock_ms();
+	q->fields = (struct log_fields){
+		.client = q->fields.client,
+		.session = keep(q->session, sizeof(q->session), v->session),
+		.path = keep(q->path, sizeof(q->path), v->path),
+		.method = keep(q->method, sizeof(q->method), method),
+	};
+	if (v->kind == ROUTE_PLAIN || v->kind == ROUTE_UPGRADE)
+		q->fields.backend = slice_str(cfg->backend[v->backend].name);
+}
+
+void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
+	      const char *reason)
+{
+	q->fields.status = status;
+	q->fields.reason = slice_str(reason);
+	log_event(ev, &q->fields);
+}
+
+void conn_log_fault(struct conn_request *q, const char *what, int r)
+{
+	char reason[256];
+
+	(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
+	conn_log(q, LOG_FAULT, 0, reason);
+}
+
+/*
+ * An Origin from its user's name and password on, up to its query: browsers send neither. The
+ * "@" and the "?" stay, to show that something is missing.
+ */
+static struct slice without_secrets(struct slice origin)
+{
+	const char *at = origin.len > 0 ? memrchr(origin.p, '@', origin.len) : NULL;
+
+	if (at)
+		origin = slice_from(origin, (size_t)(at - origin.p));
+	for (size_t i = 0; i < origin.len; i++)
+		if (origin.p[i] == '?' || origin.p[i] == '#')
+			origin.len = i + 1;
+	return origin;
+}
+
+/* Over TLS the scheme counts as well. */
+static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
+{
+	const struct verdict *v = &q->verdict;
+	bool several = http1_count(h, SLICE("Origin")) > 1;
+	char both[3 * LOG_VALUE_MAX]; /* the log cuts it where it shows */
+
+	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
+	if (several)
+		(void)snprintf(both, sizeof(both), "more than one Origin, first %.*s",
+			       SLICE_FMT(q->fields.origin));
+	else
+		(void)snprintf(both, sizeof(both), "Origin %.*s is not that of %s%.*s",
+			       SLICE_FMT(q->fields.origin), tls ? "https://" : "Host ",
+			       SLICE_FMT(v->host));
+	conn_log(q, LOG_ORIGIN, v->status, both);
+}
+
+void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls)
+{
+	const struct verdict *v = &q->verdict;
+
+	if (v->kind == ROUTE_REFUSED_ORIGIN)
+		log_origin(q, h, tls);
+	else
+		conn_log(q, v->kind == ROUTE_REFUSED_PATH ? LOG_REJECTED : LOG_REFUSED,
+			 v->status, v->why);
+}
+
+/* Which fields a backend does not get, by their names: what they say may be a secret. */
+static void log_dropped(struct conn_request *q, const struct http1_head *h)
+{
+	char names[LOG_VALUE_MAX + 2]; /* the log cuts it where it shows */
+	size_t len = 0;
+
+	if (!log_takes(LOG_DROPPED))
+		return;
+	for (size_t i = 0; i < h->fields && len < sizeof(names); i++) {
+		struct slice name = h->field[i].name;
+
+		if (compose_drops(name))
+			len += (size_t)snprintf(names + len, sizeof(names) - len,
+						"%s%.*s", len > 0 ? ", " : "",
+						SLICE_FMT(name));
+	}
+	if (len > 0)
+		conn_log(q, LOG_DROPPED, 0, names);
+}
+
+void conn_log_forwarded(struct conn_request *q, const struct backend *be,
+			const struct http1_head *h)
+{
+	if (is_session(&q->verdict)) {
+		conn_log(q, LOG_HANDLING, 0, "");
+		if (be->tls && !be->trust.verify)
+			conn_log(q, LOG_UNVERIFIED, 0, "");
+	}
+	log_dropped(q, h);
+}
+
+void conn_log_opened(struct conn_request *q)
+{
+	const struct log_fields *f = &q->fields;
+	char status[LOG_VALUE_MAX + 128]; /* the log cuts it where it shows */
+
+	if (is_session(&q->verdict)) {
+		conn_log(q, LOG_PROXYING, 101, "");
+		(void)snprintf(status, sizeof(status), "noVNC session %.*s of %.*s",
+			       SLICE_FMT(f->session), SLICE_FMT(f->client));
+	} else {
+		(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
+			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
+	}
+	log_status(slice_str(status));
+}
+
+/* Whether an upgrade got an answer, of whatever status, that is no 101. */
+static bool was_denied(const struct verdict *v, enum exchange_end end,
+		       const struct exchange *x)
+{
+	return v->kind == ROUTE_UPGRADE && !x->tunnel && end != EXCHANGE_REFUSED &&
+	       x->status != 0;
+}
+
+/* Which entry an exchange that has ended leaves. */
+static enum log_event end_event(const struct verdict *v, enum exchange_end end,
+				const struct exchange *x)
+{
+	if (x->blame == EXCHANGE_CONFIG)
+		return LOG_CONFIG;
+	if (x->blame == EXCHANGE_GATE)
+		return LOG_FAULT;
+	if (x->tunnel)
+		return is_session(v) ? LOG_CLOSED : LOG_PAGE;
+	if (x->blame == EXCHANGE_BACKEND)
+		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
+	if (is_session(v)) /* that never opened */
+		return was_denied(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
+	return end == EXCHANGE_REFUSED ? LOG_REFUSED : LOG_PAGE;
+}
+
+void conn_log_ended(struct conn_request *q, enum exchange_end end,
+		    const struct exchange *x)
+{
+	const struct verdict *v = &q->verdict;
+	struct log_fields *f = &q->fields;
+	enum log_event ev = end_event(v, end, x);
+	const char *reason = x->reason;
+	char denied[sizeof(x->reason) + 128];
+
+	f->ended = true;
+	f->up_bytes = x->up_bytes;
+	f->down_bytes = x->down_bytes;
+	f->duration_ms = stream_clock_ms() - q->start_ms;
+	if (was_denied(v, end, x)) { /* whatever happened behind it, this is the reason */
+		(void)snprintf(denied, sizeof(denied),
+			       "%.*s answered %u instead of 101%s%s",
+			       SLICE_FMT(f->backend), x->status,
+			       reason[0] ? ", then: " : "", reason);
+		reason = denied;
+	}
+	conn_log(q, ev, x->status, reason);
+	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* each session has one */
+		conn_log(q, LOG_CLOSED, x->status, reason);
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* One direction of a relay: read, decode, write; splice. */
+#include "proxy/flow.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "proxy/compose.h"
+
+/* What a pipe is grown to, bytes: more moves per system call (past that it stops paying). */
+#define FLOW_PIPE_SIZE (1024 * 1024)
+/* What it is born with as a rule; a quarter of that is no better than copying. */
+#define FLOW_PIPE_MIN  (64 * 1024)
+/* What is read at once where payload may soon go through a pipe, bytes. */
+#define FLOW_COPY_MAX  (64 * 1024)
+/* A chunk's payload below that, bytes, is moved: a piece of its own would cost more. */
+#define FLOW_PIECE_MIN 2048
+/* Room in `out` for all that is written anew around what is taken at once. */
+#define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)
+/* What is not worth giving back: one page. */
+#define FLOW_SMALL     4096
+
+void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
+	       struct buf *out)
+{
+	*f = (struct flow){
+		.from = from,
+		.to = to,
+		.in = in,
+		.out = out,
+		.moved_ms = stream_clock_ms(),
+		.grown = true, /* a head has come in there */
+		.pipe = { -1, -1 },
+	};
+	body_init(&f->body, HTTP1_NO_BODY, 0);
+	to->watch = STREAM_UNWATCHED;
+}
+
+void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
+		bool chunked_out)
+{
+	body_init(&f->body, framing, length);
+	f->starved = false;
+	f->rechunk = chunked_out && framing == HTTP1_CHUNKED;
+	f->waiting = false;
+	f->moved_ms = stream_clock_ms();
+}
+
+void flow_done(struct flow *f)
+{
+	fd_close_auto(&f->pipe[0]);
+	fd_close_auto(&f->pipe[1]);
+}
+
+void flow_rest(struct flow *f)
+{
+	if (f->piped == 0) {
+		flow_done(f);
+		f->unpiped = false;
+	}
+	f->grown = false;
+}
+
+bool flow_pending(const struct flow *f)
+{
+	return !f->deaf && (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
+}
+
+bool flow_hungry(const struct flow *f)
+{
+	return !f->deaf && f->error == 0 && !f->from->eof && !flow_pending(f) &&
+	       (f->waiting || (f->starved && !f->body.done)) &&
+	       buf_len(f->in) < f->in->cap;
+}
+
+bool flow_ended(const struct flow *f)
+{
+	return !f->waiting && f->body.done && !flow_pending(f);
+}
+
+/* Everything before the end of the stream has been passed on: was it the body's end too? */
+static void flow_eof(struct flow *f)
+{
+	if (f->body.framing == HTTP1_UNTIL_CLOSE)
+		f->body.done = true;
+	else
+		f->error = -ECONNABORTED;
+}
+
+/* Makes the pipe, for there is much to move; without one it is copied. */
+static void flow_pipe(struct flow *f)
+{
+	int ends[2];
+
+	if (f->unpiped || !stream_is_plain(f->from) || !stream_is_plain(f->to))
+		return;
+	f->unpiped = true;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return; /* out of descriptors: slower, not wrong */
+	/* EPERM once the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: this one
+	 * stays as it was born, past the limit with two pages */
+	if (fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
+	    fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0) {
+		fd_close_auto(&ends[0]);
+		fd_close_auto(&ends[1]);
+		return;
+	}
+	memcpy(f->pipe, ends, sizeof(ends));
+}
+
+static ssize_t flow_copy(struct flow *f)
+{
+	bool chunked = !f->waiting && f->body.framing == HTTP1_CHUNKED;
+	struct buf *in = f->in, part;
+	ssize_t n;
+
+	buf_compact(in);
+	part = *in;
+	if (!chunked && buf_room(in) > FLOW_COPY_MAX)
+		part.cap = in->end + FLOW_COPY_MAX;
+	n = stream_read(f->from, &part);
+	in->end = part.end;
+	if (n == FLOW_COPY_MAX && !chunked && !f->waiting)
+		flow_pipe(f);
+	return n;
+}
+
+static ssize_t flow_splice(struct flow *f)
+{
+	size_t len = FLOW_PIPE_SIZE;
+	ssize_t n;
+
+	if (f->body.framing == HTTP1_LENGTH && f->body.left < len)
+		len = (size_t)f->body.left;
+	n = stream_splice_in(f->from, f->pipe[1], len);
+	if (n == -EINVAL) { /* the socket cannot do it; the pipe is empty */
+		flow_done(f);
+		return flow_copy(f);
+	}
+	if (n > 0) {
+		f->piped += (size_t)n;
+		f->bytes += (uint64_t)n;
+		body_passed(&f->body, (uint64_t)n);
+	}
+	return n;
+}
+
+/* What stands around the pieces and behind them, which are len bytes. */
+static int flow_frame(struct flow *f, size_t len)
+{
+	int r = 0;
+
+	if (f->rechunk && len > 0)
+		r = compose_chunk_begin(len, f->out);
+	f->lead = buf_len(f->out);
+	if (r == 0 && f->rechunk && len > 0)
+		r = compose_chunk_end(f->out);
+	if (r == 0 && f->rechunk && f->body.done)
+		r = compose_last_chunk(f->body.trailers, f->out);
+	return r;
+}
+
+/* Adds payload to the pieces: a small one is moved up to the end of the last. */
+static void flow_add(struct flow *f, struct slice payload)
+{
+	struct iovec *next = &f->piece[f->pieces], *last;
+
+	if (f->pieces > 0 && payload.len < FLOW_PIECE_MIN) {
+		last = next - 1;
+		memmove((char *)last->iov_base + last->iov_len, payload.p, payload.len);
+		last->iov_len += payload.len;
+		return;
+	}
+	*next = (struct iovec){ .iov_base = (char *)payload.p, .iov_len = payload.len };
+	f->pieces++;
+}
+
+/* What the pieces came with makes room when they have been written. */
+static void flow_release(struct flow *f)
+{
+	if (f->pieces > 0)
+		return;
+	buf_consume(f->in, f->taken);
+	f->taken = 0;
+}
+
+/* Takes as much as can be written at once. */
+static void flow_take(struct flow *f)
+{
+	struct buf rest = *f->in;
+	struct slice payload;
+	size_t len = 0;
+	int r = 1;
+
+	if (f->waiting || f->body.done || f->error < 0 || f->pieces > 0 ||
+	    buf_room(f->out) < FLOW_FRAMES)
+		return;
+	f->first = 0;
+	while (f->pieces < FLOW_PIECES &&
+	       (r = body_take(&f->body, &rest, &payload)) > 0) {
+		flow_add(f, payload);
+		len += payload.len;
+	}
+	f->taken = buf_len(f->in) - buf_len(&rest);
+	flow_release(f);
+	f->starved = r == 0;
+	f->error = r < 0 ? r : 0;
+	r = flow_frame(f, len);
+	assert(r == 0); /* there was room */
+}
+
+/* Adds what is not empty to a vector. */
+static size_t put_piece(struct iovec *iov, size_t n, void *p, size_t len)
+{
+	if (len > 0)
+		iov[n++] = (struct iovec){ .iov_base = p, .iov_len = len };
+	return n;
+}
+
+/* So many bytes have been written: of the lead, of the pieces, of what is behind them. */
+static void flow_written(struct flow *f, size_t n)
+{
+	size_t lead = n < f->lead ? n : f->lead;
+
+	buf_consume(f->out, lead);
+	f->lead -= lead;
+	n -= lead;
+	for (; n > 0 && f->pieces > 0; f->first++, f->pieces--) {
+		struct iovec *p = &f->piece[f->first];
+		size_t len = n < p->iov_len ? n : p->iov_len;
+
+		f->bytes += len;
+		n -= len;
+		p->iov_base = (char *)p->iov_base + len;
+		p->iov_len -= len;
+		if (p->iov_len > 0)
+			return;
+	}
+	flow_release(f);
+	buf_consume(f->out, n);
+}
+
+/* Reads from the pipe what splice() cannot write to the socket: as much as fits, as a piece. */
+static int flow_unpipe(struct flow *f)
+{
+	struct buf *in = f->in;
+	size_t len;
+	ssize_t n;
+
+	assert(buf_len(in) == 0); /* all of it was taken before the pipe was filled */
+	buf_compact(in);
+	len = f->piped < buf_room(in) ? f->piped : buf_room(in);
+	n = read(f->pipe[0], in->data + in->end, len);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	f->piece[0] =
+		(struct iovec){ .iov_base = in->data + in->end, .iov_len = (size_t)n };
+	in->end += (size_t)n;
+	f->first = f->lead = 0;
+	f->pieces = 1;
+	f->taken = (size_t)n;
+	f->bytes -= (uint64_t)n; /* counted once more when it has been written */
+	f->piped -= (size_t)n;
+	if (f->piped == 0)
+		flow_done(f);
+	return 0;
+}
+
+/* From the pipe, 0 or -errno; -EINVAL where it has to be copied out of it. */
+static int flow_write_pipe(struct flow *f)
+{
+	ssize_t written = stream_splice_out(f->to, f->pipe[0], f->piped);
+
+	if (written < 0)
+		return (int)written;
+	f->piped -= (size_t)written;
+	return 0;
+}
+
+static int flow_write(struct flow *f)
+{
+	struct iovec iov[1 + FLOW_PIECES + 1];
+	char *out = f->out->data + f->out->start;
+	size_t total = buf_len(f->out), n = 0;
+	ssize_t written;
+	int r;
+
+	if (total == 0 && f->pieces == 0) {
+		r = flow_write_pipe(f);
+		if (r == -EINVAL)
+			r = flow_unpipe(f);
+		if (r < 0 || f->pieces == 0)
+			return r;
+	}
+	n = put_piece(iov, n, out, f->lead);
+	for (size_t i = f->first; i < f->first + f->pieces; i++) {
+		iov[n++] = f->piece[i];
+		total += f->piece[i].iov_len;
+	}
+	n = put_piece(iov, n, out + f->lead, buf_len(f->out) - f->lead);
+	written = stream_write(f->to, iov, n);
+	if (written < 0)
+		return (int)written;
+	if ((size_t)written < total)
+		f->to->can_write = false;
+	flow_written(f, (size_t)written);
+	return 0;
+}
+
+static ssize_t flow_read(struct flow *f)
+{
+	bool spliced = f->pipe[0] >= 0 && !f->waiting && f->body.framing != HTTP1_CHUNKED;
+
+	return spliced ? flow_splice(f) : flow_copy(f);
+}
+
+bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
+{
+	bool moved = false, large;
+	int r;
+
+	flow_take(f);
+	if (flow_hungry(f) && f->from->can_read) {
+		ssize_t n = flow_read(f);
+
+		if (n < 0 && n != -EAGAIN)
+			f->error = (int)n;
+		moved = n != -EAGAIN;
+		flow_take(f);
+	}
+	large = f->pipe[0] >= 0 || f->in->end > FLOW_SMALL;
+	if (flow_pending(f) && f->to->can_write) {
+		r = flow_write(f);
+		if (r < 0 && r != -EAGAIN)
+			*ret_write_error = r;
+		moved |= r != -EAGAIN;
+	}
+	if (f->from->eof && !f->waiting && !f->body.done && f->error == 0 && !f->deaf &&
+	    !flow_pending(f) && f->starved)
+		flow_eof(f);
+	if (moved) {
+		f->moved_ms = now_ms;
+		f->grown |= large;
+	}
+	return moved;
+}
+
+bool flow_ready(const struct flow *f)
+{
+	if (flow_pending(f))
+		return f->to->can_write;
+	return (flow_hungry(f) && f->from->can_read) ||
+	       (!f->waiting && !f->deaf && !f->body.done && f->error == 0 && !f->starved);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* URLs in a backend's answer that lead the browser to the backend itself. No I/O. */
+#include "proxy/location.h"
+
+#include <ctype.h>
+
+#include "http/authority.h"
+
+/* Takes scheme and "//" off a URL. *port is its scheme's, or 0 where it has none. */
+static bool take_scheme(struct slice *url, unsigned *port)
+{
+	static const struct slice starts[] = {
+		SLICE_INIT("http://"),
+		SLICE_INIT("https://"),
+		SLICE_INIT("//"),
+	};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		if (!slice_casestarts(*url, starts[i]))
+			continue;
+		*port = authority_default_port(
+			(struct slice){ url->p, slice_find(*url, ':') });
+		*url = slice_from(*url, starts[i].len);
+		return true;
+	}
+	return false;
+}
+
+/* Next.js says "localhost" where it listens on 127.0.0.1 or ::1. */
+static bool is_this_machine(struct slice host)
+{
+	static const struct slice names[] = {
+		SLICE_INIT("localhost"), SLICE_INIT("127.0.0.1"), SLICE_INIT("[::1]"),
+		SLICE_INIT("0.0.0.0"),   SLICE_INIT("[::]"),
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (authority_same_host(host, names[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Backends take the scheme from X-Forwarded-Proto. So either scheme will do, and where no port
+ * is given it is the default of the URL's scheme or of the backend's.
+ */
+static bool is_at(const struct authority *a, unsigned default_port,
+		  const struct backend *be)
+{
+	struct authority own;
+	bool same_port;
+
+	if (!be->host[0] || !authority_parse(slice_str(be->authority), &own))
+		return false; /* a Unix socket has neither host nor port */
+	if (a->port > 0)
+		same_port = a->port == be->port;
+	else
+		same_port = be->port == default_port || own.port == 0;
+	return same_port && (authority_same_host(a->host, own.host) ||
+			     (is_this_machine(a->host) && is_this_machine(own.host)));
+}
+
+/* Whether it names the same host without an authority before it; browsers drop tabs. */
+static bool stands_alone(struct slice path)
+{
+	return path.len < 2 || path.p[0] != '/' || !memchr("/\\\t", path.p[1], 3);
+}
+
+bool location_names(const struct backend *be, struct slice url, struct slice *ret_path)
+{
+	struct authority authority;
+	struct slice path;
+	unsigned default_port;
+	size_t len = 0;
+
+	if (!take_scheme(&url, &default_port))
+		return false;
+	while (len < url.len && !memchr("/?#", url.p[len], 3))
+		len++;
+	path = slice_from(url, len);
+	if (!authority_parse((struct slice){ url.p, len }, &authority) ||
+	    !is_at(&authority, default_port, be) || !stands_alone(path))
+		return false;
+	*ret_path = path;
+	return true;
+}
+
+static struct slice skip_blanks(struct slice s)
+{
+	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = slice_from(s, 1);
+	return s;
+}
+
+/* "url" and "=" may be left out before it, and quotes around it. */
+static struct slice refresh_url(struct slice s)
+{
+	struct slice named;
+
+	if (slice_casestarts(s, SLICE("url"))) {
+		named = skip_blanks(slice_from(s, strlen("url")));
+		if (named.len > 0 && named.p[0] == '=')
+			s = skip_blanks(slice_from(named, 1));
+	}
+	if (s.len > 0 && (s.p[0] == '"' || s.p[0] == '\'')) {
+		char quote = s.p[0];
+
+		s = slice_from(s, 1);
+		s.len = slice_find(s, quote);
+	}
+	return s;
+}
+
+/* The HTML standard's "shared declarative refresh steps": a time, a separator, the URL. */
+struct slice location_in_refresh(struct slice value)
+{
+	static const struct slice none = SLICE_INIT("");
+	struct slice s = value;
+
+	while (s.len > 0 && (isdigit((unsigned char)s.p[0]) || s.p[0] == '.'))
+		s = slice_from(s, 1);
+	if (s.len == value.len || s.len == 0 || !memchr(" \t;,", s.p[0], 4))
+		return none;
+	s = skip_blanks(s);
+	if (s.len > 0 && (s.p[0] == ';' || s.p[0] == ','))
+		s = skip_blanks(slice_from(s, 1));
+	return refresh_url(s);
+}

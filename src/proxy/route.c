@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration, head and client to a verdict. No I/O. */
+#include "proxy/route.h"
+
+#include "http/authority.h"
+#include "http/path.h"
+#include "http/upgrade.h"
+
+/* Paths. */
+
+static bool any_match(config_list globs, struct slice path, struct slice *star)
+{
+	for (; *globs; globs++)
+		if (path_match(*globs, path, star))
+			return true;
+	return false;
+}
+
+/* Origins. */
+
+/* scheme "://" host [ ":" 1*DIGIT ] of the two schemes that serve pages, RFC 6454 6.2. */
+static bool origin_parse(struct slice s, struct slice *scheme, struct authority *ret)
+{
+	*scheme = (struct slice){ s.p, slice_find(s, ':') };
+	if (authority_default_port(*scheme) == 0)
+		return false;
+	s = slice_from(s, scheme->len);
+	if (!slice_casestarts(s, SLICE("://")) || s.p[s.len - 1] == ':' ||
+	    !authority_parse(slice_from(s, strlen("://")), ret))
+		return false;
+	if (ret->port == 0)
+		ret->port = authority_default_port(*scheme);
+	else if (s.p[strlen("://") + ret->host.len + 1] == '0')
+		return false; /* a browser says no leading zeros */
+	return true;
+}
+
+/* Whether an origin is at that authority, which has that port where it names none. */
+static bool origin_at(const struct authority *origin, struct slice authority,
+		      unsigned port)
+{
+	struct authority a;
+
+	return authority_parse(authority, &a) && slice_caseeq(a.host, origin->host) &&
+	       (a.port ? a.port : port) == origin->port;
+}
+
+/*
+ * Whether an origin is that of the request's own host or the controller's. Plain HTTP may
+ * come from a terminator of TLS, so both schemes are; where TLS is spoken an http:// page
+ * of the same host may be that of whoever sits in between.
+ */
+static bool origin_is_ours(const struct config *cfg, const struct client *who,
+			   struct slice host, struct slice scheme,
+			   const struct authority *origin)
+{
+	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
+	bool https = slice_caseeq(scheme, SLICE("https"));
+
+	if ((https || !who->tls) &&
+	    origin_at(origin, host, authority_default_port(scheme)))
+		return true;
+	/* one behind unix: has port 0, which no origin has */
+	return (https || !controller->tls) &&
+	       origin_at(origin, slice_str(controller->authority), controller->port);
+}
+
+static bool origin_listed(const struct config *cfg, struct slice value)
+{
+	struct slice scheme, listed_scheme;
+	struct authority origin, listed;
+
+	for (config_list o = cfg->allowed_origins; *o; o++) {
+		if (strcmp(*o, "*") == 0 || slice_caseeq(slice_str(*o), value))
+			return true;
+		if (origin_parse(value, &scheme, &origin) &&
+		    origin_parse(slice_str(*o), &listed_scheme, &listed) &&
+		    slice_caseeq(scheme, listed_scheme) &&
+		    slice_caseeq(origin.host, listed.host) && origin.port == listed.port)
+			return true;
+	}
+	return false;
+}
+
+/* Cross-site WebSocket hijacking: a browser always says which page asked. */
+static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
+			   const struct client *who, struct slice host)
+{
+	const struct field *field = http1_field(h, SLICE("Origin"));
+	struct authority origin;
+	struct slice scheme;
+
+	if (!field)
+		return true; /* no browser */
+	if (http1_count(h, SLICE("Origin")) > 1)
+		return false;
+	if (origin_listed(cfg, field->value))
+		return true;
+	if (!origin_parse(field->value, &scheme, &origin))
+		return false;
+	return origin_is_ours(cfg, who, host, scheme, &origin);
+}
+
+/*
+ * Whether the controller gets its own Origin in place of the client's. An upgrade's has been
+ * judged by then. A plain request's has not: there only a page of the request's own host
+ * counts, and the controller sees every other Origin as it is, to guard against it.
+ */
+static bool origin_becomes_own(const struct config *cfg, const struct http1_head *h,
+			       const struct client *who, const struct verdict *v)
+{
+	struct authority origin;
+	struct slice scheme;
+
+	if (!cfg->rewrite_origin || v->backend != CONFIG_CONTROLLER)
+		return false;
+	if (v->kind == ROUTE_UPGRADE)
+		return true;
+	return http1_count(h, SLICE("Origin")) == 1 &&
+	       origin_parse(http1_field(h, SLICE("Origin"))->value, &scheme, &origin) &&
+	       origin_is_ours(cfg, who, v->host, scheme, &origin);
+}
+
+/* The steps of judgement. */
+
+static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
+		   const char *why)
+{
+	v->kind = kind;
+	v->status = status;
+	v->why = why;
+	return false;
+}
+
+/* Hop-by-hop by a client's say-so would take it away from a backend that decides by it. */
+static bool is_protected(struct slice option)
+{
+	static const char *const names[] = {
+		"Host",   "Content-Length", "Transfer-Encoding", "Origin",
+		"Cookie", "Authorization",  "Forwarded",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_caseeq(option, slice_str(names[i])))
+			return true;
+	return slice_casestarts(option, SLICE("Sec-WebSocket-")) ||
+	       slice_casestarts(option, SLICE("X-Forwarded-"));
+}
+
+static bool names_protected(const struct http1_head *h)
+{
+	for (size_t i = 0; i < h->fields; i++) {
+		struct slice list = h->field[i].value, option;
+
+		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
+			continue;
+		while (slice_split(&list, ',', &option))
+			if (is_protected(slice_trim(option)))
+				return true;
+	}
+	return false;
+}
+
+static bool judge_host(const struct http1_head *h, struct verdict *v)
+{
+	const struct field *field = http1_field(h, SLICE("Host"));
+	struct authority host;
+
+	if (!field)
+		return h->minor == 0 || refuse(v, ROUTE_REFUSED, 400, "no Host");
+	if (http1_count(h, SLICE("Host")) > 1)
+		return refuse(v, ROUTE_REFUSED, 400, "more than one Host");
+	if (!authority_parse(field->value, &host))
+		return refuse(v, ROUTE_REFUSED, 400, "a malformed Host");
+	v->host = field->value;
+	v->port = host.port;
+	return true;
+}
+
+static void verdict_take_target(struct verdict *v, struct slice target)
+{
+	v->target = target;
+	v->path = (struct slice){ target.p, slice_find(target, '?') };
+	if (v->path.len == 0)
+		v->path = SLICE("/"); /* which an absolute-form may leave out */
+}
+
+/*
+ * An upgrade's target with one slash for those that it begins with: noVNC 1.3 puts a slash in
+ * front of its `path`, even where that begins with one. Nobody can take what goes out for an
+ * authority (`//host/path`).
+ */
+static struct slice one_slash(struct slice target)
+{
+	while (slice_casestarts(target, SLICE("//")))
+		target = slice_from(target, 1);
+	return target;
+}
+
+/* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */
+static bool judge_target(const struct http1_head *h, struct verdict *v)
+{
+	struct slice rest = h->target, authority,
+		     scheme = { rest.p, slice_find(rest, ':') };
+	struct authority parsed;
+	size_t len;
+
+	if (rest.p[0] == '/')
+		return true; /* taken already */
+	if (slice_eq(rest, SLICE("*")) && slice_eq(h->method, SLICE("OPTIONS"))) {
+		verdict_take_target(v, rest);
+		return true;
+	}
+	rest = slice_from(rest, scheme.len);
+	if (authority_default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
+		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+	rest = slice_from(rest, strlen("://"));
+	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
+		len++;
+	authority = (struct slice){ rest.p, len };
+	if (!authority_parse(authority, &parsed))
+		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+	if (v->host.len > 0 && !slice_caseeq(authority, v->host))
+		return refuse(v, ROUTE_REFUSED, 400,
+			      "a target whose authority is not the Host");
+	if (upgrade_requested(h))
+		return refuse(v, ROUTE_REFUSED, 400, "an upgrade of an absolute target");
+	v->host = authority;
+	v->port = parsed.port;
+	if (len == rest.len && slice_eq(h->method, SLICE("OPTIONS")))
+		verdict_take_target(v, SLICE("*")); /* RFC 9112 3.2.4 */
+	else
+		verdict_take_target(v, slice_from(rest, len));
+	return true;
+}
+
+static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
+			  const struct client *who, struct verdict *v)
+{
+	struct slice star;
+	const char *why = NULL;
+	unsigned status;
+
+	if (any_match(cfg->novnc_path, v->path, &v->session))
+		v->backend = CONFIG_CONTROLLER;
+	else if (!any_match(cfg->nextjs_upgrade_path, v->path, &star))
+		return refuse(v, ROUTE_REFUSED_PATH, 403,
+			      "no WebSocket is served on this path");
+	if (!origin_allowed(cfg, h, who, v->host))
+		return refuse(v, ROUTE_REFUSED_ORIGIN, 403,
+			      "a WebSocket from this Origin is not allowed");
+	status = upgrade_refusal(h, &why);
+	if (status != 0)
+		return refuse(v, ROUTE_REFUSED, status, why);
+	v->kind = ROUTE_UPGRADE;
+	return true;
+}
+
+void route_decide(const struct config *cfg, const struct http1_head *h,
+		  const struct client *who, struct verdict *ret)
+{
+	bool upgrade = upgrade_requested(h);
+	struct slice star;
+
+	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
+	if (h->target.p[0] == '/')
+		verdict_take_target(ret, upgrade ? one_slash(h->target) : h->target);
+	if (!judge_host(h, ret))
+		return;
+	if (names_protected(h)) {
+		(void)refuse(ret, ROUTE_REFUSED, 400,
+			     "a Connection option that names a protected header");
+		return;
+	}
+	if (!judge_target(h, ret))
+		return;
+	if (upgrade)
+		(void)judge_upgrade(cfg, h, who, ret);
+	else if (any_match(cfg->controller_path, ret->path, &star))
+		ret->backend = CONFIG_CONTROLLER;
+	ret->own_origin = origin_becomes_own(cfg, h, who, ret);
+}
+
+void route_to_https(const struct http1_head *h, struct verdict *v)
+{
+	bool safe =
+		slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD"));
+	bool known = v->host.len > 0 && v->target.p;
+
+	if (!known && v->kind != ROUTE_PLAIN)
+		return; /* refused for what nothing can be sent to */
+	(void)refuse(v, ROUTE_REFUSED, safe && known ? 308 : 400,
+		     "plain HTTP where https:// is spoken");
+}

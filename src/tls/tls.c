@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* TLS on a connected socket: the module that is loaded for it. */
+#include "tls/tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tls/tls_certificate.h"
+#include "tls/tls_context.h"
+
+/* The most that one record holds (RFC 8446 5.1). */
+#define TLS_RECORD      16384
+#define TLS_SUBJECT_MAX 1024
+/*
+ * What one call may take from the socket beyond the payload that it brings, bytes. OpenSSL reads on
+ * for as long as what comes has none (such as KeyUpdate messages, of 27 bytes, for each of which
+ * keys are derived), so it would never return, and neither a time-out nor SIGTERM be seen. Payload
+ * alone is never short of it: more is read only where less than a record is left.
+ */
+#define TLS_EXCESS_MAX  (64 * 1024)
+
+struct tls {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	size_t excess; /* taken in this call, payload that it brought not counted */
+	bool open;     /* the handshake is done, nothing has broken since */
+	int read_error, write_error; /* final ones; OpenSSL is not asked again */
+	struct tls_ticket_keys keys;
+	char subject[TLS_SUBJECT_MAX];
+	struct tls_why why;
+};
+
+/* ---- errors */
+
+static const char *verify_reason(long result)
+{
+	if (result != TLS_CERTIFICATE_NAMELESS)
+		return X509_verify_cert_error_string(result);
+	return "the certificate names nobody in its subjectAltName (its Common Name does not "
+	       "count): have one issued that names the host there, or put a copy of this one "
+	       "into CaFile=";
+}
+
+/* Why the handshake or a later record was not accepted. */
+static void explain_tls(struct tls *t)
+{
+	unsigned long e = ERR_peek_error();
+	int reason = ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0;
+
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		(void)snprintf(t->why.text, sizeof(t->why.text),
+			       "certificate verify failed: %s",
+			       verify_reason(SSL_get_verify_result(t->ssl)));
+	else if (reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_is_server(t->ssl))
+		(void)snprintf(
+			t->why.text, sizeof(t->why.text),
+			"wrong version number: what answers there does not speak TLS");
+	else
+		tls_context_explain(&t->why);
+	ERR_clear_error();
+}
+
+/* What an SSL_*() call that returned r <= 0 means. saved_errno is as the call left it. */
+static int failure(struct tls *t, int r, int saved_errno, short *wants)
+{
+	unsigned long e = ERR_peek_error();
+	int error = -EPROTO;
+
+	switch (SSL_get_error(t->ssl, r)) {
+	case SSL_ERROR_WANT_READ: *wants = POLLIN; return -EAGAIN;
+	case SSL_ERROR_WANT_WRITE: *wants = POLLOUT; return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN: return 0;
+	case SSL_ERROR_SYSCALL:
+		error = saved_errno != 0 ? -saved_errno : -ECONNABORTED;
+		(void)snprintf(t->why.text, sizeof(t->why.text), "%s", strerror(-error));
+		break;
+	default:
+		if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
+		    ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			error = -ECONNABORTED;
+		explain_tls(t);
+	}
+	ERR_clear_error();
+	t->open = false;
+	return error;
+}
+
+/* ---- beginning */
+
+/* What the server's certificate has to name, which is also what it is asked for (SNI). */
+static int expect_name(SSL *ssl, const char *host)
+{
+	struct in6_addr address;
+	char name[sizeof(((struct backend *)0)->host)];
+	size_t len = strlen(host);
+
+	if (inet_pton(AF_INET, host, &address) == 1 ||
+	    inet_pton(AF_INET6, host, &address) == 1)
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+	if (host[len - 1] == '.') /* the root is in no certificate and no SNI */
+		len--;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	/* subjectAltName only (RFC 9110 4.3.4) */
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+				       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name);
+}
+
+static void tls_free(struct tls *t, bool notify)
+{
+	if (notify && t->open && !(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
+		(void)SSL_shutdown(t->ssl); /* where there is no room, there is none */
+	SSL_free(t->ssl);
+	SSL_CTX_free(t->ctx);
+	OPENSSL_cleanse(&t->keys, sizeof(t->keys));
+	ERR_clear_error();
+	free(t);
+}
+
+/* *why is set for every -ENOMEM that follows; other errors put their own words there. */
+static struct tls *tls_new(struct tls_why *why)
+{
+	struct tls *t = calloc(1, sizeof(*t));
+
+	(void)snprintf(why->text, sizeof(why->text), "out of memory");
+	return t;
+}
+
+/* The end of both ways to begin: hands t on where all went well, else frees it. */
+static int begin(struct tls *t, int r, struct tls **ret)
+{
+	if (r == 0)
+		*ret = t;
+	else
+		tls_free(t, false);
+	return r;
+}
+
+/* Before each call that reads. */
+static void call_begin(struct tls *t)
+{
+	t->excess = 0;
+	ERR_clear_error();
+	errno = 0;
+}
+
+/* The socket has nothing more to give in this call: poll() will tell that it has. */
+static long on_socket(BIO *bio, int op, const char *data, size_t len, int argi, long argl,
+		      int ret, size_t *processed)
+{
+	struct tls *t = (struct tls *)BIO_get_callback_arg(bio);
+
+	(void)data;
+	(void)len;
+	(void)argi;
+	(void)argl;
+	if (op == BIO_CB_READ && t->excess >= TLS_EXCESS_MAX) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	if (op == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0)
+		t->excess += *processed;
+	return ret;
+}
+
+static int attach(struct tls *t, int fd)
+{
+	BIO *bio;
+
+	t->ssl = SSL_new(t->ctx);
+	if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
+		return -ENOMEM;
+	bio = SSL_get_rbio(t->ssl);
+	BIO_set_callback_ex(bio, on_socket);
+	BIO_set_callback_arg(bio, (char *)t);
+	(void)SSL_set_app_data(t->ssl, &t->keys); /* cannot fail */
+	return 0;
+}
+
+static int tls_connect(int fd, const struct backend *be, struct tls **ret,
+		       struct tls_why *why)
+{
+	struct tls *t = tls_new(why);
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	r = tls_context_client(be, &t->ctx, why);
+	if (r == 0)
+		r = attach(t, fd);
+	if (r == 0 && !expect_name(t->ssl, be->host))
+		r = -ENOMEM;
+	if (r == 0)
+		SSL_set_connect_state(t->ssl);
+	return begin(t, r, ret);
+}
+
+static int tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
+		      struct tls_why *why)
+{
+	struct tls *t = tls_new(why);
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	r = tls_context_server(cfg, &t->keys, &t->ctx, why);
+	if (r == 0)
+		r = attach(t, fd);
+	if (r == 0)
+		SSL_set_accept_state(t->ssl);
+	return begin(t, r, ret);
+}
+
+/* ---- the connection */
+
+static int tls_handshake(struct tls *t, short *wants)
+{
+	const X509 *peer;
+	int r;
+
+	call_begin(t);
+	r = SSL_do_handshake(t->ssl);
+	if (r != 1) {
+		r = failure(t, r, errno, wants);
+		return r == 0 ? -EPROTO : r;
+	}
+	t->open = true;
+	peer = SSL_is_server(t->ssl) ? SSL_get0_peer_certificate(t->ssl) : NULL;
+	r = peer ? tls_certificate_subject(peer, t->subject, sizeof(t->subject)) : 0;
+	if (r == 0)
+		return 0;
+	t->open = false;
+	(void)snprintf(t->why.text, sizeof(t->why.text),
+		       "the client certificate's subject is empty or too long");
+	return r;
+}
+
+static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
+{
+	size_t start = b->end, n;
+	int r = 1;
+
+	if (t->read_error < 0)
+		return t->read_error;
+	*wants = 0;
+	call_begin(t);
+	while (buf_room(b) > 0) {
+		errno = 0;
+		r = SSL_read_ex(t->ssl, b->data + b->end, buf_room(b), &n);
+		if (r <= 0)
+			break;
+		b->end += n;
+		t->excess -= n < t->excess ? n : t->excess;
+	}
+	if (r <= 0) {
+		r = failure(t, r, errno, wants);
+		if (r < 0 && r != -EAGAIN)
+			t->read_error = r;
+	}
+	return b->end > start ? (ssize_t)(b->end - start) : r;
+}
+
+/*
+ * What goes into the next record: pieces that are less than one are put together. Never
+ * more than one: what SSL_write() was given and has not taken must not get shorter.
+ */
+static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
+				char room[static TLS_RECORD])
+{
+	struct buf b = { .data = room, .cap = TLS_RECORD };
+
+	for (; n > 0; iov++, n--) {
+		struct slice piece = { iov->iov_base, iov->iov_len };
+		size_t skipped = skip < piece.len ? skip : piece.len;
+
+		skip -= skipped;
+		piece = slice_from(piece, skipped);
+		if (piece.len > buf_room(&b))
+			piece.len = buf_room(&b);
+		if (buf_len(&b) == 0 && (piece.len == TLS_RECORD || n == 1))
+			return piece;
+		(void)buf_put_slice(&b, piece); /* was cut to fit */
+	}
+	return buf_slice(&b);
+}
+
+static ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t n, short *wants)
+{
+	char room[TLS_RECORD];
+	size_t done = 0, written;
+	struct slice record;
+	int r = 1;
+
+	if (t->write_error < 0)
+		return t->write_error;
+	*wants = 0;
+	ERR_clear_error();
+	while (r > 0 && (record = next_record(iov, n, done, room)).len > 0) {
+		errno = 0;
+		r = SSL_write_ex(t->ssl, record.p, record.len, &written);
+		if (r > 0)
+			done += written;
+	}
+	if (r <= 0) {
+		r = failure(t, r, errno, wants);
+		if (r != -EAGAIN)
+			t->write_error = r < 0 ? r : -EPIPE;
+	}
+	return done > 0 ? (ssize_t)done : r == 0 ? -EPIPE : r;
+}
+
+static int tls_shut(struct tls *t, short *wants)
+{
+	int r;
+
+	if (!t->open)
+		return t->write_error < 0 ? t->write_error : -EPIPE;
+	if (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
+		return 0;
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_shutdown(t->ssl);
+	return r < 0 ? failure(t, r, errno, wants) : 0;
+}
+
+static bool tls_is_quiet(struct tls *t)
+{
+	short wants;
+	size_t n;
+	char byte;
+	int r;
+
+	if (t->read_error < 0)
+		return false;
+	call_begin(t);
+	r = SSL_peek_ex(t->ssl, &byte, 1, &n);
+	return r <= 0 && failure(t, r, errno, &wants) == -EAGAIN;
+}
+
+static const char *tls_subject(const struct tls *t)
+{
+	return t->subject[0] ? t->subject : NULL;
+}
+
+static const char *tls_protocol(const struct tls *t)
+{
+	return SSL_get_version(t->ssl);
+}
+
+static const char *tls_why(const struct tls *t)
+{
+	return t->why.text;
+}
+
+static void tls_inspect(const struct tls *t, tls_tell tell, void *userdata)
+{
+	tls_certificate_inspect(SSL_get_certificate(t->ssl), tell, userdata);
+}
+
+extern const struct tls_module novnc_gate_tls;
+
+__attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = {
+	.version = NOVNC_GATE_VERSION,
+	.layout = TLS_LAYOUT,
+	.connect = tls_connect,
+	.accept = tls_accept,
+	.inspect = tls_inspect,
+	.handshake = tls_handshake,
+	.read = tls_read,
+	.write = tls_write,
+	.shut = tls_shut,
+	.is_quiet = tls_is_quiet,
+	.subject = tls_subject,
+	.protocol = tls_protocol,
+	.why = tls_why,
+	.free = tls_free,
+};

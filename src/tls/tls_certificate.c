@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Certificates: what they say, and which are accepted. */
+#include "tls/tls_certificate.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	int len = 0;
+
+	if (bio)
+		len = X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+					 XN_FLAG_RFC2253);
+	len = len > 0 && (size_t)len < size ? BIO_read(bio, ret, len) : 0;
+	ret[len > 0 ? len : 0] = '\0';
+	(void)BIO_free(bio);
+	return len > 0 ? 0 : -EPROTO;
+}
+
+/* Whether it names a host: its subjectAltName has a DNS name or an address. */
+static bool names_hosts(const X509 *certificate)
+{
+	GENERAL_NAMES *names =
+		X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		int type = sk_GENERAL_NAME_value(names, i)->type;
+
+		found |= type == GEN_DNS || type == GEN_IPADD;
+	}
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+/* Whether the store that was read from CaFile= has that very certificate. */
+static bool is_in_store(X509_STORE_CTX *ctx, const X509 *certificate)
+{
+	STACK_OF(X509) *same =
+		X509_STORE_CTX_get1_certs(ctx, X509_get_subject_name(certificate));
+	bool found = false;
+
+	for (int i = 0; i < sk_X509_num(same); i++)
+		found |= X509_cmp(sk_X509_value(same, i), certificate) == 0;
+	sk_X509_pop_free(same, X509_free);
+	return found;
+}
+
+/* As a chain of one, for any name: what OpenSSL still looks at is its time and its key. */
+static int verify_alone(X509_STORE_CTX *ctx, X509 *certificate)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+	STACK_OF(X509) *trusted = sk_X509_new_null();
+	int r = 0;
+
+	if (trusted && sk_X509_push(trusted, certificate) > 0 &&
+	    X509_VERIFY_PARAM_set1_host(param, NULL, 0) &&
+	    X509_VERIFY_PARAM_set1_ip(param, NULL, 0) &&
+	    X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY)) {
+		X509_STORE_CTX_set0_untrusted(ctx, NULL);
+		X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
+		r = X509_verify_cert(ctx);
+	} else {
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_OUT_OF_MEM);
+	}
+	sk_X509_free(trusted);
+	return r;
+}
+
+int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust)
+{
+	X509 *certificate = X509_STORE_CTX_get0_cert(ctx);
+	int r, error;
+
+	if (((const struct config_trust *)trust)->ca_file &&
+	    is_in_store(ctx, certificate))
+		return verify_alone(ctx, certificate);
+	r = X509_verify_cert(ctx);
+	error = X509_STORE_CTX_get_error(ctx);
+	if ((error == X509_V_ERR_HOSTNAME_MISMATCH ||
+	     error == X509_V_ERR_IP_ADDRESS_MISMATCH) &&
+	    !names_hosts(certificate))
+		X509_STORE_CTX_set_error(ctx, TLS_CERTIFICATE_NAMELESS);
+	return r;
+}
+
+/* ---- the gate's own */
+
+static void tell_time(const char *what, const ASN1_TIME *time, tls_tell tell,
+		      void *userdata)
+{
+	char text[100];
+	BIO *bio = BIO_new(BIO_s_mem());
+	int len = snprintf(text, sizeof(text), "%s ", what);
+
+	if (bio && ASN1_TIME_print(bio, time) == 1) {
+		int n = BIO_read(bio, text + len, (int)sizeof(text) - len - 1);
+
+		text[len + (n > 0 ? n : 0)] = '\0';
+	}
+	(void)BIO_free(bio);
+	tell(userdata, -EKEYEXPIRED, text);
+}
+
+static void inspect_time(const X509 *certificate, tls_tell tell, void *userdata)
+{
+	const ASN1_TIME *since = X509_get0_notBefore(certificate);
+	const ASN1_TIME *until = X509_get0_notAfter(certificate);
+
+	if (X509_cmp_current_time(until) <= 0)
+		tell_time("it expired on", until, tell, userdata);
+	else if (X509_cmp_current_time(since) > 0)
+		tell_time("it is not valid before", since, tell, userdata);
+}
+
+/* All browsers take RSA from 2048 bits on, P-256 and P-384. */
+static void inspect_key(const X509 *certificate, tls_tell tell, void *userdata)
+{
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
+	char text[200], curve[80] = "";
+
+	if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) >= 2048)
+		return;
+	if (EVP_PKEY_is_a(key, "EC")) {
+		(void)EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL);
+		if (strcmp(curve, "prime256v1") == 0 || strcmp(curve, "secp384r1") == 0)
+			return;
+	}
+	(void)snprintf(
+		text, sizeof(text),
+		"its key is %s%s%s with %d bits, which browsers refuse; RSA with 2048 "
+		"bits or EC on P-256 is good",
+		type ? type : "of no known kind", curve[0] ? " on " : "", curve,
+		EVP_PKEY_get_bits(key));
+	tell(userdata, 0, text);
+}
+
+void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata)
+{
+	inspect_key(certificate, tell, userdata);
+	if (!names_hosts(certificate))
+		tell(userdata, 0,
+		     "it names nobody in its subjectAltName, so browsers refuse it");
+	inspect_time(certificate, tell, userdata);
+}

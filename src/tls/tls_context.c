@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* What is configured, as OpenSSL's contexts. */
+#include "tls/tls_context.h"
+
+#include <limits.h>
+#include <openssl/conf.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "tls/tls_certificate.h"
+
+/* What is read from the socket at once, bytes: some records. */
+#define TLS_READ_AHEAD (64 * 1024)
+/* How long a ticket is good; novnc-gate-tls-ticket.service keeps a key as long at least. */
+#define TLS_TICKET_SEC (8 * 60 * 60L)
+
+/* Mozilla's "intermediate", without finite-field Diffie-Hellman; TLS 1.3 has its own. */
+static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+			      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+			      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+static const unsigned char alpn[] = "\x08http/1.1";
+
+static int skip_engines(CONF_IMODULE *section, const CONF *cnf)
+{
+	(void)section;
+	(void)cnf;
+	return 1;
+}
+
+/*
+ * Where only a backend speaks TLS, OpenSSL starts inside the sandbox, and an engine in
+ * openssl.cnf may ask the kernel for what that forbids. So engines are left out on both
+ * ports; all other settings hold. Of two modules of one name OpenSSL uses the first, and it adds
+ * its own later.
+ */
+__attribute__((constructor)) static void leave_out_engines(void)
+{
+	/* without memory for it all else fails as well */
+	(void)CONF_module_add("engines", skip_engines, NULL);
+}
+
+static const char *reason(void)
+{
+	unsigned long e = ERR_peek_error();
+	const char *text = ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e))
+					       : ERR_reason_error_string(e);
+
+	return text ? text : "unknown error";
+}
+
+void tls_context_explain(struct tls_why *why)
+{
+	(void)snprintf(why->text, sizeof(why->text), "%s", reason());
+	ERR_clear_error();
+}
+
+/* ---- files */
+
+/* A file, and where the configuration names it. */
+struct file {
+	const char *section, *key, *path;
+};
+
+static int blame(const struct file *f, const char *what, struct tls_why *why)
+{
+	(void)snprintf(why->text, sizeof(why->text), "[%s] %s=%s: %s", f->section, f->key,
+		       f->path, what);
+	ERR_clear_error();
+	return -EINVAL;
+}
+
+/* Where OpenSSL did not like what it read for certificates. */
+static int blame_certificates(const struct file *f, struct tls_why *why)
+{
+	unsigned long e = ERR_peek_error();
+	int lib = ERR_GET_LIB(e), what = ERR_GET_REASON(e);
+
+	if ((lib == ERR_LIB_PEM && what == PEM_R_NO_START_LINE) ||
+	    (lib == ERR_LIB_X509 && what == X509_R_NO_CERTIFICATE_OR_CRL_FOUND))
+		return blame(f, "no certificate in it", why);
+	return blame(f, reason(), why);
+}
+
+/* A passphrase would be asked for on a terminal. */
+static int no_passphrase(char *room, int size, int writing, void *userdata)
+{
+	(void)room;
+	(void)size;
+	(void)writing;
+	(void)userdata;
+	return -1;
+}
+
+/* Without one, *why stays "out of memory", as the caller has set it, or says more. */
+static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	if (!ctx && RAND_status() != 1)
+		(void)snprintf(why->text, sizeof(why->text),
+			       "the kernel gave no random numbers (getrandom)");
+	if (!ctx)
+		return NULL;
+	/* openssl.cnf may ask for more */
+	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION)
+		(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION); /* is known */
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					       SSL_OP_CIPHER_SERVER_PREFERENCE |
+					       SSL_OP_PRIORITIZE_CHACHA);
+	(void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+					    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_default_read_buffer_len(ctx, TLS_READ_AHEAD);
+	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+	return ctx;
+}
+
+/* OpenSSL would wait until somebody writes to a FIFO, and finds nothing in a directory. */
+static bool is_no_file(const struct file *f, struct tls_why *why)
+{
+	struct stat st;
+
+	if (stat(f->path, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode)))
+		return false; /* what else is wrong with it OpenSSL tells */
+	(void)blame(f, S_ISDIR(st.st_mode) ? "is a directory" : "is a FIFO", why);
+	return true;
+}
+
+/* The usual causes: another key, or a chain that begins with an authority's certificate. */
+static int blame_mismatch(const struct file *certificate, const char *subject,
+			  const struct file *key, struct tls_why *why)
+{
+	char what[400];
+
+	(void)snprintf(
+		what, sizeof(what),
+		"is not the key of the first certificate in %s=%s, %s; the key's own "
+		"certificate has to come first",
+		certificate->key, certificate->path, subject);
+	return blame(key, what, why);
+}
+
+/* Certificate chain and key. */
+static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
+			   const struct file *key, struct tls_why *why)
+{
+	char subject[200];
+	int lib;
+
+	if (is_no_file(certificate, why) || is_no_file(key, why))
+		return -EINVAL;
+	if (SSL_CTX_use_certificate_chain_file(ctx, certificate->path) != 1)
+		return blame_certificates(certificate, why);
+	/* before the key: one of another kind leaves no current certificate */
+	if (tls_certificate_subject(SSL_CTX_get0_certificate(ctx), subject,
+				    sizeof(subject)) < 0)
+		(void)snprintf(subject, sizeof(subject),
+			       "whose subject is empty or long");
+	if (SSL_CTX_use_PrivateKey_file(ctx, key->path, SSL_FILETYPE_PEM) == 1)
+		return SSL_CTX_check_private_key(ctx) == 1
+			       ? 0
+			       : blame_mismatch(certificate, subject, key, why);
+	lib = ERR_GET_LIB(ERR_peek_error());
+	if (lib == ERR_LIB_X509)
+		return blame_mismatch(certificate, subject, key, why);
+	if (lib == ERR_LIB_SYS)
+		return blame(key, reason(), why);
+	/* "unsupported" is all that OpenSSL says */
+	return blame(key, "no private key in it, or one with a passphrase", why);
+}
+
+/* The system's store is a directory that is looked up by hash: none of it is read before. */
+static int use_store(SSL_CTX *ctx, const struct backend *be, struct tls_why *why)
+{
+	const struct config_trust *trust = &be->trust;
+	const struct file file = { be->section, "CaFile", trust->ca_file };
+
+	if (!trust->verify)
+		return 0;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, tls_certificate_verify, (void *)trust);
+	if (!trust->ca_file) {
+		/* a directory that is missing has no certificates */
+		(void)SSL_CTX_set_default_verify_dir(ctx);
+		return 0;
+	}
+	if (is_no_file(&file, why))
+		return -EINVAL;
+	/* an authority in there is trusted, whoever issued its certificate */
+	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
+					  X509_V_FLAG_PARTIAL_CHAIN);
+	return SSL_CTX_load_verify_file(ctx, trust->ca_file) == 1
+		       ? 0
+		       : blame_certificates(&file, why);
+}
+
+int tls_context_client(const struct backend *be, SSL_CTX **ret, struct tls_why *why)
+{
+	const struct config_trust *trust = &be->trust;
+	const struct file certificate = { be->section, "ClientCertificate",
+					  trust->certificate };
+	const struct file key = { be->section, "ClientKey", trust->key };
+	SSL_CTX *ctx = context_new(TLS_client_method(), why);
+	int r = ctx ? use_store(ctx, be, why) : -ENOMEM;
+
+	if (r == 0 && SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0)
+		r = -ENOMEM;
+	if (r == 0 && trust->certificate)
+		r = use_certificate(ctx, &certificate, trust->key ? &key : &certificate,
+				    why);
+	if (r == 0)
+		*ret = ctx;
+	else
+		SSL_CTX_free(ctx);
+	return r;
+}
+
+/* ---- the server's side */
+
+/* RFC 7301 3.2: a client that names protocols without ours is refused. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+			   const unsigned char *in, unsigned in_len, void *userdata)
+{
+	unsigned char *chosen;
+
+	(void)ssl;
+	(void)userdata;
+	if (SSL_select_next_proto(&chosen, out_len, alpn, sizeof(alpn) - 1, in, in_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* A name without "/" is a credential's, systemd.exec(5). room is for its path. */
+static struct file tls_file(const char *key, const char *name, char room[static PATH_MAX])
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	struct file f = { "Tls", key, name };
+
+	if (name[0] == '/' || !dir)
+		return f;
+	(void)snprintf(room, PATH_MAX, "%s/%s", dir, name);
+	f.path = room;
+	return f;
+}
+
+/* Nothing is resumed; these cannot fail. */
+static void no_tickets(SSL_CTX *ctx)
+{
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_num_tickets(ctx, 0);
+}
+
+/* Without a key that the next process has as well, a ticket is of no use. */
+static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *keys,
+		       struct tls_why *why)
+{
+	char room[PATH_MAX];
+	const struct file file = tls_file("TicketKey", name, room);
+	int r = tls_ticket_read(file.path, keys);
+
+	if (r == -ENOENT) {
+		no_tickets(ctx);
+		return 0;
+	}
+	if (r < 0)
+		return blame(&file,
+			     r == -EINVAL ? "is not 80 or 160 bytes long" : strerror(-r),
+			     why);
+	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_ticket_key);
+	(void)SSL_CTX_set_timeout(ctx, TLS_TICKET_SEC);
+	return 0;
+}
+
+/*
+ * Client certificates are asked for, not demanded. A ticket would carry one on that nobody
+ * verifies again, past its end and its authority's.
+ */
+static int use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
+{
+	const struct file file = { "Tls", "ClientCaFile", path };
+	STACK_OF(X509_NAME) * names;
+
+	if (is_no_file(&file, why))
+		return -EINVAL;
+	names = SSL_load_client_CA_file(path);
+	if (!names || SSL_CTX_load_verify_file(ctx, path) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return blame_certificates(&file, why);
+	}
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_client_CA_list(ctx, names);
+	no_tickets(ctx);
+	return 0;
+}
+
+int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *keys,
+		       SSL_CTX **ret, struct tls_why *why)
+{
+	char certificate_room[PATH_MAX], key_room[PATH_MAX];
+	const struct file certificate =
+		tls_file("Certificate", cfg->certificate, certificate_room);
+	const struct file key = tls_file("Key", cfg->key, key_room);
+	SSL_CTX *ctx = context_new(TLS_server_method(), why);
+	int r = ctx && SSL_CTX_set_cipher_list(ctx, ciphers) == 1 ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+		SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+		r = use_certificate(ctx, &certificate, &key, why);
+	}
+	if (r == 0)
+		r = use_tickets(ctx, cfg->ticket_key, keys, why);
+	if (r == 0 && cfg->client_ca_file)
+		r = use_client_ca(ctx, cfg->client_ca_file, why);
+	if (r == 0)
+		*ret = ctx;
+	else
+		SSL_CTX_free(ctx);
+	return r;
+}
