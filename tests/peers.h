@@ -35,6 +35,29 @@ static inline int fds_open(void)
 	return n;
 }
 
+static int fds_at_start;
+
+static inline void fds_note(void)
+{
+	fds_at_start = fds_open();
+}
+
+static inline void fds_check(void)
+{
+	ck_assert_int_eq(fds_open(), fds_at_start);
+}
+
+/* A case of a suite, whose tests leave no descriptor behind. */
+static inline TCase *case_add(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, fds_note, fds_check);
+	tcase_set_timeout(t, 2 * PATIENCE_SEC); /* under valgrind */
+	return t;
+}
+
 /* From here on no descriptor can be made; returns what fds_allow() puts back. */
 static inline struct rlimit fds_forbid(void)
 {

@@ -6,10 +6,10 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 
-#include "peers.h"
 #include "proxy/relay.h"
 #include "still.h"
 #include "testing.h"
+#include "world.h"
 
 #define IN_SIZE  (64 * 1024)
 #define OUT_SIZE (96 * 1024)
@@ -22,15 +22,13 @@
 
 enum direction { UP, DOWN, DIRECTIONS };
 
-struct world {
+struct relaying {
+	struct world world;
 	struct stream client, backend;
 	struct buf buf[4];
 	struct relay relay;
 	int client_peer, backend_peer;
-	int stop[2]; /* a pipe for a signalfd */
-	pthread_t thread;
 	enum relay_end end;
-	int fds;
 };
 
 /* One direction of it. */
@@ -41,7 +39,7 @@ struct side {
 	enum relay_first first;
 };
 
-static inline struct side side_of(struct world *w, enum direction d)
+static inline struct side side_of(struct relaying *w, enum direction d)
 {
 	if (d == UP)
 		return (struct side){ &w->relay.up, &w->relay.down,  &w->client,
@@ -51,21 +49,18 @@ static inline struct side side_of(struct world *w, enum direction d)
 			      &w->backend_peer, &w->client_peer, RELAY_DOWN };
 }
 
-static inline void world_open(struct world *w, bool tcp)
+static inline void relaying_open(struct relaying *w, bool tcp)
 {
 	static const size_t size[4] = { IN_SIZE, OUT_SIZE, IN_SIZE, OUT_SIZE };
-	int fds = fds_open(), client, backend;
 
-	*w = (struct world){ .fds = fds };
-	pair_open(tcp, &client, &w->client_peer);
-	pair_open(tcp, &backend, &w->backend_peer);
-	ck_assert_int_eq(stream_adopt(client, &w->client), 0);
-	ck_assert_int_eq(stream_adopt(backend, &w->backend), 0);
-	ck_assert_int_eq(pipe2(w->stop, O_CLOEXEC), 0);
+	*w = (struct relaying){ 0 };
+	world_open(&w->world);
+	stream_pair(tcp, &w->client, &w->client_peer);
+	stream_pair(tcp, &w->backend, &w->backend_peer);
 	for (size_t i = 0; i < 4; i++)
 		w->buf[i] = (struct buf){ .data = malloc(size[i]), .cap = size[i] };
 	w->relay = (struct relay){
-		.sigfd = w->stop[0],
+		.sigfd = w->world.stop[0],
 		.answer_ms = LONG_MS,
 		.body_ms = LONG_MS,
 		.linger_ms = LONG_MS,
@@ -78,8 +73,7 @@ static inline void world_open(struct world *w, bool tcp)
 	(void)still_calls();
 }
 
-/* Whatever happened, no descriptor is left of it. */
-static inline void world_close(struct world *w)
+static inline void relaying_close(struct relaying *w)
 {
 	flow_done(&w->relay.up);
 	flow_done(&w->relay.down);
@@ -87,56 +81,52 @@ static inline void world_close(struct world *w)
 	stream_done(&w->backend);
 	peer_close(&w->client_peer);
 	peer_close(&w->backend_peer);
-	peer_close(&w->stop[0]);
-	peer_close(&w->stop[1]);
 	for (size_t i = 0; i < 4; i++)
 		free(w->buf[i].data);
-	ck_assert_int_eq(fds_open(), w->fds);
+	world_close(&w->world);
 }
 
-static inline void world_tunnel(struct world *w)
+static inline void relaying_tunnel(struct relaying *w)
 {
 	w->relay.tunnel = true;
 	flow_begin(&w->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
 	flow_begin(&w->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
 }
 
-static inline void *thread_run(void *userdata)
+static inline void *relaying_run(void *userdata)
 {
-	struct world *w = userdata;
+	struct relaying *w = userdata;
 
 	w->end = relay_run(&w->relay);
 	return NULL;
 }
 
-static inline void world_start(struct world *w)
+static inline void relaying_start(struct relaying *w)
 {
-	ck_assert_int_eq(pthread_create(&w->thread, NULL, thread_run, w), 0);
+	world_start(&w->world, relaying_run, w);
 }
 
-static inline enum relay_end world_end(struct world *w)
+static inline enum relay_end relaying_end(struct relaying *w)
 {
-	ck_assert_int_eq(pthread_join(w->thread, NULL), 0);
+	world_join(&w->world);
 	return w->end;
 }
 
-static inline void world_terminate(struct world *w)
+static inline void relaying_terminate(struct relaying *w)
 {
-	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
-	ck_assert_int_eq(world_end(w), RELAY_TERMINATED);
+	world_terminate(&w->world);
+	ck_assert_int_eq(relaying_end(w), RELAY_TERMINATED);
 }
 
 /* The relay stops where it stands, by a SIGTERM that is taken back. */
-static inline void world_pause(struct world *w)
+static inline void relaying_pause(struct relaying *w)
 {
-	char byte;
-
-	world_terminate(w);
-	ck_assert_int_eq(read(w->stop[0], &byte, 1), 1);
+	relaying_terminate(w);
+	world_resume(&w->world);
 }
 
 /* And goes on until the tunnel rests. */
-static inline void world_rest(struct world *w)
+static inline void relaying_rest(struct relaying *w)
 {
 	w->relay.rest_ms = SHORT_MS;
 	ck_assert_int_eq(relay_run(&w->relay), RELAY_RESTS);
@@ -144,7 +134,7 @@ static inline void world_rest(struct world *w)
 }
 
 /* All that the backend has sent is read, up to its end. */
-static inline void world_read_answer(struct world *w)
+static inline void relaying_read_answer(struct relaying *w)
 {
 	while (!w->backend.eof)
 		ck_assert_int_ge(stream_read(&w->backend, &w->buf[2]), 0);
@@ -221,17 +211,6 @@ static inline uint64_t later(uint64_t ms)
 		(void)ppoll(NULL, 0, &span, NULL);
 	}
 	return now_ms;
-}
-
-/* ---- suites */
-
-static inline TCase *part(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	suite_add_tcase(s, t);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC); /* valgrind */
-	return t;
 }
 
 /* A suite of its own; to be run with suite_run(). */

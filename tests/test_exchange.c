@@ -6,29 +6,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "peers.h"
-#include "proxy/wire.h"
 #include "still.h"
 #include "testing.h"
+#include "proxy/wire.h"
+#include "world.h"
 
 #define LONG_MS  60000
 #define SHORT_MS 60
 
-struct world {
+struct exchanging {
+	struct world world;
 	struct config cfg;
 	struct client who;
 	struct wire wire;
 	int client, backend; /* the peers */
 	int listener[CONFIG_BACKENDS];
-	int stop[2]; /* a pipe for a signalfd */
 	struct http1_head head;
 	struct exchange x;
 	enum exchange_end end;
 	unsigned opened;
 	int opened_result; /* what the tunnel is told */
 	bool both_end;     /* as soon as it stands, before it is looked at again */
-	pthread_t thread;
-	int fds;
 };
 
 static void on_config_error(void *userdata, const char *file, unsigned line,
@@ -38,13 +36,14 @@ static void on_config_error(void *userdata, const char *file, unsigned line,
 	ck_abort_msg("%s:%u: %s", file, line, what);
 }
 
-static void world_open(struct world *w)
+static void exchanging_open(struct exchanging *w)
 {
 	uint16_t port[CONFIG_BACKENDS];
-	int client, len, fds = fds_open();
+	int client, len;
 	char text[200];
 
-	*w = (struct world){ .fds = fds, .backend = -1 };
+	*w = (struct exchanging){ .backend = -1 };
+	world_open(&w->world);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		w->listener[i] = peer_listen("127.0.0.1", 1, &port[i]);
 	len = snprintf(text, sizeof(text),
@@ -58,24 +57,21 @@ static void world_open(struct world *w)
 	w->cfg.connect_ms = w->cfg.upgrade_ms = w->cfg.response_ms = LONG_MS;
 	w->cfg.body_ms = w->cfg.linger_ms = w->cfg.idle_ms = LONG_MS;
 	w->who = (struct client){ .text = "192.0.2.1:1", .address = "192.0.2.1" };
-	ck_assert_int_eq(pipe2(w->stop, O_CLOEXEC), 0);
 	pair_open(true, &client, &w->client);
-	ck_assert_int_eq(wire_open(&w->wire, client, &w->cfg, &w->who, w->stop[0]), 0);
+	ck_assert_int_eq(wire_open(&w->wire, client, &w->cfg, &w->who, w->world.stop[0]),
+			 0);
 	(void)still_calls();
 }
 
-/* Whatever happened, no descriptor is left of it. */
-static void world_close(struct world *w)
+static void exchanging_close(struct exchanging *w)
 {
 	wire_done(&w->wire);
 	peer_close(&w->client);
 	peer_close(&w->backend);
-	peer_close(&w->stop[0]);
-	peer_close(&w->stop[1]);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		peer_close(&w->listener[i]);
 	config_done(&w->cfg);
-	ck_assert_int_eq(fds_open(), w->fds);
+	world_close(&w->world);
 }
 
 static void end_arrives(int fd)
@@ -87,7 +83,7 @@ static void end_arrives(int fd)
 
 static int on_opened(void *userdata)
 {
-	struct world *w = userdata;
+	struct exchanging *w = userdata;
 
 	w->opened++;
 	if (w->both_end) {
@@ -102,7 +98,7 @@ static int on_opened(void *userdata)
 /* Reads a head and carries it out, as conn.c does. */
 static void *thread_run(void *userdata)
 {
-	struct world *w = userdata;
+	struct exchanging *w = userdata;
 	struct buf *in = &w->wire.client_in;
 	struct lines_scan scan = { 0 };
 	struct http1_fault fault;
@@ -126,17 +122,17 @@ static void *thread_run(void *userdata)
 }
 
 /* An exchange begins with what the client says. */
-static void begin(struct world *w, const char *request)
+static void begin(struct exchanging *w, const char *request)
 {
 	peer_say(w->client, request);
-	ck_assert_int_eq(pthread_create(&w->thread, NULL, thread_run, w), 0);
+	world_start(&w->world, thread_run, w);
 }
 
 /* So it ends, and leaves nothing behind in any case. */
-static void ends(struct world *w, enum exchange_end end, unsigned status,
+static void ends(struct exchanging *w, enum exchange_end end, unsigned status,
 		 enum exchange_blame blame, const char *reason)
 {
-	ck_assert_int_eq(pthread_join(w->thread, NULL), 0);
+	world_join(&w->world);
 	ck_assert_msg(w->end == end && w->x.status == status && w->x.blame == blame,
 		      "it ended as %d with %u by %d: %s", w->end, w->x.status, w->x.blame,
 		      w->x.reason);
@@ -152,7 +148,7 @@ static void ends(struct world *w, enum exchange_end end, unsigned status,
 		ck_assert(w->wire.link[i].stream.fd < 0 || w->wire.link[i].kept);
 }
 
-static void ends_well(struct world *w, enum exchange_end end, unsigned status)
+static void ends_well(struct exchanging *w, enum exchange_end end, unsigned status)
 {
 	ends(w, end, status, EXCHANGE_NOBODY, "");
 }
@@ -171,7 +167,7 @@ static const char *hear_head(int fd)
 	return head;
 }
 
-static void backend_hears(struct world *w, const char *request_line)
+static void backend_hears(struct exchanging *w, const char *request_line)
 {
 	const char *head = hear_head(w->backend);
 
@@ -180,7 +176,7 @@ static void backend_hears(struct world *w, const char *request_line)
 }
 
 /* A new connection, and the request on it. */
-static void backend_accepts(struct world *w, enum config_backend which,
+static void backend_accepts(struct exchanging *w, enum config_backend which,
 			    const char *request_line)
 {
 	peer_close(&w->backend);
@@ -189,18 +185,13 @@ static void backend_accepts(struct world *w, enum config_backend which,
 }
 
 /* The head that the client gets has, or has not, this line. */
-static void client_hears(struct world *w, const char *status_line, bool close)
+static void client_hears(struct exchanging *w, const char *status_line, bool close)
 {
 	const char *head = hear_head(w->client);
 
 	ck_assert_msg(strncmp(head, status_line, strlen(status_line)) == 0,
 		      "\"%s\" is not %s", head, status_line);
 	ck_assert_int_eq(strstr(head, "Connection: close\r\n") != NULL, close);
-}
-
-static void stop(struct world *w)
-{
-	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
 }
 
 #define GET   "GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -306,9 +297,9 @@ static const struct {
 START_TEST(an_answer_is_passed_on_or_blamed)
 {
 	char heard[4096];
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, answers[_i].request);
 	backend_accepts(&w, CONFIG_NEXTJS,
 			answers[_i].request[0] == 'H' ? "HEAD" : "GET");
@@ -331,7 +322,7 @@ START_TEST(an_answer_is_passed_on_or_blamed)
 	else
 		ck_assert_str_eq(heard, "");
 	ck_assert(!w.x.tunnel);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -339,12 +330,12 @@ START_TEST(a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer)
 {
 	static const char start[] = OK "Content-Length: 0\r\nX: ";
 	char head[CONFIG_HEAD_MIN + 8];
-	struct world w;
+	struct exchanging w;
 
 	memset(head, 'x', sizeof(head));
 	memcpy(head, start, sizeof(start) - 1);
 	memcpy(head + CONFIG_HEAD_MIN - 4 + _i, "\r\n\r\n", 5);
-	world_open(&w);
+	exchanging_open(&w);
 	w.cfg.head_max = CONFIG_HEAD_MIN;
 	begin(&w, GET);
 	backend_accepts(&w, CONFIG_NEXTJS, "GET");
@@ -353,7 +344,7 @@ START_TEST(a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer)
 		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "HeadMaxBytes=");
 	else
 		ends_well(&w, EXCHANGE_NEXT, 200);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -368,9 +359,9 @@ START_TEST(heads_without_room_are_refused_and_leave_nothing)
 		{ GET, OK "Content-Length: 0\r\nCache-Control: no-store\r\n\r\n" },
 		{ WS(""), SWITCH },
 	};
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	w.wire.down_out.cap = 50;
 	begin(&w, table[_i].request);
 	backend_accepts(&w, _i == 2 ? CONFIG_CONTROLLER : CONFIG_NEXTJS, "GET");
@@ -378,7 +369,7 @@ START_TEST(heads_without_room_are_refused_and_leave_nothing)
 	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "heads that are too large");
 	ck_assert_uint_eq(buf_len(&w.wire.down_out), 0);
 	ck_assert(!w.x.tunnel);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -387,9 +378,9 @@ START_TEST(an_answer_may_come_byte_by_byte)
 	static const char answer[] =
 		"HTTP/1.1 100 Continue\r\n\r\n" OK
 		"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n";
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, GET);
 	backend_accepts(&w, CONFIG_NEXTJS, "GET");
 	for (size_t i = 0; i < sizeof(answer) - 1; i++) {
@@ -401,11 +392,11 @@ START_TEST(an_answer_may_come_byte_by_byte)
 	client_hears(&w, "HTTP/1.1 200 OK", false);
 	peer_hears(w.client, "1\r\no\r\n1\r\nk\r\n0\r\nA: b\r\n\r\n");
 	ck_assert_uint_eq(w.x.down_bytes, 2);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
-static void one_page(struct world *w, bool new_connection)
+static void one_page(struct exchanging *w, bool new_connection)
 {
 	begin(w, GET);
 	if (new_connection)
@@ -447,12 +438,12 @@ static const struct {
 START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 {
 	char reason[256];
-	struct world w;
+	struct exchanging w;
 
 	(void)snprintf(reason, sizeof(reason),
 		       strangers[_i].sent[0] ? "%s (it sent \"%s\")" : "%s",
 		       strangers[_i].reply, strangers[_i].sent);
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, POST);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_say(w.backend, strangers[_i].said);
@@ -460,16 +451,16 @@ START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 	ck_assert_str_eq(w.x.reason, reason);
 	ck_assert_str_eq(w.x.reply, strangers[_i].reply);
 	peer_hears_nothing(w.client);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 /* What follows a message that was HTTP may be the rest of a body: nothing of it is told. */
 START_TEST(what_is_not_http_behind_http_is_not_told)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	if (_i) {
 		one_page(&w, true);
 		begin(&w, GET);
@@ -483,7 +474,7 @@ START_TEST(what_is_not_http_behind_http_is_not_told)
 	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	     "Next.js answered wrongly: no HTTP/1.1 status line");
 	ck_assert_str_eq(w.x.reply, "");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -491,24 +482,24 @@ END_TEST
 
 START_TEST(a_kept_connection_is_used_again)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	one_page(&w, true);
 	one_page(&w, false);
 	one_page(&w, false);
 	peer_close(&w.backend);
 	one_page(&w, true); /* it was seen to be closed */
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 /* Not only when it is wanted again. */
 START_TEST(a_kept_connection_that_ends_is_closed_at_once)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	one_page(&w, true);
 	begin(&w, "GET /pa"); /* waits for the client */
 	still_wait();
@@ -523,15 +514,15 @@ START_TEST(a_kept_connection_that_ends_is_closed_at_once)
 	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, EXCHANGE_NEXT, 200);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(pipelined_requests_follow_each_other)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, POST "0123456789" POSTC "3\r\nabc\r\n0\r\n\r\n" GET);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_hears(w.backend, "0123456789");
@@ -550,16 +541,16 @@ START_TEST(pipelined_requests_follow_each_other)
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, EXCHANGE_NEXT, 200);
 	ck_assert_uint_eq(buf_len(&w.wire.client_in), 0);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 /* What a backend that is about to close does with a request on a kept connection. */
 START_TEST(a_kept_connection_that_closes_is_tried_once_more)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	one_page(&w, true);
 	begin(&w, GET);
 	backend_hears(&w, "GET /page ");
@@ -571,22 +562,22 @@ START_TEST(a_kept_connection_that_closes_is_tried_once_more)
 	client_hears(&w, "HTTP/1.1 200 OK", false);
 	peer_hears(w.client, "ok");
 	one_page(&w, false);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(it_is_tried_once_more_and_no_more)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	one_page(&w, true);
 	begin(&w, GET);
 	backend_hears(&w, "GET /page ");
 	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
 	peer_close(&w.backend);
 	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "before its answer");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -603,12 +594,12 @@ START_TEST(what_may_have_been_done_is_not_tried_again)
 		{ GET, "HTTP", "was complete" },
 		{ GET, "HTTP/1.1 103 Early Hints\r\n\r\n", "Next.js" },
 	};
-	struct world w;
+	struct exchanging w;
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		struct pollfd p = { .events = POLLIN };
 
-		world_open(&w);
+		exchanging_open(&w);
 		one_page(&w, true);
 		begin(&w, table[i].request);
 		(void)hear_head(w.backend);
@@ -618,7 +609,7 @@ START_TEST(what_may_have_been_done_is_not_tried_again)
 		p.fd = w.listener[CONFIG_NEXTJS];
 		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, table[i].reason);
 		ck_assert_int_eq(still_ppoll(&p, 1, 0), 0);
-		world_close(&w);
+		exchanging_close(&w);
 	}
 }
 END_TEST
@@ -627,9 +618,9 @@ END_TEST
 
 START_TEST(a_body_that_is_wrong_is_the_clients_fault)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, _i == 0 ? POSTC "no chunk\r\n" : POST "01234");
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	if (_i == 1) {
@@ -646,15 +637,15 @@ START_TEST(a_body_that_is_wrong_is_the_clients_fault)
 	else
 		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
 		     "the client's connection failed: Connection reset by peer");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(an_early_answer_waits_for_the_body_if_the_backend_does)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, POST "0123");
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_hears(w.backend, "0123");
@@ -666,22 +657,22 @@ START_TEST(an_early_answer_waits_for_the_body_if_the_backend_does)
 	ends_well(&w, EXCHANGE_NEXT, 200);
 	peer_hears(w.backend, "456789");
 	one_page(&w, false);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(an_early_answer_that_closes_is_the_last)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, POST "0123");
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_say(w.backend, OK "Content-Length: 2\r\nConnection: close\r\n\r\nok");
 	ends_well(&w, EXCHANGE_LAST, 200);
 	client_hears(&w, "HTTP/1.1 200 OK", true);
 	peer_hears(w.client, "ok");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -689,10 +680,10 @@ END_TEST
 START_TEST(an_early_answer_before_a_reset_counts)
 {
 	char body[100000];
-	struct world w;
+	struct exchanging w;
 
 	memset(body, 'x', sizeof(body));
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, "POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n");
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_send(w.client, body, sizeof(body));
@@ -703,7 +694,7 @@ START_TEST(an_early_answer_before_a_reset_counts)
 	peer_close(&w.backend);
 	peer_send(w.client, body, sizeof(body));
 	ends_well(&w, EXCHANGE_LAST, 200);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -713,9 +704,9 @@ END_TEST
 
 START_TEST(a_body_that_was_not_asked_for_may_never_come)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, EXPECT);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	if (_i) {
@@ -727,7 +718,7 @@ START_TEST(a_body_that_was_not_asked_for_may_never_come)
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, _i ? EXCHANGE_NEXT : EXCHANGE_LAST, 200);
 	client_hears(&w, "HTTP/1.1 200 OK", !_i);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -735,27 +726,27 @@ END_TEST
 
 START_TEST(a_refusal_is_the_backends_fault)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	ck_assert_int_eq(shutdown(w.listener[CONFIG_NEXTJS], SHUT_RDWR), 0);
 	begin(&w, GET);
 	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "Connection refused");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(without_a_descriptor_it_is_our_own_fault)
 {
 	struct rlimit saved;
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	saved = fds_forbid();
 	begin(&w, GET);
 	ends(&w, EXCHANGE_REFUSED, 500, EXCHANGE_GATE, "Too many open files");
 	fds_allow(saved);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -763,9 +754,9 @@ END_TEST
 START_TEST(what_ends_a_dial_is_told)
 {
 	int fill[2];
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	for (size_t i = 0; i < 2; i++) { /* a backlog of one */
 		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		ck_assert_int_eq(
@@ -781,7 +772,7 @@ START_TEST(what_ends_a_dial_is_told)
 	if (_i == 0) {
 		ends(&w, EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out");
 	} else if (_i == 1) {
-		stop(&w);
+		world_terminate(&w.world);
 		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "stopped by SIGTERM");
 	} else {
 		peer_reset(&w.client);
@@ -790,7 +781,7 @@ START_TEST(what_ends_a_dial_is_told)
 	}
 	close(fill[0]);
 	close(fill[1]);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -830,9 +821,9 @@ START_TEST(a_span_that_passes_is_told)
 	enum config_backend which =
 		strstr(spans[_i].request, "novnc") ? CONFIG_CONTROLLER : CONFIG_NEXTJS;
 	uint64_t start_ms = stream_clock_ms();
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	*(uint64_t *)((char *)&w.cfg + spans[_i].span) = SHORT_MS;
 	begin(&w, spans[_i].request);
 	backend_accepts(&w, which, "");
@@ -840,15 +831,15 @@ START_TEST(a_span_that_passes_is_told)
 	ends(&w, spans[_i].end, spans[_i].status, spans[_i].blame, spans[_i].reason);
 	ck_assert_uint_ge(stream_clock_ms() - start_ms, SHORT_MS);
 	ck_assert_uint_lt(still_calls(), 20);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(sigterm_before_an_answer_refuses_and_later_cuts)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, GET);
 	backend_accepts(&w, CONFIG_NEXTJS, "GET");
 	if (_i) {
@@ -856,18 +847,18 @@ START_TEST(sigterm_before_an_answer_refuses_and_later_cuts)
 		client_hears(&w, "HTTP/1.1 200 OK", false);
 	}
 	still_wait();
-	stop(&w);
+	world_terminate(&w.world);
 	if (_i)
 		ends(&w, EXCHANGE_CUT, 200, EXCHANGE_NOBODY, "stopped by SIGTERM");
 	else
 		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "stopped by SIGTERM");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 /* ---- tunnels */
 
-static void tunnel_open(struct world *w, const char *request, const char *answer)
+static void tunnel_open(struct exchanging *w, const char *request, const char *answer)
 {
 	begin(w, request);
 	backend_accepts(w, CONFIG_CONTROLLER, "GET /api/auth/session/s1/novnc/websock ");
@@ -877,9 +868,9 @@ static void tunnel_open(struct world *w, const char *request, const char *answer
 
 START_TEST(bytes_before_the_101_wait_for_it)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, WS("early"));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	still_wait();
@@ -902,15 +893,15 @@ START_TEST(bytes_before_the_101_wait_for_it)
 	ck_assert_uint_eq(w.opened, 1);
 	ck_assert_uint_eq(w.x.up_bytes, strlen("earlyup"));
 	ck_assert_uint_eq(w.x.down_bytes, strlen("hello"));
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	w.opened_result = -EPERM;
 	begin(&w, WS("early"));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
@@ -919,15 +910,15 @@ START_TEST(a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it)
 	ck_assert(w.x.tunnel);
 	peer_hears_nothing(w.client);
 	peer_hears_reset(w.backend);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(it_is_told_who_ended_a_tunnel)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	w.cfg.linger_ms = _i == 4 ? SHORT_MS : LONG_MS;
 	tunnel_open(&w, WS(""), SWITCH);
 	still_wait();
@@ -951,7 +942,7 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		peer_hears_reset(w.backend);
 		break;
 	case 3:
-		stop(&w);
+		world_terminate(&w.world);
 		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "stopped by SIGTERM");
 		peer_hears_end(w.backend);
 		break;
@@ -969,30 +960,30 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		     "the client's side ended, then nothing came for LingerTimeoutSec=");
 	}
 	ck_assert_uint_eq(w.opened, 1);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(of_ends_that_are_there_together_none_is_the_first)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	w.both_end = true;
 	begin(&w, WS(""));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	peer_say(w.backend, SWITCH);
 	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
 	     "the connection ended, both sides at once");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(an_end_together_with_the_101_is_passed_on)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, WS(""));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	peer_say(w.backend, SWITCH "last words");
@@ -1003,7 +994,7 @@ START_TEST(an_end_together_with_the_101_is_passed_on)
 	peer_close(&w.client);
 	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
 	     "the connection ended, master-controller's side first");
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
@@ -1018,9 +1009,9 @@ START_TEST(a_101_that_does_not_stand_the_check_opens_nothing)
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
-		struct world w;
+		struct exchanging w;
 
-		world_open(&w);
+		exchanging_open(&w);
 		begin(&w, WS("early"));
 		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 		peer_say(w.backend, table[i]);
@@ -1029,16 +1020,16 @@ START_TEST(a_101_that_does_not_stand_the_check_opens_nothing)
 		ck_assert(!w.x.tunnel);
 		ck_assert_uint_eq(w.opened, 0);
 		peer_hears_nothing(w.client);
-		world_close(&w);
+		exchanging_close(&w);
 	}
 }
 END_TEST
 
 START_TEST(an_upgrade_that_is_not_granted_is_a_plain_answer)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	begin(&w, _i ? WS("early") : WS(""));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	peer_say(w.backend, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
@@ -1048,15 +1039,15 @@ START_TEST(an_upgrade_that_is_not_granted_is_a_plain_answer)
 	ck_assert_uint_eq(w.opened, 0);
 	if (!_i)
 		one_page(&w, true);
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 START_TEST(an_upgrade_gets_a_connection_of_its_own)
 {
-	struct world w;
+	struct exchanging w;
 
-	world_open(&w);
+	exchanging_open(&w);
 	for (int i = 0; i < 2; i++) {
 		begin(&w, WS(""));
 		still_wait();
@@ -1067,18 +1058,16 @@ START_TEST(an_upgrade_gets_a_connection_of_its_own)
 			 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
 		ends_well(&w, EXCHANGE_NEXT, 404);
 	}
-	world_close(&w);
+	exchanging_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = suite_create("exchange");
-	TCase *t = tcase_create("exchange");
+	TCase *t = case_add(s, "exchange");
 
 	(void)signal(SIGPIPE, SIG_IGN); /* as main() does */
-	suite_add_tcase(s, t);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC); /* valgrind */
 	tcase_add_loop_test(t, an_answer_is_passed_on_or_blamed, 0, (int)LENGTH(answers));
 	tcase_add_loop_test(t, a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer, 0, 2);
 	tcase_add_loop_test(t, heads_without_room_are_refused_and_leave_nothing, 0, 3);

@@ -2,13 +2,11 @@
 /* flow.c: chunked bodies by chance, to sockets that take little; writes cut anywhere. */
 #include "proxy/flow.h"
 
-#include "drawn.h"
-#include "peers.h"
 #include "proxy/compose.h"
+#include "drawn.h"
+#include "world.h"
 
 #define IN_SIZE 6000
-
-static int fds_before;
 
 /* What the next writes take at most, bytes. */
 static size_t most = SIZE_MAX;
@@ -29,29 +27,28 @@ ssize_t writev(int fd, const struct iovec *iov, int n)
 }
 
 /* One flow, its buffers in blocks of exactly their size, and its peers. */
-struct world {
+struct pump {
 	struct stream from, to;
 	struct buf in, out;
 	struct flow flow;
 	int source, sink;
 };
 
-static void world_open(struct world *w)
+static void pump_open(struct pump *w)
 {
 	size_t out_size = COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK;
-	int from, to, least = 1;
+	int least = 1;
 
-	pair_open(false, &from, &w->source);
-	pair_open(false, &to, &w->sink);
-	ck_assert_int_eq(setsockopt(to, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)), 0);
-	ck_assert_int_eq(stream_adopt(from, &w->from), 0);
-	ck_assert_int_eq(stream_adopt(to, &w->to), 0);
+	stream_pair(false, &w->from, &w->source);
+	stream_pair(false, &w->to, &w->sink);
+	ck_assert_int_eq(
+		setsockopt(w->to.fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)), 0);
 	w->in = (struct buf){ .data = malloc(IN_SIZE), .cap = IN_SIZE };
 	w->out = (struct buf){ .data = malloc(out_size), .cap = out_size };
 	flow_init(&w->flow, &w->from, &w->to, &w->in, &w->out);
 }
 
-static void world_close(struct world *w)
+static void pump_close(struct pump *w)
 {
 	flow_done(&w->flow);
 	stream_done(&w->from);
@@ -63,7 +60,7 @@ static void world_close(struct world *w)
 }
 
 /* What the sink has, some of it or all. */
-static void hear(struct world *w, size_t room, struct drawn *heard)
+static void hear(struct pump *w, size_t room, struct drawn *heard)
 {
 	char got[DRAWN_MAX];
 	ssize_t n = recv(w->sink, got, room, MSG_DONTWAIT);
@@ -73,7 +70,7 @@ static void hear(struct world *w, size_t room, struct drawn *heard)
 }
 
 /* Steps until nothing moves, the peers doing a little in between. */
-static void run(struct world *w, uint64_t *seed, const struct drawn *text,
+static void run(struct pump *w, uint64_t *seed, const struct drawn *text,
 		struct drawn *heard)
 {
 	size_t sent = 0, steps = 0;
@@ -107,12 +104,12 @@ START_TEST(what_is_passed_on_reads_as_what_came)
 
 	for (int i = 0; i < 300; i++) {
 		static struct drawn text, heard, payload, passed;
-		struct world w;
+		struct pump w;
 
 		draw_body(&seed, &text);
 		drawn_say(&text, "and more that belongs to what follows");
 		heard.len = 0;
-		world_open(&w);
+		pump_open(&w);
 		ck_assert_int_eq(buf_put_slice(&w.out, SLICE("a head")), 0);
 		flow_begin(&w.flow, HTTP1_CHUNKED, 0, rechunk);
 		run(&w, &seed, &text, &heard);
@@ -129,7 +126,7 @@ START_TEST(what_is_passed_on_reads_as_what_came)
 			drawn_put(&passed, heard.data + 6, heard.len - 6);
 		ck_assert_uint_eq(passed.len, payload.len);
 		ck_assert_int_eq(memcmp(passed.data, payload.data, payload.len), 0);
-		world_close(&w);
+		pump_close(&w);
 	}
 }
 END_TEST
@@ -141,7 +138,7 @@ END_TEST
 static const char lead[] = "803\r\n", trail[] = "\r\n0\r\nA: b\r\n\r\n";
 
 /* A message of those chunks and what follows it have been read. */
-static void world_read(struct world *w, char payload[static 3 + LARGE])
+static void pump_read(struct pump *w, char payload[static 3 + LARGE])
 {
 	struct buf *in = &w->in;
 
@@ -162,7 +159,7 @@ static size_t least(size_t a, size_t b)
 }
 
 /* What the sink has is the first n bytes of all that is due, and the flow is as far. */
-static void expect_written(const struct world *w, const char *payload, size_t n,
+static void expect_written(const struct pump *w, const char *payload, size_t n,
 			   const struct drawn *heard)
 {
 	size_t leads = least(n, sizeof(lead) - 1);
@@ -183,7 +180,7 @@ static void expect_written(const struct world *w, const char *payload, size_t n,
 }
 
 /* Steps until nothing moves, each write taking so much; returns whether there is more. */
-static bool write_some(struct world *w, size_t n, struct drawn *heard)
+static bool write_some(struct pump *w, size_t n, struct drawn *heard)
 {
 	int write_error = 0;
 
@@ -204,15 +201,15 @@ START_TEST(a_write_may_end_anywhere)
 
 	for (size_t n = 1; n <= total; n++) {
 		struct drawn heard = { .len = 0 };
-		struct world w;
+		struct pump w;
 
-		world_open(&w);
-		world_read(&w, payload);
+		pump_open(&w);
+		pump_read(&w, payload);
 		ck_assert_int_eq(write_some(&w, n, &heard), n < total);
 		expect_written(&w, payload, n, &heard);
 		(void)write_some(&w, SIZE_MAX, &heard);
 		expect_written(&w, payload, total, &heard);
-		world_close(&w);
+		pump_close(&w);
 	}
 }
 END_TEST
@@ -221,37 +218,24 @@ START_TEST(what_is_written_may_go_byte_by_byte)
 {
 	struct drawn heard = { .len = 0 };
 	char payload[3 + LARGE];
-	struct world w;
+	struct pump w;
 	size_t n = 0;
 
-	world_open(&w);
-	world_read(&w, payload);
+	pump_open(&w);
+	pump_read(&w, payload);
 	while (write_some(&w, 1, &heard))
 		expect_written(&w, payload, ++n, &heard);
 	expect_written(&w, payload, ++n, &heard);
 	ck_assert(flow_ended(&w.flow));
-	world_close(&w);
+	pump_close(&w);
 }
 END_TEST
-
-static void setup(void)
-{
-	fds_before = fds_open();
-}
-
-static void teardown(void)
-{
-	ck_assert_int_eq(fds_open(), fds_before);
-}
 
 int main(void)
 {
 	Suite *suite = suite_create("flow");
-	TCase *t = tcase_create("flow");
+	TCase *t = case_add(suite, "flow");
 
-	suite_add_tcase(suite, t);
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC);
 	tcase_add_loop_test(t, what_is_passed_on_reads_as_what_came, 0, 2);
 	tcase_add_test(t, a_write_may_end_anywhere);
 	tcase_add_test(t, what_is_written_may_go_byte_by_byte);

@@ -4,8 +4,8 @@
 
 #include <poll.h>
 
-#include "peers.h"
 #include "testing.h"
+#include "world.h"
 
 /* What the clock may move on during a test without changing what is expected, ms. */
 #define SLACK_MS 900
@@ -16,10 +16,8 @@ static struct link link_after(const char *answer, uint64_t rest_ms, int *peer)
 	struct link l = LINK_NONE;
 	struct http1_head head;
 	struct slice raw = answer_read(answer, &head);
-	int ours;
 
-	pair_open(true, &ours, peer);
-	ck_assert_int_eq(stream_adopt(ours, &l.stream), 0);
+	stream_pair(true, &l.stream, peer);
 	link_take_answer(&l, &head);
 	link_rest(&l);
 	ck_assert_uint_le(stream_clock_ms() - l.since_ms, SLACK_MS);
@@ -148,26 +146,11 @@ START_TEST(a_link_to_nowhere_is_not_reusable)
 }
 END_TEST
 
-static int fds_before;
-
-static void setup(void)
-{
-	fds_before = fds_open();
-}
-
-static void teardown(void)
-{
-	ck_assert_int_eq(fds_open(), fds_before);
-}
-
 int main(void)
 {
 	Suite *s = suite_create("link");
-	TCase *t = tcase_create("link");
+	TCase *t = case_add(s, "link");
 
-	suite_add_tcase(s, t);
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC);
 	tcase_add_loop_test(t, it_obeys_the_answer_and_the_time, 0, (int)LENGTH(table));
 	tcase_add_test(t, what_came_meanwhile_spoils_it);
 	tcase_add_test(t, what_was_watched_is_not_looked_at_again);

@@ -8,10 +8,10 @@
 
 START_TEST(a_body_of_known_length_passes_and_what_follows_stays)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	s = side_of(&w, (enum direction)_i);
 	flow_begin(s.flow, HTTP1_LENGTH, 10, true);
 	peer_say(*s.source, "0123456789next");
@@ -21,16 +21,16 @@ START_TEST(a_body_of_known_length_passes_and_what_follows_stays)
 	holds(s.flow->in, "next");
 	ck_assert_uint_eq(s.flow->bytes, 10);
 	ck_assert(!s.to->shut);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(what_was_composed_goes_before_what_was_read)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	s = side_of(&w, (enum direction)_i);
 	flow_begin(s.flow, HTTP1_LENGTH, 6, true);
 	ck_assert_int_eq(buf_put_slice(s.flow->out, SLICE("head, ")), 0);
@@ -39,41 +39,41 @@ START_TEST(what_was_composed_goes_before_what_was_read)
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
 	peer_hears(*s.sink, "head, body!!");
 	ck_assert_uint_eq(s.flow->bytes, 6);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(nothing_is_read_where_no_body_is_due)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	s = side_of(&w, (enum direction)_i);
 	flow_begin(s.flow, HTTP1_NO_BODY, 0, true);
 	peer_say(*s.source, "next");
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
 	peer_hears_nothing(*s.sink);
 	ck_assert_uint_eq(buf_len(s.flow->in), 0);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(a_body_until_close_ends_with_the_stream)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, false);
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(w.backend_peer, "all there is");
 	still_wait();
 	peer_hears(w.client_peer, "all there is");
 	peer_close(&w.backend_peer);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	ck_assert(!w.client.shut);
 	peer_hears_nothing(w.client_peer);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -99,14 +99,14 @@ START_TEST(an_end_that_was_seen_before_the_body_began_counts)
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct world w;
+		struct relaying w;
 
-		world_open(&w, false);
+		relaying_open(&w, false);
 		w.relay.down.waiting = true;
 		peer_say(w.backend_peer, "H");
 		peer_say(w.backend_peer, table[i].body);
 		peer_close(&w.backend_peer);
-		world_read_answer(&w);
+		relaying_read_answer(&w);
 		ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
 		buf_consume(&w.buf[2], 1);
 		flow_begin(&w.relay.down, table[i].framing, table[i].length, true);
@@ -115,7 +115,7 @@ START_TEST(an_end_that_was_seen_before_the_body_began_counts)
 			ck_assert_int_eq(w.relay.down.error, -ECONNABORTED);
 		peer_hears(w.client_peer, table[i].heard);
 		peer_hears_nothing(w.client_peer);
-		world_close(&w);
+		relaying_close(&w);
 	}
 }
 END_TEST
@@ -137,21 +137,21 @@ START_TEST(a_stream_that_ends_in_mid_body_has_failed)
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct world w;
+		struct relaying w;
 		struct side s;
 
-		world_open(&w, false);
+		relaying_open(&w, false);
 		s = side_of(&w, (enum direction)_i);
 		flow_begin(s.flow, table[i].framing, 10, true);
-		world_start(&w);
+		relaying_start(&w);
 		peer_say(*s.source, table[i].sent);
 		still_wait();
 		peer_close(s.source);
-		ck_assert_int_eq(world_end(&w), failed((enum direction)_i));
+		ck_assert_int_eq(relaying_end(&w), failed((enum direction)_i));
 		ck_assert_int_eq(s.flow->error, -ECONNABORTED);
 		peer_hears(*s.sink, table[i].heard);
 		peer_hears_nothing(*s.sink); /* no last chunk above all */
-		world_close(&w);
+		relaying_close(&w);
 	}
 }
 END_TEST
@@ -160,46 +160,46 @@ END_TEST
 
 START_TEST(an_answer_may_come_while_the_body_is_still_coming)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
 	w.relay.down.waiting = true;
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(w.client_peer, "01234");
 	peer_hears(w.backend_peer, "01234");
 	peer_say(w.backend_peer, "H");
-	ck_assert_int_eq(world_end(&w), RELAY_INPUT);
+	ck_assert_int_eq(relaying_end(&w), RELAY_INPUT);
 	buf_consume(&w.buf[2], 1);
 	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(w.backend_peer, "answer");
 	peer_hears(w.client_peer, "answer");
 	still_wait();
 	peer_say(w.client_peer, "56789");
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	peer_hears(w.backend_peer, "56789");
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(an_answer_may_suffice)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
 	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
 	w.relay.down_suffices = true;
 	peer_say(w.backend_peer, "answer");
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
 	peer_hears(w.client_peer, "answer");
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 /* The backend answers, then closes with some of the body unread, which resets. */
-static void answer_and_reset(struct world *w, const char *answer)
+static void answer_and_reset(struct relaying *w, const char *answer)
 {
 	ck_assert_int_eq(send(w->backend.fd, "unread", 6, 0), 6);
 	peer_say(w->backend_peer, answer);
@@ -210,9 +210,9 @@ static void answer_and_reset(struct world *w, const char *answer)
 /* The flow up finds out first, and the answer is there all the same. */
 START_TEST(an_answer_sent_before_a_reset_is_read)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, _i);
+	relaying_open(&w, _i);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
 	w.relay.down.waiting = true;
 	answer_and_reset(&w, "Hanswer");
@@ -222,16 +222,16 @@ START_TEST(an_answer_sent_before_a_reset_is_read)
 	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
 	peer_hears(w.client_peer, "answer");
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 /* Only a reset shows that such an answer is not complete, so it must not get lost. */
 START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, _i);
+	relaying_open(&w, _i);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
 	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, true);
 	answer_and_reset(&w, "part of an answer");
@@ -239,34 +239,34 @@ START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 	ck_assert(w.relay.up.deaf);
 	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
 	peer_hears(w.client_peer, "part of an answer");
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 /* A backend that reads no more, but has not said anything yet. */
 START_TEST(what_nobody_takes_is_no_busy_loop)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
 	w.relay.down.waiting = true;
 	ck_assert_int_eq(shutdown(w.backend_peer, SHUT_RD), 0);
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(w.client_peer, "body");
 	still_wait();
 	ck_assert(w.relay.up.deaf);
 	ck_assert_uint_lt(still_calls(), 10);
 	peer_say(w.backend_peer, "H");
-	ck_assert_int_eq(world_end(&w), RELAY_INPUT);
-	world_close(&w);
+	ck_assert_int_eq(relaying_end(&w), RELAY_INPUT);
+	relaying_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = relay_suite("relay");
-	TCase *t = part(s, "ends of messages");
+	TCase *t = case_add(s, "ends of messages");
 
 	tcase_add_loop_test(t, a_body_of_known_length_passes_and_what_follows_stays, 0,
 			    2);
@@ -275,7 +275,7 @@ int main(void)
 	tcase_add_test(t, a_body_until_close_ends_with_the_stream);
 	tcase_add_test(t, an_end_that_was_seen_before_the_body_began_counts);
 	tcase_add_loop_test(t, a_stream_that_ends_in_mid_body_has_failed, 0, 2);
-	t = part(s, "early answers");
+	t = case_add(s, "early answers");
 	tcase_add_test(t, an_answer_may_come_while_the_body_is_still_coming);
 	tcase_add_test(t, an_answer_may_suffice);
 	tcase_add_loop_test(t, an_answer_sent_before_a_reset_is_read, 0, 2);

@@ -28,26 +28,26 @@ static void hears_message(struct side s, bool rechunk)
 static void pass_chunks(enum direction d, bool rechunk, size_t first, size_t second)
 {
 	size_t len = sizeof(chunked) - 1;
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	s = side_of(&w, d);
 	flow_begin(s.flow, HTTP1_CHUNKED, 0, rechunk);
 	peer_send(*s.source, chunked, first);
-	world_start(&w);
+	relaying_start(&w);
 	still_wait();
 	peer_send(*s.source, chunked + first, second - first);
 	still_wait();
 	ck_assert(!flow_ended(s.flow));
 	peer_send(*s.source, chunked + second, len - second);
 	peer_say(*s.source, "next");
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	ck_assert_uint_eq(s.flow->bytes, strlen(unchunked));
 	hears_message(s, rechunk);
 	stream_read(s.from, s.flow->in); /* where it has not been read with the rest */
 	holds(s.flow->in, "next");
-	world_close(&w);
+	relaying_close(&w);
 }
 
 START_TEST(a_chunked_body_may_be_split_anywhere)
@@ -60,21 +60,21 @@ END_TEST
 
 START_TEST(a_chunked_body_may_come_byte_by_byte)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	s = side_of(&w, (enum direction)_i);
 	flow_begin(s.flow, HTTP1_CHUNKED, 0, true);
-	world_start(&w);
+	relaying_start(&w);
 	for (size_t i = 0; i < sizeof(chunked) - 1; i++) {
 		peer_send(*s.source, chunked + i, 1);
 		if (i < sizeof(chunked) - 2)
 			still_wait();
 	}
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	hears_message(s, true);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -89,10 +89,10 @@ START_TEST(what_is_no_chunk_is_a_fault_with_its_reason)
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct world w;
+		struct relaying w;
 		struct side s;
 
-		world_open(&w, false);
+		relaying_open(&w, false);
 		s = side_of(&w, (enum direction)_i);
 		flow_begin(s.flow, HTTP1_CHUNKED, 0, true);
 		peer_say(*s.source, "2\r\nok\r\n");
@@ -100,28 +100,28 @@ START_TEST(what_is_no_chunk_is_a_fault_with_its_reason)
 		ck_assert_int_eq(relay_run(&w.relay), failed((enum direction)_i));
 		ck_assert_int_eq(s.flow->error, -EBADMSG);
 		ck_assert_ptr_nonnull(s.flow->body.why);
-		world_close(&w);
+		relaying_close(&w);
 	}
 }
 END_TEST
 
 START_TEST(what_came_before_a_fault_goes_out_before_it_is_told)
 {
-	struct world w;
+	struct relaying w;
 	size_t jammed;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	jammed = jam(&w.client);
 	flow_begin(&w.relay.down, HTTP1_CHUNKED, 0, true);
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(w.backend_peer, "2\r\nok\r\nno chunk");
 	still_wait();
 	unjam(w.client_peer, jammed);
-	ck_assert_int_eq(world_end(&w), RELAY_BACKEND_FAILED);
+	ck_assert_int_eq(relaying_end(&w), RELAY_BACKEND_FAILED);
 	ck_assert_int_eq(w.relay.down.error, -EBADMSG);
 	peer_hears(w.client_peer, "2\r\nok\r\n");
 	peer_hears_nothing(w.client_peer);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -130,29 +130,29 @@ START_TEST(an_end_waits_for_what_is_still_to_be_decoded)
 {
 	struct message m;
 	struct traffic t;
-	struct world w;
+	struct relaying w;
 
 	message_make(&m, HTTP1_CHUNKED, IN_SIZE / 2);
 	traffic_open(&t, &m, true);
-	world_open(&w, false);
+	relaying_open(&w, false);
 	w.buf[3].cap = BODY_TRAILERS_MAX + 1024;
 	peer_send(w.backend_peer, m.raw, m.raw_len);
 	peer_close(&w.backend_peer);
-	world_read_answer(&w);
+	relaying_read_answer(&w);
 	flow_begin(&w.relay.down, HTTP1_CHUNKED, 0, true);
 	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
 	t.sent = m.raw_len;
 	pour(&t, -1, w.client_peer);
 	traffic_check(&t);
 	message_free(&m);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = relay_suite("relay: chunks");
-	TCase *t = part(s, "chunks");
+	TCase *t = case_add(s, "chunks");
 
 	tcase_add_loop_test(t, a_chunked_body_may_be_split_anywhere, 0, 4);
 	tcase_add_loop_test(t, a_chunked_body_may_come_byte_by_byte, 0, 2);

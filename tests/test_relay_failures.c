@@ -6,37 +6,37 @@
 
 START_TEST(a_reset_at_rest_ends_a_tunnel)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, true);
+	relaying_open(&w, true);
 	s = side_of(&w, (enum direction)_i);
-	world_tunnel(&w);
-	world_start(&w);
+	relaying_tunnel(&w);
+	relaying_start(&w);
 	still_wait();
 	peer_reset(s.source);
-	ck_assert_int_eq(world_end(&w), failed((enum direction)_i));
+	ck_assert_int_eq(relaying_end(&w), failed((enum direction)_i));
 	ck_assert_int_eq(s.flow->error, -ECONNRESET);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(a_client_that_resets_while_nothing_is_asked_of_it_ends_all)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, true);
+	relaying_open(&w, true);
 	w.relay.down.waiting = true;
-	world_start(&w);
+	relaying_start(&w);
 	if (_i) { /* having ended its direction before */
 		flow_begin(&w.relay.up, HTTP1_NO_BODY, 0, true);
 		ck_assert_int_eq(shutdown(w.client_peer, SHUT_WR), 0);
 	}
 	still_wait();
 	peer_reset(&w.client_peer);
-	ck_assert_int_eq(world_end(&w), RELAY_CLIENT_FAILED);
+	ck_assert_int_eq(relaying_end(&w), RELAY_CLIENT_FAILED);
 	ck_assert_int_eq(w.relay.up.error, -ECONNRESET);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -45,41 +45,41 @@ START_TEST(a_client_that_resets_in_mid_transfer_ends_all)
 	enum direction d = _i & 1 ? UP : DOWN;
 	struct message m;
 	struct traffic t;
-	struct world w;
+	struct relaying w;
 
 	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
 	traffic_open(&t, &m, false);
-	world_open(&w, true);
+	relaying_open(&w, true);
 	if (_i & 2)
-		world_tunnel(&w);
+		relaying_tunnel(&w);
 	else
 		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, MUCH, false);
-	world_start(&w);
+	relaying_start(&w);
 	stuff(&t, *side_of(&w, d).source);
 	peer_reset(&w.client_peer);
-	ck_assert_int_eq(world_end(&w), RELAY_CLIENT_FAILED);
+	ck_assert_int_eq(relaying_end(&w), RELAY_CLIENT_FAILED);
 	ck_assert_int_lt(w.relay.up.error, 0);
 	free(t.out);
 	message_free(&m);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(what_a_backend_sent_before_its_reset_is_passed_on)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, true);
+	relaying_open(&w, true);
 	flow_begin(&w.relay.down, HTTP1_LENGTH, 100, true);
 	ck_assert_int_eq(buf_put_slice(w.relay.down.out, SLICE("head, ")), 0);
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(w.backend_peer, "part of a body");
 	peer_hears(w.client_peer, "head, part of a body");
 	still_wait();
 	peer_reset(&w.backend_peer);
-	ck_assert_int_eq(world_end(&w), RELAY_BACKEND_FAILED);
+	ck_assert_int_eq(relaying_end(&w), RELAY_BACKEND_FAILED);
 	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -89,13 +89,13 @@ END_TEST
 START_TEST(who_acknowledges_nothing_ends_it)
 {
 	enum direction d = (enum direction)(_i % DIRECTIONS), other = UP + DOWN - d;
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, true);
+	relaying_open(&w, true);
 	s = side_of(&w, d);
 	if (_i < DIRECTIONS)
-		world_tunnel(&w);
+		relaying_tunnel(&w);
 	else
 		flow_begin(s.flow, HTTP1_LENGTH, 10, false);
 	w.relay.gone_ms = SHORT_MS;
@@ -103,7 +103,7 @@ START_TEST(who_acknowledges_nothing_ends_it)
 	peer_say(*s.source, "some");
 	ck_assert_int_eq(relay_run(&w.relay), failed(other));
 	ck_assert_int_eq(s.other->error, -ETIMEDOUT);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -113,46 +113,46 @@ START_TEST(who_acknowledges_and_does_not_read_ends_nothing)
 
 	haul_open_tunnel(&h, 1 | _i << 1);
 	h.w.relay.gone_ms = 5 * SHORT_MS;
-	world_start(&h.w);
+	relaying_start(&h.w);
 	stuff(&h.t, *h.s.source);
 	/* by then the kernel probes its window less often than that */
 	(void)later(50 * SHORT_MS);
 	haul_pour(&h);
-	world_terminate(&h.w);
+	relaying_terminate(&h.w);
 	haul_close(&h);
 }
 END_TEST
 
 START_TEST(no_timer_runs_once_all_is_acknowledged)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, true);
-	world_tunnel(&w);
+	relaying_open(&w, true);
+	relaying_tunnel(&w);
 	s = side_of(&w, (enum direction)_i);
 	w.relay.gone_ms = SHORT_MS;
-	world_start(&w);
+	relaying_start(&w);
 	peer_say(*s.source, "some");
 	peer_hears(*s.sink, "some");
 	while (still_timeout() != -1)
 		(void)later(1);
-	world_terminate(&w);
-	world_close(&w);
+	relaying_terminate(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = relay_suite("relay: failures");
-	TCase *t = part(s, "resets");
+	TCase *t = case_add(s, "resets");
 
 	tcase_add_loop_test(t, a_reset_at_rest_ends_a_tunnel, 0, 2);
 	tcase_add_loop_test(t, a_client_that_resets_while_nothing_is_asked_of_it_ends_all,
 			    0, 2);
 	tcase_add_loop_test(t, a_client_that_resets_in_mid_transfer_ends_all, 0, 4);
 	tcase_add_test(t, what_a_backend_sent_before_its_reset_is_passed_on);
-	t = part(s, "vanished");
+	t = case_add(s, "vanished");
 	tcase_add_loop_test(t, who_acknowledges_nothing_ends_it, 0, 2 * DIRECTIONS);
 	tcase_add_loop_test(t, who_acknowledges_and_does_not_read_ends_nothing, 0,
 			    DIRECTIONS);

@@ -2,20 +2,20 @@
 /* relay.c: time spans, and SIGTERM. */
 #include "relaying.h"
 
-static void prepare_answer(struct world *w)
+static void prepare_answer(struct relaying *w)
 {
 	w->relay.answer_ms = SHORT_MS;
 	w->relay.down.waiting = true;
 }
 
-static void prepare_client_gives_none(struct world *w)
+static void prepare_client_gives_none(struct relaying *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	w->relay.down.waiting = true;
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
 }
 
-static void prepare_client_gives_no_trailers(struct world *w)
+static void prepare_client_gives_no_trailers(struct relaying *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	w->relay.down.waiting = true;
@@ -23,14 +23,14 @@ static void prepare_client_gives_no_trailers(struct world *w)
 	peer_say(w->client_peer, "0\r\nA: b\r\n");
 }
 
-static void prepare_backend_gives_none(struct world *w)
+static void prepare_backend_gives_none(struct relaying *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	flow_begin(&w->relay.down, HTTP1_CHUNKED, 0, true);
 	peer_say(w->backend_peer, "4\r\nso");
 }
 
-static void prepare_backend_takes_none(struct world *w)
+static void prepare_backend_takes_none(struct relaying *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	w->relay.down.waiting = true;
@@ -39,7 +39,7 @@ static void prepare_backend_takes_none(struct world *w)
 	peer_say(w->client_peer, "body");
 }
 
-static void prepare_backend_is_deaf(struct world *w)
+static void prepare_backend_is_deaf(struct relaying *w)
 {
 	prepare_answer(w);
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
@@ -47,7 +47,7 @@ static void prepare_backend_is_deaf(struct world *w)
 	peer_say(w->client_peer, "body");
 }
 
-static void prepare_client_takes_none(struct world *w)
+static void prepare_client_takes_none(struct relaying *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	flow_begin(&w->relay.down, HTTP1_LENGTH, 10, true);
@@ -55,7 +55,7 @@ static void prepare_client_takes_none(struct world *w)
 	peer_say(w->backend_peer, "body");
 }
 
-static void prepare_early_answer_stalls(struct world *w)
+static void prepare_early_answer_stalls(struct relaying *w)
 {
 	w->relay.body_ms = SHORT_MS;
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
@@ -63,34 +63,34 @@ static void prepare_early_answer_stalls(struct world *w)
 	w->relay.up.moved_ms += LONG_MS; /* that one is busy */
 }
 
-static void prepare_client_takes_nothing_of_a_dead_backend(struct world *w)
+static void prepare_client_takes_nothing_of_a_dead_backend(struct relaying *w)
 {
 	prepare_client_takes_none(w);
 	peer_close(&w->backend_peer);
 }
 
-static void prepare_idle(struct world *w)
+static void prepare_idle(struct relaying *w)
 {
 	w->relay.idle_ms = SHORT_MS;
-	world_tunnel(w);
+	relaying_tunnel(w);
 }
 
-static void prepare_linger_after_client(struct world *w)
+static void prepare_linger_after_client(struct relaying *w)
 {
 	w->relay.linger_ms = SHORT_MS;
-	world_tunnel(w);
+	relaying_tunnel(w);
 	ck_assert_int_eq(shutdown(w->client_peer, SHUT_WR), 0);
 }
 
-static void prepare_linger_after_backend(struct world *w)
+static void prepare_linger_after_backend(struct relaying *w)
 {
 	w->relay.linger_ms = SHORT_MS;
-	world_tunnel(w);
+	relaying_tunnel(w);
 	peer_close(&w->backend_peer);
 }
 
 static const struct {
-	void (*prepare)(struct world *w);
+	void (*prepare)(struct relaying *w);
 	enum relay_end end;
 } spans[] = {
 	{ prepare_answer, RELAY_ANSWER_TIMEOUT },
@@ -112,9 +112,9 @@ static const struct {
 START_TEST(a_span_passes_once_and_not_in_a_busy_loop)
 {
 	uint64_t start_ms, took_ms;
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	start_ms = stream_clock_ms();
 	spans[_i].prepare(&w);
 	ck_assert_int_eq(relay_run(&w.relay), spans[_i].end);
@@ -122,26 +122,26 @@ START_TEST(a_span_passes_once_and_not_in_a_busy_loop)
 	ck_assert_uint_ge(took_ms, SHORT_MS);
 	ck_assert_uint_lt(took_ms, LONG_MS / 2);
 	ck_assert_uint_lt(still_calls(), 12);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(sigterm_ends_it_at_once)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	spans[_i].prepare(&w);
 	w.relay.answer_ms = w.relay.body_ms = w.relay.linger_ms = w.relay.idle_ms =
 		LONG_MS;
-	world_start(&w);
+	relaying_start(&w);
 	still_wait();
-	world_terminate(&w);
-	world_close(&w);
+	relaying_terminate(&w);
+	relaying_close(&w);
 }
 END_TEST
 
-static void say_byte(struct world *w, enum direction d)
+static void say_byte(struct relaying *w, enum direction d)
 {
 	peer_say(*side_of(w, d).source, "4");
 	peer_hears(*side_of(w, d).sink, "4");
@@ -151,26 +151,26 @@ START_TEST(each_byte_begins_a_span_anew)
 {
 	enum direction d = (enum direction)(_i & 1);
 	uint64_t last_ms = 0;
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	if (_i & 2) {
 		w.relay.idle_ms = SPAN_MS;
-		world_tunnel(&w);
+		relaying_tunnel(&w);
 	} else {
 		w.relay.body_ms = SPAN_MS;
 		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, 10, true);
 	}
-	world_start(&w);
+	relaying_start(&w);
 	for (int i = 0; i < 3; i++) {
 		last_ms = later(SPAN_MS / 6);
 		say_byte(&w, d);
 	}
-	ck_assert_int_eq(world_end(&w), _i & 2    ? RELAY_IDLE_TIMEOUT
-					: d == UP ? RELAY_CLIENT_TIMEOUT
-						  : RELAY_BACKEND_TIMEOUT);
+	ck_assert_int_eq(relaying_end(&w), _i & 2    ? RELAY_IDLE_TIMEOUT
+					   : d == UP ? RELAY_CLIENT_TIMEOUT
+						     : RELAY_BACKEND_TIMEOUT);
 	ck_assert_uint_ge(stream_clock_ms() - last_ms, SPAN_MS);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -178,26 +178,26 @@ END_TEST
 START_TEST(an_answer_is_due_from_the_end_of_the_request_on)
 {
 	uint64_t last_ms;
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	w.relay.answer_ms = SHORT_MS;
 	w.relay.down.waiting = true;
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 2, true);
-	world_start(&w);
+	relaying_start(&w);
 	say_byte(&w, UP);
 	last_ms = later(2 * SHORT_MS);
 	say_byte(&w, UP);
-	ck_assert_int_eq(world_end(&w), RELAY_ANSWER_TIMEOUT);
+	ck_assert_int_eq(relaying_end(&w), RELAY_ANSWER_TIMEOUT);
 	ck_assert_uint_ge(stream_clock_ms() - last_ms, SHORT_MS);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = relay_suite("relay: time");
-	TCase *t = part(s, "time");
+	TCase *t = case_add(s, "time");
 
 	tcase_add_loop_test(t, a_span_passes_once_and_not_in_a_busy_loop, 0, SPANS);
 	tcase_add_loop_test(t, sigterm_ends_it_at_once, 0, SPANS);

@@ -11,12 +11,12 @@ START_TEST(a_tunnel_at_rest_has_no_pipes_and_makes_them_again)
 	haul_open_tunnel(&h, _i);
 	for (int i = 0; i < 2; i++) {
 		h.t.sent = h.t.got = 0;
-		world_start(&h.w);
+		relaying_start(&h.w);
 		haul_pass(&h);
 		still_wait();
-		world_pause(&h.w);
+		relaying_pause(&h.w);
 		ck_assert_int_ge(h.s.flow->pipe[0], 0);
-		world_rest(&h.w);
+		relaying_rest(&h.w);
 		ck_assert_int_lt(h.s.flow->pipe[0], 0);
 	}
 	haul_close(&h);
@@ -27,15 +27,15 @@ START_TEST(a_tunnel_rests_once_and_after_much_again)
 {
 	static const char much[16 * 1024] = "much";
 	static char heard[sizeof(much)];
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	s = side_of(&w, _i ? UP : DOWN);
-	world_tunnel(&w);
-	world_rest(&w);
+	relaying_tunnel(&w);
+	relaying_rest(&w);
 	w.relay.rest_ms = SHORT_MS;
-	world_start(&w);
+	relaying_start(&w);
 	still_wait();
 	peer_say(*s.source, "little");
 	peer_hears(*s.sink, "little");
@@ -43,10 +43,10 @@ START_TEST(a_tunnel_rests_once_and_after_much_again)
 	ck_assert_uint_lt(still_calls(), 12);
 	ck_assert_int_eq(still_timeout(), -1); /* nothing wakes it up */
 	peer_send(*s.source, much, sizeof(much));
-	ck_assert_int_eq(world_end(&w), RELAY_RESTS);
+	ck_assert_int_eq(relaying_end(&w), RELAY_RESTS);
 	ck_assert_int_eq(recv(*s.sink, heard, sizeof(heard), MSG_WAITALL), sizeof(much));
 	ck_assert_int_eq(memcmp(heard, much, sizeof(much)), 0);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -55,18 +55,18 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	struct haul h;
 
 	haul_open_tunnel(&h, _i);
-	world_start(&h.w);
+	relaying_start(&h.w);
 	haul_pass(&h); /* there is a pipe now */
 	haul_stuff_again(&h);
-	world_pause(&h.w);
+	relaying_pause(&h.w);
 	ck_assert_uint_gt(h.s.flow->piped, 0);
-	world_rest(&h.w);
-	world_start(&h.w);
+	relaying_rest(&h.w);
+	relaying_start(&h.w);
 	haul_pour(&h);
 	still_wait();
-	world_pause(&h.w);
+	relaying_pause(&h.w);
 	if (h.s.flow->grown) /* unless room came before it rested, and all has gone on then */
-		world_rest(&h.w);
+		relaying_rest(&h.w);
 	ck_assert_int_lt(h.s.flow->pipe[0], 0);
 	haul_close(&h);
 }
@@ -76,13 +76,13 @@ END_TEST
 
 START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
 {
-	struct world w;
+	struct relaying w;
 	struct side s;
 
-	world_open(&w, _i & 1);
+	relaying_open(&w, _i & 1);
 	s = side_of(&w, _i & 2 ? UP : DOWN);
-	world_tunnel(&w);
-	world_start(&w);
+	relaying_tunnel(&w);
+	relaying_start(&w);
 	peer_say(*s.source, "last words");
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	peer_hears(*s.sink, "last words");
@@ -95,10 +95,10 @@ START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
 	peer_hears_nothing(*s.source);
 	ck_assert_uint_lt(still_calls(), 30);
 	peer_close(s.sink);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	peer_hears_end(*s.source);
 	ck_assert_int_eq(w.relay.first, s.first);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -107,7 +107,7 @@ START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 	struct haul h;
 
 	haul_open_tunnel(&h, _i);
-	world_start(&h.w);
+	relaying_start(&h.w);
 	haul_pass(&h); /* there is a pipe now */
 	ck_assert_int_ge(h.s.flow->pipe[0], 0);
 	haul_stuff_again(&h);
@@ -116,19 +116,19 @@ START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 	haul_pour(&h);
 	peer_hears_end(*h.s.sink);
 	peer_close(h.s.sink);
-	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
 	haul_close(&h);
 }
 END_TEST
 
 /* A tunnel whose one side takes nothing; the other says so much that it is not read any more. */
-static size_t world_stall(struct world *w, enum direction d)
+static size_t relaying_stall(struct relaying *w, enum direction d)
 {
 	struct side s = side_of(w, d);
 	size_t jammed = jam(s.to);
 
-	world_tunnel(w);
-	world_start(w);
+	relaying_tunnel(w);
+	relaying_start(w);
 	peer_say(*s.source, "read, ");
 	still_wait();
 	ck_assert(!still_asks(s.from->fd, POLLIN));
@@ -149,20 +149,20 @@ START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
 {
 	enum direction d = _i & 2 ? UP : DOWN;
 	uint64_t start_ms;
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, _i & 1);
+	relaying_open(&w, _i & 1);
 	w.relay.linger_ms = SPAN_MS;
 	w.relay.idle_ms = LONG_MS;
-	(void)world_stall(&w, d);
+	(void)relaying_stall(&w, d);
 	start_ms = later(SPAN_MS); /* not with the last byte */
 	(void)still_calls();
 	ck_assert_int_eq(shutdown(*side_of(&w, d).source, SHUT_WR), 0);
-	ck_assert_int_eq(world_end(&w), RELAY_LINGER_TIMEOUT);
+	ck_assert_int_eq(relaying_end(&w), RELAY_LINGER_TIMEOUT);
 	ck_assert_uint_ge(stream_clock_ms() - start_ms, SPAN_MS);
 	ck_assert_uint_lt(still_calls(), 12);
 	ck_assert_int_eq(w.relay.first, side_of(&w, d).first);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
@@ -170,31 +170,31 @@ END_TEST
 START_TEST(without_linger_no_byte_is_lost_either)
 {
 	enum direction d = _i & 2 ? UP : DOWN;
-	struct world w;
+	struct relaying w;
 	struct side s;
 	size_t jammed;
 
-	world_open(&w, _i & 1);
+	relaying_open(&w, _i & 1);
 	w.relay.linger_ms = 0;
-	jammed = world_stall(&w, d);
+	jammed = relaying_stall(&w, d);
 	s = side_of(&w, d);
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
 	unstall(s, jammed);
-	ck_assert_int_eq(world_end(&w), RELAY_LINGER_TIMEOUT);
-	world_close(&w);
+	ck_assert_int_eq(relaying_end(&w), RELAY_LINGER_TIMEOUT);
+	relaying_close(&w);
 }
 END_TEST
 
 START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
 {
 	enum direction d = _i & 2 ? UP : DOWN;
-	struct world w;
+	struct relaying w;
 	struct side s;
 	size_t jammed;
 
-	world_open(&w, _i & 1);
-	jammed = world_stall(&w, d);
+	relaying_open(&w, _i & 1);
+	jammed = relaying_stall(&w, d);
 	s = side_of(&w, d);
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
@@ -203,20 +203,20 @@ START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
 	peer_say(*s.sink, "still here");
 	peer_hears(*s.source, "still here");
 	peer_close(s.sink);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
-	world_close(&w);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
+	relaying_close(&w);
 }
 END_TEST
 
 /* A peer that is gone for good leaves a POLLHUP that no read takes away. */
 START_TEST(a_hangup_is_no_busy_loop)
 {
-	struct world w;
+	struct relaying w;
 
-	world_open(&w, false);
+	relaying_open(&w, false);
 	if (_i == 0) { /* the client waits for its answer no more */
 		w.relay.down.waiting = true;
-		world_start(&w);
+		relaying_start(&w);
 		peer_close(&w.client_peer);
 	} else if (_i == 1) { /* a backend that is gone, a client that does not read */
 		struct message m;
@@ -224,34 +224,34 @@ START_TEST(a_hangup_is_no_busy_loop)
 
 		message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
 		traffic_open(&t, &m, false);
-		world_tunnel(&w);
-		world_start(&w);
+		relaying_tunnel(&w);
+		relaying_start(&w);
 		stuff(&t, w.backend_peer);
 		peer_close(&w.backend_peer);
 		free(t.out);
 		message_free(&m);
 	} else { /* likewise, and a client that says nothing */
-		world_tunnel(&w);
-		world_start(&w);
+		relaying_tunnel(&w);
+		relaying_start(&w);
 		peer_close(&w.backend_peer);
 	}
 	still_wait();
 	ck_assert_uint_lt(still_calls(), 2000);
-	world_terminate(&w);
+	relaying_terminate(&w);
 	ck_assert_uint_lt(still_calls(), 5);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = relay_suite("relay: tunnel");
-	TCase *t = part(s, "rest");
+	TCase *t = case_add(s, "rest");
 
 	tcase_add_loop_test(t, a_tunnel_at_rest_has_no_pipes_and_makes_them_again, 0, 4);
 	tcase_add_loop_test(t, a_tunnel_rests_once_and_after_much_again, 0, 2);
 	tcase_add_loop_test(t, what_is_in_a_pipe_stays_there_at_rest, 0, 4);
-	t = part(s, "ends");
+	t = case_add(s, "ends");
 	tcase_add_loop_test(
 		t, the_end_of_one_direction_is_passed_on_and_the_other_goes_on, 0, 4);
 	tcase_add_loop_test(t, the_end_comes_after_all_that_was_sent_before_it, 0, 4);

@@ -45,7 +45,7 @@ START_TEST(a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost)
 
 	haul_open(&h, (enum direction)(_i % 2), false, framing, framings[_i / 2].chunks);
 	flow_begin(h.s.flow, framing, MUCH, h.t.chunks);
-	world_start(&h.w);
+	relaying_start(&h.w);
 	stuff(&h.t, *h.s.source);
 	ck_assert_uint_lt(h.t.sent, BETWEEN);
 	ck_assert(still_asks(h.s.to->fd, POLLOUT));
@@ -54,7 +54,7 @@ START_TEST(a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost)
 	haul_pour(&h);
 	if (framing == HTTP1_UNTIL_CLOSE)
 		peer_close(h.s.source);
-	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
 	ck_assert_uint_eq(h.s.flow->bytes, MUCH);
 	peer_hears_nothing(*h.s.sink);
 	haul_close(&h);
@@ -73,13 +73,13 @@ START_TEST(much_goes_through_a_pipe_or_without_one)
 	flow_begin(h.s.flow, h.m.framing, MUCH, false);
 	if (forbid)
 		saved = fds_forbid();
-	world_start(&h.w);
+	relaying_start(&h.w);
 	haul_pass(&h);
 	if (!whole)
 		peer_close(h.s.source);
 	else
 		peer_say(*h.s.source, "next");
-	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
 	if (forbid)
 		fds_allow(saved);
 	ck_assert_int_eq(h.s.flow->pipe[0] >= 0, !forbid);
@@ -101,11 +101,11 @@ START_TEST(where_splice_is_refused_it_is_copied)
 	haul_open(&h, _i & 2 ? UP : DOWN, true, whole ? HTTP1_LENGTH : HTTP1_UNTIL_CLOSE,
 		  false);
 	flow_begin(h.s.flow, h.m.framing, MUCH, false);
-	world_start(&h.w);
+	relaying_start(&h.w);
 	haul_pass(&h);
 	if (!whole)
 		peer_close(h.s.source);
-	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
 	ck_assert_int_eq(h.s.flow->pipe[0], -1);
 	ck_assert_uint_eq(h.s.flow->bytes, MUCH);
 	haul_close(&h);
@@ -144,9 +144,9 @@ START_TEST(where_pipes_stay_small_much_goes_all_the_same)
 	pipes_use_up(_i, ends);
 	haul_open(&h, DOWN, true, HTTP1_LENGTH, false);
 	flow_begin(h.s.flow, HTTP1_LENGTH, MUCH, false);
-	world_start(&h.w);
+	relaying_start(&h.w);
 	haul_pass(&h);
-	ck_assert_int_eq(world_end(&h.w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
 	ck_assert_int_eq(h.s.flow->pipe[0] >= 0, _i);
 	haul_close(&h);
 	for (size_t i = 0; i < PIPES; i++) {
@@ -160,12 +160,12 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 {
 	struct traffic t[DIRECTIONS];
 	struct message m;
-	struct world w;
+	struct relaying w;
 
 	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
-	world_open(&w, _i);
-	world_tunnel(&w);
-	world_start(&w);
+	relaying_open(&w, _i);
+	relaying_tunnel(&w);
+	relaying_start(&w);
 	for (enum direction d = UP; d < DIRECTIONS; d++) {
 		traffic_open(&t[d], &m, false);
 		stuff(&t[d], *side_of(&w, d).source);
@@ -174,18 +174,18 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 		pour(&t[d], *side_of(&w, d).source, *side_of(&w, d).sink);
 	peer_close(&w.client_peer);
 	peer_close(&w.backend_peer);
-	ck_assert_int_eq(world_end(&w), RELAY_DONE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	traffic_check(&t[UP]);
 	traffic_check(&t[DOWN]);
 	message_free(&m);
-	world_close(&w);
+	relaying_close(&w);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = relay_suite("relay: volume");
-	TCase *t = part(s, "much");
+	TCase *t = case_add(s, "much");
 
 	tcase_add_loop_test(t,
 			    a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost,

@@ -10,9 +10,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "peers.h"
 #include "still.h"
 #include "testing.h"
+#include "world.h"
 
 #define LONG_MS  60000
 #define SHORT_MS 60
@@ -138,18 +138,10 @@ static int option_of(int fd, int level, int option)
 	return value;
 }
 
-static int fds_before;
-
 static void setup(void)
 {
 	memset(&resolver, 0, sizeof(resolver));
-	fds_before = fds_open();
 	(void)still_calls();
-}
-
-static void teardown(void)
-{
-	ck_assert_int_eq(fds_open(), fds_before);
 }
 
 /* ---- time */
@@ -223,11 +215,10 @@ END_TEST
 /* A backend's machine that has gone away without a word is found out. */
 START_TEST(a_silent_peer_is_probed_once_asked)
 {
-	int ours, peer;
 	struct stream s;
+	int peer;
 
-	pair_open(true, &ours, &peer);
-	ck_assert_int_eq(stream_adopt(ours, &s), 0);
+	stream_pair(true, &s, &peer);
 	ck_assert_int_eq(option_of(s.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
 	stream_keep_alive(&s);
 	ck_assert_int_eq(option_of(s.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
@@ -548,7 +539,6 @@ END_TEST
 struct dial {
 	struct backend be;
 	int client_fd, sigfd, r;
-	pthread_t thread;
 };
 
 static void *dial_run(void *userdata)
@@ -564,13 +554,14 @@ START_TEST(a_dial_ends_with_sigterm_or_with_the_client)
 {
 	static const int results[] = { -ECANCELED, -EPIPE, -ECANCELED };
 	uint16_t port;
-	int filler, full = listen_full("127.0.0.1", &port, &filler), peer, stop[2];
+	int filler, full = listen_full("127.0.0.1", &port, &filler), peer;
 	struct dial d = { .be = backend_at("127.0.0.1", port) };
+	struct world w;
 
-	ck_assert_int_eq(pipe2(stop, O_CLOEXEC), 0);
-	d.sigfd = stop[0];
+	world_open(&w);
+	d.sigfd = w.stop[0];
 	pair_open(_i == 1, &d.client_fd, &peer);
-	ck_assert_int_eq(pthread_create(&d.thread, NULL, dial_run, &d), 0);
+	world_start(&w, dial_run, &d);
 	still_wait();
 	if (_i == 1) {
 		peer_reset(&peer);
@@ -581,14 +572,13 @@ START_TEST(a_dial_ends_with_sigterm_or_with_the_client)
 			still_wait();
 			ck_assert_uint_lt(still_calls(), 10);
 		}
-		ck_assert_int_eq(write(stop[1], "T", 1), 1);
+		world_terminate(&w);
 	}
-	ck_assert_int_eq(pthread_join(d.thread, NULL), 0);
+	world_join(&w);
 	ck_assert_int_eq(d.r, results[_i]);
 	close(d.client_fd);
 	peer_close(&peer);
-	close(stop[0]);
-	close(stop[1]);
+	world_close(&w);
 	close(filler);
 	close(full);
 }
@@ -814,12 +804,10 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("stream");
-	TCase *t = tcase_create("dial");
+	TCase *t = case_add(s, "dial");
 
 	(void)signal(SIGPIPE, SIG_IGN); /* as main() does */
-	suite_add_tcase(s, t);
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC);
+	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, a_deadline_is_now_and_the_span_and_infinity_stays);
 	tcase_add_test(t, a_timeout_is_rounded_up_and_fits_poll);
 	tcase_add_test(t, an_address_is_dialled);
@@ -840,10 +828,8 @@ int main(void)
 	tcase_add_test(t, sigterm_is_blocked_again_after_it_has_resolved);
 	tcase_add_loop_test(t, a_dial_ends_with_sigterm_or_with_the_client, 0, 3);
 	tcase_add_test(t, without_a_descriptor_no_address_is_tried_further);
-	t = tcase_create("stream");
-	suite_add_tcase(s, t);
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC);
+	t = case_add(s, "stream");
+	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, what_is_no_descriptor_is_not_adopted);
 	tcase_add_loop_test(t, a_read_tells_what_it_found, 0, 2);
 	tcase_add_loop_test(t, a_write_takes_what_there_is_room_for, 0, 2);

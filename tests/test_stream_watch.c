@@ -4,8 +4,8 @@
 
 #include <poll.h>
 
-#include "peers.h"
 #include "testing.h"
+#include "world.h"
 
 #define SPAN 125000 /* as the gate has it */
 
@@ -103,10 +103,7 @@ struct ends {
 
 static void ends_open(struct ends *e, bool tcp)
 {
-	int ours;
-
-	pair_open(tcp, &ours, &e->peer);
-	ck_assert_int_eq(stream_adopt(ours, &e->s), 0);
+	stream_pair(tcp, &e->s, &e->peer);
 }
 
 static void ends_close(struct ends *e)
@@ -208,10 +205,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("stream_watch");
-	TCase *t = tcase_create("stream_watch");
+	TCase *t = case_add(suite, "stream_watch");
 
-	suite_add_tcase(suite, t);
-	tcase_set_timeout(t, 2 * PATIENCE_SEC);
 	tcase_add_loop_test(t, who_is_gone, 0, (int)LENGTH(peers));
 	tcase_add_loop_test(t, a_peer_that_vanishes_is_gone_after_the_span, 0, 2);
 	tcase_add_test(t, a_peer_that_is_back_within_the_span_is_not);

@@ -163,7 +163,7 @@ static inline void traffic_check(struct traffic *t)
 struct haul {
 	struct message m;
 	struct traffic t;
-	struct world w;
+	struct relaying w;
 	struct side s;
 };
 
@@ -173,7 +173,7 @@ static inline void haul_open(struct haul *h, enum direction d, bool tcp,
 {
 	message_make(&h->m, framing, MUCH);
 	traffic_open(&h->t, &h->m, chunks);
-	world_open(&h->w, tcp);
+	relaying_open(&h->w, tcp);
 	h->s = side_of(&h->w, d);
 }
 
@@ -181,7 +181,7 @@ static inline void haul_open(struct haul *h, enum direction d, bool tcp,
 static inline void haul_open_tunnel(struct haul *h, int i)
 {
 	haul_open(h, i & 2 ? UP : DOWN, i & 1, HTTP1_UNTIL_CLOSE, false);
-	world_tunnel(&h->w);
+	relaying_tunnel(&h->w);
 }
 
 static inline void haul_pour(struct haul *h)
@@ -208,7 +208,7 @@ static inline void haul_close(struct haul *h)
 {
 	traffic_check(&h->t);
 	message_free(&h->m);
-	world_close(&h->w);
+	relaying_close(&h->w);
 }
 
 #endif
