@@ -3,8 +3,10 @@
 #ifndef NOVNC_GATE_RELAYING_H
 #define NOVNC_GATE_RELAYING_H
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "proxy/relay.h"
 #include "still.h"
@@ -154,7 +156,7 @@ static inline void holds(const struct buf *b, const char *text)
 
 /* ---- a peer that takes nothing */
 
-/* Whether TCP has sent what its peer has yet to acknowledge, which makes room again. */
+/* TCP has sent bytes that its peer has yet to acknowledge, which makes room again. */
 static inline bool is_under_way(int fd)
 {
 	struct tcp_info info;
@@ -162,6 +164,18 @@ static inline bool is_under_way(int fd)
 
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 	       info.tcpi_unacked > 0;
+}
+
+/* Waits until the relay waits and nothing sent at fd is on its way to it. */
+static inline void settle(int fd)
+{
+	int before = 0, after = 0;
+
+	do {
+		(void)ioctl(fd, SIOCOUTQ, &before);
+		still_wait();
+		(void)ioctl(fd, SIOCOUTQ, &after);
+	} while (after != before || is_under_way(fd));
 }
 
 /* Fills a stream, so that its peer takes no more; returns with how many bytes. */

@@ -111,7 +111,7 @@ static inline void stuff(struct traffic *t, int source)
 	do {
 		while (t->sent < t->m->raw_len && send_some(t, source))
 			;
-		still_wait();
+		settle(source);
 	} while (t->sent < t->m->raw_len && send_some(t, source));
 }
 
