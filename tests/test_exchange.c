@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/wire.h"
 #include "still.h"
 #include "testing.h"
-#include "proxy/wire.h"
 #include "world.h"
 
 #define LONG_MS  60000

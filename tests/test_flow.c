@@ -2,8 +2,8 @@
 /* flow.c: chunked bodies by chance, to sockets that take little; writes cut anywhere. */
 #include "proxy/flow.h"
 
-#include "proxy/compose.h"
 #include "drawn.h"
+#include "proxy/compose.h"
 #include "world.h"
 
 #define IN_SIZE 6000

@@ -458,7 +458,8 @@ END_TEST
 
 START_TEST(the_catalog_names_only_fields_that_exist)
 {
-	const char *p = slurp("units/novnc-gate.catalog"), *source = slurp("src/log/log.c");
+	const char *p = slurp("units/novnc-gate.catalog"),
+		   *source = slurp("src/log/log.c");
 	int found = 0;
 
 	while ((p = strstr(p, "@NOVNC_GATE_")) != NULL) {

@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 
-#include "peers.h"
 #include "net/stream.h"
+#include "peers.h"
 
 struct world {
 	int stop[2]; /* a pipe in place of a signalfd */
