@@ -139,8 +139,8 @@ static int check_credentials(const struct check *c, const struct config_tls *tls
 {
 	if (getenv("CREDENTIALS_DIRECTORY"))
 		return check_client_tls(c, tls);
-	(void)printf("[Tls]: credentials are not looked at without "
-		     "$CREDENTIALS_DIRECTORY\n");
+	(void)printf("[Tls]: credentials are not checked, because "
+		     "$CREDENTIALS_DIRECTORY is not set\n");
 	return 0;
 }
 
@@ -158,7 +158,7 @@ static void print_config(const struct config *cfg)
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
 
 	config_print(cfg);
-	(void)printf("\nWhat happens:\n");
+	(void)printf("\nRouting:\n");
 	print_paths("WebSocket", cfg->novnc_path, controller);
 	print_paths("WebSocket", cfg->nextjs_upgrade_path, nextjs);
 	(void)printf("any other WebSocket -> 403\n");

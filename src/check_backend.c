@@ -13,7 +13,7 @@
 /* How much is shown of what is no HTTP, bytes. */
 #define CHECK_SHOWN      60
 /* Added to what TLS servers do when they are sent plain HTTP. */
-#define CHECK_MAY_BE_TLS "; if it is a TLS port, its Url= has to begin with https://"
+#define CHECK_MAY_BE_TLS "; if this is a TLS port, Url= must begin with https://"
 
 /* One request and its answer's head. */
 struct probe {
@@ -48,7 +48,7 @@ static int probe_wait(struct probe *p, short events)
 		n = stream_poll(&fd, 1, stream_clock_ms(), p->deadline_ms);
 	} while (n == 0 && stream_clock_ms() < p->deadline_ms);
 	if (n == 0)
-		return explain(p, -ETIMEDOUT, "timed out waiting for its answer",
+		return explain(p, -ETIMEDOUT, "timed out waiting for the response head",
 			       is_controller(p) ? " (UpgradeTimeoutSec=)"
 						: " (ResponseTimeoutSec=)");
 	return n < 0 ? explain(p, n, "poll: ", strerror(-n)) : 0;
@@ -56,7 +56,7 @@ static int probe_wait(struct probe *p, short events)
 
 static int probe_failed(struct probe *p, int r)
 {
-	return explain(p, r, "its connection failed: ", stream_strerror(&p->stream, r));
+	return explain(p, r, "connection failed: ", stream_strerror(&p->stream, r));
 }
 
 static int probe_send(struct probe *p, const char *method)
@@ -116,10 +116,10 @@ static ssize_t probe_look(struct probe *p, struct lines_scan *scan)
 		return probe_describe(p);
 	len = lines_scan(scan, buf_slice(&p->in), p->in.cap);
 	if (len == -EBADMSG)
-		return explain(p, -EPROTO, "answered wrongly: ", scan->why);
+		return explain(p, -EPROTO, "invalid response: ", scan->why);
 	if (len == -EMSGSIZE)
 		return explain(p, -EPROTO, "",
-			       "the head of its answer is over HeadMaxBytes=");
+			       "response head is longer than HeadMaxBytes=");
 	return len;
 }
 
@@ -127,9 +127,10 @@ static ssize_t probe_look(struct probe *p, struct lines_scan *scan)
 static int probe_ended(struct probe *p, int r)
 {
 	if (buf_len(&p->in) > 0)
-		return explain(
-			p, r, "closed the connection before its answer was complete", "");
-	return explain(p, r, "closed the connection without an answer",
+		return explain(p, r,
+			       "closed the connection before its response was complete",
+			       "");
+	return explain(p, r, "closed the connection without a response",
 		       p->be->tls ? "" : CHECK_MAY_BE_TLS);
 }
 
@@ -160,10 +161,9 @@ static int probe_head(struct probe *p, const char *method)
 		return r < 0 ? r : (int)len;
 	raw = (struct slice){ p->in.data, (size_t)len };
 	if (http1_parse_response(raw, slice_str(method), &p->answer, &fault) < 0)
-		return explain(p, -EPROTO, "answered wrongly: ", fault.why);
+		return explain(p, -EPROTO, "invalid response: ", fault.why);
 	if (p->answer.status == 101)
-		return explain(p, -EPROTO,
-			       "answered wrongly: ", "a 101 that nobody asked for");
+		return explain(p, -EPROTO, "invalid response: ", "unsolicited 101");
 	return (int)len;
 }
 
@@ -237,11 +237,11 @@ static bool is_gate(const struct probe *p)
 
 static void print_answer(const struct backend *be, unsigned status)
 {
-	(void)printf("%s: %s answers HTTP (%u)", be->name, be->url, status);
+	(void)printf("%s: %s speaks HTTP (status %u)", be->name, be->url, status);
 	if (be->tls)
 		(void)printf(
 			be->trust.verify
-				? ", its certificate is good"
+				? "; its certificate is verified"
 				: "; its certificate is not verified (VerifyTls=no)");
 	else if (status == 400)
 		(void)printf(CHECK_MAY_BE_TLS);
@@ -262,7 +262,7 @@ int check_backend(const struct config *cfg, enum config_backend which)
 	r = probe_run(&p, "GET", &here);
 	status = p.answer.status;
 	if (r == 0 && here && probe_run(&p, "TRACE", &here) == 0 && is_gate(&p))
-		r = explain(&p, -ELOOP, "", "leads back to the gate itself");
+		r = explain(&p, -ELOOP, "", "points back to the gate itself");
 	free(p.in.data);
 	if (r == 0)
 		print_answer(be, status);

@@ -21,7 +21,7 @@ static void look_as_user(int (*look)(void *userdata), void *userdata)
 
 	if (r < 0) {
 		(void)fprintf(stderr,
-			      "novnc-gate: to become the user " CHECK_USER ": %s\n",
+			      "novnc-gate: cannot switch to user " CHECK_USER ": %s\n",
 			      strerror(-r));
 		_exit(CHECK_NOT_DONE);
 	}
@@ -59,9 +59,8 @@ static int fork_to_look(int (*look)(void *userdata), void *userdata, int *ret)
 		look_as_user(look, userdata);
 	r = result_of(pid, ret);
 	if (r == 0 && *ret < 0)
-		(void)fprintf(stderr,
-			      "novnc-gate: this was checked as the user " CHECK_USER
-			      ", who serves the connections\n");
+		(void)fprintf(stderr, "novnc-gate: checked as user " CHECK_USER
+				      ", which serves the connections\n");
 	return r;
 }
 
@@ -71,8 +70,7 @@ int check_as_user(int (*look)(void *userdata), void *userdata, bool tell, int *r
 		return fork_to_look(look, userdata, ret);
 	if (geteuid() == 0 && tell)
 		(void)printf("There is no user " CHECK_USER
-			     " here, so this is checked as root, who may "
-			     "read and reach more.\n");
+			     ". Checking as root, which may read and reach more.\n");
 	*ret = look(userdata);
 	return 0;
 }

@@ -28,18 +28,18 @@ static const char help[] =
 	"novnc-gate [--config=FILE] [--tls] [--spread=FILE]\n"
 	"novnc-gate [--config=FILE] [--tls] --check[=config]\n"
 	"\n"
-	"One origin for a Next.js dashboard and its noVNC terminals: serves the HTTP connection\n"
-	"that systemd hands it on standard input.\n"
+	"One origin for a Next.js dashboard and its noVNC terminals: serves one HTTP connection,\n"
+	"which systemd passes as standard input.\n"
 	"\n"
 	"  --config=FILE   read FILE and FILE.d/*.conf instead of " NOVNC_GATE_CONF "\n"
-	"  --tls           speak TLS on it, with the certificate of section [Tls]\n"
-	"  --spread=FILE   where FILE, a pids.current, counts many processes, exit at a random\n"
-	"                  moment\n"
-	"  --check         read the configuration, say what it does, try both backends\n"
-	"  --check=config  read the configuration only\n"
+	"  --tls           speak TLS on the connection, with the certificate in section [Tls]\n"
+	"  --spread=FILE   exit after a random delay if FILE, a pids.current, counts many\n"
+	"                  processes\n"
+	"  --check         check the configuration, show the routing, try both backends\n"
+	"  --check=config  check the configuration only\n"
 	"  -h, --help, --version\n"
 	"\n"
-	"To start it, as root: systemctl enable --now novnc-gate\n"
+	"To start the gate, as root: systemctl enable --now novnc-gate\n"
 	"To try it: systemd-socket-activate --inetd -a -l 127.0.0.1:3000 %s\n"
 	"See novnc-gate(8) and novnc-gate.conf(5).\n";
 
@@ -79,8 +79,10 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 			o->whole = !optarg;
 			if (!optarg || strcmp(optarg, "config") == 0)
 				continue;
-			(void)fprintf(stderr, "novnc-gate: --check=%s: not \"config\"\n",
-				      optarg);
+			(void)fprintf(
+				stderr,
+				"novnc-gate: --check=%s: only \"config\" is allowed\n",
+				optarg);
 			break;
 		case 'h':
 			help_print(stdout);
@@ -95,7 +97,7 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	}
 	if (optind == argc)
 		return 0;
-	(void)fprintf(stderr, "novnc-gate: %s: no such option\n", argv[optind]);
+	(void)fprintf(stderr, "novnc-gate: %s: unexpected argument\n", argv[optind]);
 	return 1;
 }
 
@@ -110,7 +112,8 @@ static int check(const struct options *o, char *argv[])
 	int r = loader_need(argv);
 
 	if (r < 0) {
-		(void)fprintf(stderr, "novnc-gate: " LOADER_PROGRAM ": %s\n",
+		(void)fprintf(stderr,
+			      "novnc-gate: cannot execute " LOADER_PROGRAM ": %s\n",
 			      strerror(-r));
 		return EX_OSERR;
 	}
@@ -131,7 +134,7 @@ static int explain_stdin(int r)
 			"needs Accept=yes\n",
 			stderr);
 	else
-		(void)fputs("novnc-gate: standard input is no connection\n", stderr);
+		(void)fputs("novnc-gate: standard input is not a connection\n", stderr);
 	help_print(stderr);
 	return EXIT_USAGE;
 }
@@ -228,7 +231,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	/* also where it cannot serve: it still answers and lingers */
 	walls = confine(&cfg, client, o->tls, &sandbox);
 	setup.unfit = r < 0 ? r : walls;
-	setup.unfit_why = r < 0 ? LOADER_PROGRAM : "the sandbox cannot be set up";
+	setup.unfit_why =
+		r < 0 ? "cannot execute " LOADER_PROGRAM : "cannot enter the sandbox";
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)
 		stream_tls_done(&tls);

@@ -210,9 +210,9 @@ START_TEST(a_chunked_body_ends_with_its_last_byte)
 }
 END_TEST
 
-#define BAD_CHUNK   "a malformed chunk"
-#define LONG_CHUNK  "chunk extensions that are too long"
-#define BAD_TRAILER "a malformed trailer line"
+#define BAD_CHUNK   "malformed chunk"
+#define LONG_CHUNK  "chunk extensions are too long"
+#define BAD_TRAILER "malformed trailer field"
 
 static const struct {
 	const char *text, *payload; /* what was passed on before */
@@ -267,12 +267,12 @@ static const struct {
 	{ "0\n\r\n", "", BAD_CHUNK },
 	{ "0\r\r\n", "", BAD_CHUNK },
 	{ "0;\x01\r\n", "", BAD_CHUNK },
-	{ "0\r\n\n", "", "a line feed without a carriage return" },
-	{ "0\r\n\rX", "", "a carriage return without a line feed" },
-	{ "0\r\nA: b\nC: d\r\n\r\n", "", "a line feed without a carriage return" },
-	{ "0\r\nA: b\rC: d\r\n\r\n", "", "a carriage return without a line feed" },
-	{ "0\r\nA: b\r\n c\r\n\r\n", "", "a folded header line" },
-	{ "0\r\nA: \x01\r\n\r\n", "", "a control character" },
+	{ "0\r\n\n", "", "line feed without carriage return" },
+	{ "0\r\n\rX", "", "carriage return without line feed" },
+	{ "0\r\nA: b\nC: d\r\n\r\n", "", "line feed without carriage return" },
+	{ "0\r\nA: b\rC: d\r\n\r\n", "", "carriage return without line feed" },
+	{ "0\r\nA: b\r\n c\r\n\r\n", "", "obsolete line folding" },
+	{ "0\r\nA: \x01\r\n\r\n", "", "control character" },
 	{ "0\r\n A: b\r\n\r\n", "", BAD_TRAILER },
 	{ "0\r\nA : b\r\n\r\n", "", BAD_TRAILER },
 	{ "0\r\n: b\r\n\r\n", "", BAD_TRAILER },
@@ -371,7 +371,7 @@ END_TEST
 START_TEST(trailers_are_bounded)
 {
 	size_t max = BODY_TRAILERS_MAX;
-	const char *why = "trailers that are too long";
+	const char *why = "trailer fields are too long";
 
 	expect_filled("0\r\nA:", 'b', max - 6, "\r\n\r\n", NULL);
 	expect_filled("0\r\nA:", 'b', max - 5, "\r\n\r\n", why);

@@ -133,9 +133,9 @@ START_TEST(errors_name_their_file)
 	ck_assert_int_eq(symlink("nowhere", in_dir("c.d/gone.conf")), 0);
 	ck_assert_int_eq(load(&c, "c"), -EBADMSG);
 	ck_assert_uint_eq(reports, 5);
-	expect_file_report("c", ":2: Level=x is not a level");
+	expect_file_report("c", ":2: Level=x is not a log level");
 	expect_file_report("c.d/10.conf", ":1: unknown section [Nope]");
-	expect_file_report("c.d/9.conf", ":2: Level= stands before the first section");
+	expect_file_report("c.d/9.conf", ":2: Level= is not in any section");
 	expect_file_report("c.d/dos.conf", ":3: unknown key Nope=");
 	expect_file_report("c.d/gone.conf",
 			   ":0: cannot be read: No such file or directory\n");
@@ -178,7 +178,7 @@ START_TEST(what_is_no_regular_file_is_an_error_not_waited_for)
 		make_odd_file(in_dir(names[i]), _i);
 		ck_assert_int_eq(load(&c, "c"), -EBADMSG);
 		ck_assert_uint_eq(reports, i + 1);
-		expect_file_report(names[i], ":0: is no regular file\n");
+		expect_file_report(names[i], ":0: is not a regular file\n");
 		config_done(&c);
 	}
 }

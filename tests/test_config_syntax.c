@@ -50,14 +50,13 @@ START_TEST(errors_name_the_line_where_the_assignment_begins)
 		{ "[Log]\nLevel=\\\n# c\n\\\ndebug\nLevel=x", "f:6: Level=x " },
 		{ "[Log]\n# c \\\nLevel=x\\", "f:3: Level=x " },
 		{ "[Routes]\nNoVncPath=/a \\\n /b \\\n x\n", "f:2: NoVncPath=x " },
-		{ "\n[Log\nLevel=x\n", "f:2: [Log has no ] at its end\n" },
-		{ "[Log]x\n", "f:1: [Log]x has no ] at its end\n" },
-		{ "[\n", "f:1: [ has no ]" },
+		{ "\n[Log\nLevel=x\n", "f:2: [Log does not end in ]\n" },
+		{ "[Log]x\n", "f:1: [Log]x does not end in ]\n" },
+		{ "[\n", "f:1: [ does not end in ]" },
 		{ "[Log]\nLevel\n", "f:2: Level is neither [Section] nor Key=Value" },
-		{ "[Log]\nLevel=x\\\\\n", "f:2: Level=x\\\\ is not a level" },
-		{ "Level=debug\n",
-		  "f:1: Level= stands before the first section; sections: [Next" },
-		{ "[Log]\nLevel=debug # c\n", "f:2: Level=debug # c is not a level" },
+		{ "[Log]\nLevel=x\\\\\n", "f:2: Level=x\\\\ is not a log level" },
+		{ "Level=debug\n", "f:1: Level= is not in any section; sections: [Next" },
+		{ "[Log]\nLevel=debug # c\n", "f:2: Level=debug # c is not a log level" },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++)
@@ -107,8 +106,9 @@ START_TEST(what_is_not_built_yet_says_so)
 	char text[100], what[100];
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
-		(void)snprintf(what, sizeof(what), "f:2: [%s] %s= is not built yet\n",
-			       table[i].section, table[i].key);
+		(void)snprintf(what, sizeof(what),
+			       "f:2: [%s] %s= is not implemented yet\n", table[i].section,
+			       table[i].key);
 		(void)snprintf(text, sizeof(text), "[%s]\n%s=x\n", table[i].section,
 			       table[i].key);
 		expect_reports(text, what, NULL);

@@ -78,16 +78,16 @@ START_TEST(what_is_no_time_span_is_refused)
 		{ "1y", "is not a time span" },
 		{ "10s infinity", "is not a time span" },
 		{ "Infinity", "is not a time span" },
-		{ "0", "is out of bounds" },
-		{ "0.0000001s", "is out of bounds" },
-		{ "24d 1us", "is out of bounds" },
-		{ "18446744073709551616us", "is out of bounds" },
+		{ "0", "is out of range" },
+		{ "0.0000001s", "is out of range" },
+		{ "24d 1us", "is out of range" },
+		{ "18446744073709551616us", "is out of range" },
 		/* each would be a little more than 0 in 64 bits */
-		{ "18446744073709551619us", "is out of bounds" },
-		{ "18446744073709551615us 1s 5s", "is out of bounds" },
-		{ "18446744073710s", "is out of bounds" },
-		{ "99999999999999999999999999999w", "is out of bounds" },
-		{ "infinity", "would wait for ever" },
+		{ "18446744073709551619us", "is out of range" },
+		{ "18446744073709551615us 1s 5s", "is out of range" },
+		{ "18446744073710s", "is out of range" },
+		{ "99999999999999999999999999999w", "is out of range" },
+		{ "infinity", "would wait forever" },
 	};
 	char text[200];
 
@@ -254,13 +254,13 @@ START_TEST(files_are_absolute_and_credentials_have_names)
 	ck_assert_str_eq(c.backend[CONFIG_NEXTJS].trust.ca_file, "/ca");
 	ck_assert_ptr_null(c.backend[CONFIG_CONTROLLER].trust.ca_file);
 	config_done(&c);
-	expect_reports("[NextJs]\nCaFile=ca.pem\n", "is no absolute path", NULL);
-	expect_reports("[Tls]\nClientCaFile=ca.pem\n", "is no absolute path", NULL);
-	expect_reports("[Tls]\nKey=a/b\n", "neither an absolute path nor a credential's",
+	expect_reports("[NextJs]\nCaFile=ca.pem\n", "is not an absolute path", NULL);
+	expect_reports("[Tls]\nClientCaFile=ca.pem\n", "is not an absolute path", NULL);
+	expect_reports("[Tls]\nKey=a/b\n", "neither an absolute path nor the name of a",
 		       NULL);
-	expect_reports("[Tls]\nKey=..\n", "neither an absolute path nor a credential's",
+	expect_reports("[Tls]\nKey=..\n", "neither an absolute path nor the name of a",
 		       NULL);
-	expect_reports("[Tls]\nKey=.\n", "neither an absolute path nor a credential's",
+	expect_reports("[Tls]\nKey=.\n", "neither an absolute path nor the name of a",
 		       NULL);
 	memset(text + strlen(text), 'x', 330);
 	expect_reports(text, "is too long", NULL);

@@ -260,35 +260,35 @@ static const struct {
 	  STAYS, EXCHANGE_LAST, 200, 0, "", OK "Connection: close\r\n\r\nok", false },
 	/* none: a reply is due */
 	{ GET, "", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-	  "Next.js closed the connection before its answer", "", false },
+	  "Next.js closed the connection before its response began", "", false },
 	{ GET, OK "Content-Le", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-	  "before its answer was complete", "", false },
+	  "before its response was complete", "", false },
 	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "the connection to Next.js failed: Connection reset by peer", "", false },
 	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
 	  "Next.js does not speak HTTP/1.1", "", false },
 	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-	  "Next.js answered wrongly: no HTTP/1.1 status line", "", false },
+	  "Next.js sent an invalid response: no HTTP/1.1 status line", "", false },
 	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-	  "a line feed without", "", false },
+	  "line feed without", "", false },
 	{ GET, OK "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", STAYS,
 	  EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "together with", "", false },
-	{ GET, SWITCH, STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "nobody asked for",
+	{ GET, SWITCH, STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "unsolicited 101",
 	  "", false },
 	/* incomplete: seen by the plain end of the connection, or only by a reset */
 	{ GET, OK "Content-Length: 3\r\n\r\nok", CLOSES, EXCHANGE_CUT, 200,
-	  EXCHANGE_BACKEND, "before its answer was complete",
+	  EXCHANGE_BACKEND, "before its response was complete",
 	  OK "Content-Length: 3\r\n\r\nok", false },
 	{ GET, OK "Content-Length: 3\r\n\r\nok", RESETS, EXCHANGE_CUT, 200,
 	  EXCHANGE_BACKEND, "reset by peer", OK "Content-Length: 3\r\n\r\nok", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES, EXCHANGE_CUT,
-	  200, EXCHANGE_BACKEND, "before its answer was complete",
+	  200, EXCHANGE_BACKEND, "before its response was complete",
 	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nno chunk\r\n", STAYS,
-	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "a body that is not valid: ",
+	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "an invalid body: ",
 	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false },
 	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES,
-	  EXCHANGE_RESET, 200, EXCHANGE_BACKEND, "before its answer was complete",
+	  EXCHANGE_RESET, 200, EXCHANGE_BACKEND, "before its response was complete",
 	  OK "Connection: close\r\n\r\nok", false },
 	{ GET, OK "\r\nsome", RESETS, EXCHANGE_RESET, 200, EXCHANGE_BACKEND,
 	  "reset by peer", OK "Connection: close\r\n\r\nsome", false },
@@ -366,7 +366,8 @@ START_TEST(heads_without_room_are_refused_and_leave_nothing)
 	begin(&w, table[_i].request);
 	backend_accepts(&w, _i == 2 ? CONFIG_CONTROLLER : CONFIG_NEXTJS, "GET");
 	peer_say(w.backend, table[_i].answer);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "heads that are too large");
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	     "header fields that are too large");
 	ck_assert_uint_eq(buf_len(&w.wire.down_out), 0);
 	ck_assert(!w.x.tunnel);
 	exchanging_close(&w);
@@ -418,11 +419,11 @@ static const struct {
 	{ "220 mail.example ESMTP\r\n", "Next.js does not speak HTTP/1.1",
 	  "220 mail.example ESMTP" },
 	{ "RFB 003.008\n",
-	  "Next.js does not speak HTTP/1.1 but RFB: its Url= has to lead to websockify, "
-	  "not to the VNC server behind it",
+	  "Next.js does not speak HTTP/1.1 but RFB: Url= must point to websockify, "
+	  "not to the VNC server",
 	  "RFB 003.008" },
 	{ "\x15\x03\x01\x02\x02\x46",
-	  "Next.js does not speak HTTP/1.1 but TLS: its Url= has to begin with https://",
+	  "Next.js does not speak HTTP/1.1 but TLS: Url= must begin with https://",
 	  "\x15\x03\x01\x02\x02\x46" },
 	{ "HTTP/2.0 200 OK\r\nA: b\r\n", "Next.js does not speak HTTP/1.1",
 	  "HTTP/2.0 200 OK" },
@@ -472,7 +473,7 @@ START_TEST(what_is_not_http_behind_http_is_not_told)
 	}
 	peer_say(w.backend, "the rest");
 	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-	     "Next.js answered wrongly: no HTTP/1.1 status line");
+	     "Next.js sent an invalid response: no HTTP/1.1 status line");
 	ck_assert_str_eq(w.x.reply, "");
 	exchanging_close(&w);
 }
@@ -576,7 +577,7 @@ START_TEST(it_is_tried_once_more_and_no_more)
 	backend_hears(&w, "GET /page ");
 	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
 	peer_close(&w.backend);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "before its answer");
+	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "before its response began");
 	exchanging_close(&w);
 }
 END_TEST
@@ -631,12 +632,13 @@ START_TEST(a_body_that_is_wrong_is_the_clients_fault)
 	}
 	if (_i == 0)
 		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT,
-		     "its body is not valid: ");
+		     "invalid request body: ");
 	else if (_i == 1)
-		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT, "ended too early");
+		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT,
+		     "incomplete request body");
 	else
 		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
-		     "the client's connection failed: Connection reset by peer");
+		     "the connection to the client failed: Connection reset by peer");
 	exchanging_close(&w);
 }
 END_TEST
@@ -777,7 +779,7 @@ START_TEST(what_ends_a_dial_is_told)
 	} else {
 		peer_reset(&w.client);
 		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
-		     "the client's connection failed: Connection reset by peer");
+		     "the connection to the client failed: Connection reset by peer");
 	}
 	close(fill[0]);
 	close(fill[1]);
@@ -797,21 +799,21 @@ static const struct {
 	const char *reason;
 } spans[] = {
 	{ GET, offsetof(struct config, response_ms), "", EXCHANGE_REFUSED, 504,
-	  EXCHANGE_BACKEND, "timed out waiting for the response head of Next.js" },
+	  EXCHANGE_BACKEND, "timed out waiting for the response head from Next.js" },
 	{ GET, offsetof(struct config, response_ms), "HTTP/1.1 100 Continue\r\n\r\nHTTP",
 	  EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out waiting" },
 	{ WS(""), offsetof(struct config, upgrade_ms), "", EXCHANGE_REFUSED, 504,
 	  EXCHANGE_BACKEND,
-	  "timed out waiting for the response head of master-controller" },
+	  "timed out waiting for the response head from master-controller" },
 	{ POST "01234", offsetof(struct config, body_ms), "", EXCHANGE_REFUSED, 408,
-	  EXCHANGE_CLIENT, "the client stopped" },
+	  EXCHANGE_CLIENT, "the client stalled" },
 	{ GET, offsetof(struct config, body_ms), OK "Content-Length: 3\r\n\r\nok",
-	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "stopped in the middle" },
+	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "stalled in the middle" },
 	{ GET, offsetof(struct config, body_ms), OK "\r\nok", EXCHANGE_RESET, 200,
-	  EXCHANGE_BACKEND, "stopped in the middle" },
+	  EXCHANGE_BACKEND, "stalled in the middle" },
 	{ GET10, offsetof(struct config, body_ms),
 	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", EXCHANGE_RESET, 200,
-	  EXCHANGE_BACKEND, "stopped in the middle" },
+	  EXCHANGE_BACKEND, "stalled in the middle" },
 	{ WS(""), offsetof(struct config, idle_ms), SWITCH, EXCHANGE_LAST, 101,
 	  EXCHANGE_NOBODY, "IdleTimeoutSec=" },
 };
@@ -887,8 +889,7 @@ START_TEST(bytes_before_the_101_wait_for_it)
 	peer_close(&w.client);
 	peer_hears_end(w.backend);
 	peer_close(&w.backend);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-	     "the connection ended, the client's side first");
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "the client closed first");
 	ck_assert(w.x.tunnel);
 	ck_assert_uint_eq(w.opened, 1);
 	ck_assert_uint_eq(w.x.up_bytes, strlen("earlyup"));
@@ -928,17 +929,17 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		peer_hears_end(w.client);
 		peer_close(&w.client);
 		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-		     "the connection ended, master-controller's side first");
+		     "master-controller closed first");
 		break;
 	case 1:
 		peer_reset(&w.backend);
 		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
-		     "master-controller's connection failed: Connection reset by peer");
+		     "the connection to master-controller failed: Connection reset by peer");
 		break;
 	case 2:
 		peer_reset(&w.client);
 		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_NOBODY,
-		     "the client's connection failed: Connection reset by peer");
+		     "the connection to the client failed: Connection reset by peer");
 		peer_hears_reset(w.backend);
 		break;
 	case 3:
@@ -951,13 +952,13 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		peer_hears_end(w.backend);
 		peer_reset(&w.backend);
 		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
-		     "the connection ended, the client's side first, "
-		     "then master-controller's failed: Connection reset by peer");
+		     "the client closed first, "
+		     "then the connection to master-controller failed: Connection reset by peer");
 		break;
 	default:
 		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
 		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-		     "the client's side ended, then nothing came for LingerTimeoutSec=");
+		     "the client closed, then no data for LingerTimeoutSec=");
 	}
 	ck_assert_uint_eq(w.opened, 1);
 	exchanging_close(&w);
@@ -974,7 +975,7 @@ START_TEST(of_ends_that_are_there_together_none_is_the_first)
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	peer_say(w.backend, SWITCH);
 	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-	     "the connection ended, both sides at once");
+	     "both sides closed at the same time");
 	exchanging_close(&w);
 }
 END_TEST
@@ -992,8 +993,7 @@ START_TEST(an_end_together_with_the_101_is_passed_on)
 	peer_hears(w.client, "last words");
 	peer_hears_end(w.client);
 	peer_close(&w.client);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-	     "the connection ended, master-controller's side first");
+	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "master-controller closed first");
 	exchanging_close(&w);
 }
 END_TEST
@@ -1016,7 +1016,7 @@ START_TEST(a_101_that_does_not_stand_the_check_opens_nothing)
 		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 		peer_say(w.backend, table[i]);
 		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
-		     "master-controller answered wrongly: ");
+		     "master-controller sent an invalid response: ");
 		ck_assert(!w.x.tunnel);
 		ck_assert_uint_eq(w.opened, 0);
 		peer_hears_nothing(w.client);

@@ -144,18 +144,18 @@ START_TEST(fields_keep_their_order_and_lose_their_padding)
 }
 END_TEST
 
-#define BAD_LINE     "a malformed request line"
-#define BAD_FIELD    "a malformed header line"
-#define BAD_LENGTH   "a malformed Content-Length"
+#define BAD_LINE     "malformed request line"
+#define BAD_FIELD    "malformed header field"
+#define BAD_LENGTH   "malformed Content-Length"
 #define TWO_LENGTHS  "more than one Content-Length"
-#define BAD_CODING   "a malformed Transfer-Encoding"
-#define NOT_CHUNKED  "a Transfer-Encoding that does not end in chunked"
+#define BAD_CODING   "malformed Transfer-Encoding"
+#define NOT_CHUNKED  "Transfer-Encoding does not end in chunked"
 #define BOTH         "Transfer-Encoding together with Content-Length"
 #define CODING_10    "Transfer-Encoding with HTTP/1.0"
-#define BAD_VERSION  "an HTTP version other than 1.0 and 1.1"
-#define NOT_SERVED   "a method that is not served here"
-#define OTHER_CODING "a transfer coding other than chunked"
-#define UNKNOWN      "an unknown method"
+#define BAD_VERSION  "HTTP version is neither 1.0 nor 1.1"
+#define NOT_SERVED   "method not allowed"
+#define OTHER_CODING "transfer coding other than chunked"
+#define UNKNOWN      "unknown method"
 
 static const struct {
 	const char *text;
@@ -193,9 +193,9 @@ static const struct {
 	{ "GET / ICE/1.0\r\n\r\n", 400, BAD_LINE },
 	{ "GET / RTSP/1.0\r\n\r\n", 400, BAD_LINE },
 	{ "HTTP/1.1 200 OK\r\n\r\n", 400, BAD_LINE },
-	{ "GET a HTTP/1.1\r\n\r\n", 400, "a malformed request head" },
-	{ "GET a:80 HTTP/1.1\r\n\r\n", 400, "a malformed request head" },
-	{ "GET ?a HTTP/1.1\r\n\r\n", 400, "a malformed request head" },
+	{ "GET a HTTP/1.1\r\n\r\n", 400, "malformed request head" },
+	{ "GET a:80 HTTP/1.1\r\n\r\n", 400, "malformed request head" },
+	{ "GET ?a HTTP/1.1\r\n\r\n", 400, "malformed request head" },
 	/* field lines */
 	{ GET("A\r\n"), 400, BAD_FIELD },
 	{ GET(": a\r\n"), 400, BAD_FIELD },
@@ -569,7 +569,7 @@ START_TEST(an_answer_is_taken_apart)
 END_TEST
 
 #define BAD_STATUS   "no HTTP/1.1 status line"
-#define OUT_OF_RANGE "a status code that is not between 100 and 599"
+#define OUT_OF_RANGE "status code is not between 100 and 599"
 
 START_TEST(what_is_wrong_with_an_answer_is_a_502)
 {

@@ -117,10 +117,10 @@ END_TEST
 
 /* ---- what may not stand in it */
 
-#define BARE_CR "a carriage return without a line feed"
-#define BARE_LF "a line feed without a carriage return"
-#define FOLDED  "a folded header line"
-#define CONTROL "a control character"
+#define BARE_CR "carriage return without line feed"
+#define BARE_LF "line feed without carriage return"
+#define FOLDED  "obsolete line folding"
+#define CONTROL "control character"
 
 static const struct {
 	const char *text;

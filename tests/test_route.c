@@ -406,7 +406,7 @@ START_TEST(a_host_is_a_name_or_an_address_and_a_port)
 				slice_free(raw);
 			} else {
 				expect_refusal(text, ROUTE_REFUSED, 400,
-					       "a malformed Host");
+					       "malformed Host");
 			}
 		}
 }
@@ -452,35 +452,35 @@ START_TEST(what_is_ambiguous_is_refused)
 	static const struct {
 		const char *text, *why;
 	} table[] = {
-		{ GET("/", ""), "no Host" },
-		{ GET("/", "Hos: h\r\n"), "no Host" },
-		{ GET("http://h/", ""), "no Host" },
+		{ GET("/", ""), "Host is missing" },
+		{ GET("/", "Hos: h\r\n"), "Host is missing" },
+		{ GET("http://h/", ""), "Host is missing" },
 		{ GET("/", "Host: h\r\nHost: h\r\n"), "more than one Host" },
 		{ GET("/", "Host: h\r\nA: b\r\nhost: i\r\n"), "more than one Host" },
-		{ GET("/", "Host:\r\n"), "a malformed Host" },
-		{ GET("*", "Host: h\r\n"), "a malformed request target" },
-		{ GET("http://", "Host: h\r\n"), "a malformed request target" },
-		{ GET("http:///a", "Host: h\r\n"), "a malformed request target" },
-		{ GET("http://?a", "Host: h\r\n"), "a malformed request target" },
-		{ GET("http://h:0/", "Host: h\r\n"), "a malformed request target" },
-		{ GET("http://u@h/", "Host: h\r\n"), "a malformed request target" },
-		{ GET("http://h@h/", "Host: h\r\n"), "a malformed request target" },
-		{ GET("ftp://h/", "Host: h\r\n"), "a malformed request target" },
-		{ GET("ws://h/", "Host: h\r\n"), "a malformed request target" },
+		{ GET("/", "Host:\r\n"), "malformed Host" },
+		{ GET("*", "Host: h\r\n"), "malformed request target" },
+		{ GET("http://", "Host: h\r\n"), "malformed request target" },
+		{ GET("http:///a", "Host: h\r\n"), "malformed request target" },
+		{ GET("http://?a", "Host: h\r\n"), "malformed request target" },
+		{ GET("http://h:0/", "Host: h\r\n"), "malformed request target" },
+		{ GET("http://u@h/", "Host: h\r\n"), "malformed request target" },
+		{ GET("http://h@h/", "Host: h\r\n"), "malformed request target" },
+		{ GET("ftp://h/", "Host: h\r\n"), "malformed request target" },
+		{ GET("ws://h/", "Host: h\r\n"), "malformed request target" },
 		{ GET("http://i/", "Host: h\r\n"),
-		  "a target whose authority is not the Host" },
+		  "authority of the request target differs from Host" },
 		{ GET("http://h:80/", "Host: h\r\n"),
-		  "a target whose authority is not the Host" },
+		  "authority of the request target differs from Host" },
 		{ GET("http://hh/", "Host: h\r\n"),
-		  "a target whose authority is not the Host" },
+		  "authority of the request target differs from Host" },
 		{ GET("http://h/", "Host: hh\r\n"),
-		  "a target whose authority is not the Host" },
+		  "authority of the request target differs from Host" },
 		{ GET("http://h" WEBSOCK, "Host: h\r\n" UPGRADE),
-		  "an upgrade of an absolute target" },
+		  "WebSocket upgrade with an absolute-form target" },
 		{ GET("http://h/_next/hmr", "Host: h\r\n" UPGRADE),
-		  "an upgrade of an absolute target" },
+		  "WebSocket upgrade with an absolute-form target" },
 		{ GET("http://h/", "Host: h\r\n" UPGRADE_ONLY),
-		  "an upgrade of an absolute target" },
+		  "WebSocket upgrade with an absolute-form target" },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++)
@@ -590,12 +590,12 @@ START_TEST(connection_options_cannot_take_what_backends_decide_by)
 		(void)snprintf(text, sizeof(text),
 			       GET("/", "Host: h\r\nConnection: %s\r\n"), bad[i]);
 		expect_refusal(text, ROUTE_REFUSED, 400,
-			       "a Connection option that names a protected header");
+			       "Connection names a protected header field");
 		(void)snprintf(text, sizeof(text),
 			       GET("/", "Host: h\r\nConnection: a\r\nConnection: %s\r\n"),
 			       bad[i]);
 		expect_refusal(text, ROUTE_REFUSED, 400,
-			       "a Connection option that names a protected header");
+			       "Connection names a protected header field");
 	}
 	for (size_t i = 0; i < LENGTH(good); i++) {
 		struct verdict v;
@@ -942,23 +942,23 @@ START_TEST(the_earlier_step_answers)
 		const char *why;
 	} table[] = {
 		/* within step 3 */
-		{ GET("http://i/", BAD_OPTION), ROUTE_REFUSED, 400, "no Host" },
+		{ GET("http://i/", BAD_OPTION), ROUTE_REFUSED, 400, "Host is missing" },
 		{ GET("http://i/", "Host: /\r\n" BAD_OPTION), ROUTE_REFUSED, 400,
-		  "a malformed Host" },
+		  "malformed Host" },
 		{ GET("/", "Host: /\r\nHost: /\r\n" BAD_OPTION), ROUTE_REFUSED, 400,
 		  "more than one Host" },
 		{ GET("http://i/", "Host: h\r\n" BAD_OPTION), ROUTE_REFUSED, 400,
-		  "a Connection option that names a protected header" },
+		  "Connection names a protected header field" },
 		/* 3 before 4 */
-		{ GET("/x", EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400, "no Host" },
+		{ GET("/x", EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400, "Host is missing" },
 		{ GET("/x", "Host: h\r\n" EVIL BAD_OPTION UPGRADE_ONLY), ROUTE_REFUSED,
-		  400, "a Connection option that names a protected header" },
+		  400, "Connection names a protected header field" },
 		{ GET("http://h/x", "Host: h\r\n" EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400,
-		  "an upgrade of an absolute target" },
+		  "WebSocket upgrade with an absolute-form target" },
 		{ GET("http://i/x", "Host: h\r\n" EVIL UPGRADE_ONLY), ROUTE_REFUSED, 400,
-		  "a target whose authority is not the Host" },
+		  "authority of the request target differs from Host" },
 		{ "GET http://h/x HTTP/1.0\r\n" UPGRADE_ONLY "\r\n", ROUTE_REFUSED, 400,
-		  "an upgrade of an absolute target" },
+		  "WebSocket upgrade with an absolute-form target" },
 		/* within step 4 */
 		{ GET("/x", "Host: h\r\n" EVIL UPGRADE_ONLY), ROUTE_REFUSED_PATH, 403,
 		  no_path },
@@ -978,11 +978,11 @@ START_TEST(the_earlier_step_answers)
 		{ "POST " WEBSOCK " HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n",
 		  ROUTE_REFUSED, 400, "a WebSocket upgrade needs the method GET" },
 		{ GET(WEBSOCK, "Host: h\r\nContent-Length: 1\r\n" UPGRADE), ROUTE_REFUSED,
-		  400, "a WebSocket upgrade has no body" },
+		  400, "a WebSocket upgrade must not have a body" },
 		{ GET(WEBSOCK, "Host: h\r\n" UPGRADE_ONLY VERSION), ROUTE_REFUSED, 400,
 		  "a WebSocket upgrade needs one valid Sec-WebSocket-Key" },
 		{ GET("/_next/hmr", "Host: h\r\n" UPGRADE_ONLY KEY), ROUTE_REFUSED, 426,
-		  "the only WebSocket version here is 13" },
+		  "the only supported WebSocket version is 13" },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++)

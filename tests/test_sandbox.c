@@ -639,11 +639,15 @@ static int expect(int expected, int version)
 	return expected;
 }
 
-static const char *landlock_lacks(int version)
+static const char *what_lacks(int landlock, bool seccomp)
 {
-	return version == 0  ? "Landlock"
-	       : version < 4 ? "Landlock's rules for TCP"
-			     : NULL;
+	if (landlock == 0)
+		return seccomp ? "Landlock is not available"
+			       : "Landlock and seccomp are not available";
+	if (landlock < 4)
+		return seccomp ? "Landlock rules for TCP are not available"
+			       : "Landlock rules for TCP and seccomp are not available";
+	return seccomp ? NULL : "seccomp is not available";
 }
 
 static bool same(const char *text, const char *other)
@@ -705,7 +709,7 @@ static void try(const struct attempt *a, enum stage stage, int version)
 			_exit(NOT_ENTERED);
 		if (enter(stage, &sandbox) < 0)
 			_exit(NOT_ENTERED);
-		if (!same(sandbox.missing, landlock_lacks(version)))
+		if (!same(sandbox.missing, what_lacks(version, true)))
 			_exit(LESS);
 		_exit(a->run());
 	}
@@ -788,7 +792,7 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 		if (child == 0) {
 			if (sandbox_enter(&cfg, false, &sandbox) < 0)
 				_exit(NOT_ENTERED);
-			_exit(same(sandbox.missing, landlock_lacks(version))
+			_exit(same(sandbox.missing, what_lacks(version, true))
 				      ? table[i].run()
 				      : LESS);
 		}
@@ -904,17 +908,11 @@ static const struct {
 
 START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 {
-	const char *expected =
-		landlock_lacks(kernels[_i].landlock ? 0 : landlock_version());
+	const char *expected = what_lacks(kernels[_i].landlock ? 0 : landlock_version(),
+					  !kernels[_i].seccomp);
 	struct sandbox sandbox;
-	char both[64];
 	pid_t child;
 
-	if (kernels[_i].seccomp) {
-		(void)snprintf(both, sizeof(both), "%s%sseccomp",
-			       expected ? expected : "", expected ? " and " : "");
-		expected = both;
-	}
 	prepare();
 	child = fork();
 	if (child == 0) {

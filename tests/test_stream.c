@@ -246,7 +246,8 @@ START_TEST(a_unix_path_is_dialled)
 	*slash = '/';
 	be = backend_unix(path);
 	ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), -ENOENT);
-	ck_assert_str_eq(cause.text, "connect to unix:test: No such file or directory");
+	ck_assert_str_eq(cause.text,
+			 "cannot connect to unix:test: No such file or directory");
 	ck_assert_int_eq(bind(listener, (struct sockaddr *)&be.addr, be.addr_len), 0);
 	ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), -ECONNREFUSED);
 	ck_assert_int_eq(listen(listener, 0), 0);
@@ -274,7 +275,7 @@ START_TEST(a_refusal_says_who_refused)
 
 	ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), -ECONNREFUSED);
 	(void)snprintf(expected, sizeof(expected),
-		       "connect to 127.0.0.1:%u: Connection refused", port);
+		       "cannot connect to 127.0.0.1:%u: Connection refused", port);
 	ck_assert_str_eq(cause.text, expected);
 	close(held);
 }
@@ -398,7 +399,7 @@ START_TEST(where_all_addresses_refuse_the_name_is_blamed)
 	resolver.address[0] = resolver.address[1] = "127.0.0.1";
 	ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), -ECONNREFUSED);
 	(void)snprintf(expected, sizeof(expected),
-		       "connect to backend.example:%u: Connection refused", port);
+		       "cannot connect to backend.example:%u: Connection refused", port);
 	ck_assert_str_eq(cause.text, expected);
 	close(held);
 }
@@ -449,8 +450,9 @@ START_TEST(of_several_addresses_the_error_that_says_most_is_told)
 	be = backend_at("backend.example", port);
 	memcpy(resolver.address, failing[_i].address, sizeof(resolver.address));
 	ck_assert_int_eq(dial(&be, 2 * SHORT_MS, -1, -1, &cause), failing[_i].r);
-	(void)snprintf(expected, sizeof(expected), "connect to backend.example:%u: %s",
-		       port, strerror(-failing[_i].r));
+	(void)snprintf(expected, sizeof(expected),
+		       "cannot connect to backend.example:%u: %s", port,
+		       strerror(-failing[_i].r));
 	ck_assert_str_eq(cause.text, expected);
 	close(held);
 	close(filler);
@@ -479,7 +481,7 @@ START_TEST(a_name_that_does_not_resolve_says_why)
 		resolver.saved_errno = table[i].saved_errno;
 		ck_assert_int_eq(dial(&be, LONG_MS, -1, -1, &cause), table[i].r);
 		(void)snprintf(expected, sizeof(expected),
-			       "resolve backend.example:1: %s", table[i].why);
+			       "cannot resolve backend.example:1: %s", table[i].why);
 		ck_assert_str_eq(cause.text, expected);
 	}
 }
@@ -597,7 +599,8 @@ START_TEST(without_a_descriptor_no_address_is_tried_further)
 	fds_allow(saved);
 	ck_assert_int_eq(by_address, -EMFILE);
 	ck_assert_int_eq(by_name, -EMFILE);
-	ck_assert_str_eq(cause.text, "connect to backend.example:1: Too many open files");
+	ck_assert_str_eq(cause.text,
+			 "cannot connect to backend.example:1: Too many open files");
 }
 END_TEST
 

@@ -523,9 +523,9 @@ static void make_more_files(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-#define NAMELESS                                                                         \
-	"certificate verify failed: the certificate names nobody in its subjectAltName " \
-	"(its Common Name does not count): have one issued that names the host there, "  \
+#define NAMELESS                                                                          \
+	"certificate verify failed: the certificate names no host in its subjectAltName " \
+	"(the Common Name does not count): issue one that names the host there, "         \
 	"or put a copy of this one into CaFile="
 
 /* RFC 9110 4.3.4 */
@@ -607,7 +607,7 @@ START_TEST(ticket_keys_are_one_or_two)
 	for (size_t i = 0; i < LENGTH(bad); i++) {
 		write_ticket(keys, bad[i]);
 		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
-		ck_assert_ptr_nonnull(strstr(why.text, "80 or 160 bytes"));
+		ck_assert_ptr_nonnull(strstr(why.text, "80 nor 160 bytes"));
 	}
 	ck_assert_int_eq(unlink(ticket), 0);
 	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
@@ -643,7 +643,7 @@ START_TEST(files_that_cannot_be_used_are_named)
 	be.trust.ca_file = key; /* a PEM file, but not of certificates */
 	ck_assert_int_eq(module->connect(-1, &be, &t, &why), -EINVAL);
 	(void)snprintf(expected, sizeof(expected),
-		       "[MasterController] CaFile=%s: no certificate in it", key);
+		       "[MasterController] CaFile=%s: contains no certificate", key);
 	ck_assert_str_eq(why.text, expected);
 }
 END_TEST

@@ -75,7 +75,7 @@ static unsigned refusal(const char *start, const char *fields, const char **why)
 #define VERSION   "Sec-WebSocket-Version: 13\r\n"
 #define NEEDS     "a WebSocket upgrade needs "
 #define NO_KEY    NEEDS "one valid Sec-WebSocket-Key"
-#define NOT_13    "the only WebSocket version here is 13"
+#define NOT_13    "the only supported WebSocket version is 13"
 
 START_TEST(a_request_that_cannot_be_answered_is_refused_in_order)
 {
@@ -93,9 +93,9 @@ START_TEST(a_request_that_cannot_be_answered_is_refused_in_order)
 		{ "HEAD / HTTP/1.1", KEY_FIELD VERSION, 400, NEEDS "the method GET" },
 		{ "OPTIONS / HTTP/1.1", KEY_FIELD VERSION, 400, NEEDS "the method GET" },
 		{ GET, "Content-Length: 1\r\n" KEY_FIELD VERSION, 400,
-		  "a WebSocket upgrade has no body" },
+		  "a WebSocket upgrade must not have a body" },
 		{ GET, "Transfer-Encoding: chunked\r\n" KEY_FIELD VERSION, 400,
-		  "a WebSocket upgrade has no body" },
+		  "a WebSocket upgrade must not have a body" },
 		{ GET, VERSION, 400, NO_KEY },
 		{ GET, KEY_FIELD KEY_FIELD VERSION, 400, NO_KEY },
 		{ GET, KEY_FIELD, 426, NOT_13 },
@@ -111,7 +111,8 @@ START_TEST(a_request_that_cannot_be_answered_is_refused_in_order)
 		{ "POST / HTTP/1.0", "", 400, NEEDS "HTTP/1.1" },
 		{ "POST / HTTP/1.1", "Content-Length: 1\r\n", 400,
 		  NEEDS "the method GET" },
-		{ GET, "Content-Length: 1\r\n", 400, "a WebSocket upgrade has no body" },
+		{ GET, "Content-Length: 1\r\n", 400,
+		  "a WebSocket upgrade must not have a body" },
 		{ GET, "", 400, NO_KEY },
 	};
 
@@ -239,13 +240,13 @@ END_TEST
 
 START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 {
-	static const char no_upgrade[] = "its 101 does not say Upgrade: websocket";
-	static const char no_option[] = "its 101 does not say Connection: upgrade";
+	static const char no_upgrade[] = "101 without Upgrade: websocket";
+	static const char no_option[] = "101 without Connection: upgrade";
 	static const char other_accept[] =
-		"its Sec-WebSocket-Accept does not belong to the client's key";
-	static const char no_accept[] = "its 101 has no Sec-WebSocket-Accept";
-	static const char upgrades[] = "its 101 has more than one Upgrade";
-	static const char accepts[] = "its 101 has more than one Sec-WebSocket-Accept";
+		"Sec-WebSocket-Accept does not match the client's key";
+	static const char no_accept[] = "101 without Sec-WebSocket-Accept";
+	static const char upgrades[] = "101 with more than one Upgrade";
+	static const char accepts[] = "101 with more than one Sec-WebSocket-Accept";
 	static const struct {
 		const char *fields, *fault;
 	} table[] = {

@@ -127,7 +127,7 @@ static void complain(struct reader *r, const char *fmt, ...)
 
 static void complain(struct reader *r, const char *fmt, ...)
 {
-	char what[1024] = "too many errors, the rest is not shown";
+	char what[1024] = "too many errors; the rest are not shown";
 	va_list ap;
 
 	if (++r->reports > CONFIG_REPORTS_MAX)
@@ -242,7 +242,7 @@ static void assign(struct reader *r, const char *name, char *value)
 		complain(r, "unknown key %.100s=; keys of [%s]:%s", name, r->section,
 			 names);
 	} else if (!k->kind) {
-		complain(r, "[%s] %s= is not built yet", k->section, k->name);
+		complain(r, "[%s] %s= is not implemented yet", k->section, k->name);
 	} else if (k->kind->list) {
 		assign_list(r, k, value);
 	} else {
@@ -281,8 +281,8 @@ static void read_item(struct reader *r, const struct config_syntax_item *item)
 		assign(r, item->name, item->value);
 	} else if (!r->skip) {
 		known_sections(names);
-		complain(r, "%.100s= stands before the first section; sections:%s",
-			 item->name, names);
+		complain(r, "%.100s= is not in any section; sections:%s", item->name,
+			 names);
 	}
 }
 
@@ -327,7 +327,7 @@ static void take_file(void *userdata, const char *file, const char *text, size_t
 	if (error == -EFBIG)
 		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
 	else if (error == -ENXIO)
-		complain(r, "is no regular file");
+		complain(r, "is not a regular file");
 	else
 		complain_error(r, error);
 }

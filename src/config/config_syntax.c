@@ -40,7 +40,8 @@ static char *trim(char *s)
 static bool check_line(const char *p, size_t len, struct config_syntax_item *item)
 {
 	if (len > CONFIG_LINE_MAX) {
-		error(item, "the line is longer than %d bytes; end it with \\ to go on",
+		error(item,
+		      "the line is longer than %d bytes; a \\ at its end continues it",
 		      CONFIG_LINE_MAX);
 		return false;
 	}
@@ -133,7 +134,7 @@ void config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret)
 	if (*line == '[') {
 		end = line + strlen(line) - 1;
 		if (*end != ']') {
-			error(ret, "%.80s has no ] at its end", line);
+			error(ret, "%.80s does not end in ]", line);
 			return;
 		}
 		*end = '\0';

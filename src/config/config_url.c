@@ -57,10 +57,10 @@ static const char *name_check(const char *host)
 		return "has a host name that is too long";
 	while (slice_split(&rest, '.', &label))
 		if (!is_label(label))
-			return "has no proper host name";
+			return "has an invalid host name";
 	/* The resolver would take 127.1, 0177.0.0.1 and 0x7f000001 for addresses. */
 	if (is_all_digits(label) || inet_aton(host, &v4))
-		return "has no proper IPv4 address";
+		return "has an invalid IPv4 address";
 	return NULL;
 }
 
@@ -91,11 +91,11 @@ static const char *host_parse_v6(struct slice s, struct backend *ret)
 	char text[INET6_ADDRSTRLEN];
 
 	if (s.len >= sizeof(text))
-		return "has no proper IPv6 address";
+		return "has an invalid IPv6 address";
 	memcpy(text, s.p, s.len);
 	text[s.len] = '\0';
 	if (inet_pton(AF_INET6, text, &v6->sin6_addr) != 1)
-		return "has no proper IPv6 address";
+		return "has an invalid IPv6 address";
 	(void)inet_ntop(AF_INET6, &v6->sin6_addr, ret->host,
 			sizeof(ret->host)); /* fits */
 	v6->sin6_family = AF_INET6;
@@ -117,12 +117,12 @@ static const char *host_port_parse(struct slice s, uint16_t default_port,
 	if (slice_find(s, '@') < s.len)
 		return "has a user name";
 	if (host_len > s.len)
-		return "has a [ without its ]";
+		return "has a [ without a ]";
 	port = slice_from(s, host_len);
 	ret->port = default_port;
 	if (port.len > 0 &&
 	    (port.p[0] != ':' || !port_parse(slice_from(port, 1), &ret->port)))
-		return "has no proper port (1 to 65535; an IPv6 address is written in brackets)";
+		return "has an invalid port (1 to 65535; write an IPv6 address in brackets)";
 	why = v6 ? host_parse_v6((struct slice){ s.p + 1, host_len - 2 }, ret)
 		 : host_parse((struct slice){ s.p, host_len }, ret);
 	if (why)
@@ -146,7 +146,7 @@ static const char *unix_parse(const char *path, struct backend *ret)
 	if (path[0] != '/')
 		return "has no absolute path";
 	if (len >= sizeof(sun->sun_path))
-		return "has a path of more than 107 bytes, which no socket can have";
+		return "has a path longer than 107 bytes, the limit of Unix sockets";
 	sun->sun_family = AF_UNIX;
 	memcpy(sun->sun_path, path, len + 1);
 	ret->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
@@ -168,7 +168,7 @@ static const char *url_parse(const char *text, uint64_t min, uint64_t max, void 
 	(void)min; /* URLs have no bounds */
 	(void)max;
 	if (strpbrk(text, " \t"))
-		return "has white space in it";
+		return "contains white space";
 	be.tls = slice_casestarts(s, SLICE("https://"));
 	if (slice_casestarts(s, SLICE("unix:"))) {
 		why = unix_parse(text + strlen("unix:"), &be);
@@ -180,7 +180,7 @@ static const char *url_parse(const char *text, uint64_t min, uint64_t max, void 
 			return "has a path or a query";
 		why = host_port_parse(s, be.tls ? 443 : 80, &be);
 	} else {
-		return "is not such a URL";
+		return "is not a supported URL";
 	}
 	if (!why)
 		*(struct backend *)ret = be;
@@ -230,14 +230,14 @@ static const char *origin_check(const char *text, uint64_t min, uint64_t max, vo
 	if (!is_scheme(scheme))
 		return "is not an origin";
 	if (strpbrk(authority.p, "/?#"))
-		return "has a path or a query, which no origin has, not even a / at its end";
+		return "has a path or a query; an origin has none, not even a / at its end";
 	if (strchr(authority.p, '*'))
-		return "has a * in it, which can only stand alone";
+		return "contains a *, which is allowed only by itself";
 	why = host_port_parse(authority, 0, &parsed);
 	if (why)
 		return why;
 	if (strcasecmp(parsed.authority, authority.p) != 0)
-		return "would never match: browsers write an IPv6 address in its shortest form";
+		return "would never match: browsers use the shortest form of an IPv6 address";
 	return NULL;
 }
 
@@ -265,7 +265,7 @@ static const char *segment_check(struct slice s)
 				return "has a % without two hexadecimal digits";
 		} else if (!is_pchar(s.p[i])) {
 			return "would never match: only letters, digits, %XX and "
-			       "-._~!$&'()+,;=:@ stand in a path";
+			       "-._~!$&'()+,;=:@ are allowed in a path";
 		}
 		if (s.p[i] == '*' && i > 0 && s.p[i - 1] == '*')
 			return "has a ** that is not a whole segment";
@@ -298,7 +298,7 @@ static const char *glob_check(const char *text, uint64_t min, uint64_t max, void
 
 const struct config_kind config_kind_globs = {
 	.allowed =
-		"a path such as /api/*/novnc/**, where * is anything but / and ** any number "
+		"a path such as /api/*/novnc/**; * matches anything but /, and ** any number "
 		"of segments",
 	.list = true,
 	.parse = glob_check,

@@ -49,7 +49,7 @@ static const char *bytes_parse(const char *text, uint64_t min, uint64_t max, voi
 	else if (s.len > 0)
 		return "is not a size";
 	if (v < min || v > max)
-		return "is out of bounds";
+		return "is out of range";
 	*(size_t *)ret = (size_t)v;
 	return NULL;
 }
@@ -163,7 +163,7 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 
 	if (slice_eq(s, SLICE("infinity"))) {
 		if (max != CONFIG_INFINITY)
-			return "would wait for ever";
+			return "would wait forever";
 		*(uint64_t *)ret = CONFIG_INFINITY;
 		return NULL;
 	}
@@ -174,7 +174,7 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 	} while (s.len > 0);
 	ms = us / 1000 + (us % 1000 != 0); /* never less than was asked for */
 	if (ms < min || ms > max || ms > CONFIG_SPAN_MAX)
-		return "is out of bounds";
+		return "is out of range";
 	*(uint64_t *)ret = ms;
 	return NULL;
 }
@@ -245,7 +245,7 @@ static const char *level_parse(const char *text, uint64_t min, uint64_t max, voi
 			*(int *)ret = i;
 			return NULL;
 		}
-	return "is not a level";
+	return "is not a log level";
 }
 
 static void level_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
@@ -297,7 +297,7 @@ static const char *file_parse(const char *text, uint64_t min, uint64_t max, void
 	(void)min; /* a path has no bounds */
 	(void)max;
 	if (text[0] != '/' && text[0] != '\0')
-		return "is no absolute path";
+		return "is not an absolute path";
 	if (strlen(text) >= CONFIG_VALUE_TEXT)
 		return "is too long";
 	*(const char **)ret = text[0] != '\0' ? text : NULL;
@@ -312,7 +312,7 @@ static void file_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 }
 
 const struct config_kind config_kind_file = {
-	.allowed = "a file's absolute path",
+	.allowed = "an absolute path",
 	.parse = file_parse,
 	.format = file_format,
 };
@@ -323,7 +323,7 @@ static const char *credential_parse(const char *text, uint64_t min, uint64_t max
 	if (text[0] == '/')
 		return file_parse(text, min, max, ret);
 	if (strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		return "is neither an absolute path nor a credential's name";
+		return "is neither an absolute path nor the name of a credential";
 	if (strlen(text) >= CONFIG_VALUE_TEXT)
 		return "is too long";
 	*(const char **)ret = text;
@@ -331,7 +331,7 @@ static const char *credential_parse(const char *text, uint64_t min, uint64_t max
 }
 
 const struct config_kind config_kind_credential = {
-	.allowed = "a file's absolute path, or the name of a credential of the unit",
+	.allowed = "an absolute path, or the name of a credential of the unit",
 	.parse = credential_parse,
 	.format = file_format,
 };

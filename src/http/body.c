@@ -106,11 +106,11 @@ static int take_framing(struct body *b, struct buf *in)
 
 	for (; n < rest.len && b->state != PAYLOAD && b->state != TRAILERS; n++) {
 		if (b->gap == BODY_CHUNK_LINE_MAX)
-			return refuse(b, "chunk extensions that are too long");
+			return refuse(b, "chunk extensions are too long");
 		b->gap++;
 		b->state = (int)step(b, (unsigned char)rest.p[n]);
 		if (b->state == BROKEN)
-			return refuse(b, "a malformed chunk");
+			return refuse(b, "malformed chunk");
 	}
 	buf_consume(in, n);
 	return 0;
@@ -129,13 +129,13 @@ static int take_trailers(struct body *b, struct buf *in)
 		return 0;
 	if (len < 0)
 		return refuse(b,
-			      b->scan.why ? b->scan.why : "trailers that are too long");
+			      b->scan.why ? b->scan.why : "trailer fields are too long");
 	rest = b->trailers = (struct slice){ in->data + in->start, (size_t)len };
 	while ((r = lines_field(&rest, &field)) > 0)
 		if (++fields > BODY_FIELDS_MAX)
 			return refuse(b, "too many trailer fields");
 	if (r < 0)
-		return refuse(b, "a malformed trailer line");
+		return refuse(b, "malformed trailer field");
 	b->done = true;
 	buf_consume(in, (size_t)len);
 	return 0;

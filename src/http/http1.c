@@ -66,11 +66,10 @@ static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			if (f->lengths++ > 0)
 				return refuse(fault, 400, "more than one Content-Length");
 			if (length_parse(field->value, &f->length) < 0)
-				return refuse(fault, 400, "a malformed Content-Length");
+				return refuse(fault, 400, "malformed Content-Length");
 		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
 			if (!codings_add(f, field->value))
-				return refuse(fault, 400,
-					      "a malformed Transfer-Encoding");
+				return refuse(fault, 400, "malformed Transfer-Encoding");
 		}
 	}
 	if (f->codings > 0 && f->lengths > 0)
@@ -79,8 +78,7 @@ static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 	if (f->codings > 0 && http10)
 		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
 	if (f->codings > 0 && !f->chunked)
-		return refuse(fault, 400,
-			      "a Transfer-Encoding that does not end in chunked");
+		return refuse(fault, 400, "Transfer-Encoding does not end in chunked");
 	h->framing = f->chunked   ? HTTP1_CHUNKED
 		     : f->lengths ? HTTP1_LENGTH
 				  : HTTP1_NO_BODY;
@@ -99,7 +97,7 @@ static int fields_parse(struct slice rest, struct http1_head *h,
 			return refuse(fault, 431, "too many header fields");
 		h->field[h->fields++] = field;
 	}
-	return r < 0 ? refuse(fault, 400, "a malformed header line") : 0;
+	return r < 0 ? refuse(fault, 400, "malformed header field") : 0;
 }
 
 static int on_headers_complete(llhttp_t *parser)
@@ -190,7 +188,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	    !slice_split(&words, ' ', &ret->target) || !is_target(ret->target) ||
 	    !slice_split(&words, ' ', &version) || words.p ||
 	    !version_parse(version, &major, &ret->minor))
-		return refuse(fault, 400, "a malformed request line");
+		return refuse(fault, 400, "malformed request line");
 	r = fields_parse(rest, ret, fault);
 	if (r < 0)
 		return r;
@@ -198,17 +196,17 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	if (r < 0)
 		return r;
 	if (major != 1 || ret->minor > 1)
-		return refuse(fault, 505, "an HTTP version other than 1.0 and 1.1");
+		return refuse(fault, 505, "HTTP version is neither 1.0 nor 1.1");
 	if (slice_eq(ret->method, SLICE("CONNECT")) ||
 	    slice_eq(ret->method, SLICE("TRACE")))
-		return refuse(fault, 405, "a method that is not served here");
+		return refuse(fault, 405, "method not allowed");
 	if (f.other_coding)
-		return refuse(fault, 501, "a transfer coding other than chunked");
+		return refuse(fault, 501, "transfer coding other than chunked");
 	err = reread(HTTP_REQUEST, raw, ret);
 	if (err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT)
-		return refuse(fault, 501, "an unknown method");
+		return refuse(fault, 501, "unknown method");
 	if (err != HPE_OK)
-		return refuse(fault, 400, "a malformed request head");
+		return refuse(fault, 400, "malformed request head");
 	return 0;
 }
 
@@ -242,15 +240,14 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 	if (!status_line_parse(line, ret))
 		return refuse(fault, 502, "no HTTP/1.1 status line");
 	if (ret->status < 100 || ret->status > 599) /* RFC 9110 15 */
-		return refuse(fault, 502,
-			      "a status code that is not between 100 and 599");
+		return refuse(fault, 502, "status code is not between 100 and 599");
 	if (fields_parse(rest, ret, fault) < 0 ||
 	    framing_parse(ret, ret->minor == 0, &f, fault) < 0)
 		return refuse(fault, 502, fault->why);
 	if (f.other_coding)
-		return refuse(fault, 502, "a transfer coding other than chunked");
+		return refuse(fault, 502, "transfer coding other than chunked");
 	if (reread(HTTP_RESPONSE, raw, ret) != HPE_OK)
-		return refuse(fault, 502, "a malformed response head");
+		return refuse(fault, 502, "malformed response head");
 	if (slice_eq(request_method, SLICE("HEAD")) || ret->status < 200 ||
 	    ret->status == 204 || ret->status == 304)
 		ret->framing = HTTP1_NO_BODY;
@@ -276,10 +273,9 @@ const char *http1_stranger(struct slice in)
 		const char *what;
 	} strangers[] = {
 		{ SLICE_INIT("RFB "),
-		  " but RFB: its Url= has to lead to websockify, not to the VNC server "
-		  "behind it" },
+		  " but RFB: Url= must point to websockify, not to the VNC server" },
 		{ SLICE_INIT("\x15\x03"), /* an alert */
-		  " but TLS: its Url= has to begin with https://" },
+		  " but TLS: Url= must begin with https://" },
 	};
 
 	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)

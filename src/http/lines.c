@@ -60,13 +60,13 @@ static ssize_t refuse(struct lines_scan *s, const char *why)
 static const char *fault_at(const struct lines_scan *s, unsigned char c, bool after_cr)
 {
 	if (after_cr && c != '\n')
-		return "a carriage return without a line feed";
+		return "carriage return without line feed";
 	if (c == '\n' && !after_cr)
-		return "a line feed without a carriage return";
+		return "line feed without carriage return";
 	if (s->pos == s->line && s->lines > 0 && (c == ' ' || c == '\t'))
-		return "a folded header line";
+		return "obsolete line folding";
 	if (c == 0x7f || (c < 0x20 && c != '\t' && c != '\r' && c != '\n'))
-		return "a control character";
+		return "control character";
 	return NULL;
 }
 

@@ -42,12 +42,12 @@ unsigned upgrade_refusal(const struct http1_head *h, const char **why)
 	} else if (!slice_eq(h->method, SLICE("GET"))) {
 		*why = "a WebSocket upgrade needs the method GET";
 	} else if (h->framing == HTTP1_CHUNKED || h->length > 0) {
-		*why = "a WebSocket upgrade has no body";
+		*why = "a WebSocket upgrade must not have a body";
 	} else if (!key_valid(only_value(h, SLICE("Sec-WebSocket-Key")))) {
 		*why = "a WebSocket upgrade needs one valid Sec-WebSocket-Key";
 	} else if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Version")),
 			     SLICE("13"))) {
-		*why = "the only WebSocket version here is 13";
+		*why = "the only supported WebSocket version is 13";
 		return 426;
 	} else {
 		return 0;
@@ -91,18 +91,18 @@ const char *upgrade_fault(const struct http1_head *h, const char *accept)
 	size_t accepts = http1_count(h, SLICE("Sec-WebSocket-Accept"));
 
 	if (h->minor == 0)
-		return "its 101 is of HTTP/1.0";
+		return "101 with HTTP/1.0";
 	if (http1_count(h, SLICE("Upgrade")) > 1)
-		return "its 101 has more than one Upgrade";
+		return "101 with more than one Upgrade";
 	if (!slice_caseeq(only_value(h, SLICE("Upgrade")), SLICE("websocket")))
-		return "its 101 does not say Upgrade: websocket";
+		return "101 without Upgrade: websocket";
 	if (!http1_has_token(h, SLICE("Connection"), SLICE("upgrade")))
-		return "its 101 does not say Connection: upgrade";
+		return "101 without Connection: upgrade";
 	if (accepts == 0)
-		return "its 101 has no Sec-WebSocket-Accept";
+		return "101 without Sec-WebSocket-Accept";
 	if (accepts > 1)
-		return "its 101 has more than one Sec-WebSocket-Accept";
+		return "101 with more than one Sec-WebSocket-Accept";
 	if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
-		return "its Sec-WebSocket-Accept does not belong to the client's key";
+		return "Sec-WebSocket-Accept does not match the client's key";
 	return NULL;
 }

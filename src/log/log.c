@@ -35,7 +35,7 @@ static const struct {
 			 "Rejecting WebSocket from another site: @PATH@ (@REASON@; "
 			 "client @CLIENT@)" },
 	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
-		      "TLS with @CLIENT@ failed: @REASON@" },
+		      "TLS handshake with @CLIENT@ failed: @REASON@" },
 	[LOG_UNVERIFIED] = { LOG_NOTICE, "d05a0fe7789d4c0caf98d9b83879bee8",
 			     "The certificate of @BACKEND@ is not verified "
 			     "(VerifyTls=no)@WHO@" },
@@ -48,9 +48,9 @@ static const struct {
 	[LOG_PAGE] = { LOG_DEBUG, "5dcbfaf6b8a04c898e54e7065713015d",
 		       "@METHOD@ @PATH@: @STATUS@ from @BACKEND@ (client @CLIENT@)" },
 	[LOG_DROPPED] = { LOG_DEBUG, "17490223442a41cfa3107dcbec4db009",
-			  "Dropping fields with a _ in their name: @REASON@@WHO@" },
+			  "Dropping header fields with _ in their names: @REASON@@WHO@" },
 	[LOG_SANDBOX] = { LOG_DEBUG, "badb50fc926342aa8d8359f82f324943",
-			  "Less of a sandbox: @REASON@ is not to be had here@WHO@" },
+			  "Sandbox degraded: @REASON@@WHO@" },
 	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@@WHO@" },
 	[LOG_FAULT] = { LOG_ERR, "338945922f3743d38e9eb3f55f014def",
 			"Internal error: @REASON@@WHO@" },

@@ -140,18 +140,18 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 	int r = loader_resolve(be, &list), saved_errno = errno;
 
 	if (r == EAI_SYSTEM) {
-		cause_set(cause, "resolve", be, strerror(saved_errno));
+		cause_set(cause, "cannot resolve", be, strerror(saved_errno));
 		return stream_dial_is_local(-saved_errno) ? -saved_errno : -ENXIO;
 	}
 	if (r != 0) {
-		cause_set(cause, "resolve", be, gai_strerror(r));
+		cause_set(cause, "cannot resolve", be, gai_strerror(r));
 		return r == EAI_MEMORY ? -ENOMEM : -ENXIO;
 	}
 	*start_ms = stream_clock_ms();
 	r = dial_list(list, timeout_ms, w, ret);
 	loader_resolved(list);
 	if (r < 0)
-		cause_set(cause, "connect to", be, strerror(-r));
+		cause_set(cause, "cannot connect to", be, strerror(-r));
 	return r;
 }
 
@@ -174,7 +174,7 @@ static int dial_tls(struct stream *s, const struct backend *be, uint64_t deadlin
 			break;
 	}
 	if (r < 0)
-		cause_set(cause, "TLS with", be,
+		cause_set(cause, "TLS handshake with", be,
 			  r == -ETIMEDOUT ? strerror(-r) : stream_strerror(s, r));
 	/* whatever errno OpenSSL saw, it is the backend's fault */
 	return r == 0 || r == -ETIMEDOUT || r == -ECANCELED || r == -EPIPE ? r : -EPROTO;
@@ -193,7 +193,7 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 		r = dial_address((const struct sockaddr *)&be->addr, be->addr_len,
 				 timeout_ms, &w, &fd);
 		if (r < 0)
-			cause_set(cause, "connect to", be, strerror(-r));
+			cause_set(cause, "cannot connect to", be, strerror(-r));
 	} else {
 		r = dial_name(be, timeout_ms, &w, &fd, &start_ms, cause);
 	}

@@ -81,6 +81,6 @@ int loader_tls(const struct tls_module **ret, struct tls_why *why)
 		(void)snprintf(why->text, sizeof(why->text), "%s", dlerror());
 	else /* a connection that has outlived an upgrade; the next one has both anew */
 		(void)snprintf(why->text, sizeof(why->text),
-			       MODULE " is not of this version, " NOVNC_GATE_VERSION);
+			       MODULE " is not from version " NOVNC_GATE_VERSION);
 	return -ENOENT;
 }

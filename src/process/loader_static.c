@@ -64,6 +64,6 @@ int loader_become(const char *name)
 int loader_tls(const struct tls_module **ret, struct tls_why *why)
 {
 	*ret = NULL;
-	(void)snprintf(why->text, sizeof(why->text), "it takes " LOADER_PROGRAM);
+	(void)snprintf(why->text, sizeof(why->text), "TLS requires " LOADER_PROGRAM);
 	return -ENOENT;
 }

@@ -8,7 +8,7 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 {
 	(void)cfg;
 	(void)tls;
-	*ret = (struct sandbox){ .missing = "any wall at all, as it was built" };
+	*ret = (struct sandbox){ .missing = "this build has no sandbox" };
 	return 0;
 }
 
@@ -290,11 +290,12 @@ static int seccomp_enter_needs(unsigned needs)
 static const char *missing(int abi, bool seccomp)
 {
 	if (abi == 0)
-		return seccomp ? "Landlock" : "Landlock and seccomp";
+		return seccomp ? "Landlock is not available"
+			       : "Landlock and seccomp are not available";
 	if (abi < ABI_NET)
-		return seccomp ? "Landlock's rules for TCP"
-			       : "Landlock's rules for TCP and seccomp";
-	return seccomp ? NULL : "seccomp";
+		return seccomp ? "Landlock rules for TCP are not available"
+			       : "Landlock rules for TCP and seccomp are not available";
+	return seccomp ? NULL : "seccomp is not available";
 }
 
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)

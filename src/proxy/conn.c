@@ -160,18 +160,19 @@ static void conn_no_head(struct conn *c, ssize_t r, const struct lines_scan *sca
 {
 	if (r == -EBADMSG && !c->wire.client.tls && is_tls(buf_slice(&c->wire.client_in)))
 		conn_refuse_head(c, 400,
-				 "the client speaks TLS (https://), and this port is for "
-				 "plain HTTP");
+				 "the client speaks TLS (https://) on the port for plain "
+				 "HTTP");
 	else if (r == -EBADMSG)
 		conn_refuse_head(c, 400, scan->why);
 	else if (r == -EMSGSIZE && scan->lines == 0)
-		conn_refuse_head(c, 414, "its request line is over HeadMaxBytes=");
+		conn_refuse_head(c, 414, "request line is longer than HeadMaxBytes=");
 	else if (r == -EMSGSIZE)
-		conn_refuse_head(c, 431, "its head is over HeadMaxBytes=");
+		conn_refuse_head(c, 431, "request head is longer than HeadMaxBytes=");
 	else if (r == -ETIMEDOUT)
 		conn_refuse_head(c, 408, "timed out waiting for the request head");
 	else
-		conn_refuse_head(c, 400, "it ended before its head was complete");
+		conn_refuse_head(c, 400,
+				 "connection ended before the request head was complete");
 }
 
 /* One request; true when another one may follow. */
@@ -201,7 +202,7 @@ static bool conn_next(struct conn *c)
 	conn_log_begin(&c->request, c->wire.cfg, &v, c->head.method);
 	if (c->setup->broken) {
 		conn_reply(c, 500, "The gate's configuration cannot be used",
-			   "its log says why");
+			   "see the log");
 		return false;
 	}
 	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {
@@ -251,7 +252,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	conn_log_init(&c.request, setup->client->text);
 	c.head_request = c.served = c.insecure = c.misconfigured = false;
 	if (r < 0) {
-		conn_log_fault(&c.request, "the connection cannot be taken over", r);
+		conn_log_fault(&c.request, "cannot set up the connection", r);
 		return r;
 	}
 	if (setup->unfit < 0) {
@@ -259,7 +260,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		conn_log_fault(&c.request, setup->unfit_why, r);
 		if (!setup->tls) /* nobody there could read it */
 			conn_reply(&c, 500, "The gate cannot serve this connection",
-				   "its log names the reason");
+				   "see the log");
 	} else {
 		r = setup->tls ? conn_secure(&c) : 0;
 		while (r == 0 && conn_next(&c))

@@ -82,10 +82,11 @@ static void log_origin(struct conn_request *q, const struct http1_head *h, bool 
 
 	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
 	if (several)
-		(void)snprintf(both, sizeof(both), "more than one Origin, first %.*s",
+		(void)snprintf(both, sizeof(both),
+			       "more than one Origin, the first is %.*s",
 			       SLICE_FMT(q->fields.origin));
 	else
-		(void)snprintf(both, sizeof(both), "Origin %.*s is not that of %s%.*s",
+		(void)snprintf(both, sizeof(both), "Origin %.*s does not match %s%.*s",
 			       SLICE_FMT(q->fields.origin), tls ? "https://" : "Host ",
 			       SLICE_FMT(v->host));
 	conn_log(q, LOG_ORIGIN, v->status, both);
@@ -189,7 +190,7 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	f->duration_ms = stream_clock_ms() - q->start_ms;
 	if (was_denied(v, end, x)) { /* whatever happened behind it, this is the reason */
 		(void)snprintf(denied, sizeof(denied),
-			       "%.*s answered %u instead of 101%s%s",
+			       "%.*s responded with %u instead of 101%s%s",
 			       SLICE_FMT(f->backend), x->status,
 			       reason[0] ? ", then: " : "", reason);
 		reason = denied;

@@ -66,8 +66,8 @@ static void run_tell_dial(struct run *x, int error)
 	switch (error) {
 	case -ETIMEDOUT: run_tell(x, "timed out connecting to ", name, ""); break;
 	case -ECONNREFUSED: run_tell(x, "", name, " refused the connection"); break;
-	case -ENXIO: run_tell(x, "the name of ", name, " does not resolve"); break;
-	case -EPROTO: run_tell(x, "TLS with ", name, " failed"); break;
+	case -ENXIO: run_tell(x, "cannot resolve the host name of ", name, ""); break;
+	case -EPROTO: run_tell(x, "TLS handshake with ", name, " failed"); break;
 	default: run_tell(x, "", name, " cannot be reached");
 	}
 }
@@ -81,12 +81,12 @@ static enum exchange_end run_dial(struct run *x)
 
 	if (r == 0 && stream_is_circle(&x->link->stream, &x->w->client))
 		return FAIL(x, EXCHANGE_CONFIG, 500,
-			    "[%s] Url=%s leads back to the gate itself", x->be->section,
+			    "[%s] Url=%s points back to the gate itself", x->be->section,
 			    x->be->url);
 	if (r == 0)
 		return EXCHANGE_NEXT;
 	if (r == -EPIPE) {
-		exchange_explain(x, "the client's connection failed: %s",
+		exchange_explain(x, "the connection to the client failed: %s",
 				 strerror(ECONNRESET));
 		return EXCHANGE_GONE;
 	}
@@ -160,19 +160,19 @@ static void run_explain_tunnel(struct run *x, const struct flow *failed)
 	if (first == RELAY_NEITHER)
 		first = second;
 	if (failed && first == second && !failed->from->eof)
-		exchange_explain(x, "%s's connection failed: %s", run_side(x, first),
+		exchange_explain(x, "the connection to %s failed: %s", run_side(x, first),
 				 why);
 	else if (first == RELAY_BOTH)
-		exchange_explain(x, "the connection ended, both sides at once");
+		exchange_explain(x, "both sides closed at the same time");
 	else if (failed && first != second)
 		exchange_explain(x,
-				 "the connection ended, %s's side first, "
-				 "then %s's failed: %s",
+				 "%s closed first, then the connection to "
+				 "%s failed: %s",
 				 run_side(x, first), run_side(x, second), why);
 	else
-		exchange_explain(
-			x, "the connection ended, %s's side first%s", run_side(x, first),
-			run_from(x, first)->cut ? ", without TLS close_notify" : "");
+		exchange_explain(x, "%s closed first%s", run_side(x, first),
+				 run_from(x, first)->cut ? ", without TLS close_notify"
+							 : "");
 }
 
 static enum exchange_end run_client_failed(struct run *x)
@@ -180,18 +180,19 @@ static enum exchange_end run_client_failed(struct run *x)
 	const struct flow *up = &x->relay.up;
 
 	if (up->error == -EBADMSG)
-		return FAIL(x, EXCHANGE_CLIENT, 400, "its body is not valid: %s",
+		return FAIL(x, EXCHANGE_CLIENT, 400, "invalid request body: %s",
 			    up->body.why);
 	if (up->error == -ECONNABORTED && !x->relay.tunnel)
-		return FAIL(x, EXCHANGE_CLIENT, 400, "its body ended too early%s",
+		return FAIL(x, EXCHANGE_CLIENT, 400, "incomplete request body%s",
 			    up->from->eof ? "" : ", without TLS close_notify");
 	if (stream_is_local(up->error))
-		return FAIL(x, EXCHANGE_GATE, 500, "the client's connection failed: %s",
+		return FAIL(x, EXCHANGE_GATE, 500,
+			    "the connection to the client failed: %s",
 			    strerror(-up->error));
 	if (x->relay.tunnel)
 		run_explain_tunnel(x, up);
 	else
-		exchange_explain(x, "the client's connection failed: %s",
+		exchange_explain(x, "the connection to the client failed: %s",
 				 stream_strerror(&x->w->client, up->error));
 	x->ret->status = x->answered ? x->answer.status : 0;
 	return x->answered && x->reset_shows ? EXCHANGE_RESET : EXCHANGE_GONE;
@@ -204,9 +205,8 @@ static enum exchange_end run_backend_failed(struct run *x)
 	if (run_may_repeat(x))
 		return run_repeat(x);
 	if (down->error == -EBADMSG)
-		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s sent a body that is not valid: %s", x->be->name,
-			    down->body.why);
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent an invalid body: %s",
+			    x->be->name, down->body.why);
 	if (stream_is_local(down->error))
 		return FAIL(x, EXCHANGE_GATE, 500, "the connection to %s failed: %s",
 			    x->be->name, strerror(-down->error));
@@ -214,7 +214,7 @@ static enum exchange_end run_backend_failed(struct run *x)
 		run_explain_tunnel(x, down);
 	else if (down->error == -ECONNABORTED)
 		exchange_explain(
-			x, "%s closed the connection before its answer was complete%s",
+			x, "%s closed the connection before its response was complete%s",
 			x->be->name, down->from->eof ? "" : ", without TLS close_notify");
 	else
 		exchange_explain(x, "the connection to %s failed: %s", x->be->name,
@@ -248,20 +248,20 @@ static enum exchange_end run_stopped(struct run *x, enum relay_end end)
 	case RELAY_CLIENT_FAILED: return run_client_failed(x);
 	case RELAY_ANSWER_TIMEOUT:
 		return FAIL(x, EXCHANGE_BACKEND, 504,
-			    "timed out waiting for the response head of %s", x->be->name);
+			    "timed out waiting for the response head from %s",
+			    x->be->name);
 	case RELAY_BACKEND_TIMEOUT:
 		return FAIL(x, EXCHANGE_BACKEND, 504,
-			    "%s stopped in the middle of a body", x->be->name);
+			    "%s stalled in the middle of a body", x->be->name);
 	case RELAY_CLIENT_TIMEOUT:
 		return FAIL(x, EXCHANGE_CLIENT, 408,
-			    "the client stopped in the middle of a body");
+			    "the client stalled in the middle of a body");
 	case RELAY_LINGER_TIMEOUT:
-		exchange_explain(
-			x, "%s's side ended, then nothing came for LingerTimeoutSec=",
-			run_side(x, x->relay.first));
+		exchange_explain(x, "%s closed, then no data for LingerTimeoutSec=",
+				 run_side(x, x->relay.first));
 		return EXCHANGE_LAST;
 	case RELAY_IDLE_TIMEOUT:
-		exchange_explain(x, "nothing came for IdleTimeoutSec=");
+		exchange_explain(x, "no data for IdleTimeoutSec=");
 		return EXCHANGE_LAST;
 	case RELAY_TERMINATED:
 		stopped = FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
@@ -308,7 +308,7 @@ static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *u
 			r = opened(userdata);
 	} while (again && r == 0);
 	if (r < 0)
-		end = FAIL(x, EXCHANGE_GATE, 500, "the sandbox cannot be set up: %s",
+		end = FAIL(x, EXCHANGE_GATE, 500, "cannot tighten the sandbox: %s",
 			   strerror(-r));
 	if (x->relay.tunnel && end == EXCHANGE_RESET)
 		stream_reset(&x->link->stream); /* the backend sees a reset, too */
@@ -368,8 +368,8 @@ enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
 	r = compose_request(h, v, x.be, &w->who, &w->up_out);
 	if (r < 0)
 		return FAIL(&x, EXCHANGE_CLIENT, 431,
-			    r == -E2BIG ? "it has " COMPOSE_OPTIONS_MANY
-					: "its header fields are too large");
+			    r == -E2BIG ? COMPOSE_OPTIONS_MANY
+					: "header fields are too large");
 	x.sent_len = w->up_out.end;
 	x.reused = !x.upgrade && link_reusable(x.link, x.repeatable);
 	buf_consume(&w->client_in, head_len);

@@ -44,8 +44,9 @@ static enum exchange_end run_compose(struct run *x, const struct compose_how *ho
 	if (r == 0)
 		return EXCHANGE_NEXT;
 	out->end = end; /* a reply follows, not half a head */
-	return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered with %s", x->be->name,
-		    r == -E2BIG ? COMPOSE_OPTIONS_MANY : "heads that are too large");
+	return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent a response with %s", x->be->name,
+		    r == -E2BIG ? COMPOSE_OPTIONS_MANY
+				: "header fields that are too large");
 }
 
 /* The final answer's head, for the client; its body follows. EXCHANGE_NEXT: go on. */
@@ -81,8 +82,8 @@ static enum exchange_end run_interim(struct run *x)
 
 	x->repeatable = false; /* something of an answer has come */
 	if (x->interim++ == EXCHANGE_INTERIM_MAX)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent too many interim answers",
-			    x->be->name);
+		return FAIL(x, EXCHANGE_BACKEND, 502,
+			    "%s sent too many interim responses", x->be->name);
 	if (x->answer.status == 100 && x->relay.expects) {
 		x->relay.expects = false;
 		x->relay.up.moved_ms = stream_clock_ms(); /* BodyTimeoutSec= begins */
@@ -95,12 +96,12 @@ static enum exchange_end run_open_tunnel(struct run *x)
 {
 	const struct compose_how how = { .from = x->be };
 	const struct config *cfg = x->w->cfg;
-	const char *fault = x->upgrade ? upgrade_fault(&x->answer, x->accept)
-				       : "a 101 that nobody asked for";
+	const char *fault =
+		x->upgrade ? upgrade_fault(&x->answer, x->accept) : "unsolicited 101";
 	enum exchange_end end;
 
 	if (fault)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent an invalid response: %s",
 			    x->be->name, fault);
 	end = run_compose(x, &how);
 	if (end != EXCHANGE_NEXT)
@@ -127,13 +128,13 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 
 	if (len == -EMSGSIZE)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s answered with a head over HeadMaxBytes=", name);
+			    "%s sent a response head longer than HeadMaxBytes=", name);
 	if (len == -EBADMSG)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s", name,
-			    x->scan.why);
+		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent an invalid response: %s",
+			    name, x->scan.why);
 	return FAIL(x, EXCHANGE_BACKEND, 502,
-		    "%s closed the connection before its answer%s", name,
-		    buf_len(&x->w->backend_in) > 0 ? " was complete" : "");
+		    "%s closed the connection before its response%s", name,
+		    buf_len(&x->w->backend_in) > 0 ? " was complete" : " began");
 }
 
 /* The first line that came, up to a NUL: what follows it may be a field with a cookie. */
@@ -158,7 +159,8 @@ static enum exchange_end run_no_http(struct run *x)
 
 	if (x->reused || x->interim > 0)
 		return FAIL(x, EXCHANGE_BACKEND, 502,
-			    "%s answered wrongly: no HTTP/1.1 status line", x->be->name);
+			    "%s sent an invalid response: no HTTP/1.1 status line",
+			    x->be->name);
 	(void)snprintf(x->ret->reply, sizeof(x->ret->reply),
 		       "%s does not speak HTTP/1.1%s", x->be->name, http1_stranger(in));
 	in = run_sent(in);
@@ -188,8 +190,9 @@ enum exchange_end exchange_read_heads(struct run *x)
 		if (http1_parse_response(
 			    (struct slice){ in->data + in->start, (size_t)len }, method,
 			    &x->answer, &fault) < 0)
-			return FAIL(x, EXCHANGE_BACKEND, 502, "%s answered wrongly: %s",
-				    x->be->name, fault.why);
+			return FAIL(x, EXCHANGE_BACKEND, 502,
+				    "%s sent an invalid response: %s", x->be->name,
+				    fault.why);
 		if (x->answer.status == 101)
 			end = run_open_tunnel(x);
 		else

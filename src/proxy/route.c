@@ -167,11 +167,11 @@ static bool judge_host(const struct http1_head *h, struct verdict *v)
 	struct authority host;
 
 	if (!field)
-		return h->minor == 0 || refuse(v, ROUTE_REFUSED, 400, "no Host");
+		return h->minor == 0 || refuse(v, ROUTE_REFUSED, 400, "Host is missing");
 	if (http1_count(h, SLICE("Host")) > 1)
 		return refuse(v, ROUTE_REFUSED, 400, "more than one Host");
 	if (!authority_parse(field->value, &host))
-		return refuse(v, ROUTE_REFUSED, 400, "a malformed Host");
+		return refuse(v, ROUTE_REFUSED, 400, "malformed Host");
 	v->host = field->value;
 	v->port = host.port;
 	return true;
@@ -213,18 +213,19 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 	}
 	rest = slice_from(rest, scheme.len);
 	if (authority_default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
-		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
 	rest = slice_from(rest, strlen("://"));
 	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
 		len++;
 	authority = (struct slice){ rest.p, len };
 	if (!authority_parse(authority, &parsed))
-		return refuse(v, ROUTE_REFUSED, 400, "a malformed request target");
+		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
 	if (v->host.len > 0 && !slice_caseeq(authority, v->host))
 		return refuse(v, ROUTE_REFUSED, 400,
-			      "a target whose authority is not the Host");
+			      "authority of the request target differs from Host");
 	if (upgrade_requested(h))
-		return refuse(v, ROUTE_REFUSED, 400, "an upgrade of an absolute target");
+		return refuse(v, ROUTE_REFUSED, 400,
+			      "WebSocket upgrade with an absolute-form target");
 	v->host = authority;
 	v->port = parsed.port;
 	if (len == rest.len && slice_eq(h->method, SLICE("OPTIONS")))
@@ -269,7 +270,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		return;
 	if (names_protected(h)) {
 		(void)refuse(ret, ROUTE_REFUSED, 400,
-			     "a Connection option that names a protected header");
+			     "Connection names a protected header field");
 		return;
 	}
 	if (!judge_target(h, ret))
@@ -290,5 +291,5 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	if (!known && v->kind != ROUTE_PLAIN)
 		return; /* refused for what nothing can be sent to */
 	(void)refuse(v, ROUTE_REFUSED, safe && known ? 308 : 400,
-		     "plain HTTP where https:// is spoken");
+		     "plain HTTP on the TLS port");
 }

@@ -40,9 +40,9 @@ static const char *verify_reason(long result)
 {
 	if (result != TLS_CERTIFICATE_NAMELESS)
 		return X509_verify_cert_error_string(result);
-	return "the certificate names nobody in its subjectAltName (its Common Name does not "
-	       "count): have one issued that names the host there, or put a copy of this one "
-	       "into CaFile=";
+	return "the certificate names no host in its subjectAltName (the Common Name does not "
+	       "count): issue one that names the host there, or put a copy of this one into "
+	       "CaFile=";
 }
 
 /* Why the handshake or a later record was not accepted. */
@@ -56,9 +56,8 @@ static void explain_tls(struct tls *t)
 			       "certificate verify failed: %s",
 			       verify_reason(SSL_get_verify_result(t->ssl)));
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_is_server(t->ssl))
-		(void)snprintf(
-			t->why.text, sizeof(t->why.text),
-			"wrong version number: what answers there does not speak TLS");
+		(void)snprintf(t->why.text, sizeof(t->why.text),
+			       "wrong version number: the server does not speak TLS");
 	else
 		tls_context_explain(&t->why);
 	ERR_clear_error();

@@ -114,9 +114,9 @@ static void inspect_time(const X509 *certificate, tls_tell tell, void *userdata)
 	const ASN1_TIME *until = X509_get0_notAfter(certificate);
 
 	if (X509_cmp_current_time(until) <= 0)
-		tell_time("it expired on", until, tell, userdata);
+		tell_time("expired on", until, tell, userdata);
 	else if (X509_cmp_current_time(since) > 0)
-		tell_time("it is not valid before", since, tell, userdata);
+		tell_time("not valid before", since, tell, userdata);
 }
 
 /* All browsers take RSA from 2048 bits on, P-256 and P-384. */
@@ -135,9 +135,9 @@ static void inspect_key(const X509 *certificate, tls_tell tell, void *userdata)
 	}
 	(void)snprintf(
 		text, sizeof(text),
-		"its key is %s%s%s with %d bits, which browsers refuse; RSA with 2048 "
-		"bits or EC on P-256 is good",
-		type ? type : "of no known kind", curve[0] ? " on " : "", curve,
+		"browsers refuse its key (%s%s%s, %d bits); use RSA with 2048 bits or EC "
+		"on P-256",
+		type ? type : "unknown type", curve[0] ? " on " : "", curve,
 		EVP_PKEY_get_bits(key));
 	tell(userdata, 0, text);
 }
@@ -147,6 +147,6 @@ void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userd
 	inspect_key(certificate, tell, userdata);
 	if (!names_hosts(certificate))
 		tell(userdata, 0,
-		     "it names nobody in its subjectAltName, so browsers refuse it");
+		     "names no host in its subjectAltName, so browsers refuse it");
 	inspect_time(certificate, tell, userdata);
 }

@@ -83,7 +83,7 @@ static int blame_certificates(const struct file *f, struct tls_why *why)
 
 	if ((lib == ERR_LIB_PEM && what == PEM_R_NO_START_LINE) ||
 	    (lib == ERR_LIB_X509 && what == X509_R_NO_CERTIFICATE_OR_CRL_FOUND))
-		return blame(f, "no certificate in it", why);
+		return blame(f, "contains no certificate", why);
 	return blame(f, reason(), why);
 }
 
@@ -104,7 +104,7 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 
 	if (!ctx && RAND_status() != 1)
 		(void)snprintf(why->text, sizeof(why->text),
-			       "the kernel gave no random numbers (getrandom)");
+			       "no random numbers from the kernel (getrandom)");
 	if (!ctx)
 		return NULL;
 	/* openssl.cnf may ask for more */
@@ -138,11 +138,10 @@ static int blame_mismatch(const struct file *certificate, const char *subject,
 {
 	char what[400];
 
-	(void)snprintf(
-		what, sizeof(what),
-		"is not the key of the first certificate in %s=%s, %s; the key's own "
-		"certificate has to come first",
-		certificate->key, certificate->path, subject);
+	(void)snprintf(what, sizeof(what),
+		       "does not belong to the first certificate in %s=%s (%s); the "
+		       "certificate of this key must come first",
+		       certificate->key, certificate->path, subject);
 	return blame(key, what, why);
 }
 
@@ -160,8 +159,7 @@ static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
 	/* before the key: one of another kind leaves no current certificate */
 	if (tls_certificate_subject(SSL_CTX_get0_certificate(ctx), subject,
 				    sizeof(subject)) < 0)
-		(void)snprintf(subject, sizeof(subject),
-			       "whose subject is empty or long");
+		(void)snprintf(subject, sizeof(subject), "subject empty or too long");
 	if (SSL_CTX_use_PrivateKey_file(ctx, key->path, SSL_FILETYPE_PEM) == 1)
 		return SSL_CTX_check_private_key(ctx) == 1
 			       ? 0
@@ -172,7 +170,7 @@ static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
 	if (lib == ERR_LIB_SYS)
 		return blame(key, reason(), why);
 	/* "unsupported" is all that OpenSSL says */
-	return blame(key, "no private key in it, or one with a passphrase", why);
+	return blame(key, "contains no private key, or one with a passphrase", why);
 }
 
 /* The system's store is a directory that is looked up by hash: none of it is read before. */
@@ -272,7 +270,8 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
 	}
 	if (r < 0)
 		return blame(&file,
-			     r == -EINVAL ? "is not 80 or 160 bytes long" : strerror(-r),
+			     r == -EINVAL ? "is neither 80 nor 160 bytes long"
+					  : strerror(-r),
 			     why);
 	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_ticket_key);
 	(void)SSL_CTX_set_timeout(ctx, TLS_TICKET_SEC);

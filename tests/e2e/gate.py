@@ -317,7 +317,7 @@ class Client(Peer):
     @property
     def lines(self):
         """All but what this kernel or build has less of the sandbox, an entry at level debug."""
-        return [line for line in self.process.log if not line.startswith("Less of a sandbox: ")]
+        return [line for line in self.process.log if not line.startswith("Sandbox degraded: ")]
 
     @property
     def log(self):

@@ -70,7 +70,7 @@ def service():
     user.directory.cleanup()
 
 
-AS_USER = "novnc-gate: this was checked as the user novnc-gate, who serves the connections\n"
+AS_USER = "novnc-gate: checked as user novnc-gate, which serves the connections\n"
 
 
 @pytest.mark.parametrize("mode, owner, good", [(0o600, 0, False), (0o640, 0, False), (0o644, 0, True),
@@ -85,7 +85,7 @@ def test_root_checks_what_the_services_user_may_read(service, world, authority, 
         r = service.check(config, what)
     if good:
         assert r.returncode == 0 and r.stderr == "", r
-        assert "its certificate is good" in r.stdout or what == "--check=config"
+        assert "its certificate is verified" in r.stdout or what == "--check=config"
     else:
         assert r.returncode == 78, r
         assert r.stderr == f"[MasterController] CaFile={ca}: Permission denied\n" + AS_USER
@@ -130,7 +130,7 @@ def test_root_is_told_where_there_is_no_such_user(service, world, authority, bac
     config = service.configure(world, f"CaFile={ca}")
     with Answering(world.nextjs), Answering(world.controller):
         r = service.check(config, "--check", user=False)
-    assert r.returncode == 0 and r.stdout.startswith("There is no user novnc-gate here"), r
+    assert r.returncode == 0 and r.stdout.startswith("There is no user novnc-gate."), r
     assert service.check(config, "--check=config", user=False).stdout == ""
 
 
@@ -145,4 +145,4 @@ def test_root_who_may_not_become_that_user_has_checked_nothing(service, world):
     through = "setpriv --bounding-set -setuid,-setgid"
     r = service.check(service.configure(world, ""), "--check=config", through=through)
     assert (r.returncode, r.stdout) == (71, "")
-    assert r.stderr == "novnc-gate: to become the user novnc-gate: Operation not permitted\n"
+    assert r.stderr == "novnc-gate: cannot switch to user novnc-gate: Operation not permitted\n"

@@ -126,9 +126,9 @@ def test_a_fifo_is_not_waited_for(world, kind):
     c = world.client(request())
     c.exit_code = 78
     world.refused(c, 500)
-    assert any(f"{path}: is no regular file" in line for line in c.log), c.log
+    assert any(f"{path}: is not a regular file" in line for line in c.log), c.log
     r = check(world, "--check=config")
-    assert r.returncode == 78 and f"{path}: is no regular file" in r.stderr
+    assert r.returncode == 78 and f"{path}: is not a regular file" in r.stderr
     path.unlink()
 
 
@@ -239,8 +239,8 @@ def test_check_of_a_sound_world(plain):
     with Answering(plain.nextjs) as page, Answering(plain.controller, answer(status="404 Not")) as vm:
         r = check(plain)
     assert r.returncode == 0, r
-    assert f"Next.js: {plain.nextjs.url} answers HTTP (200)\n" in r.stdout
-    assert f"master-controller: {plain.controller.url} answers HTTP (404)\n" in r.stdout
+    assert f"Next.js: {plain.nextjs.url} speaks HTTP (status 200)\n" in r.stdout
+    assert f"master-controller: {plain.controller.url} speaks HTTP (status 404)\n" in r.stdout
     for backend, answering in ((plain.nextjs, page), (plain.controller, vm)):
         # the second asks whether it is the gate itself
         assert [m.start for m in answering.seen] == ["GET / HTTP/1.1", "TRACE / HTTP/1.1"]
@@ -251,7 +251,7 @@ def test_check_of_a_unix_socket(world, tmp_path):
     page = world.backend(path=tmp_path / "socket")
     world.configure(nextjs=page.url)
     with Answering(page) as answering, Answering(world.controller):
-        assert f"Next.js: {page.url} answers HTTP (200)\n" in check(world).stdout
+        assert f"Next.js: {page.url} speaks HTTP (status 200)\n" in check(world).stdout
     assert answering.seen[0]["Host"] == "localhost"
 
 
@@ -261,27 +261,27 @@ def test_check_finds_a_backend_that_is_not_there(world, which):
         world.configure(**{which: nobody.url})
         r = check(world)
         assert r.returncode == 1, r
-        assert f": connect to {nobody.authority}: Connection refused\n" in r.stdout
+        assert f": cannot connect to {nobody.authority}: Connection refused\n" in r.stdout
         assert check(world, "--check=config").returncode == 0
 
 
 @pytest.mark.parametrize("sent, first, said", [
     (b"SSH-2.0-OpenSSH_9.2\r\n", True, "does not speak HTTP: it sent SSH-2.0-OpenSSH_9.2"),
-    (b"RFB 003.008\n", True, "does not speak HTTP but RFB: its Url= has to lead to websockify"),
+    (b"RFB 003.008\n", True, "does not speak HTTP but RFB: Url= must point to websockify"),
     (b"\x00\x00\x12\x04\x00\x1b\n", False,
      r"does not speak HTTP: it sent \\x00\\x00\\x12\\x04\\x00\\x1b$"),
-    (b"\x15\x03\x01\x00\x02\x02\x46", False, "does not speak HTTP but TLS: its Url= has to begin with https://$"),
+    (b"\x15\x03\x01\x00\x02\x02\x46", False, "does not speak HTTP but TLS: Url= must begin with https://$"),
     (b"HTTP/2.0 200 OK\r\n\r\n", False, "does not speak HTTP: "),
-    (b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", False, "answered wrongly: "),
-    (b"HTTP/1.1 600 Odd\r\n\r\n", False, "answered wrongly: a status code that is not between 100 and 599"),
-    (b"HTTP/1.1 101 Switching\r\n\r\n", False, "answered wrongly: a 101 that nobody asked for"),
+    (b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", False, "invalid response: "),
+    (b"HTTP/1.1 600 Odd\r\n\r\n", False, "invalid response: status code is not between 100 and 599"),
+    (b"HTTP/1.1 101 Switching\r\n\r\n", False, "invalid response: unsolicited 101"),
     (head("HTTP/1.1 100 Continue") + b"SSH-2.0-x\r\n", False, "does not speak HTTP: it sent SSH-2.0-x"),
-    (head("HTTP/1.1 103 Early Hints"), False, "closed the connection without an answer"),
-    (head("HTTP/1.1 103 Early Hints") + head("HTTP/1.1 400 Bad Request"), False, r"answers HTTP \(400\)"),
-    (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 40000, False, "its answer is over HeadMaxBytes="),
-    (b"HTTP/1.1 200 OK\r\n", False, "closed the connection before its answer was complete"),
-    (b"", False, "closed the connection without an answer; if it is a TLS port, its Url= .* https://$"),
-    (head("HTTP/1.1 400 Bad Request"), False, r"answers HTTP \(400\); if it is a TLS port, its Url= has to begin with https://$")],
+    (head("HTTP/1.1 103 Early Hints"), False, "closed the connection without a response"),
+    (head("HTTP/1.1 103 Early Hints") + head("HTTP/1.1 400 Bad Request"), False, r"speaks HTTP \(status 400\)"),
+    (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 40000, False, "response head is longer than HeadMaxBytes="),
+    (b"HTTP/1.1 200 OK\r\n", False, "closed the connection before its response was complete"),
+    (b"", False, "closed the connection without a response; if this is a TLS port, Url= .* https://$"),
+    (head("HTTP/1.1 400 Bad Request"), False, r"speaks HTTP \(status 400\); if this is a TLS port, Url= must begin with https://$")],
     ids=["ssh", "rfb", "h2", "tls", "version", "syntax", "status", "switched", "interim and rubbish", "only interim", "interim", "long", "half", "nothing", "400"])
 def test_check_says_what_came_instead_of_http(plain, sent, first, said):
     for reset in (False, True) if not sent else (False,):
@@ -298,7 +298,7 @@ def test_check_waits_as_long_as_the_gate_would(plain):
     r = check(plain)    # both accept, and are silent
     assert r.returncode == 1
     for name, key in (("Next.js", "ResponseTimeoutSec="), ("master-controller", "UpgradeTimeoutSec=")):
-        assert re.search(rf"{name}: .* timed out waiting for its answer \({key}\)\n", r.stdout), r
+        assert re.search(rf"{name}: .* timed out waiting for the response head \({key}\)\n", r.stdout), r
 
 
 def test_check_knows_all_loopback_addresses_for_this_machine(plain):
@@ -308,7 +308,7 @@ def test_check_knows_all_loopback_addresses_for_this_machine(plain):
     gate = answer(b"", "Server: novnc-gate")
     with Answering(page, gate), Answering(plain.controller):
         r = check(plain)
-    assert r.returncode == 1 and f"Next.js: {page.url}: leads back to the gate itself\n" in r.stdout, r
+    assert r.returncode == 1 and f"Next.js: {page.url}: points back to the gate itself\n" in r.stdout, r
 
 
 @pytest.mark.parametrize("which", ["nextjs", "controller"])
@@ -320,8 +320,8 @@ def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
         r = check(world)
     assert r.returncode == 1
     name = "Next.js" if which == "nextjs" else "master-controller"
-    assert f"{name}: {url}: leads back to the gate itself\n" in r.stdout
-    assert r.stdout.count("answers HTTP (200)") == 1, r
+    assert f"{name}: {url}: points back to the gate itself\n" in r.stdout
+    assert r.stdout.count("speaks HTTP (status 200)") == 1, r
 
 
 def test_check_of_the_configuration_contacts_nobody(world):
@@ -351,5 +351,5 @@ def test_a_url_that_leads_back_to_the_gate_is_no_endless_chain(world, kind):
     r = world.error(c, 500)
     assert b"the gate's configuration cannot be used" in r.body
     section = "MasterController" if kind == "upgrade" else "NextJs"
-    assert c.log[-1] == f"[{section}] Url={here} leads back to the gate itself"
+    assert c.log[-1] == f"[{section}] Url={here} points back to the gate itself"
     assert len(world.gate.by_pid) - before < 5

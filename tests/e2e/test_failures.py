@@ -34,39 +34,39 @@ class TestABackend:
         with refusing() as backend:
             world.configure(nextjs=backend.url, controller=backend.url)
             failed(world, world.client(asking(kind)), kind, "{} refused the connection",
-                   f"connect to {backend.authority}: Connection refused")
+                   f"cannot connect to {backend.authority}: Connection refused")
 
     def test_that_refuses_over_ipv6(self, world, kind):
         with refusing("::1") as backend:
             world.configure(nextjs=backend.url, controller=backend.url)
             failed(world, world.client(asking(kind)), kind, "{} refused the connection",
-                   f"connect to {backend.authority}: Connection refused")
+                   f"cannot connect to {backend.authority}: Connection refused")
 
     def test_that_does_not_accept(self, world, kind):
         with deaf() as backend:
             world.configure("[Limits]\nConnectTimeoutSec=300ms", nextjs=backend.url,
                             controller=backend.url)
             failed(world, world.client(asking(kind)), kind, "timed out connecting to {}",
-                   f"connect to {backend.authority}: Connection timed out", 504)
+                   f"cannot connect to {backend.authority}: Connection timed out", 504)
 
     def test_whose_name_does_not_resolve(self, world, kind):
         url = "http://no-such-host.invalid:4000"
         world.configure(nextjs=url, controller=url)
-        failed(world, world.client(asking(kind)), kind, "the name of {} does not resolve",
-               "resolve no-such-host.invalid:4000: ")
+        failed(world, world.client(asking(kind)), kind, "cannot resolve the host name of {}",
+               "cannot resolve no-such-host.invalid:4000: ")
 
     def test_whose_unix_socket_is_not_there(self, world, kind, tmp_path):
         url = f"unix:{tmp_path}/none.sock"
         world.configure(nextjs=url, controller=url)
         failed(world, world.client(asking(kind)), kind, "{} cannot be reached",
-               f"connect to {url}: No such file or directory")
+               f"cannot connect to {url}: No such file or directory")
 
     def test_whose_unix_socket_is_a_file(self, world, kind, tmp_path):
         (tmp_path / "file.sock").touch()
         url = f"unix:{tmp_path}/file.sock"
         world.configure(nextjs=url, controller=url)
         failed(world, world.client(asking(kind)), kind, "{} refused the connection",
-               f"connect to {url}: Connection refused")
+               f"cannot connect to {url}: Connection refused")
 
 
 def test_one_backend_down_leaves_the_other_alone(world):
@@ -75,7 +75,7 @@ def test_one_backend_down_leaves_the_other_alone(world):
         c = world.client()
         world.exchange(c, request())
         c.send(upgrade())
-        failed(world, c, "upgrade", "{} refused the connection", "connect to ")
+        failed(world, c, "upgrade", "{} refused the connection", "cannot connect to ")
         world.seen(request("GET", "/still"))
 
 

@@ -59,7 +59,7 @@ def end_after(peer):
 
 
 FAILED = {
-    "client": "the client's connection failed",
+    "client": "the connection to the client failed",
     "backend": "the connection to master-controller failed",
     "Next.js": "the connection to Next.js failed",
 }
@@ -193,7 +193,7 @@ def test_where_splice_is_not_to_be_had_bytes_are_copied(world, when, direction):
     source.close()
     c.exited()
     side = "master-controller" if direction == "up" else "the client"
-    assert f"(the connection ended, {side}'s side first; " in c.log[-1]
+    assert f"({side} closed first; " in c.log[-1]
     assert str(sent + total) in c.log[-1]
 
 
@@ -213,7 +213,7 @@ def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
     b.send(switching())
     assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
-    session_failed(c, f"the sandbox cannot be set up: {words(error)}")
+    session_failed(c, f"cannot tighten the sandbox: {words(error)}")
 
 
 @pytest.mark.parametrize("nth", [1, 3], ids=["for the log", "for the limits"])
@@ -225,15 +225,15 @@ def test_a_standard_error_that_cannot_be_looked_at(world, nth):
         b.close()
         assert c.response().status == 502
         assert c.exited() == 0
-        assert c.log == ["Proxy error: Next.js closed the connection before its answer"]
+        assert c.log == ["Proxy error: Next.js closed the connection before its response began"]
     else:
         c.exit_code = 71
         assert c.response().status == 500
         assert c.exited() == 71
-        assert c.log == ["Internal error: the sandbox cannot be set up: Input/output error"]
+        assert c.log == ["Internal error: cannot enter the sandbox: Input/output error"]
 
 
-NO_RANDOM = "the kernel gave no random numbers (getrandom)"
+NO_RANDOM = "no random numbers from the kernel (getrandom)"
 
 
 def test_no_random_numbers_for_a_client(secure):

@@ -38,7 +38,7 @@ def fails(world, program, reason):
     assert "\nSeccomp:\t2\n" in pathlib.Path(f"/proc/{c.pid}/status").read_text()
     c.close()
     assert c.exited() == 71
-    assert c.log == [f"Internal error: novnc-gate-dynamic: {reason}"]
+    assert c.log == [f"Internal error: cannot execute novnc-gate-dynamic: {reason}"]
     world.nextjs.untouched()
 
 

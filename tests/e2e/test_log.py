@@ -80,7 +80,7 @@ def test_pages_show_at_level_debug_without_their_query(world):
 
 def test_fields_that_are_dropped_show_at_level_debug_by_name_only(world):
     lines = (f"X_Forwarded_For: {SECRET}", "X-Passes: 1", f"_: {SECRET}", f"API_key:{SECRET}")
-    dropped = "Dropping fields with a _ in their name: X_Forwarded_For, _, API_key"
+    dropped = "Dropping header fields with _ in their names: X_Forwarded_For, _, API_key"
     c = world.client()
     world.exchange(c, request("GET", "/x?y", *lines))
     assert c.log == []
@@ -103,8 +103,8 @@ def test_names_that_are_dropped_are_cut(world, names):
     world.configure("[Log]\nLevel=debug")
     c = world.client()
     world.exchange(c, request("GET", "/", *(f"{name}: b" for name in names)))
-    c.logged("^Dropping fields ")
-    shown = c.log[0].removeprefix("Dropping fields with a _ in their name: ")
+    c.logged("^Dropping header fields ")
+    shown = c.log[0].removeprefix("Dropping header fields with _ in their names: ")
     whole = ", ".join(names)
     assert shown == (whole if len(whole) <= 512 else whole[:509] + "...")
 
@@ -145,14 +145,14 @@ def test_what_is_secret_in_an_origin_is_not_logged(world, origin, shown):
     c = world.client(upgrade(NOVNC, f"Origin: {origin}", host="app.example"))
     world.refused(c, 403)
     assert c.log == [f"Rejecting WebSocket from another site: {NOVNC} "
-                     f"(Origin {shown} is not that of Host app.example)"]
+                     f"(Origin {shown} does not match Host app.example)"]
 
 
 def test_why_an_origin_is_refused(world, secure):
     http, https = "http://" + HOST, "https://" + HOST
     for w, lines, why in (
-            (world, [f"Origin: {http}", f"Origin: {http}"], f"more than one Origin, first {http}"),
-            (secure, [f"Origin: {http}"], f"Origin {http} is not that of https://{HOST}")):
+            (world, [f"Origin: {http}", f"Origin: {http}"], f"more than one Origin, the first is {http}"),
+            (secure, [f"Origin: {http}"], f"Origin {http} does not match https://{HOST}")):
         c = w.client(upgrade(NOVNC, *lines))
         w.refused(c, 403)
         assert c.log == [f"Rejecting WebSocket from another site: {NOVNC} ({why})"]
@@ -197,14 +197,14 @@ def test_a_refused_session_names_the_controllers_status(world):
     assert c.response().status == 401
     c.close()
     assert c.exited() == 0
-    assert c.log == [HANDLING, "WebSocket proxy error: master-controller answered 401 instead of 101"]
+    assert c.log == [HANDLING, "WebSocket proxy error: master-controller responded with 401 instead of 101"]
 
 
 @pytest.mark.parametrize("line", ["Content-Length: 1000", "Transfer-Encoding: chunked", "X: y"])
 @pytest.mark.parametrize("how, then", [
     ("the controller resets", "the connection to master-controller failed: Connection reset by peer"),
-    ("the controller stops", "master-controller stopped in the middle of a body"),
-    ("the client resets", "the client's connection failed: Connection reset by peer"),
+    ("the controller stops", "master-controller stalled in the middle of a body"),
+    ("the client resets", "the connection to the client failed: Connection reset by peer"),
     ("SIGTERM", "stopped by SIGTERM")])
 def test_a_status_that_was_read_is_the_reason_whatever_follows(world, line, how, then):
     """QEMU answers a head of more than 4,096 bytes with 403 and resets."""
@@ -219,7 +219,7 @@ def test_a_status_that_was_read_is_the_reason_whatever_follows(world, line, how,
     elif "stops" not in how:
         (b if "controller" in how else c).reset()
     assert c.exited() == 0
-    assert c.log == [HANDLING, "WebSocket proxy error: master-controller answered 403 instead of 101, "
+    assert c.log == [HANDLING, "WebSocket proxy error: master-controller responded with 403 instead of 101, "
                      f"then: {then}"]
 
 
@@ -233,9 +233,9 @@ def test_a_closing_entry_names_whose_end_came_first_and_no_more(world, first, se
     assert ends[second][0].end() == "FIN"
     ends[second][0].reset() if how == "resets" else ends[second][0].close()
     assert c.exited() == 0
-    then = f", then {ends[second][1]}'s failed: Connection reset by peer" if how == "resets" else ""
-    assert c.log[-1].startswith(f"noVNC session closed: {NOVNC} (the connection ended, "
-                                f"{ends[first][1]}'s side first{then}; 0 bytes up, ")
+    then = f", then the connection to {ends[second][1]} failed: Connection reset by peer" if how == "resets" else ""
+    assert c.log[-1].startswith(f"noVNC session closed: {NOVNC} ({ends[first][1]} closed first{then}; "
+                                "0 bytes up, ")
 
 
 @pytest.mark.parametrize("who", ["client", "controller"])
@@ -245,7 +245,7 @@ def test_a_closing_entry_names_who_reset(world, who):
     (c if who == "client" else b).reset()
     assert c.exited() == 0
     side = "the client" if who == "client" else "master-controller"
-    assert f" ({side}'s connection failed: Connection reset by peer; " in c.log[-1]
+    assert f" (the connection to {side} failed: Connection reset by peer; " in c.log[-1]
 
 
 def test_a_session_that_is_stopped_alone_says_so(world):
@@ -270,9 +270,9 @@ def test_each_entry_names_its_client_and_request(world):
         assert page.exited() == 0
     assert failed.lines == [
         f"{HANDLING} (client {failed.address})",
-        f"WebSocket proxy error: connect to {backend.authority}: Connection refused "
+        f"WebSocket proxy error: cannot connect to {backend.authority}: Connection refused "
         f"(GET {NOVNC}, session s-1, client {failed.address})"]
-    assert page.lines == [f"Proxy error: connect to {backend.authority}: Connection refused "
+    assert page.lines == [f"Proxy error: cannot connect to {backend.authority}: Connection refused "
                           f"(POST /page, client {page.address})"]
     world.configure("[Log]\nLevel=debug")
     refused = world.client(upgrade("/evil"))

@@ -145,13 +145,13 @@ def test_check_with_a_closed_stream(world, closed):
         r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=20,
                            env=clean_env(), check=False, preexec_fn=lambda: os.close(closed))
-    assert r.returncode == 0 and (b"answers HTTP (200)" in r.stdout or closed == 1)
+    assert r.returncode == 0 and (b"speaks HTTP (status 200)" in r.stdout or closed == 1)
 
 
 def test_a_closed_standard_input_is_no_connection():
     r = subprocess.run([BINARY], stderr=subprocess.PIPE, text=True, timeout=20, env=clean_env(),
                        check=False, preexec_fn=lambda: os.close(0))
-    assert r.returncode == 2 and "standard input is no connection" in r.stderr
+    assert r.returncode == 2 and "standard input is not a connection" in r.stderr
 
 
 # Out of descriptors

@@ -101,9 +101,9 @@ def test_a_client_that_speaks_tls_on_the_plain_port_is_told_so(world, before, sa
         world.exchange(c, request())
     c.send(said)
     r = world.error(c, 400)
-    why = "a control character"
+    why = "control character"
     if tls and not world.gate.tls:      # else it is TLS within TLS
-        why = "the client speaks TLS (https://), and this port is for plain HTTP"
+        why = "the client speaks TLS (https://) on the port for plain HTTP"
     assert c.log == [f"Refusing request with 400: {why}"]
     assert r.body.decode().startswith(f"The request was refused: {why}.")
 

@@ -244,9 +244,9 @@ STRANGERS = [
     (b"220 mail.example ESMTP\r\n220 x\r\n", " does not speak HTTP/1.1",
      r"220 mail.example ESMTP"),
     (b"HTTP/2 200\r\nSet-Cookie: sid=%s\r\n\r\n" % SECRET.encode(), " does not speak HTTP/1.1", "HTTP/2 200"),
-    (b"RFB 003.008\n", " does not speak HTTP/1.1 but RFB: its Url= has to lead to websockify, "
-     "not to the VNC server behind it", r"RFB 003.008"),
-    (b"\x15\x03\x01\0\x02\x02\x46", " does not speak HTTP/1.1 but TLS: its Url= has to begin with https://",
+    (b"RFB 003.008\n", " does not speak HTTP/1.1 but RFB: Url= must point to websockify, "
+     "not to the VNC server", r"RFB 003.008"),
+    (b"\x15\x03\x01\0\x02\x02\x46", " does not speak HTTP/1.1 but TLS: Url= must begin with https://",
      r"\x15\x03\x01"),
     (b"\0\0\x12\4\0\0\0\0\0", " does not speak HTTP/1.1", None)]
 

@@ -406,7 +406,7 @@ def test_linger_of_a_side_that_is_not_read(world, tmp_path):
         assert b.end() == "RST"     # there were bytes left
     c.close()
     assert c.exited() == 0
-    c.logged("master-controller's side ended, then nothing came for LingerTimeoutSec=")
+    c.logged("master-controller closed, then no data for LingerTimeoutSec=")
 
 
 def test_a_byte_starts_the_linger_time_anew(world):

@@ -54,8 +54,8 @@ def fails(world, backend, pattern, status=502):
     c = world.client(upgrade())
     r = world.error(c, status)
     t.join(10)
-    assert r.body.startswith(b"WebSocket proxy error: TLS with master-controller failed.\n")
-    c.logged(rf"WebSocket proxy error: TLS with .*({pattern})")
+    assert r.body.startswith(b"WebSocket proxy error: TLS handshake with master-controller failed.\n")
+    c.logged(rf"WebSocket proxy error: TLS handshake with .*({pattern})")
     return c.log[-1]
 
 
@@ -88,7 +88,7 @@ def test_host_and_default_port(world, authority):
     with Answering(world.nextjs):
         r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"], env=clean_env(),
                            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert "connect to 127.0.0.1: " in r.stdout and r.returncode == 1
+    assert "cannot connect to 127.0.0.1: " in r.stdout and r.returncode == 1
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -177,8 +177,8 @@ def test_one_that_names_nobody(world, authority):
         if ca == crt:       # named itself: then it does not matter whom it names
             world.tunnel()
         else:
-            fails(world, b, "certificate verify failed: the certificate names nobody in its "
-                            r"subjectAltName .*: have one issued .* CaFile=")
+            fails(world, b, "certificate verify failed: the certificate names no host in its "
+                            r"subjectAltName .*: issue one .* CaFile=")
 
 
 @pytest.mark.parametrize("since, until, reason", [
@@ -341,7 +341,7 @@ def test_a_handshake_that_goes_on_for_ever(world):
     b.accept()
     r = world.error(c, 504)
     assert r.body.startswith(b"WebSocket proxy error: timed out connecting to master-controller.\n")
-    assert re.search("TLS with .* timed out", c.log[-1]), c.log
+    assert re.search("TLS handshake with .* timed out", c.log[-1]), c.log
 
 
 def test_sigterm_amid_the_handshake(world):
@@ -398,19 +398,19 @@ def test_a_missing_client_certificate(world, authority):
 
 @pytest.mark.parametrize("lines, reason", [
     ("CaFile=/nowhere", "CaFile=/nowhere: No such file or directory"),
-    ("CaFile={empty}", "CaFile={empty}: no certificate in it"),
+    ("CaFile={empty}", "CaFile={empty}: contains no certificate"),
     ("CaFile={fifo}", "CaFile={fifo}: is a FIFO"),
     ("CaFile=/tmp", "CaFile=/tmp: is a directory"),
     ("ClientCertificate=/nowhere", "ClientCertificate=/nowhere: No such file or directory"),
-    ("ClientCertificate={empty}", "ClientCertificate={empty}: no certificate in it"),
+    ("ClientCertificate={empty}", "ClientCertificate={empty}: contains no certificate"),
     ("ClientCertificate={crt}\nClientKey=/nowhere", "ClientKey=/nowhere: No such file or directory"),
     ("ClientCertificate={crt}\nClientKey={other}",
-     "ClientKey={other}: is not the key of the first certificate in ClientCertificate={crt}, CN=gate;"),
+     "ClientKey={other}: does not belong to the first certificate in ClientCertificate={crt} (CN=gate);"),
     ("ClientCertificate={crt}\nClientKey={rsa}",
-     "ClientKey={rsa}: is not the key of the first certificate in ClientCertificate={crt}, CN=gate;"),
-    ("ClientCertificate={crt}", "ClientCertificate={crt}: no private key"),
+     "ClientKey={rsa}: does not belong to the first certificate in ClientCertificate={crt} (CN=gate);"),
+    ("ClientCertificate={crt}", "ClientCertificate={crt}: contains no private key"),
     ("ClientCertificate={crt}\nClientKey={locked}",
-     "ClientKey={locked}: no private key in it, or one with a passphrase")])
+     "ClientKey={locked}: contains no private key, or one with a passphrase")])
 @pytest.mark.parametrize("which", ["page", "session"])
 def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, which, tmp_path):
     """A configuration entry that names section and key; 500 to the client, without names of files."""
@@ -479,7 +479,7 @@ def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
                                   stdin=subprocess.DEVNULL)
     b = behind_tls(world, backend_tls, f"CaFile={authority.file}")
     r = check()
-    assert r.returncode == 0 and f"{b.url} answers HTTP (200), its certificate is good" in r.stdout
+    assert r.returncode == 0 and f"{b.url} speaks HTTP (status 200); its certificate is verified" in r.stdout
     world.configure(f"[MasterController]\nCaFile={stranger.file}")
     r = check()
     assert r.returncode == 1 and "unable to get local issuer" in r.stdout, r
@@ -493,11 +493,11 @@ def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
     nobody = authority.server(authority.issue(subject="/CN=127.0.0.1"))
     behind_tls(world, nobody, f"CaFile={authority.file}")
     r = check()
-    assert r.returncode == 1 and "names nobody in its subjectAltName" in r.stdout, r
+    assert r.returncode == 1 and "names no host in its subjectAltName" in r.stdout, r
     world.configure(controller=b.url.replace("https", "http"))
     world.controller = b
     r = check()
-    assert r.returncode == 1 and re.search("controller: .*Url= has to begin with https://", r.stdout), r
+    assert r.returncode == 1 and re.search("controller: .*Url= must begin with https://", r.stdout), r
 
 
 # Upgrades
@@ -537,7 +537,7 @@ def test_a_module_of_another_build_is_refused(world, authority, backend_tls, tmp
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c = world.direct(upgrade(), binary=tmp_path / "novnc-gate")
     assert b"the gate had an internal error" in world.error(c, 500).body
-    assert "novnc-gate-tls.so is not of this version" in c.log[-1]
+    assert "novnc-gate-tls.so is not from version" in c.log[-1]
 
 
 # Ends
@@ -555,7 +555,7 @@ def test_a_backend_that_ends_without_close_notify_loses_nothing_in_a_tunnel(worl
     assert got + c.exactly(len(last) - 10) == last
     assert c.end() == "FIN"
     c.close()
-    c.logged(r"the connection ended, master-controller's side first, without TLS close_notify; "
+    c.logged(r"master-controller closed first, without TLS close_notify; "
              "0 bytes up, 1000000 bytes down")
 
 
@@ -566,7 +566,7 @@ def test_a_missing_close_notify_of_the_side_that_ended_second_is_no_reason(world
     c.close()
     assert b.end() == "FIN"
     b.sock.cut()
-    c.logged(r"the connection ended, the client's side first; 0 bytes up")
+    c.logged(r"the client closed first; 0 bytes up")
 
 
 def test_a_body_until_the_end_that_is_cut_is_a_reset(world, authority, backend_tls):
@@ -583,7 +583,7 @@ def test_a_body_until_the_end_that_is_cut_is_a_reset(world, authority, backend_t
             c.until(b"half a body")
             b.sock.cut()
             assert c.end() == "RST"
-            c.logged("Proxy error: Next.js closed the connection before its answer was complete, "
+            c.logged("Proxy error: Next.js closed the connection before its response was complete, "
                      "without TLS close_notify")
 
 

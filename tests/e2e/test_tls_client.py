@@ -107,7 +107,7 @@ def test_rubbish_is_logged_and_nothing_more(world):
         while True:
             c.more()
     assert c.exited() == 0
-    assert len(c.log) == 1 and "TLS with 127.0.0.1:" in c.log[0], c.log
+    assert len(c.log) == 1 and "TLS handshake with 127.0.0.1:" in c.log[0], c.log
 
 
 def test_nobody_who_says_nothing_is_logged(world):
@@ -120,7 +120,7 @@ def test_half_a_handshake_is_not_waited_for_for_ever(world):
     world.configure("[Limits]\nHeadTimeoutSec=300ms")
     c = world.client(b"\x16\x03\x01", tls=False)
     assert c.end() in ("FIN", "RST")
-    c.logged("TLS with .* failed: timed out waiting for the handshake")
+    c.logged("TLS handshake with .* failed: timed out waiting for the handshake")
     c = world.client(tls=False)
     assert c.end() in ("FIN", "RST")
     assert c.exited() == 0 and c.log == []
@@ -197,23 +197,23 @@ def check(world, env=(), what="--check=config"):
 
 @pytest.mark.parametrize("tls, reason", [
     ("Certificate=/nowhere", "Certificate=/nowhere: No such file"),
-    ("Certificate=/dev/null", "Certificate=/dev/null: no certificate in it"),
+    ("Certificate=/dev/null", "Certificate=/dev/null: contains no certificate"),
     ("Key=/nowhere", "Key=/nowhere: No such file"),
-    ("Key=/dev/null", "Key=/dev/null: no private key"),
-    ("Key={ec}", "Key={ec}: is not the key of the first certificate in Certificate={crt}, "
-                 "CN=app.example;"),
-    ("Key={rsa}", "Key={rsa}: is not the key of the first certificate in Certificate={crt}, "
-                  "CN=app.example;"),
-    ("Certificate={disorder}", "is not the key of the first certificate in Certificate={disorder}, "
-                               "CN=Test CA; the key's own certificate has to come first"),
+    ("Key=/dev/null", "Key=/dev/null: contains no private key"),
+    ("Key={ec}", "Key={ec}: does not belong to the first certificate in Certificate={crt} "
+                 r"\(CN=app.example\);"),
+    ("Key={rsa}", "Key={rsa}: does not belong to the first certificate in Certificate={crt} "
+                  r"\(CN=app.example\);"),
+    ("Certificate={disorder}", "does not belong to the first certificate in Certificate={disorder} "
+                               r"\(CN=Test CA\); the certificate of this key must come first"),
     ("Certificate=", "Certificate=.*tls.crt: No such file"),
-    ("TicketKey=/dev/null", "TicketKey=/dev/null: is not 80 or 160 bytes long"),
+    ("TicketKey=/dev/null", "TicketKey=/dev/null: is neither 80 nor 160 bytes long"),
     ("ClientCaFile=/nowhere", "ClientCaFile=/nowhere: No such file"),
     ("Certificate={fifo}", "Certificate={fifo}: is a FIFO"),
     ("Key={fifo}", "Key={fifo}: is a FIFO"),
-    ("TicketKey={fifo}", "TicketKey={fifo}: is not 80 or 160 bytes long"),
+    ("TicketKey={fifo}", "TicketKey={fifo}: is neither 80 nor 160 bytes long"),
     ("ClientCaFile={fifo}", "ClientCaFile={fifo}: is a FIFO"),
-    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: no certificate in it")])
+    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: contains no certificate")])
 def test_what_is_wrong_is_said(world, authority, certificate, tls, reason, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     disorder = tmp_path / "disorder"        # the chain begins with the authority
@@ -238,12 +238,12 @@ def test_a_check_without_credentials_looks_at_the_other_files(world, certificate
     world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n" + tls.format(crt=crt, key=key))
     r = check(world)
     # not where it fails: there it would be taken for the reason
-    assert ("credentials are not looked at" in r.stdout) == (not reason)
+    assert ("credentials are not checked" in r.stdout) == (not reason)
     assert r.returncode == (78 if reason else 0) and re.search(reason or "^$", r.stderr), r
 
 
 @pytest.mark.parametrize("since, until, said", [
-    (-7200, -3600, "it expired on .* GMT"), (3600, 7200, "it is not valid before .* GMT")])
+    (-7200, -3600, "expired on .* GMT"), (3600, 7200, "not valid before .* GMT")])
 def test_a_certificate_that_is_not_valid_now(world, authority, since, until, said):
     """The socket comes up with it all the same: a site with a warning is better than none."""
     now = time.time()
@@ -255,17 +255,17 @@ def test_a_certificate_that_is_not_valid_now(world, authority, since, until, sai
     with Answering(world.nextjs), Answering(world.controller):
         r = check(world, what="--check")
     assert r.returncode == 1 and re.fullmatch(said, r.stderr), r
-    assert r.stdout.count("answers HTTP (200)") == 2
+    assert r.stdout.count("speaks HTTP (status 200)") == 2
 
 
 @pytest.mark.parametrize("key, names, said", [
-    ("ec -pkeyopt ec_paramgen_curve:secp256k1", [NAME], "its key is EC on secp256k1 with 256 bits"),
+    ("ec -pkeyopt ec_paramgen_curve:secp256k1", [NAME], "browsers refuse its key (EC on secp256k1, 256 bits)"),
     ("ec -pkeyopt ec_paramgen_curve:brainpoolP256r1", [NAME],
-     "its key is EC on brainpoolP256r1 with 256 bits"),
-    ("ec -pkeyopt ec_paramgen_curve:P-521", [NAME], "its key is EC on secp521r1 with 521 bits"),
-    ("rsa:1024", [NAME], "its key is RSA with 1024 bits"),
-    ("ed25519", [NAME], "its key is ED25519 with 256 bits"),
-    ("rsa:2048", [], "it names nobody in its subjectAltName, so browsers refuse it"),
+     "browsers refuse its key (EC on brainpoolP256r1, 256 bits)"),
+    ("ec -pkeyopt ec_paramgen_curve:P-521", [NAME], "browsers refuse its key (EC on secp521r1, 521 bits)"),
+    ("rsa:1024", [NAME], "browsers refuse its key (RSA, 1024 bits)"),
+    ("ed25519", [NAME], "browsers refuse its key (ED25519, 256 bits)"),
+    ("rsa:2048", [], "names no host in its subjectAltName, so browsers refuse it"),
     ("ec -pkeyopt ec_paramgen_curve:P-384", [NAME], None), ("rsa:2048", [NAME], None),
     ("rsa:3072", [NAME], None)])
 def test_a_certificate_that_browsers_refuse(world, authority, tmp_path, key, names, said):
@@ -567,14 +567,14 @@ def test_a_client_that_ends_without_close_notify(world):
     c = world.client(request("POST", "/", "Content-Length: 10"), b"half")
     c.sock.cut()
     assert c.exited() == 0
-    assert any("its body ended too early, without TLS close_notify" in line for line in c.log), c.log
+    assert any("incomplete request body, without TLS close_notify" in line for line in c.log), c.log
 
     c, b = world.tunnel()
     c.send(b"last words")
     c.sock.cut()
     assert b.exactly(10) == b"last words" and b.end() == "FIN"
     b.close()
-    c.logged(r"the connection ended, the client's side first, without TLS close_notify;")
+    c.logged(r"the client closed first, without TLS close_notify;")
 
 
 def test_a_client_that_ends_second_without_close_notify(world):
@@ -582,7 +582,7 @@ def test_a_client_that_ends_second_without_close_notify(world):
     b.close()
     assert c.end() == "FIN"
     c.sock.cut()
-    c.logged(r"the connection ended, master-controller's side first; 0 bytes up")
+    c.logged(r"master-controller closed first; 0 bytes up")
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])

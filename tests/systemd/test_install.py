@@ -213,7 +213,7 @@ def test_an_upgrade_keeps_the_urls(installed):
 def test_a_url_that_was_installed_and_is_none_is_named_with_its_file(installed):
     write(installed, CONF, content(installed, CONF).replace(":4000", ":port"))
     out = installed.make("install", check=False)
-    assert f"{CONF}, [MasterController] Url=http://127.0.0.1:port has no proper port" in out
+    assert f"{CONF}, [MasterController] Url=http://127.0.0.1:port has an invalid port" in out
 
 
 def test_an_edited_configuration_is_kept_with_the_new_one_beside_it(installed):

@@ -259,9 +259,9 @@ def test_a_key_that_is_not_the_certificates_stops_the_start(tls):
     try:
         assert "failed" in tls.run("systemctl", "start", "novnc-gate-tls.service", check=False)
         said = tls.run("journalctl", "-u", "novnc-gate-tls.service", "-n", "20")
-        assert f"[Tls] Key={DIRECTORY}/tls.key: is not the key of the first certificate in " \
-               f"Certificate={DIRECTORY}/tls.crt, CN=localhost" in said
-        assert "not looked at" not in said
+        assert f"[Tls] Key={DIRECTORY}/tls.key: does not belong to the first certificate in " \
+               f"Certificate={DIRECTORY}/tls.crt (CN=localhost)" in said
+        assert "not checked" not in said
     finally:
         tls.run("mv", "/root/good.key", f"{DIRECTORY}/tls.key")
         tls.start("novnc-gate-tls")
@@ -273,7 +273,7 @@ def test_a_certificate_that_has_expired_does_not_keep_the_socket_from_starting(t
     put_both(tls, tls.tls_work, "old")
     try:
         restart(tls, "novnc-gate-tls.service")
-        assert f"warning: [Tls] Certificate=tls.crt: it expired on " in \
+        assert f"warning: [Tls] Certificate=tls.crt: expired on " in \
             tls.run("journalctl", "-u", "novnc-gate-tls.service", "-n", "20")
         with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
             connect(tls)
@@ -293,7 +293,7 @@ def test_root_checks_as_the_user_of_the_service(tls, mode):
         said = tls.run("novnc-gate", "--check=config", check=False)
         assert said == ("" if mode == "644" else
                         f"[MasterController] CaFile={file}: Permission denied\n"
-                        "novnc-gate: this was checked as the user novnc-gate, who serves the "
+                        "novnc-gate: checked as user novnc-gate, which serves the "
                         "connections\n")
     finally:
         tls.run("rm", "-r", "/etc/novnc-gate.conf.d", file)
