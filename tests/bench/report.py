@@ -226,12 +226,12 @@ def man_table(r):
         return f".It {what} Ta {unit['exposure']} Ta {statistics.median(unit['rates']):.0f}\n"
 
     return ('.Bl -column "novnc-gate-tls@.service, sessions resumed" "Exposure" '
-            '"Connections per second"\n'
-            ".It Sy Unit Ta Sy Exposure Ta Sy Connections per second\n" +
+            '"Connections/s"\n'
+            ".It Sy Unit Ta Sy Exposure Ta Sy Connections/s\n" +
             line("gate", "novnc-gate-http@.service") +
             line("gate-strict", "novnc-gate-http@.service with strict.conf") +
             line("gate-tls", "novnc-gate-tls@.service, sessions resumed") +
-            line("floor", "a bare one that does nothing") + ".El\n")
+            line("floor", "an empty unit with a minimal program") + ".El\n")
 
 
 def put_man_table(r):

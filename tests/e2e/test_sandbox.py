@@ -60,7 +60,7 @@ def test_no_unit_of_connections_makes_systemd_load_a_program():
 def answers():
     """What novnc-gate(8) says of the lines of `systemd-analyze security`."""
     page = (TREE / "man/novnc-gate.8").read_text()
-    page = page[page.index("This is how each line of"):page.index(".Sh MANY SESSIONS")]
+    page = page[page.index("The next table lists each line of"):page.index(".Sh MANY SESSIONS")]
     return page.replace("\\%", "").replace("\\[u2026]", "…")
 
 
