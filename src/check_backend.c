@@ -8,6 +8,7 @@
 
 #include "http/http1.h"
 #include "net/stream.h"
+#include "net/wait.h"
 #include "proxy/compose.h"
 
 /* How much is shown of what is no HTTP, bytes. */
@@ -41,13 +42,10 @@ static bool is_controller(const struct probe *p)
 
 static int probe_wait(struct probe *p, short events)
 {
-	struct pollfd fd = { .fd = p->stream.fd, .events = events };
-	int n;
+	struct pollfd fds[] = { { .fd = -1 }, { .fd = p->stream.fd, .events = events } };
+	int n = wait_poll(fds, 2, clock_ms(), p->deadline_ms);
 
-	do {
-		n = stream_poll(&fd, 1, stream_clock_ms(), p->deadline_ms);
-	} while (n == 0 && stream_clock_ms() < p->deadline_ms);
-	if (n == 0)
+	if (n == -ETIMEDOUT)
 		return explain(p, -ETIMEDOUT, "timed out waiting for the response head",
 			       is_controller(p) ? " (UpgradeTimeoutSec=)"
 						: " (ResponseTimeoutSec=)");
@@ -213,7 +211,7 @@ static int probe_run(struct probe *p, const char *method, bool *ret_here)
 	p->in.start = p->in.end = 0;
 	p->stream = STREAM_NONE;
 	r = stream_dial(p->be, cfg->connect_ms, -1, -1, &p->stream, &p->why);
-	p->deadline_ms = stream_deadline_ms(stream_clock_ms(), answer_ms);
+	p->deadline_ms = clock_deadline_ms(clock_ms(), answer_ms);
 	if (r == 0) {
 		*ret_here = is_here(&p->stream);
 		r = probe_send(p, method);

@@ -66,9 +66,9 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 		.answer_ms = LONG_MS,
 		.body_ms = LONG_MS,
 		.linger_ms = LONG_MS,
-		.idle_ms = CONFIG_INFINITY,
-		.rest_ms = CONFIG_INFINITY,
-		.gone_ms = CONFIG_INFINITY,
+		.idle_ms = CLOCK_INFINITY,
+		.rest_ms = CLOCK_INFINITY,
+		.gone_ms = CLOCK_INFINITY,
 	};
 	flow_init(&w->relay.up, &w->client, &w->backend, &w->buf[0], &w->buf[1]);
 	flow_init(&w->relay.down, &w->backend, &w->client, &w->buf[2], &w->buf[3]);
@@ -132,7 +132,7 @@ static inline void relaying_rest(struct relaying *w)
 {
 	w->relay.rest_ms = SHORT_MS;
 	ck_assert_int_eq(relay_run(&w->relay), RELAY_RESTS);
-	w->relay.rest_ms = CONFIG_INFINITY;
+	w->relay.rest_ms = CLOCK_INFINITY;
 }
 
 /* All that the backend has sent is read, up to its end. */
@@ -217,9 +217,9 @@ static inline void unjam(int peer, size_t len)
 /* Waits until the clock has moved: a span that begins now ends later than one before. */
 static inline uint64_t later(uint64_t ms)
 {
-	uint64_t now_ms = stream_clock_ms(), until_ms = now_ms + ms;
+	uint64_t now_ms = clock_ms(), until_ms = now_ms + ms;
 
-	for (; now_ms < until_ms; now_ms = stream_clock_ms()) {
+	for (; now_ms < until_ms; now_ms = clock_ms()) {
 		struct timespec span = { 0, (long)(until_ms - now_ms) * 1000000 };
 
 		(void)ppoll(NULL, 0, &span, NULL);

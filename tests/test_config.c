@@ -73,7 +73,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_uint_eq(c.response_ms, 300000);
 	ck_assert_uint_eq(c.body_ms, 60000);
 	ck_assert_uint_eq(c.linger_ms, 30000);
-	ck_assert_uint_eq(c.idle_ms, CONFIG_INFINITY);
+	ck_assert_uint_eq(c.idle_ms, CLOCK_INFINITY);
 	ck_assert_int_eq(c.log_level, LOG_NOTICE);
 	config_done(&c);
 }
@@ -180,7 +180,7 @@ START_TEST(the_last_single_value_counts_and_an_empty_one_is_the_default)
 		       "[Limits]\nIdleTimeoutSec=\nHeadMaxBytes=\n");
 	ck_assert_uint_eq(c.head_ms, 2000);
 	ck_assert_uint_eq(c.body_ms, 60000);
-	ck_assert_uint_eq(c.idle_ms, CONFIG_INFINITY);
+	ck_assert_uint_eq(c.idle_ms, CLOCK_INFINITY);
 	ck_assert_uint_eq(c.head_max, 32768);
 	ck_assert_str_eq(c.backend[CONFIG_NEXTJS].authority, "127.0.0.1:3001");
 	ck_assert_int_eq(c.log_level, LOG_NOTICE);

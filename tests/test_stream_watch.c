@@ -80,7 +80,7 @@ START_TEST(who_is_gone)
 
 		ck_assert_msg(gone == peers[_i].look[i].gone, "%s: at %u", peers[_i].name,
 			      at);
-		ck_assert_msg(s.watch.look_ms == (next ? START + next : CONFIG_INFINITY),
+		ck_assert_msg(s.watch.look_ms == (next ? START + next : CLOCK_INFINITY),
 			      "%s: at %u: next at %jd", peers[_i].name, at,
 			      (intmax_t)s.watch.look_ms - START);
 	}
@@ -124,17 +124,17 @@ static size_t say(struct ends *e, bool much)
 		n = stream_write(&e->s, &iov, 1);
 		total += n > 0 ? (size_t)n : 0;
 	} while (much && n > 0);
-	stream_watch_begin(&e->s, stream_clock_ms(), SHORT_MS);
+	stream_watch_begin(&e->s, clock_ms(), SHORT_MS);
 	return total;
 }
 
 /* Looks whenever it is time for it, for so long: whether the peer was found to be gone. */
 static bool is_gone_within(struct ends *e, uint64_t ms)
 {
-	uint64_t end_ms = stream_clock_ms() + ms;
+	uint64_t end_ms = clock_ms() + ms;
 
-	while (stream_clock_ms() < end_ms) {
-		if (stream_watch_gone(&e->s, stream_clock_ms(), SHORT_MS))
+	while (clock_ms() < end_ms) {
+		if (stream_watch_gone(&e->s, clock_ms(), SHORT_MS))
 			return true;
 		wait_ms(5);
 	}
@@ -150,12 +150,12 @@ START_TEST(a_peer_that_vanishes_is_gone_after_the_span)
 	if (_i) /* it did not read before */
 		(void)say(&e, true);
 	peer_vanish(e.peer);
-	start_ms = stream_clock_ms();
+	start_ms = clock_ms();
 	if (!_i)
 		(void)say(&e, false);
 	ck_assert(is_gone_within(&e, PATIENCE_SEC * 1000));
-	ck_assert_uint_ge(stream_clock_ms() - start_ms, _i ? SHORT_MS / 2 : SHORT_MS);
-	ck_assert(e.s.watch.look_ms == CONFIG_INFINITY);
+	ck_assert_uint_ge(clock_ms() - start_ms, _i ? SHORT_MS / 2 : SHORT_MS);
+	ck_assert(e.s.watch.look_ms == CLOCK_INFINITY);
 	ends_close(&e);
 }
 END_TEST
@@ -183,7 +183,7 @@ START_TEST(a_peer_that_does_not_read_is_not_gone)
 	ends_open(&e, true);
 	(void)say(&e, true);
 	ck_assert(!is_gone_within(&e, 10 * SHORT_MS));
-	ck_assert(e.s.watch.look_ms != CONFIG_INFINITY);
+	ck_assert(e.s.watch.look_ms != CLOCK_INFINITY);
 	ends_close(&e);
 }
 END_TEST
@@ -196,7 +196,7 @@ START_TEST(once_all_is_acknowledged_nothing_is_looked_at)
 		ends_open(&e, tcp);
 		(void)say(&e, !tcp); /* of a local socket there is nothing to ask */
 		ck_assert(!is_gone_within(&e, 2 * SHORT_MS));
-		ck_assert(e.s.watch.look_ms == CONFIG_INFINITY);
+		ck_assert(e.s.watch.look_ms == CLOCK_INFINITY);
 		ends_close(&e);
 	}
 }

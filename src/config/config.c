@@ -40,7 +40,7 @@ static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 	&config_kind_span, AT(member), text, NULL, min, CONFIG_SPAN_MAX
 /* Nothing but a tunnel may wait for ever. */
 #define TUNNEL_SPAN(member, text, min) \
-	&config_kind_span, AT(member), text, NULL, min, CONFIG_INFINITY
+	&config_kind_span, AT(member), text, NULL, min, CLOCK_INFINITY
 #define LEVEL(member, text)      &config_kind_level, AT(member), text, NULL, 0, 0
 #define BOOL(member, text)       &config_kind_bool, AT(member), text, NULL, 0, 0
 #define PATH(member)             &config_kind_file, AT(member), "", NULL, 0, 0

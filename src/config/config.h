@@ -10,8 +10,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* A time span that never ends (`infinity`), and the longest that does: it fits poll(2). */
-#define CONFIG_INFINITY UINT64_MAX
+#include "base/clock.h"
+
+/* The longest time span beside `infinity`: it fits poll(2). */
 #define CONFIG_SPAN_MAX (24 * 86400000ULL)
 
 /* Bounds of HeadMaxBytes=. */
@@ -74,7 +75,7 @@ struct config {
 	config_list allowed_origins;     /* AllowedOrigins= */
 	struct config_tls tls;           /* [Tls] */
 	size_t head_max;                 /* HeadMaxBytes=, bytes */
-	/* all in milliseconds, CONFIG_INFINITY where the file says infinity */
+	/* all in milliseconds, CLOCK_INFINITY where the file says infinity */
 	uint64_t head_ms, keep_alive_ms, connect_ms, upgrade_ms, response_ms, body_ms,
 		linger_ms, idle_ms;
 	int log_level;             /* Level=, as in syslog(3) */

@@ -162,9 +162,9 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 	uint64_t us = 0, term, ms;
 
 	if (slice_eq(s, SLICE("infinity"))) {
-		if (max != CONFIG_INFINITY)
+		if (max != CLOCK_INFINITY)
 			return "would wait forever";
-		*(uint64_t *)ret = CONFIG_INFINITY;
+		*(uint64_t *)ret = CLOCK_INFINITY;
 		return NULL;
 	}
 	do {
@@ -190,7 +190,7 @@ static void span_text(uint64_t ms, char *ret, size_t cap)
 	};
 	size_t len = 0;
 
-	if (ms == CONFIG_INFINITY || ms == 0) {
+	if (ms == CLOCK_INFINITY || ms == 0) {
 		(void)snprintf(ret, cap, "%s", ms == 0 ? "0" : "infinity");
 		return;
 	}
@@ -213,7 +213,7 @@ static void span_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 
 static void span_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE_TEXT])
 {
-	bool open = max == CONFIG_INFINITY;
+	bool open = max == CLOCK_INFINITY;
 	char from[64], to[64];
 
 	span_text(min, from, sizeof(from));

@@ -14,7 +14,8 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define JOURNAL_WAIT_MS  200 /* for room in the log, all in all */
 #define JOURNAL_DRAIN_MS 200 /* for it to be read, that for room included */
@@ -70,14 +71,6 @@ static int send_entry(struct slice datagram)
 		r = send_datagram(datagram);
 	journal.sent |= r == 0;
 	return r;
-}
-
-static uint64_t clock_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* has no way to fail */
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /*

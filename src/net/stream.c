@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "process/loader.h"
 
@@ -14,39 +13,6 @@
 #define STREAM_PROBE_SEC      60
 #define STREAM_PROBE_NEXT_SEC 15
 #define STREAM_PROBES         4
-
-uint64_t stream_clock_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail: the clock exists */
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-uint64_t stream_deadline_ms(uint64_t now_ms, uint64_t span_ms)
-{
-	return span_ms >= CONFIG_INFINITY - now_ms ? CONFIG_INFINITY : now_ms + span_ms;
-}
-
-int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
-{
-	if (deadline_ms == CONFIG_INFINITY)
-		return -1;
-	if (deadline_ms <= now_ms)
-		return 0;
-	/* the clock is cut to whole ms: one more, or the last would be spent in a spin */
-	return deadline_ms - now_ms >= INT32_MAX ? INT32_MAX
-						 : (int)(deadline_ms - now_ms) + 1;
-}
-
-int stream_poll(struct pollfd *fds, nfds_t n, uint64_t now_ms, uint64_t deadline_ms)
-{
-	int r = poll(fds, n, stream_timeout_ms(now_ms, deadline_ms));
-
-	if (r < 0)
-		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
-	return r;
-}
 
 static void option_set(int fd, int level, int option, int value)
 {

@@ -18,14 +18,14 @@
 
 /* Whether a peer acknowledges what it has been sent. */
 struct stream_watch {
-	/* when to look at it next; CONFIG_INFINITY: nothing is outstanding */
+	/* when to look at it next; CLOCK_INFINITY: nothing is outstanding */
 	uint64_t look_ms;
 	/* when the first of it was sent or anything came, whichever is later */
 	uint64_t since_ms;
 	unsigned tries; /* without an answer, at the last look */
 };
 
-#define STREAM_UNWATCHED ((struct stream_watch){ .look_ms = CONFIG_INFINITY })
+#define STREAM_UNWATCHED ((struct stream_watch){ .look_ms = CLOCK_INFINITY })
 
 struct stream {
 	int fd;         /* owned; -1: closed */
@@ -44,15 +44,6 @@ struct stream {
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })
-
-/* The time on CLOCK_MONOTONIC in ms. */
-uint64_t stream_clock_ms(void);
-
-/* now + span; CONFIG_INFINITY stays what it is. */
-uint64_t stream_deadline_ms(uint64_t now_ms, uint64_t span_ms);
-
-/* For poll(2): the ms from now until deadline, rounded up; 0 when past, -1 for infinity. */
-int stream_timeout_ms(uint64_t now_ms, uint64_t deadline_ms);
 
 /* Takes fd over, which is non-blocking; where it is TCP, without Nagle's delay. */
 void stream_open(int fd, struct stream *ret);
@@ -109,12 +100,6 @@ short stream_end_events(const struct stream *s);
 
 /* Takes from poll's answer what can be done now. */
 void stream_take_events(struct stream *s, short revents);
-
-/*
- * poll(2) until deadline_ms. The count of answers, 0 where it has passed or the call has to be
- * made again (EINTR, EAGAIN), so that the caller looks at the clock, or another -errno.
- */
-int stream_poll(struct pollfd *fds, nfds_t n, uint64_t now_ms, uint64_t deadline_ms);
 
 /* Whether an error of a read or a write is this machine's, neither the peer's nor the network's. */
 bool stream_is_local(int error);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "net/wait.h"
 #include "process/loader.h"
 
 /* What interrupts a wait for a backend. */
@@ -15,21 +16,17 @@ struct watch {
 static int wait_for(int fd, short events, uint64_t deadline_ms, const struct watch *w)
 {
 	struct pollfd p[] = {
+		{ .fd = w->sigfd },
 		{ .fd = fd, .events = events },
-		{ .fd = w->sigfd, .events = POLLIN },
 		{ .fd = w->client_fd }, /* POLLERR comes unasked */
 	};
 
 	for (;;) {
-		int n = stream_poll(p, 3, stream_clock_ms(), deadline_ms);
+		int n = wait_poll(p, 3, clock_ms(), deadline_ms);
 
 		if (n < 0)
 			return n;
-		if (n == 0 && stream_clock_ms() >= deadline_ms)
-			return -ETIMEDOUT;
 		if (p[1].revents)
-			return -ECANCELED;
-		if (p[0].revents)
 			return 0;
 		if (p[2].revents & POLLERR)
 			return -EPIPE;
@@ -58,8 +55,7 @@ static int dial_address(const struct sockaddr *sa, socklen_t len, uint64_t timeo
 		if (errno != EINPROGRESS)
 			/* a local socket's full backlog (unix(7)) */
 			return errno == EAGAIN ? -ECONNREFUSED : -errno;
-		r = wait_for(fd, POLLOUT,
-			     stream_deadline_ms(stream_clock_ms(), timeout_ms), w);
+		r = wait_for(fd, POLLOUT, clock_deadline_ms(clock_ms(), timeout_ms), w);
 		if (r == 0)
 			r = socket_error(fd);
 	}
@@ -111,13 +107,13 @@ static int telling(int r)
 static int dial_list(const struct addrinfo *list, uint64_t timeout_ms,
 		     const struct watch *w, int *ret)
 {
-	uint64_t start_ms = stream_clock_ms(), left = 0;
+	uint64_t start_ms = clock_ms(), left = 0;
 	int told = -EHOSTUNREACH;
 
 	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
 		left++;
 	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next, left--) {
-		uint64_t spent_ms = stream_clock_ms() - start_ms;
+		uint64_t spent_ms = clock_ms() - start_ms;
 		int r;
 
 		if (spent_ms > timeout_ms)
@@ -147,7 +143,7 @@ static int dial_name(const struct backend *be, uint64_t timeout_ms, const struct
 		cause_set(cause, "cannot resolve", be, gai_strerror(r));
 		return r == EAI_MEMORY ? -ENOMEM : -ENXIO;
 	}
-	*start_ms = stream_clock_ms();
+	*start_ms = clock_ms();
 	r = dial_list(list, timeout_ms, w, ret);
 	loader_resolved(list);
 	if (r < 0)
@@ -184,7 +180,7 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 		struct stream *ret, struct stream_cause *cause)
 {
 	const struct watch w = { .client_fd = client_fd, .sigfd = sigfd };
-	uint64_t start_ms = stream_clock_ms();
+	uint64_t start_ms = clock_ms();
 	AUTO_FD int fd = -1;
 	struct stream s;
 	int r;
@@ -201,7 +197,7 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 		return r;
 	stream_open(fd_take(&fd), &s);
 	if (be->tls)
-		r = dial_tls(&s, be, stream_deadline_ms(start_ms, timeout_ms), &w, cause);
+		r = dial_tls(&s, be, clock_deadline_ms(start_ms, timeout_ms), &w, cause);
 	if (r < 0)
 		stream_done(&s);
 	else

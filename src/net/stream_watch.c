@@ -13,10 +13,10 @@
 
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms)
 {
-	if (s->watch.look_ms != CONFIG_INFINITY)
+	if (s->watch.look_ms != CLOCK_INFINITY)
 		return;
 	s->watch = (struct stream_watch){
-		.look_ms = stream_deadline_ms(now_ms, span_ms),
+		.look_ms = clock_deadline_ms(now_ms, span_ms),
 		.since_ms = now_ms,
 	};
 }
@@ -36,7 +36,7 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 		before = 0;
 	}
 	w->tries = a->tries;
-	w->look_ms = stream_deadline_ms(w->since_ms, span_ms);
+	w->look_ms = clock_deadline_ms(w->since_ms, span_ms);
 	if (w->look_ms > now_ms)
 		return false;
 	/* the last one may have been made just now; those before it have had their time */
@@ -44,7 +44,7 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 		*w = STREAM_UNWATCHED; /* told once */
 		return true;
 	}
-	w->look_ms = stream_deadline_ms(now_ms, span_ms / STREAM_LOOK_PART + 1);
+	w->look_ms = clock_deadline_ms(now_ms, span_ms / STREAM_LOOK_PART + 1);
 	return false;
 }
 

@@ -113,9 +113,9 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 {
 	const struct config *cfg = c->wire.cfg;
 	struct buf *in = &c->wire.client_in;
-	uint64_t deadline_ms =
-		c->served ? stream_deadline_ms(stream_clock_ms(), cfg->keep_alive_ms)
-			  : stream_deadline_ms(c->start_ms, cfg->head_ms);
+	uint64_t deadline_ms = c->served
+				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
+				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
 	bool begun, timed = !c->served;
 	bool empty_line = false; /* has come, which is not nothing before a first head */
 
@@ -133,14 +133,14 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 			return len;
 		begun = (empty_line && !c->served) || buf_len(in) > 0;
 		if (begun && !timed) { /* once: empty lines before it gain no time */
-			deadline_ms = stream_deadline_ms(stream_clock_ms(), cfg->head_ms);
+			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
 			timed = true;
 		}
 		if (c->wire.client.eof)
 			return begun ? -ECONNABORTED : 0;
 		buf_compact(in);
 		/* empty lines without a pause: no wait would see the deadline pass */
-		r = empty_line && stream_clock_ms() >= deadline_ms
+		r = empty_line && clock_ms() >= deadline_ms
 			    ? -ETIMEDOUT
 			    : wire_read(&c->wire, in, deadline_ms);
 		if (r == -ETIMEDOUT && begun)
@@ -220,7 +220,7 @@ static bool conn_next(struct conn *c)
  */
 static int conn_secure(struct conn *c)
 {
-	uint64_t deadline_ms = stream_deadline_ms(c->start_ms, c->wire.cfg->head_ms);
+	uint64_t deadline_ms = clock_deadline_ms(c->start_ms, c->wire.cfg->head_ms);
 	struct tls_why why;
 	int r = wire_secure(&c->wire, c->setup->tls, deadline_ms, &why);
 
@@ -248,7 +248,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	int r = wire_open(&c.wire, fd, setup->cfg, setup->client, setup->sigfd);
 
 	c.setup = setup;
-	c.start_ms = stream_clock_ms();
+	c.start_ms = clock_ms();
 	conn_log_init(&c.request, setup->client->text);
 	c.head_request = c.served = c.insecure = c.misconfigured = false;
 	if (r < 0) {

@@ -30,7 +30,7 @@ void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    const struct verdict *v, struct slice method)
 {
 	q->verdict = *v;
-	q->start_ms = stream_clock_ms();
+	q->start_ms = clock_ms();
 	q->fields = (struct log_fields){
 		.client = q->fields.client,
 		.session = keep(q->session, sizeof(q->session), v->session),
@@ -187,7 +187,7 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	f->ended = true;
 	f->up_bytes = x->up_bytes;
 	f->down_bytes = x->down_bytes;
-	f->duration_ms = stream_clock_ms() - q->start_ms;
+	f->duration_ms = clock_ms() - q->start_ms;
 	if (was_denied(v, end, x)) { /* whatever happened behind it, this is the reason */
 		(void)snprintf(denied, sizeof(denied),
 			       "%.*s responded with %u instead of 101%s%s",

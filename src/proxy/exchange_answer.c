@@ -86,7 +86,7 @@ static enum exchange_end run_interim(struct run *x)
 			    "%s sent too many interim responses", x->be->name);
 	if (x->answer.status == 100 && x->relay.expects) {
 		x->relay.expects = false;
-		x->relay.up.moved_ms = stream_clock_ms(); /* BodyTimeoutSec= begins */
+		x->relay.up.moved_ms = clock_ms(); /* BodyTimeoutSec= begins */
 	}
 	return x->http10 ? EXCHANGE_NEXT : run_compose(x, &how);
 }

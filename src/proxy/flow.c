@@ -28,7 +28,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.to = to,
 		.in = in,
 		.out = out,
-		.moved_ms = stream_clock_ms(),
+		.moved_ms = clock_ms(),
 		.grown = true, /* a head has come in there */
 		.pipe = { -1, -1 },
 	};
@@ -43,7 +43,7 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 	f->starved = false;
 	f->rechunk = chunked_out && framing == HTTP1_CHUNKED;
 	f->waiting = false;
-	f->moved_ms = stream_clock_ms();
+	f->moved_ms = clock_ms();
 }
 
 void flow_done(struct flow *f)

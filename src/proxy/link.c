@@ -33,7 +33,7 @@ static uint64_t keep_alive_ms(const struct http1_head *h)
 		if (slice_casestarts(item, SLICE("timeout=")))
 			return seconds_parse(slice_from(item, strlen("timeout="))) * 1000;
 	}
-	return CONFIG_INFINITY;
+	return CLOCK_INFINITY;
 }
 
 void link_take_answer(struct link *l, const struct http1_head *answer)
@@ -44,7 +44,7 @@ void link_take_answer(struct link *l, const struct http1_head *answer)
 
 void link_rest(struct link *l)
 {
-	l->since_ms = stream_clock_ms();
+	l->since_ms = clock_ms();
 }
 
 int link_watch(const struct link *l)
@@ -67,10 +67,10 @@ void link_unwatch(struct link *l)
 
 bool link_reusable(struct link *l, bool repeatable)
 {
-	uint64_t rest_ms = stream_clock_ms() - l->since_ms;
+	uint64_t rest_ms = clock_ms() - l->since_ms;
 
 	if (l->kept && (repeatable || rest_ms < LINK_TRUST_MS) &&
-	    (l->keep_ms == CONFIG_INFINITY || rest_ms + LINK_MARGIN_MS < l->keep_ms) &&
+	    (l->keep_ms == CLOCK_INFINITY || rest_ms + LINK_MARGIN_MS < l->keep_ms) &&
 	    (l->quiet || stream_is_quiet(&l->stream)))
 		return true;
 	link_drop(l);

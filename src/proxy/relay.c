@@ -2,6 +2,8 @@
 /* Moves two flows until both have ended: the poll loop. */
 #include "proxy/relay.h"
 
+#include "net/wait.h"
+
 /* Steps before the loop looks at its signal and at the other end's events again. */
 #define RELAY_ROUNDS 16
 
@@ -122,7 +124,7 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 		*ret = RELAY_RESTS;
 		span_ms = r->rest_ms;
 	}
-	return stream_deadline_ms(last_ms, span_ms);
+	return clock_deadline_ms(last_ms, span_ms);
 }
 
 /* The next deadline, and what it means when it passes. */
@@ -130,21 +132,21 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
 	bool up_over = flow_ended(up) || up->deaf;
-	uint64_t deadline_ms = CONFIG_INFINITY, down_ms;
+	uint64_t deadline_ms = CLOCK_INFINITY, down_ms;
 
 	if (r->tunnel)
 		return tunnel_deadline(r, ret);
 	if (down->waiting && (up_over || (r->expects && up->bytes == 0))) {
 		*ret = RELAY_ANSWER_TIMEOUT;
-		return stream_deadline_ms(up->moved_ms, r->answer_ms);
+		return clock_deadline_ms(up->moved_ms, r->answer_ms);
 	}
 	if (!up_over) {
 		*ret = flow_pending(up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
-		deadline_ms = stream_deadline_ms(up->moved_ms, r->body_ms);
+		deadline_ms = clock_deadline_ms(up->moved_ms, r->body_ms);
 	}
 	if (down->waiting)
 		return deadline_ms;
-	down_ms = stream_deadline_ms(down->moved_ms, r->body_ms);
+	down_ms = clock_deadline_ms(down->moved_ms, r->body_ms);
 	if (!flow_ended(down) && down_ms < deadline_ms) {
 		*ret = flow_pending(down) ? RELAY_CLIENT_TIMEOUT : RELAY_BACKEND_TIMEOUT;
 		deadline_ms = down_ms;
@@ -166,7 +168,7 @@ static struct pollfd poll_for(const struct relay *r, const struct flow *from,
 static void take_events(struct flow *f, short revents)
 {
 	if (revents & POLLRDHUP)
-		f->moved_ms = stream_clock_ms(); /* LingerTimeoutSec= begins */
+		f->moved_ms = clock_ms(); /* LingerTimeoutSec= begins */
 	stream_take_events(f->from, revents);
 }
 
@@ -180,39 +182,35 @@ static bool relay_wait(struct relay *r, uint64_t now_ms, bool *client_hup,
 		       enum relay_end *ret)
 {
 	struct pollfd p[] = {
+		{ .fd = r->sigfd },
 		poll_for(r, &r->up, &r->down),
 		poll_for(r, &r->down, &r->up),
-		{ .fd = r->sigfd, .events = POLLIN },
 	};
 	bool ready = relay_ready(r);
 	uint64_t deadline_ms = relay_deadline(r, ret), wake_ms = look_ms(r);
 	int n;
 
 	/* with nothing to ask for, a reset of the client is still news, a POLLHUP once only */
-	if (p[0].events == 0 && *client_hup)
-		p[0].fd = -1;
-	if (p[1].events == 0)
+	if (p[1].events == 0 && *client_hup)
 		p[1].fd = -1;
+	if (p[2].events == 0)
+		p[2].fd = -1;
 	if (wake_ms > deadline_ms)
 		wake_ms = deadline_ms;
-	n = stream_poll(p, 3, now_ms, ready ? now_ms : wake_ms);
-	if (n < 0) {
-		*ret = RELAY_FAULT;
-		return false;
-	}
-	if (p[2].revents) {
-		*ret = RELAY_TERMINATED;
+	n = wait_poll(p, 3, now_ms, ready ? now_ms : wake_ms);
+	if (n < 0 && n != -ETIMEDOUT) {
+		*ret = n == -ECANCELED ? RELAY_TERMINATED : RELAY_FAULT;
 		return false;
 	}
 	/* TLS has events that bring nothing, which must not put off the end */
-	if (!ready && (n == 0 || !r->moved) && stream_clock_ms() >= deadline_ms)
+	if (!ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
 		return false;
 	r->moved = false;
-	if ((p[0].events & ~POLLRDHUP) == 0 && p[0].revents & POLLERR)
+	if ((p[1].events & ~POLLRDHUP) == 0 && p[1].revents & POLLERR)
 		r->up.error = -ECONNRESET;
-	*client_hup |= (p[0].revents & POLLHUP) != 0;
-	take_events(&r->up, p[0].revents);
-	take_events(&r->down, p[1].revents);
+	*client_hup |= (p[1].revents & POLLHUP) != 0;
+	take_events(&r->up, p[1].revents);
+	take_events(&r->down, p[2].revents);
 	return true;
 }
 
@@ -222,7 +220,7 @@ enum relay_end relay_run(struct relay *r)
 	enum relay_end end;
 
 	for (;;) {
-		uint64_t now_ms = stream_clock_ms();
+		uint64_t now_ms = clock_ms();
 		bool more = true;
 
 		if (now_ms >= look_ms(r))

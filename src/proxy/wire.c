@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "net/wait.h"
 #include "process/pages.h"
 
 /* A lingering close: how long and how much is still read. */
@@ -87,8 +88,8 @@ void wire_rest(struct wire *w)
 static int client_wait(struct wire *w, short events, uint64_t deadline_ms)
 {
 	struct pollfd p[2 + CONFIG_BACKENDS] = {
+		{ .fd = w->sigfd },
 		{ .fd = w->client.fd, .events = events },
-		{ .fd = w->sigfd, .events = POLLIN },
 	};
 
 	for (;;) {
@@ -98,18 +99,12 @@ static int client_wait(struct wire *w, short events, uint64_t deadline_ms)
 			p[2 + i].fd = link_watch(&w->link[i]);
 			p[2 + i].events = POLLIN;
 		}
-		n = stream_poll(p, 2 + CONFIG_BACKENDS, stream_clock_ms(), deadline_ms);
+		n = wait_poll(p, 2 + CONFIG_BACKENDS, clock_ms(), deadline_ms);
 		if (n < 0)
 			return n;
-		if (n == 0 && stream_clock_ms() >= deadline_ms)
-			return -ETIMEDOUT;
-		if (n == 0)
-			continue;
 		for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 			link_watched(&w->link[i], p[2 + i].revents);
 		if (p[1].revents)
-			return -ECANCELED;
-		if (p[0].revents)
 			return 0;
 	}
 }
@@ -169,7 +164,7 @@ int wire_read(struct wire *w, struct buf *b, uint64_t deadline_ms)
 		if (r == 0)
 			n = stream_read(&w->client, b);
 		/* TLS has events that bring nothing */
-		if (r == 0 && n == -EAGAIN && stream_clock_ms() >= deadline_ms)
+		if (r == 0 && n == -EAGAIN && clock_ms() >= deadline_ms)
 			r = -ETIMEDOUT;
 	}
 	return r < 0 ? r : n < 0 ? (int)n : 0;
@@ -177,7 +172,7 @@ int wire_read(struct wire *w, struct buf *b, uint64_t deadline_ms)
 
 int wire_flush(struct wire *w)
 {
-	uint64_t deadline_ms = stream_deadline_ms(stream_clock_ms(), WIRE_LINGER_MS);
+	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), WIRE_LINGER_MS);
 	struct buf *out = &w->down_out;
 	int r = 0;
 
@@ -198,7 +193,7 @@ int wire_flush(struct wire *w)
 
 void wire_linger(struct wire *w)
 {
-	uint64_t deadline_ms = stream_deadline_ms(stream_clock_ms(), WIRE_LINGER_MS);
+	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), WIRE_LINGER_MS);
 	struct buf *in = &w->client_in;
 	size_t seen = 0;
 

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* CLOCK_MONOTONIC in milliseconds: spans, deadlines and what poll(2) makes of them. */
+#ifndef NOVNC_GATE_CLOCK_H
+#define NOVNC_GATE_CLOCK_H
+
+#include <stdint.h>
+
+/* A span or a deadline that never passes. */
+#define CLOCK_INFINITY UINT64_MAX
+
+/* The time now. */
+uint64_t clock_ms(void);
+
+/* now + span; CLOCK_INFINITY where the sum is no smaller than that. */
+uint64_t clock_deadline_ms(uint64_t now_ms, uint64_t span_ms);
+
+/* For poll(2): the time from now until deadline, rounded up; 0 when past, -1 for infinity. */
+int clock_timeout_ms(uint64_t now_ms, uint64_t deadline_ms);
+
+#endif
