@@ -3,7 +3,7 @@
 #include "http/body.h"
 
 #include "drawn.h"
-#include "proxy/compose.h"
+#include "http/chunk.h"
 
 /* Whether s lies within the block. */
 static bool is_within(struct slice s, struct slice block)
@@ -400,12 +400,12 @@ static void rewrite(struct drawn *text, struct drawn *ret)
 
 	body_init(&body, HTTP1_CHUNKED, 0);
 	while (body_take(&body, &in, &payload) > 0) {
-		ck_assert_int_eq(compose_chunk_begin(payload.len, &out), 0);
+		ck_assert_int_eq(chunk_begin(payload.len, &out), 0);
 		ck_assert_int_eq(buf_put_slice(&out, payload), 0);
-		ck_assert_int_eq(compose_chunk_end(&out), 0);
+		ck_assert_int_eq(chunk_end(&out), 0);
 	}
 	ck_assert(body.done);
-	ck_assert_int_eq(compose_last_chunk(body.trailers, &out), 0);
+	ck_assert_int_eq(chunk_last(body.trailers, &out), 0);
 	ret->len = out.end;
 }
 

@@ -12,7 +12,6 @@ static struct backend backend;
 static struct client client;
 static struct compose_how how;
 static struct compose_reply reply;
-static struct slice trailers;
 
 static int put_request(struct buf *out)
 {
@@ -22,11 +21,6 @@ static int put_request(struct buf *out)
 static int put_response(struct buf *out)
 {
 	return compose_response(&head, &how, out);
-}
-
-static int put_last_chunk(struct buf *out)
-{
-	return compose_last_chunk(trailers, out);
 }
 
 static int put_reply(struct buf *out)
@@ -689,78 +683,6 @@ START_TEST(a_location_may_be_cut_anywhere)
 }
 END_TEST
 
-/* ---- chunks */
-
-START_TEST(a_chunk_is_its_size_and_its_bytes)
-{
-	static const struct {
-		size_t len;
-		const char *before;
-	} table[] = {
-		{ 1, "1\r\n" },
-		{ 15, "f\r\n" },
-		{ 16, "10\r\n" },
-		{ 0x1234, "1234\r\n" },
-		{ 0x60c0de, "60c0de\r\n" },
-		{ SIZE_MAX, "ffffffffffffffff\r\n" },
-	};
-
-	for (size_t i = 0; i < LENGTH(table); i++) {
-		size_t cap = strlen(table[i].before) + strlen("\r\n");
-		struct buf out = { malloc(cap), cap, 0,
-				   0 }; /* no byte more than it takes */
-
-		ck_assert_uint_le(cap, COMPOSE_CHUNK_FRAME);
-		ck_assert_int_eq(compose_chunk_begin(table[i].len, &out), 0);
-		ck_assert_slice_eq(buf_slice(&out), table[i].before);
-		ck_assert_int_eq(compose_chunk_end(&out), 0);
-		ck_assert_uint_eq(out.end, cap);
-		ck_assert_int_eq(memcmp(out.data + cap - 2, "\r\n", 2), 0);
-		ck_assert_int_eq(compose_chunk_end(&out), -ENOBUFS);
-		free(out.data);
-	}
-}
-END_TEST
-
-START_TEST(the_last_chunk_has_trailers_that_concern_the_receiver)
-{
-	static const char *const table[][2] = {
-		{ "", "0\r\n\r\n" },
-		{ "\r\n", "0\r\n\r\n" },
-		{ "A:b\r\nc: \t d e\t\r\n\r\n", "0\r\nA: b\r\nc: d e\r\n\r\n" },
-		{ "Content-Length: 1\r\nTransfer-Encoding: x\r\nHost: h\r\nConnection: close\r\n"
-		  "Keep-Alive: 1\r\nUpgrade: x\r\nTE: x\r\nProxy-X: x\r\nForwarded: x\r\n"
-		  "X-Forwarded-For: x\r\nX-Real-IP: x\r\nA_B: x\r\nX: y\r\n\r\n",
-		  "0\r\nX: y\r\n\r\n" },
-	};
-
-	for (size_t i = 0; i < LENGTH(table); i++) {
-		trailers = exact_str(table[i][0]);
-		expect_text(put_last_chunk, table[i][1], 0, table[i][0]);
-		slice_free(trailers);
-	}
-}
-END_TEST
-
-/* As many fields as there may be, in a section as long as it may be, each gaining a space. */
-START_TEST(the_last_chunk_fits_where_there_is_room_for_it)
-{
-	static char section[BODY_TRAILERS_MAX + 1];
-	char storage[COMPOSE_LAST_CHUNK];
-	struct buf out = { storage, sizeof(storage), 0, 0 };
-	size_t len = 0;
-
-	for (size_t i = 0; i < BODY_FIELDS_MAX - 1; i++)
-		len += (size_t)sprintf(section + len, "A:b\r\n");
-	section[len++] = 'C';
-	section[len++] = ':';
-	memset(section + len, 'd', BODY_TRAILERS_MAX - 4 - len);
-	(void)strcpy(section + BODY_TRAILERS_MAX - 4, "\r\n\r\n");
-	ck_assert_int_eq(compose_last_chunk(slice_str(section), &out), 0);
-	ck_assert_uint_eq(buf_len(&out), BODY_TRAILERS_MAX + 3 + BODY_FIELDS_MAX);
-}
-END_TEST
-
 /* ---- the gate's own replies */
 
 START_TEST(a_reply_is_a_complete_answer)
@@ -893,7 +815,7 @@ int main(void)
 {
 	Suite *suite = suite_create("compose");
 	TCase *requests = tcase_create("requests"), *answers = tcase_create("answers");
-	TCase *chunks = tcase_create("chunks"), *replies = tcase_create("replies");
+	TCase *replies = tcase_create("replies");
 
 	suite_add_tcase(suite, requests);
 	tcase_set_timeout(requests, 60); /* under valgrind */
@@ -918,11 +840,6 @@ int main(void)
 	tcase_add_test(answers, a_refresh_has_a_time_before_its_url);
 	tcase_add_test(answers, nothing_names_a_unix_socket);
 	tcase_add_test(answers, a_location_may_be_cut_anywhere);
-
-	suite_add_tcase(suite, chunks);
-	tcase_add_test(chunks, a_chunk_is_its_size_and_its_bytes);
-	tcase_add_test(chunks, the_last_chunk_has_trailers_that_concern_the_receiver);
-	tcase_add_test(chunks, the_last_chunk_fits_where_there_is_room_for_it);
 
 	suite_add_tcase(suite, replies);
 	tcase_set_timeout(replies, 60);

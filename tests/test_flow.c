@@ -3,7 +3,7 @@
 #include "proxy/flow.h"
 
 #include "drawn.h"
-#include "proxy/compose.h"
+#include "http/chunk.h"
 #include "world.h"
 
 #define IN_SIZE 6000
@@ -36,7 +36,7 @@ struct pump {
 
 static void pump_open(struct pump *w)
 {
-	size_t out_size = COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK;
+	size_t out_size = CHUNK_FRAME_MAX + CHUNK_LAST_MAX;
 	int least = 1;
 
 	stream_pair(false, &w->from, &w->source);

@@ -52,6 +52,15 @@ static inline bool slice_caseeq(struct slice a, struct slice b)
 	return a.len == b.len && slice_casestarts(a, b);
 }
 
+/* Likewise to one of n. */
+static inline bool slice_casein(struct slice s, const struct slice *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_caseeq(s, list[i]))
+			return true;
+	return false;
+}
+
 /* The rest after the first n bytes; n is at most s.len. */
 static inline struct slice slice_from(struct slice s, size_t n)
 {
@@ -146,6 +155,37 @@ static inline int buf_put(struct buf *b, const void *p, size_t n)
 static inline int buf_put_slice(struct buf *b, struct slice s)
 {
 	return buf_put(b, s.p, s.len);
+}
+
+/* Appends n slices: 0, or -ENOBUFS, then perhaps behind some of them. */
+static inline int buf_put_slices(struct buf *b, const struct slice *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (buf_put_slice(b, parts[i]) < 0)
+			return -ENOBUFS;
+	return 0;
+}
+
+/* The same with the slices themselves as arguments. */
+#define BUF_PUT(b, ...)                                                \
+	buf_put_slices(b, (const struct slice[]){ __VA_ARGS__ },       \
+		       sizeof((const struct slice[]){ __VA_ARGS__ }) / \
+			       sizeof(struct slice))
+
+/*
+ * Appends a number in a base up to 16. Without printf(), which took one in twenty of the
+ * instructions of a kept page.
+ */
+static inline int buf_put_number(struct buf *b, uint64_t n, unsigned base)
+{
+	char digits[sizeof("18446744073709551615") - 1];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = "0123456789abcdef"[n % base];
+		n /= base;
+	} while (n > 0);
+	return buf_put(b, digits + at, sizeof(digits) - at);
 }
 
 /* A descriptor that its scope closes: AUTO_FD int fd = open(...). */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Heads written anew, chunks, and the gate's own replies. No I/O. */
+/* Heads written anew, and the gate's own replies. No I/O. */
 #include "proxy/compose.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "http/authority.h"
+#include "http/fields.h"
 #include "proxy/location.h"
 
 static int put_format(struct buf *out, const char *format, ...)
@@ -25,46 +26,10 @@ static int put_format(struct buf *out, const char *format, ...)
 	return 0;
 }
 
-static int put_all(struct buf *out, const struct slice *parts, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (buf_put_slice(out, parts[i]) < 0)
-			return -ENOBUFS;
-	return 0;
-}
-
-#define PUT(out, ...)                                       \
-	put_all(out, (const struct slice[]){ __VA_ARGS__ }, \
-		sizeof((const struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice))
-
-/* Without printf(), which took one in twenty of the instructions of a kept page. */
-static int put_number(struct buf *out, uint64_t n, unsigned base)
-{
-	char digits[sizeof("18446744073709551615") - 1];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = "0123456789abcdef"[n % base];
-		n /= base;
-	} while (n > 0);
-	return buf_put(out, digits + at, sizeof(digits) - at);
-}
-
 static int put_field(struct buf *out, struct slice name, struct slice value)
 {
-	return PUT(out, name, SLICE(": "), value, SLICE("\r\n"));
+	return BUF_PUT(out, name, SLICE(": "), value, SLICE("\r\n"));
 }
-
-static bool is_in(struct slice name, const struct slice *names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (slice_caseeq(name, names[i]))
-			return true;
-	return false;
-}
-
-/* names: an array; its lengths are known before the program runs. */
-#define IS_ONE_OF(name, names) is_in(name, names, sizeof(names) / sizeof(*(names)))
 
 /* The fields that the sender names in Connection (RFC 9110 7.6.1). */
 struct options {
@@ -93,37 +58,10 @@ static int options_take(const struct http1_head *h, struct options *ret)
 	return 0;
 }
 
-/* What concerns this connection only, either way; framing is written by the caller. */
+/* Named in a Connection field, or hop-by-hop in any case; framing is written by the caller. */
 static bool is_hop_by_hop(const struct options *o, struct slice name)
 {
-	static const struct slice names[] = {
-		SLICE_INIT("Connection"),
-		SLICE_INIT("Content-Length"),
-		SLICE_INIT("HTTP2-Settings"),
-		SLICE_INIT("Keep-Alive"),
-		SLICE_INIT("TE"),
-		SLICE_INIT("Transfer-Encoding"),
-		SLICE_INIT("Upgrade"),
-	};
-
-	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("Proxy-")) ||
-	       is_in(name, o->name, o->n);
-}
-
-bool compose_drops(struct slice name)
-{
-	return slice_find(name, '_') < name.len; /* read as "-" */
-}
-
-/* What a client must not be able to tell a backend. */
-static bool is_forged(struct slice name)
-{
-	static const struct slice names[] = { SLICE_INIT("Forwarded"), SLICE_INIT("Host"),
-					      SLICE_INIT("X-Client-Cert-Subject"),
-					      SLICE_INIT("X-Real-IP") };
-
-	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
-	       compose_drops(name);
+	return fields_is_hop_by_hop(name) || slice_casein(name, o->name, o->n);
 }
 
 /* The "/" that an absolute-form may leave out. */
@@ -135,17 +73,17 @@ static struct slice root_of(struct slice target)
 static int put_request_line(const struct http1_head *h, const struct verdict *v,
 			    struct buf *out)
 {
-	return PUT(out, h->method, SLICE(" "), root_of(v->target), v->target,
-		   SLICE(" HTTP/1.1\r\n"));
+	return BUF_PUT(out, h->method, SLICE(" "), root_of(v->target), v->target,
+		       SLICE(" HTTP/1.1\r\n"));
 }
 
 static int put_number_field(struct buf *out, struct slice name, uint64_t n)
 {
-	int r = PUT(out, name, SLICE(": "));
+	int r = BUF_PUT(out, name, SLICE(": "));
 
 	if (r == 0)
-		r = put_number(out, n, 10);
-	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+		r = buf_put_number(out, n, 10);
+	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
 static int put_forwarded(const struct verdict *v, const struct client *who,
@@ -175,8 +113,9 @@ static int put_length(struct buf *out, uint64_t length)
 
 static int put_own_origin(struct buf *out, const struct backend *be)
 {
-	return PUT(out, SLICE("Origin: "), be->tls ? SLICE("https://") : SLICE("http://"),
-		   slice_str(be->authority), SLICE("\r\n"));
+	return BUF_PUT(out, SLICE("Origin: "),
+		       be->tls ? SLICE("https://") : SLICE("http://"),
+		       slice_str(be->authority), SLICE("\r\n"));
 }
 
 static int put_framing(struct buf *out, enum http1_framing framing, uint64_t length)
@@ -188,7 +127,7 @@ static int put_framing(struct buf *out, enum http1_framing framing, uint64_t len
 
 static int put_upgrade(struct buf *out)
 {
-	return PUT(out, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
+	return BUF_PUT(out, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
 }
 
 int compose_request(const struct http1_head *h, const struct verdict *v,
@@ -206,7 +145,7 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	for (size_t i = 0; r == 0 && i < h->fields; i++) {
 		const struct field *f = &h->field[i];
 
-		if (is_hop_by_hop(&o, f->name) || is_forged(f->name) ||
+		if (is_hop_by_hop(&o, f->name) || fields_is_reserved(f->name) ||
 		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
 			continue;
 		if (v->own_origin && slice_caseeq(f->name, SLICE("Origin")))
@@ -219,7 +158,7 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	if (r == 0)
 		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
 					     : put_framing(out, h->framing, h->length);
-	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
 /* A field with a URL in it, which goes on as a path where it names that backend. */
@@ -232,9 +171,9 @@ static int put_url(struct buf *out, const struct field *f, struct slice url,
 		return put_field(out, f->name, f->value);
 	before = (struct slice){ f->value.p, (size_t)(url.p - f->value.p) };
 	behind = slice_from(f->value, before.len + url.len);
-	return PUT(out, f->name, SLICE(": "), before,
-		   path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"), path,
-		   behind, SLICE("\r\n"));
+	return BUF_PUT(out, f->name, SLICE(": "), before,
+		       path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"), path,
+		       behind, SLICE("\r\n"));
 }
 
 static int put_response_field(const struct options *o, const struct field *f,
@@ -259,11 +198,11 @@ int compose_response(const struct http1_head *h, const struct compose_how *how,
 	int r = options_take(h, &o);
 
 	if (r == 0)
-		r = PUT(out, SLICE("HTTP/1.1 "));
+		r = BUF_PUT(out, SLICE("HTTP/1.1 "));
 	if (r == 0)
-		r = put_number(out, h->status, 10);
+		r = buf_put_number(out, h->status, 10);
 	if (r == 0)
-		r = PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
+		r = BUF_PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
 	for (size_t i = 0; r == 0 && i < h->fields; i++)
 		r = put_response_field(&o, &h->field[i], how, out);
 	if (r == 0 && how->chunked)
@@ -274,48 +213,7 @@ int compose_response(const struct http1_head *h, const struct compose_how *how,
 		r = put_upgrade(out);
 	else if (r == 0 && how->close)
 		r = put_field(out, SLICE("Connection"), SLICE("close"));
-	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
-}
-
-int compose_chunk_begin(size_t len, struct buf *out)
-{
-	int r = put_number(out, len, 16);
-
-	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
-}
-
-int compose_chunk_end(struct buf *out)
-{
-	return PUT(out, SLICE("\r\n"));
-}
-
-/* What means something only ahead of a body (RFC 9110 6.5.1), or proves who asks. */
-static bool is_head_only(struct slice name)
-{
-	static const struct slice names[] = {
-		SLICE_INIT("Authorization"), SLICE_INIT("Cache-Control"),
-		SLICE_INIT("Cookie"),        SLICE_INIT("Expect"),
-		SLICE_INIT("Location"),      SLICE_INIT("Max-Forwards"),
-		SLICE_INIT("Origin"),        SLICE_INIT("Range"),
-		SLICE_INIT("Trailer"),       SLICE_INIT("Set-Cookie"),
-		SLICE_INIT("Vary"),          SLICE_INIT("WWW-Authenticate"),
-	};
-
-	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("Content-")) ||
-	       slice_casestarts(name, SLICE("Sec-"));
-}
-
-int compose_last_chunk(struct slice trailers, struct buf *out)
-{
-	static const struct options none = { .n = 0 };
-	struct field f;
-	int r = PUT(out, SLICE("0\r\n"));
-
-	while (r == 0 && trailers.len > 0 && lines_field(&trailers, &f) > 0)
-		if (!is_hop_by_hop(&none, f.name) && !is_forged(f.name) &&
-		    !is_head_only(f.name))
-			r = put_field(out, f.name, f.value);
-	return r == 0 ? PUT(out, SLICE("\r\n")) : r;
+	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
 static const char *reason_phrase(unsigned status)
@@ -355,8 +253,8 @@ static struct slice reply_fields(unsigned status)
 
 static int put_redirect(const struct compose_reply *r, struct buf *out)
 {
-	return PUT(out, SLICE("Location: https://"), r->host, root_of(r->target),
-		   r->target, SLICE("\r\n"));
+	return BUF_PUT(out, SLICE("Location: https://"), r->host, root_of(r->target),
+		       r->target, SLICE("\r\n"));
 }
 
 int compose_reply(const struct compose_reply *r, struct buf *out)

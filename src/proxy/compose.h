@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heads written anew from what was parsed, chunks, and the gate's own replies. Nothing is
+ * Heads written anew from what was parsed, and the gate's own replies. Nothing is
  * ever copied raw: hop-by-hop fields (RFC 9110 7.6.1) and what could be forged stay behind.
  * No I/O. All return 0, -ENOBUFS where out has no room (its content is then undefined), or
  * -E2BIG where a head has more than COMPOSE_OPTIONS_MAX.
@@ -9,7 +9,6 @@
 #define NOVNC_GATE_COMPOSE_H
 
 #include "config/config.h"
-#include "http/body.h"
 #include "http/http1.h"
 #include "net/client.h"
 #include "proxy/route.h"
@@ -17,10 +16,6 @@
 /* Options in the Connection fields of one head; what has more is refused, in these words. */
 #define COMPOSE_OPTIONS_MAX  64
 #define COMPOSE_OPTIONS_MANY "more than 64 Connection options"
-/* The most that compose_chunk_begin() and _end() append, bytes. */
-#define COMPOSE_CHUNK_FRAME  20
-/* The most that compose_last_chunk() appends, bytes: "A:b" becomes "A: b". */
-#define COMPOSE_LAST_CHUNK   (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
 /*
  * The request of that verdict for its backend. Host, X-Forwarded-*, X-Client-Cert-Subject and,
@@ -28,9 +23,6 @@
  */
 int compose_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
-
-/* A field with this name is dropped: CGI, for one, takes "_" for "-". */
-bool compose_drops(struct slice name);
 
 /* How an answer is passed on. */
 struct compose_how {
@@ -42,13 +34,6 @@ struct compose_how {
 /* An answer for the client, final or interim (1xx), or the checked 101. */
 int compose_response(const struct http1_head *h, const struct compose_how *how,
 		     struct buf *out);
-
-/* What stands before and behind a chunk's len bytes, which are not in out. */
-int compose_chunk_begin(size_t len, struct buf *out);
-int compose_chunk_end(struct buf *out);
-
-/* The last chunk with the trailer section (as struct body has it; may be empty). */
-int compose_last_chunk(struct slice trailers, struct buf *out);
 
 /* The Server field of the gate's own replies. */
 #define COMPOSE_SERVER "novnc-gate"

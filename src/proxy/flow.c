@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "proxy/compose.h"
+#include "http/chunk.h"
 
 /* What a pipe is grown to, bytes: more moves per system call (past that it stops paying). */
 #define FLOW_PIPE_SIZE (1024 * 1024)
@@ -16,7 +16,7 @@
 /* A chunk's payload below that, bytes, is moved: a piece of its own would cost more. */
 #define FLOW_PIECE_MIN 2048
 /* Room in `out` for all that is written anew around what is taken at once. */
-#define FLOW_FRAMES    (COMPOSE_CHUNK_FRAME + COMPOSE_LAST_CHUNK)
+#define FLOW_FRAMES    (CHUNK_FRAME_MAX + CHUNK_LAST_MAX)
 /* What is not worth giving back: one page. */
 #define FLOW_SMALL     4096
 
@@ -151,12 +151,12 @@ static int flow_frame(struct flow *f, size_t len)
 	int r = 0;
 
 	if (f->rechunk && len > 0)
-		r = compose_chunk_begin(len, f->out);
+		r = chunk_begin(len, f->out);
 	f->lead = buf_len(f->out);
 	if (r == 0 && f->rechunk && len > 0)
-		r = compose_chunk_end(f->out);
+		r = chunk_end(f->out);
 	if (r == 0 && f->rechunk && f->body.done)
-		r = compose_last_chunk(f->body.trailers, f->out);
+		r = chunk_last(f->body.trailers, f->out);
 	return r;
 }
 

@@ -3,6 +3,7 @@
 #include "proxy/route.h"
 
 #include "http/authority.h"
+#include "http/fields.h"
 #include "http/path.h"
 #include "http/upgrade.h"
 
@@ -132,21 +133,6 @@ static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 	return false;
 }
 
-/* Hop-by-hop by a client's say-so would take it away from a backend that decides by it. */
-static bool is_protected(struct slice option)
-{
-	static const char *const names[] = {
-		"Host",   "Content-Length", "Transfer-Encoding", "Origin",
-		"Cookie", "Authorization",  "Forwarded",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (slice_caseeq(option, slice_str(names[i])))
-			return true;
-	return slice_casestarts(option, SLICE("Sec-WebSocket-")) ||
-	       slice_casestarts(option, SLICE("X-Forwarded-"));
-}
-
 static bool names_protected(const struct http1_head *h)
 {
 	for (size_t i = 0; i < h->fields; i++) {
@@ -155,7 +141,7 @@ static bool names_protected(const struct http1_head *h)
 		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
 			continue;
 		while (slice_split(&list, ',', &option))
-			if (is_protected(slice_trim(option)))
+			if (fields_is_protected(slice_trim(option)))
 				return true;
 	}
 	return false;
