@@ -46,7 +46,8 @@ static int check_backend_tls(const struct backend *be)
 	struct tls_why why;
 	struct tls *t;
 
-	if (loader_tls(&module, &why) < 0 || module->connect(-1, be, &t, &why) < 0)
+	if (loader_tls(&module, &why) < 0 ||
+	    module->connect(-1, be, &t, &why) != TLS_READY)
 		return complain(&why);
 	module->free(t, false);
 	return 0;
@@ -107,7 +108,8 @@ static int check_client_tls(const struct check *c, const struct config_tls *tls)
 	struct tls_why why;
 	struct tls *t;
 
-	if (loader_tls(&module, &why) < 0 || module->accept(-1, tls, &t, &why) < 0)
+	if (loader_tls(&module, &why) < 0 ||
+	    module->accept(-1, tls, &t, &why) != TLS_READY)
 		return complain(&why);
 	module->inspect(t, on_objection, &own);
 	module->free(t, false);

@@ -138,7 +138,7 @@ static inline void relaying_rest(struct relaying *w)
 /* All that the backend has sent is read, up to its end. */
 static inline void relaying_read_answer(struct relaying *w)
 {
-	while (!w->backend.eof)
+	while (!stream_ended(&w->backend))
 		ck_assert_int_ge(stream_read(&w->backend, &w->buf[2]), 0);
 }
 

@@ -108,7 +108,7 @@ static void *thread_run(void *userdata)
 	while ((len = lines_scan(&scan, buf_slice(in), w->cfg.head_max)) == -EAGAIN) {
 		buf_compact(in);
 		ck_assert_int_eq(wire_read(&w->wire, in, CLOCK_INFINITY), 0);
-		ck_assert(!w->wire.client.eof);
+		ck_assert(!stream_ended(&w->wire.client));
 	}
 	ck_assert_int_gt(len, 0);
 	ck_assert_int_eq(

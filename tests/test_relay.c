@@ -20,7 +20,7 @@ START_TEST(a_body_of_known_length_passes_and_what_follows_stays)
 	peer_hears_nothing(*s.sink);
 	holds(s.flow->in, "next");
 	ck_assert_uint_eq(s.flow->bytes, 10);
-	ck_assert(!s.to->shut);
+	ck_assert(s.to->output == STREAM_OUT_OPEN);
 	relaying_close(&w);
 }
 END_TEST
@@ -71,7 +71,7 @@ START_TEST(a_body_until_close_ends_with_the_stream)
 	peer_hears(w.client_peer, "all there is");
 	peer_close(&w.backend_peer);
 	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
-	ck_assert(!w.client.shut);
+	ck_assert(w.client.output == STREAM_OUT_OPEN);
 	peer_hears_nothing(w.client_peer);
 	relaying_close(&w);
 }

@@ -171,7 +171,7 @@ START_TEST(an_address_is_dialled)
 
 	ck_assert_int_eq(stream_dial(&be, LONG_MS, -1, -1, &s, &cause), 0);
 	peer = peer_accept(listener);
-	ck_assert(s.can_read && s.can_write && !s.eof && !s.shut);
+	ck_assert(s.can_read && s.can_write && s.input == STREAM_OPEN);
 	ck_assert_int_eq(option_of(s.fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	ck_assert(fcntl(s.fd, F_GETFL) & O_NONBLOCK);
 	ck_assert(fcntl(s.fd, F_GETFD) & FD_CLOEXEC);
@@ -630,10 +630,10 @@ START_TEST(a_read_tells_what_it_found)
 	ck_assert_slice_eq(buf_slice(&e.b), "12345678");
 	buf_consume(&e.b, 8);
 	ck_assert_int_eq(stream_read(&e.s, &e.b), 4);
-	ck_assert(!e.s.eof);
+	ck_assert(!stream_ended(&e.s));
 	ck_assert_int_eq(shutdown(e.peer, SHUT_WR), 0);
 	ck_assert_int_eq(stream_read(&e.s, &e.b), 0);
-	ck_assert(e.s.eof);
+	ck_assert_int_eq(e.s.input, STREAM_EOF);
 	ck_assert_slice_eq(buf_slice(&e.b), "more");
 	end_close(&e);
 }
@@ -656,7 +656,7 @@ START_TEST(a_write_takes_what_there_is_room_for)
 	while (n > 0);
 	ck_assert_int_eq(n, -EAGAIN);
 	ck_assert(!e.s.can_write);
-	ck_assert(!e.s.broken);
+	ck_assert_int_eq(e.s.output, STREAM_OUT_OPEN);
 	end_close(&e);
 }
 END_TEST
@@ -685,11 +685,12 @@ START_TEST(a_reset_reaches_the_reader_even_if_a_write_was_told)
 	peer_reset(&e.peer);
 	if (_i) {
 		ck_assert_int_eq(stream_write(&e.s, &iov, 1), -ECONNRESET);
+		ck_assert_int_eq(e.s.output, STREAM_OUT_BROKEN);
 		ck_assert_int_eq(stream_write(&e.s, &iov, 1), -EPIPE);
 	}
 	ck_assert_int_eq(stream_read(&e.s, &e.b), 2);
 	ck_assert_int_eq(stream_read(&e.s, &e.b), -ECONNRESET);
-	ck_assert(!e.s.eof);
+	ck_assert(!stream_ended(&e.s));
 	end_close(&e);
 }
 END_TEST
@@ -715,7 +716,7 @@ START_TEST(splice_moves_through_a_pipe)
 	peer_hears(to.peer, "12345");
 	peer_close(&from.peer);
 	ck_assert_int_eq(stream_splice_in(&from.s, pair[1], 100), 0);
-	ck_assert(from.s.eof);
+	ck_assert_int_eq(from.s.input, STREAM_EOF);
 	close(pair[0]);
 	close(pair[1]);
 	end_close(&from);
@@ -751,7 +752,7 @@ START_TEST(shut_ends_one_direction)
 	end_open(&e, _i);
 	stream_shut(&e.s);
 	stream_shut(&e.s);
-	ck_assert(e.s.shut);
+	ck_assert_int_eq(e.s.output, STREAM_OUT_SHUT);
 	peer_hears_end(e.peer);
 	peer_say(e.peer, "123");
 	ck_assert_int_eq(stream_read(&e.s, &e.b), 3);

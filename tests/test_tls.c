@@ -100,8 +100,8 @@ static void begin(const struct backend *be, const struct config_tls *cfg)
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd),
 		0);
-	ck_assert_int_eq(module->connect(fd[0], be, &client, &why), 0);
-	ck_assert_int_eq(module->accept(fd[1], cfg, &server, &why), 0);
+	ck_assert_int_eq(module->connect(fd[0], be, &client, &why), TLS_READY);
+	ck_assert_int_eq(module->accept(fd[1], cfg, &server, &why), TLS_READY);
 }
 
 static void connected(void)
@@ -391,11 +391,11 @@ static struct stream stream_begin(void)
 	module->free(client, false);
 	ck_assert_int_eq(
 		module->connect(fd[0], &(struct backend){ .host = "x" }, &client, &why),
-		0);
+		TLS_READY);
 	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
 	ck_assert(stream_is_plain(&s));
 	stream_tls_prepare(s.fd, &cfg, &ready);
-	ck_assert_int_eq(ready.error, 0);
+	ck_assert_int_eq(ready.error, TLS_READY);
 	stream_secure(&s, &ready);
 	stream_tls_done(&ready);
 	ck_assert(!stream_is_plain(&s));
@@ -439,7 +439,7 @@ START_TEST(a_stream_polls_for_what_tls_wants)
 	ck_assert_int_eq(stream_events(&s, false, true), POLLOUT);
 	ck_assert_int_eq(stream_events(&s, false, false), 0);
 	stream_shut(&s);
-	ck_assert(s.shutting && !s.shut);
+	ck_assert(s.output == STREAM_OUT_SHUTTING);
 	ck_assert_int_eq(stream_events(&s, false, false), POLLOUT);
 	/* the reading side may want to write, and the other way round */
 	s.read_wants = POLLOUT;
@@ -462,12 +462,33 @@ START_TEST(a_stream_reads_bytes_and_then_the_end)
 	ck_assert_int_eq(put(client, "bye", &wants), 3);
 	ck_assert_int_eq(module->shut(client, &wants), 0);
 	ck_assert_int_eq(stream_read(&s, &b), 3);
-	ck_assert(s.can_read && !s.eof); /* poll will not tell of the end */
+	ck_assert(s.can_read && !stream_ended(&s)); /* poll will not tell of the end */
 	ck_assert_int_eq(stream_read(&s, &b), 0);
-	ck_assert(s.eof);
+	ck_assert(s.input == STREAM_EOF);
 	stream_done(&s);
 	stream_done(&s);
 	ck_assert_int_eq(get(client, 1, room, &wants), 0);
+}
+END_TEST
+
+START_TEST(a_stream_that_ends_without_close_notify_is_cut)
+{
+	struct stream s = stream_begin();
+	char room[8];
+	struct buf b = { .data = room, .cap = sizeof(room) };
+	short wants;
+
+	ck_assert_int_eq(stream_shake(&s), 0);
+	ck_assert_int_eq(put(client, "bye", &wants), 3);
+	fd_close_auto(&fd[0]);
+	ck_assert_int_eq(stream_read(&s, &b), 3);
+	ck_assert(s.can_read && !stream_ended(&s));
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(stream_read(&s, &b), 0);
+		ck_assert_int_eq(s.input, STREAM_CUT);
+		ck_assert(stream_ended(&s));
+	}
+	stream_done(&s);
 }
 END_TEST
 
@@ -601,21 +622,21 @@ START_TEST(ticket_keys_are_one_or_two)
 	ck_assert_int_eq(loader_tls(&module, &why), 0);
 	for (size_t i = 0; i < LENGTH(good); i++) {
 		write_ticket(keys, good[i]);
-		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
+		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), TLS_READY);
 		module->free(t, true);
 	}
 	for (size_t i = 0; i < LENGTH(bad); i++) {
 		write_ticket(keys, bad[i]);
-		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
+		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), TLS_MISCONFIGURED);
 		ck_assert_ptr_nonnull(strstr(why.text, "80 nor 160 bytes"));
 	}
 	ck_assert_int_eq(unlink(ticket), 0);
-	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
+	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), TLS_READY);
 	module->free(t, true);
 	for (size_t len = 4; len <= 5;
 	     len++) { /* as from the unit's SetCredential=, or echo */
 		write_ticket("none\n", len);
-		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), 0);
+		ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), TLS_READY);
 		module->free(t, true);
 	}
 }
@@ -631,17 +652,17 @@ START_TEST(files_that_cannot_be_used_are_named)
 
 	ck_assert_int_eq(loader_tls(&module, &why), 0);
 	cfg.certificate = "/nowhere/crt";
-	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
+	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), TLS_MISCONFIGURED);
 	ck_assert_str_eq(why.text,
 			 "[Tls] Certificate=/nowhere/crt: No such file or directory");
 	cfg = server_config();
 	cfg.key = "missing";
 	setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
-	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), -EINVAL);
+	ck_assert_int_eq(module->accept(-1, &cfg, &t, &why), TLS_MISCONFIGURED);
 	ck_assert_str_eq(why.text,
 			 "[Tls] Key=/nowhere/missing: No such file or directory");
 	be.trust.ca_file = key; /* a PEM file, but not of certificates */
-	ck_assert_int_eq(module->connect(-1, &be, &t, &why), -EINVAL);
+	ck_assert_int_eq(module->connect(-1, &be, &t, &why), TLS_MISCONFIGURED);
 	(void)snprintf(expected, sizeof(expected),
 		       "[MasterController] CaFile=%s: contains no certificate", key);
 	ck_assert_str_eq(why.text, expected);
@@ -670,6 +691,7 @@ int main(void)
 	tcase_add_test(ends, only_bytes_and_ends_are_no_quiet);
 	tcase_add_test(ends, a_stream_polls_for_what_tls_wants);
 	tcase_add_test(ends, a_stream_reads_bytes_and_then_the_end);
+	tcase_add_test(ends, a_stream_that_ends_without_close_notify_is_cut);
 
 	suite_add_tcase(suite, files);
 	tcase_set_timeout(files, 60);

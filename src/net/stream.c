@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A byte stream to a peer, over a socket: what is TLS goes through its module. */
+/* One non-blocking end of a connection, plain or TLS. */
 #include "net/stream.h"
 
 #include <fcntl.h>
@@ -9,14 +9,14 @@
 
 #include "process/loader.h"
 
-/* Probes of a silent peer: after so many seconds, so far apart, so many lost. */
+/* Keep-alive probes: when the first is sent, how far apart they are, how many may be lost. */
 #define STREAM_PROBE_SEC      60
 #define STREAM_PROBE_NEXT_SEC 15
 #define STREAM_PROBES         4
 
 static void option_set(int fd, int level, int option, int value)
 {
-	/* no TCP, neither delays nor probes: its failure is as good as a success */
+	/* it fails on sockets that are not TCP, which neither delay nor probe */
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
@@ -46,12 +46,10 @@ int stream_adopt(int fd, struct stream *ret)
 
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
 {
-	int r = loader_tls(&ret->module, &ret->why) < 0 ? -ELIBACC : 0;
-
 	ret->tls = NULL;
-	if (r == 0)
-		r = ret->module->accept(fd, cfg, &ret->tls, &ret->why);
-	ret->error = r == -EINVAL ? -ENOKEY : r;
+	ret->error = loader_tls(&ret->module, &ret->why) < 0
+			     ? TLS_LOCAL_FAULT
+			     : ret->module->accept(fd, cfg, &ret->tls, &ret->why);
 }
 
 void stream_tls_done(struct stream_tls *t)
@@ -110,10 +108,10 @@ const char *stream_subject(const struct stream *s)
 	return s->tls ? s->module->subject(s->tls) : NULL;
 }
 
-/* The common end of reading and writing: wants is 0 where TLS may go on at once. */
+/* The end of each call of TLS; wants is 0 where it may be called again at once. */
 static ssize_t tls_result(ssize_t n, short wants, short *ret_wants, bool *can)
 {
-	*can = wants == 0; /* also what poll does not know of: bytes read ahead, an end */
+	*can = wants == 0; /* poll(2) knows neither of bytes read ahead nor of an end */
 	if (wants != 0)
 		*ret_wants = wants;
 	return n;
@@ -125,7 +123,11 @@ static ssize_t tls_read(struct stream *s, struct buf *b)
 	ssize_t n = s->module->read(s->tls, b, &wants);
 
 	if (n == 0)
-		s->eof = true;
+		s->input = STREAM_EOF;
+	if (n == -ECONNABORTED) {
+		s->input = STREAM_CUT;
+		n = 0;
+	}
 	return tls_result(n, wants, &s->read_wants, &s->can_read);
 }
 
@@ -143,8 +145,7 @@ static void tls_shut(struct stream *s)
 	int r = s->module->shut(s->tls, &wants);
 
 	(void)tls_result(r, wants, &s->write_wants, &s->can_write);
-	s->shutting = r == -EAGAIN;
-	s->shut = !s->shutting;
+	s->output = r == -EAGAIN ? STREAM_OUT_SHUTTING : STREAM_OUT_SHUT;
 }
 
 short stream_events(const struct stream *s, bool to_read, bool to_write)
@@ -153,20 +154,21 @@ short stream_events(const struct stream *s, bool to_read, bool to_write)
 
 	if (to_read && !s->can_read)
 		events |= s->read_wants;
-	if ((to_write || s->shutting) && !s->can_write)
+	if ((to_write || s->output == STREAM_OUT_SHUTTING) && !s->can_write)
 		events |= s->write_wants;
 	return (short)events;
 }
 
 short stream_end_events(const struct stream *s)
 {
-	return s->ending || s->eof ? 0 : POLLRDHUP; /* that stays once it is there */
+	return s->input == STREAM_OPEN ? POLLRDHUP
+				       : 0; /* poll(2) would tell again and again */
 }
 
 void stream_take_events(struct stream *s, short revents)
 {
-	if (revents & POLLRDHUP)
-		s->ending = true;
+	if ((revents & POLLRDHUP) && s->input == STREAM_OPEN)
+		s->input = STREAM_ENDING;
 	if (revents & (s->read_wants | POLLHUP | POLLERR))
 		s->can_read = true;
 	if (revents & (s->write_wants | POLLHUP | POLLERR))
@@ -175,7 +177,7 @@ void stream_take_events(struct stream *s, short revents)
 
 /* Bytes. */
 
-/* The common end of a read: n as the system call gave it, want as it was asked for. */
+/* The end of each read: n is what the system call returned, want what it was asked for. */
 static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 {
 	if (n < 0) {
@@ -185,10 +187,10 @@ static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 			s->can_read = false;
 		return -errno;
 	}
-	if (n == 0 && s->broken)
-		return -ECONNRESET; /* the socket tells its error once, and a write had it */
+	if (n == 0 && s->output == STREAM_OUT_BROKEN)
+		return -ECONNRESET; /* the socket tells its error once, and told the write */
 	if (n == 0)
-		s->eof = true;
+		s->input = STREAM_EOF;
 	if ((size_t)n < want)
 		s->can_read = false;
 	return n;
@@ -202,7 +204,7 @@ static ssize_t write_result(struct stream *s, ssize_t n)
 		if (errno == EAGAIN)
 			s->can_write = false;
 		else if (errno != EPIPE)
-			s->broken = true;
+			s->output = STREAM_OUT_BROKEN;
 		return -errno;
 	}
 	return n;
@@ -231,7 +233,7 @@ ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len)
 {
-	/* a pipe takes what it has room for: a short count says nothing of the socket */
+	/* a short count may come from a full pipe: it says nothing of the socket */
 	return read_result(s, splice(s->fd, NULL, pipe_fd, NULL, len, SPLICE_F_NONBLOCK),
 			   1);
 }
@@ -241,7 +243,7 @@ ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len)
 	ssize_t n = splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK);
 
 	if (n < 0 && errno == EINVAL)
-		return -EINVAL; /* nothing is wrong with the socket but that */
+		return -EINVAL; /* the socket cannot splice, and is not broken */
 	return write_result(s, n);
 }
 
@@ -273,7 +275,7 @@ static struct sockaddr_in6 mapped(const struct sockaddr_storage *ss)
 	return v6;
 }
 
-bool stream_is_circle(const struct stream *dialled, const struct stream *accepted)
+bool stream_is_loop(const struct stream *dialled, const struct stream *accepted)
 {
 	struct sockaddr_storage there = { 0 }, here = { 0 };
 	socklen_t there_len = sizeof(there), here_len = sizeof(here);
@@ -281,7 +283,7 @@ bool stream_is_circle(const struct stream *dialled, const struct stream *accepte
 
 	if (getpeername(dialled->fd, (struct sockaddr *)&there, &there_len) < 0 ||
 	    getsockname(accepted->fd, (struct sockaddr *)&here, &here_len) < 0)
-		return false; /* what is wrong with it shows up in use */
+		return false; /* the error shows up when it is used */
 	if (there.ss_family == AF_UNIX)
 		return here.ss_family == AF_UNIX && there_len == here_len &&
 		       there_len > sizeof(sa_family_t) &&
@@ -299,7 +301,7 @@ void stream_keep_alive(const struct stream *s)
 	socklen_t len = sizeof(int);
 	int on = 0;
 
-	/* what the socket unit says (KeepAlive*=) holds */
+	/* the settings of the socket unit (KeepAlive*=) hold */
 	if (getsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len) == 0 && on)
 		return;
 	option_set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -310,14 +312,14 @@ void stream_keep_alive(const struct stream *s)
 
 void stream_shut(struct stream *s)
 {
-	if (s->shut || s->fd < 0)
+	if (s->fd < 0 || s->output >= STREAM_OUT_SHUT)
 		return;
 	if (s->tls) {
 		tls_shut(s);
 		return;
 	}
 	(void)shutdown(s->fd, SHUT_WR); /* a dead peer shows up at the next read */
-	s->shut = true;
+	s->output = STREAM_OUT_SHUT;
 }
 
 static void stream_close(struct stream *s, bool notify)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A byte stream to a peer: dial, fill, drain, shut down; plain or TLS. Non-blocking
- * throughout.
- */
+/* One non-blocking end of a connection, plain or TLS: read, write, splice, end, reset. */
 #ifndef NOVNC_GATE_STREAM_H
 #define NOVNC_GATE_STREAM_H
 
@@ -16,40 +13,67 @@
 #include "config/config.h"
 #include "tls/tls.h"
 
-/* Whether a peer acknowledges what it has been sent. */
+/* The peer's direction: only forward, and either STREAM_EOF or STREAM_CUT is its last. */
+enum stream_input {
+	STREAM_OPEN,
+	STREAM_ENDING, /* its end has come, behind bytes that are not yet read */
+	STREAM_EOF,    /* its end has been read */
+	STREAM_CUT,    /* the same, but TLS ended without a close_notify */
+};
+
+/* Our direction. */
+enum stream_output {
+	STREAM_OUT_OPEN,
+	STREAM_OUT_SHUTTING, /* the close_notify of TLS is still to be written */
+	STREAM_OUT_SHUT,
+	STREAM_OUT_BROKEN, /* a write has failed: an end that a read finds is a reset */
+};
+
+/* The acknowledgements that are awaited from a peer. */
 struct stream_watch {
-	/* when to look at it next; CLOCK_INFINITY: nothing is outstanding */
+	/* when to look next; CLOCK_INFINITY: nothing is outstanding */
 	uint64_t look_ms;
 	/* when the first of it was sent or anything came, whichever is later */
 	uint64_t since_ms;
-	unsigned tries; /* without an answer, at the last look */
+	unsigned tries; /* without a response, at the last look */
 };
 
 #define STREAM_UNWATCHED ((struct stream_watch){ .look_ms = CLOCK_INFINITY })
 
 struct stream {
-	int fd;         /* owned; -1: closed */
+	int fd; /* owned; -1: closed */
+	enum stream_input input;
+	enum stream_output output;
 	bool can_read;  /* a read may find something; false after one that did not */
 	bool can_write; /* likewise */
-	bool ending;    /* the peer's end has come, perhaps behind unread bytes */
-	bool eof;       /* and has been read */
-	bool shut;      /* we have ended ours */
-	bool shutting; /* we are ending ours: TLS's close_notify is still to be written */
-	bool broken;   /* a write has failed: an end that a read finds is a reset */
-	short read_wants, write_wants; /* what to poll for, to read and to write */
+	short read_wants, write_wants; /* the poll(2) events to read and to write */
 	struct tls *tls;               /* owned; NULL: plain */
 	const struct tls_module *module;
 	struct stream_watch watch;
-	bool cut; /* its eof came without TLS' close_notify */
 };
 
 #define STREAM_NONE ((struct stream){ .fd = -1 })
 
-/* Takes fd over, which is non-blocking; where it is TCP, without Nagle's delay. */
+/* Takes over a non-blocking fd; where it is TCP, without Nagle's delay. */
 void stream_open(int fd, struct stream *ret);
 
-/* Likewise one that may still block. 0 or -errno. */
+/* The same for one that may still block. 0 or -errno. */
 int stream_adopt(int fd, struct stream *ret);
+
+/* Hands a stream on: returns it and leaves STREAM_NONE behind. */
+static inline struct stream stream_take(struct stream *s)
+{
+	struct stream taken = *s;
+
+	*s = STREAM_NONE;
+	return taken;
+}
+
+/* The peer's end has been read, be it in order or cut. */
+static inline bool stream_ended(const struct stream *s)
+{
+	return s->input >= STREAM_EOF;
+}
 
 /* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */
 struct stream_cause {
@@ -71,52 +95,51 @@ int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, in
 /* Whether an error of stream_dial() is this machine's own, such as no memory. */
 bool stream_dial_is_local(int error);
 
-/* TLS with a client, before a byte of it: what needs files is done, for a sandbox follows. */
+/* TLS with a client, prepared before its first byte: what needs files comes before a sandbox. */
 struct stream_tls {
 	const struct tls_module *module;
-	struct tls *tls; /* NULL: taken, or there is none */
-	int error;       /* why there is none: -ENOMEM, or dial's -ELIBACC and -ENOKEY */
-	struct tls_why why;
+	struct tls *tls; /* NULL: handed on, or there is none */
+	enum tls_begin error;
+	struct tls_why why; /* of an error */
 };
 
-/* Makes it ready on fd, which is borrowed; wants stream_tls_done(). */
+/* Prepares it on fd, which is borrowed; wants stream_tls_done(). */
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret);
 void stream_tls_done(struct stream_tls *t);
 
-/* The stream on that fd takes it over; its handshake follows. */
+/* The stream on that fd takes it over, which is TLS_READY; its handshake follows. */
 void stream_secure(struct stream *s, struct stream_tls *t);
 
-/* A part of the handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
+/* A step of the handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
 int stream_handshake(struct stream *s);
 
 /* The subject of the peer's certificate, until the stream is closed, or NULL. */
 const char *stream_subject(const struct stream *s);
 
-/* What to poll for where more is to be read, or written; 0: nothing. */
+/* The poll(2) events that a read or a write has to wait for; 0: none. */
 short stream_events(const struct stream *s, bool to_read, bool to_write);
 
-/* Likewise for the peer's end alone, which is told once, even while nothing is read. */
+/* The event of the peer's end alone, also while nothing is read; 0 once it has come. */
 short stream_end_events(const struct stream *s);
 
-/* Takes from poll's answer what can be done now. */
+/* Takes in the events that poll(2) returned. */
 void stream_take_events(struct stream *s, short revents);
 
-/* Whether an error of a read or a write is this machine's, neither the peer's nor the network's. */
+/* An error of a read or a write that is this machine's, neither the peer's nor the network's. */
 bool stream_is_local(int error);
 
 /* An error that a read or a write returned, in words. */
 const char *stream_strerror(const struct stream *s, int error);
 
 /*
- * Reads once into the room of b (which must have some). Returns the count, 0 at the end
- * of the stream (and sets eof), -EAGAIN, or another -errno; -ECONNABORTED is TLS whose
- * peer has ended without saying so.
+ * Reads once into the room of b (which must have some). Returns the count; 0 at the end of
+ * the stream, which is then STREAM_EOF or STREAM_CUT; -EAGAIN; or another -errno.
  */
 ssize_t stream_read(struct stream *s, struct buf *b);
 
 /*
- * Writes once. Returns the count, -EAGAIN, or another -errno. What was not taken has to be
- * the beginning of the next write. SIGPIPE has to be ignored.
+ * Writes once. Returns the count, -EAGAIN, or another -errno. The bytes that were not taken
+ * must be the beginning of the next write. SIGPIPE must be ignored.
  */
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n);
 
@@ -127,18 +150,18 @@ ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n);
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len);
 ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len);
 
-/* Whether splice works on it: a socket with nothing in between. */
+/* A socket without TLS, so that splice(2) works on it. */
 bool stream_is_plain(const struct stream *s);
 
-/* Whether nothing has come and no end either: a kept connection that may be used again. */
+/* Neither bytes nor an end have come, so a kept connection may be used again. */
 bool stream_is_quiet(const struct stream *s);
 
-/* Whether one's peer has the address that the other was accepted at: a circle. */
-bool stream_is_circle(const struct stream *dialled, const struct stream *accepted);
+/* The peer that was dialled has the address that the other was accepted at. */
+bool stream_is_loop(const struct stream *dialled, const struct stream *accepted);
 
 /*
- * Probes a peer from which nothing comes, unless its socket is set so already: one that
- * has vanished is an error in the end.
+ * Has the kernel probe a peer that is silent, so that one that has vanished becomes an error
+ * in the end. A socket that already has such probes keeps them.
  */
 void stream_keep_alive(const struct stream *s);
 
@@ -146,25 +169,25 @@ void stream_keep_alive(const struct stream *s);
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
 /*
- * To be called at s->watch.look_ms, or any time: whether bytes are outstanding, nothing has
- * come from the peer for the span, and it has not answered when the kernel tried again. Never
- * of a peer that answers but does not read. The span has to be longer than the kernel's longest
- * pause between two tries (two minutes).
+ * To be called at s->watch.look_ms or at any other time. True if bytes are outstanding,
+ * nothing has come from the peer for the span, and it did not respond when the kernel tried
+ * again; never for a peer that responds but does not read. The span has to be longer than the
+ * kernel's longest pause between two tries (two minutes).
  */
 bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
-/* What that judges by, and the judgement; *w is what it knows from earlier ones. */
+/* The facts that stream_watch_gone() judges by, and its judgement; *w carries the last one on. */
 struct stream_acks {
 	bool outstanding;   /* sent and not acknowledged, or not yet sent */
 	uint64_t silent_ms; /* since anything came */
-	unsigned tries;     /* without an answer */
+	unsigned tries;     /* without a response */
 };
 bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 			uint64_t now_ms, uint64_t span_ms);
 
 /*
  * Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. Where
- * it leaves the stream shutting, call it again when the stream can be written to.
+ * it leaves the output STREAM_OUT_SHUTTING, call it again when the stream can be written to.
  */
 void stream_shut(struct stream *s);
 

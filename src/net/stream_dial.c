@@ -156,13 +156,14 @@ static int dial_tls(struct stream *s, const struct backend *be, uint64_t deadlin
 		    const struct watch *w, struct stream_cause *cause)
 {
 	struct tls_why why;
-	int r = loader_tls(&s->module, &why) < 0 ? -ELIBACC : 0;
+	enum tls_begin begun = loader_tls(&s->module, &why) < 0
+				       ? TLS_LOCAL_FAULT
+				       : s->module->connect(s->fd, be, &s->tls, &why);
+	int r;
 
-	if (r == 0)
-		r = s->module->connect(s->fd, be, &s->tls, &why);
-	if (r < 0) {
+	if (begun != TLS_READY) {
 		(void)snprintf(cause->text, sizeof(cause->text), "%s", why.text);
-		return r == -EINVAL ? -ENOKEY : r;
+		return begun == TLS_MISCONFIGURED ? -ENOKEY : -ELIBACC;
 	}
 	while ((r = stream_handshake(s)) == -EAGAIN) {
 		r = wait_for(s->fd, s->read_wants, deadline_ms, w);

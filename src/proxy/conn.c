@@ -136,7 +136,9 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
 			timed = true;
 		}
-		if (c->wire.client.eof)
+		if (c->wire.client.input == STREAM_CUT)
+			return 0;
+		if (stream_ended(&c->wire.client))
 			return begun ? -ECONNABORTED : 0;
 		buf_compact(in);
 		/* empty lines without a pause: no wait would see the deadline pass */

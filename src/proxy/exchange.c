@@ -79,7 +79,7 @@ static enum exchange_end run_dial(struct run *x)
 	int r = stream_dial(x->be, x->w->cfg->connect_ms, x->w->client.fd, x->w->sigfd,
 			    &x->link->stream, &cause);
 
-	if (r == 0 && stream_is_circle(&x->link->stream, &x->w->client))
+	if (r == 0 && stream_is_loop(&x->link->stream, &x->w->client))
 		return FAIL(x, EXCHANGE_CONFIG, 500,
 			    "[%s] Url=%s points back to the gate itself", x->be->section,
 			    x->be->url);
@@ -159,7 +159,7 @@ static void run_explain_tunnel(struct run *x, const struct flow *failed)
 
 	if (first == RELAY_NEITHER)
 		first = second;
-	if (failed && first == second && !failed->from->eof)
+	if (failed && first == second && !stream_ended(failed->from))
 		exchange_explain(x, "the connection to %s failed: %s", run_side(x, first),
 				 why);
 	else if (first == RELAY_BOTH)
@@ -171,8 +171,9 @@ static void run_explain_tunnel(struct run *x, const struct flow *failed)
 				 run_side(x, first), run_side(x, second), why);
 	else
 		exchange_explain(x, "%s closed first%s", run_side(x, first),
-				 run_from(x, first)->cut ? ", without TLS close_notify"
-							 : "");
+				 run_from(x, first)->input == STREAM_CUT
+					 ? ", without TLS close_notify"
+					 : "");
 }
 
 static enum exchange_end run_client_failed(struct run *x)
@@ -184,7 +185,8 @@ static enum exchange_end run_client_failed(struct run *x)
 			    up->body.why);
 	if (up->error == -ECONNABORTED && !x->relay.tunnel)
 		return FAIL(x, EXCHANGE_CLIENT, 400, "incomplete request body%s",
-			    up->from->eof ? "" : ", without TLS close_notify");
+			    up->from->input == STREAM_CUT ? ", without TLS close_notify"
+							  : "");
 	if (stream_is_local(up->error))
 		return FAIL(x, EXCHANGE_GATE, 500,
 			    "the connection to the client failed: %s",
@@ -215,7 +217,9 @@ static enum exchange_end run_backend_failed(struct run *x)
 	else if (down->error == -ECONNABORTED)
 		exchange_explain(
 			x, "%s closed the connection before its response was complete%s",
-			x->be->name, down->from->eof ? "" : ", without TLS close_notify");
+			x->be->name,
+			down->from->input == STREAM_CUT ? ", without TLS close_notify"
+							: "");
 	else
 		exchange_explain(x, "the connection to %s failed: %s", x->be->name,
 				 stream_strerror(&x->link->stream, down->error));
@@ -233,7 +237,8 @@ static enum exchange_end run_done(struct run *x)
 	}
 	if (!flow_ended(up) || up->deaf)
 		return EXCHANGE_LAST;
-	x->link->kept &= !x->link->stream.eof && buf_len(&x->w->backend_in) == 0;
+	x->link->kept &=
+		!stream_ended(&x->link->stream) && buf_len(&x->w->backend_in) == 0;
 	link_rest(x->link);
 	return x->close ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
@@ -278,8 +283,9 @@ static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again
 
 	switch (end) {
 	case RELAY_INPUT:
-		next = x->link->stream.eof && run_may_repeat(x) ? run_repeat(x)
-								: exchange_read_heads(x);
+		next = stream_ended(&x->link->stream) && run_may_repeat(x)
+			       ? run_repeat(x)
+			       : exchange_read_heads(x);
 		break;
 	case RELAY_RESTS:
 		x->relay.rest_ms = EXCHANGE_REST_MS;

@@ -14,7 +14,7 @@
 /* Whether the client has sent more behind an upgrade that was not granted. */
 static bool run_bytes_follow(struct wire *w)
 {
-	if (buf_len(&w->client_in) == 0 && !w->client.eof)
+	if (buf_len(&w->client_in) == 0 && !stream_ended(&w->client))
 		(void)stream_read(&w->client, &w->client_in); /* an error: none came */
 	return buf_len(&w->client_in) > 0;
 }
@@ -133,8 +133,10 @@ static enum exchange_end run_no_head(struct run *x, ssize_t len)
 		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent an invalid response: %s",
 			    name, x->scan.why);
 	return FAIL(x, EXCHANGE_BACKEND, 502,
-		    "%s closed the connection before its response%s", name,
-		    buf_len(&x->w->backend_in) > 0 ? " was complete" : " began");
+		    "%s closed the connection before its response%s%s", name,
+		    buf_len(&x->w->backend_in) > 0 ? " was complete" : " began",
+		    x->link->stream.input == STREAM_CUT ? ", without TLS close_notify"
+							: "");
 }
 
 /* The first line that came, up to a NUL: what follows it may be a field with a cookie. */
@@ -183,7 +185,7 @@ enum exchange_end exchange_read_heads(struct run *x)
 		if (!http1_may_be_response(buf_slice(in)))
 			return run_no_http(x);
 		len = lines_scan(&x->scan, buf_slice(in), x->w->cfg->head_max);
-		if (len == -EAGAIN && !x->link->stream.eof)
+		if (len == -EAGAIN && !stream_ended(&x->link->stream))
 			break;
 		if (len < 0)
 			return run_no_head(x, len);

@@ -68,7 +68,7 @@ bool flow_pending(const struct flow *f)
 
 bool flow_hungry(const struct flow *f)
 {
-	return !f->deaf && f->error == 0 && !f->from->eof && !flow_pending(f) &&
+	return !f->deaf && f->error == 0 && !stream_ended(f->from) && !flow_pending(f) &&
 	       (f->waiting || (f->starved && !f->body.done)) &&
 	       buf_len(f->in) < f->in->cap;
 }
@@ -81,7 +81,7 @@ bool flow_ended(const struct flow *f)
 /* Everything before the end of the stream has been passed on: was it the body's end too? */
 static void flow_eof(struct flow *f)
 {
-	if (f->body.framing == HTTP1_UNTIL_CLOSE)
+	if (f->body.framing == HTTP1_UNTIL_CLOSE && f->from->input == STREAM_EOF)
 		f->body.done = true;
 	else
 		f->error = -ECONNABORTED;
@@ -335,8 +335,8 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 			*ret_write_error = r;
 		moved |= r != -EAGAIN;
 	}
-	if (f->from->eof && !f->waiting && !f->body.done && f->error == 0 && !f->deaf &&
-	    !flow_pending(f) && f->starved)
+	if (stream_ended(f->from) && !f->waiting && !f->body.done && f->error == 0 &&
+	    !f->deaf && !flow_pending(f) && f->starved)
 		flow_eof(f);
 	if (moved) {
 		f->moved_ms = now_ms;

@@ -11,7 +11,7 @@
 static enum relay_first relay_first(const struct relay *r)
 {
 	const struct stream *client = r->up.from, *backend = r->down.from;
-	bool up = client->ending || client->eof, down = backend->ending || backend->eof;
+	bool up = client->input != STREAM_OPEN, down = backend->input != STREAM_OPEN;
 
 	if (up && down)
 		return RELAY_BOTH;
@@ -36,8 +36,7 @@ static void relay_take_cut(struct flow *f)
 	if (f->error != -ECONNABORTED)
 		return;
 	f->error = 0;
-	f->from->eof = f->from->cut = true;
-	f->body.done = !flow_pending(f); /* else flow_step() sees to it */
+	f->body.done = true;
 }
 
 /* One step each way. What went wrong stands in up.error (client) or down.error (backend). */
@@ -56,13 +55,13 @@ static bool relay_step(struct relay *r, uint64_t now_ms)
 	if (down)
 		stream_watch_begin(r->down.to, now_ms, r->gone_ms);
 	if (up_error == -EPIPE || up_error == -ECONNRESET ||
-	    (up_error < 0 && r->up.to->cut)) {
+	    (up_error < 0 && r->up.to->input == STREAM_CUT)) {
 		r->up.deaf = true; /* an answer may have come before the end */
 	} else if (up_error < 0) {
 		r->down.error = up_error;
 		r->down.deaf = true; /* ends at once, whatever the client has not taken */
 	}
-	if (down_error < 0 && r->down.to->cut)
+	if (down_error < 0 && r->down.to->input == STREAM_CUT)
 		r->down.deaf = r->down.body.done =
 			true; /* what the client sent goes on */
 	else if (down_error < 0)
@@ -96,7 +95,8 @@ static uint64_t look_ms(const struct relay *r)
 static bool relay_over(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
-	bool shutting = up->to->shutting || down->to->shutting;
+	bool shutting = up->to->output == STREAM_OUT_SHUTTING ||
+			down->to->output == STREAM_OUT_SHUTTING;
 
 	if (up->error < 0)
 		*ret = RELAY_CLIENT_FAILED;
@@ -232,7 +232,7 @@ enum relay_end relay_run(struct relay *r)
 			if (relay_over(r, &end))
 				return end;
 			if (r->down.waiting &&
-			    (buf_len(r->down.in) > seen || r->down.from->eof))
+			    (buf_len(r->down.in) > seen || stream_ended(r->down.from)))
 				return RELAY_INPUT;
 		}
 		if (!relay_wait(r, now_ms, &client_hup, &end) || relay_over(r, &end))

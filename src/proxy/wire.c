@@ -135,9 +135,9 @@ int wire_secure(struct wire *w, struct stream_tls *tls, uint64_t deadline_ms,
 		(void)snprintf(why->text, sizeof(why->text), "%s", strerror(-r));
 		return r;
 	}
-	if (tls->error < 0) {
+	if (tls->error != TLS_READY) {
 		*why = tls->why;
-		return tls->error;
+		return tls->error == TLS_MISCONFIGURED ? -ENOKEY : -ELIBACC;
 	}
 	stream_secure(&w->client, tls);
 	while ((r = stream_handshake(&w->client)) == -EAGAIN) {
@@ -198,12 +198,12 @@ void wire_linger(struct wire *w)
 	size_t seen = 0;
 
 	stream_shut(&w->client);
-	while (w->client.shutting) {
+	while (w->client.output == STREAM_OUT_SHUTTING) {
 		if (client_wait(w, w->client.write_wants, deadline_ms) < 0)
 			return;
 		stream_shut(&w->client);
 	}
-	while (!w->client.eof && seen < WIRE_LINGER_BYTES) {
+	while (!stream_ended(&w->client) && seen < WIRE_LINGER_BYTES) {
 		in->start = in->end = 0;
 		if (wire_read(w, in, deadline_ms) < 0)
 			return;

@@ -34,7 +34,8 @@ void wire_rest(struct wire *w);
 
 /*
  * Has the client speak TLS, if it could be prepared. Returns 0; -EPROTONOSUPPORT where it
- * speaks plain HTTP, which is then what is read; tls->error; -ENODATA where it ended
+ * speaks plain HTTP, which is then what is read; -ENOKEY or -ELIBACC for
+ * tls->error; -ENODATA where it ended
  * before it sent a byte; -ETIMEDOUT, -ECANCELED for SIGTERM, or another -errno for what
  * the client did. *why has words for it.
  */

@@ -121,7 +121,7 @@ static void tls_free(struct tls *t, bool notify)
 	free(t);
 }
 
-/* *why is set for every -ENOMEM that follows; other errors put their own words there. */
+/* Also sets *why for every later lack of memory; other errors put their own words there. */
 static struct tls *tls_new(struct tls_why *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));
@@ -131,9 +131,9 @@ static struct tls *tls_new(struct tls_why *why)
 }
 
 /* The end of both ways to begin: hands t on where all went well, else frees it. */
-static int begin(struct tls *t, int r, struct tls **ret)
+static enum tls_begin begin(struct tls *t, enum tls_begin r, struct tls **ret)
 {
-	if (r == 0)
+	if (r == TLS_READY)
 		*ret = t;
 	else
 		tls_free(t, false);
@@ -167,50 +167,50 @@ static long on_socket(BIO *bio, int op, const char *data, size_t len, int argi, 
 	return ret;
 }
 
-static int attach(struct tls *t, int fd)
+static enum tls_begin attach(struct tls *t, int fd)
 {
 	BIO *bio;
 
 	t->ssl = SSL_new(t->ctx);
 	if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
-		return -ENOMEM;
+		return TLS_LOCAL_FAULT;
 	bio = SSL_get_rbio(t->ssl);
 	BIO_set_callback_ex(bio, on_socket);
 	BIO_set_callback_arg(bio, (char *)t);
 	(void)SSL_set_app_data(t->ssl, &t->keys); /* cannot fail */
-	return 0;
+	return TLS_READY;
 }
 
-static int tls_connect(int fd, const struct backend *be, struct tls **ret,
-		       struct tls_why *why)
+static enum tls_begin tls_connect(int fd, const struct backend *be, struct tls **ret,
+				  struct tls_why *why)
 {
 	struct tls *t = tls_new(why);
-	int r;
+	enum tls_begin r;
 
 	if (!t)
-		return -ENOMEM;
+		return TLS_LOCAL_FAULT;
 	r = tls_context_client(be, &t->ctx, why);
-	if (r == 0)
+	if (r == TLS_READY)
 		r = attach(t, fd);
-	if (r == 0 && !expect_name(t->ssl, be->host))
-		r = -ENOMEM;
-	if (r == 0)
+	if (r == TLS_READY && !expect_name(t->ssl, be->host))
+		r = TLS_LOCAL_FAULT;
+	if (r == TLS_READY)
 		SSL_set_connect_state(t->ssl);
 	return begin(t, r, ret);
 }
 
-static int tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
-		      struct tls_why *why)
+static enum tls_begin tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
+				 struct tls_why *why)
 {
 	struct tls *t = tls_new(why);
-	int r;
+	enum tls_begin r;
 
 	if (!t)
-		return -ENOMEM;
+		return TLS_LOCAL_FAULT;
 	r = tls_context_server(cfg, &t->keys, &t->ctx, why);
-	if (r == 0)
+	if (r == TLS_READY)
 		r = attach(t, fd);
-	if (r == 0)
+	if (r == TLS_READY)
 		SSL_set_accept_state(t->ssl);
 	return begin(t, r, ret);
 }

@@ -21,6 +21,13 @@ struct tls_why {
 	char text[500];
 };
 
+/* The outcome of connect() and accept() of the module. */
+enum tls_begin {
+	TLS_READY,
+	TLS_MISCONFIGURED, /* a file that the configuration names cannot be used */
+	TLS_LOCAL_FAULT,   /* no memory; or the module cannot be loaded */
+};
+
 /* One end of a TLS connection. It borrows the socket. */
 struct tls;
 
@@ -39,14 +46,13 @@ struct tls_module {
 	uint64_t layout;
 
 	/*
-	 * Begin a connection to a backend, or with a client. 0, -ENOMEM, or -EINVAL where a
-	 * file of the configuration is at fault: *why then begins with section and key. ret
-	 * wants free().
+	 * Begin a connection to a backend, or with a client. An error is in *why, which names
+	 * section and key first where they are misconfigured. ret wants free().
 	 */
-	int (*connect)(int fd, const struct backend *be, struct tls **ret,
-		       struct tls_why *why);
-	int (*accept)(int fd, const struct config_tls *cfg, struct tls **ret,
-		      struct tls_why *why);
+	enum tls_begin (*connect)(int fd, const struct backend *be, struct tls **ret,
+				  struct tls_why *why);
+	enum tls_begin (*accept)(int fd, const struct config_tls *cfg, struct tls **ret,
+				 struct tls_why *why);
 
 	/* Returns 0 once both sides are who they have to be. */
 	int (*handshake)(struct tls *t, short *wants);

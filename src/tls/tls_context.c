@@ -67,16 +67,16 @@ struct file {
 	const char *section, *key, *path;
 };
 
-static int blame(const struct file *f, const char *what, struct tls_why *why)
+static enum tls_begin blame(const struct file *f, const char *what, struct tls_why *why)
 {
 	(void)snprintf(why->text, sizeof(why->text), "[%s] %s=%s: %s", f->section, f->key,
 		       f->path, what);
 	ERR_clear_error();
-	return -EINVAL;
+	return TLS_MISCONFIGURED;
 }
 
 /* Where OpenSSL did not like what it read for certificates. */
-static int blame_certificates(const struct file *f, struct tls_why *why)
+static enum tls_begin blame_certificates(const struct file *f, struct tls_why *why)
 {
 	unsigned long e = ERR_peek_error();
 	int lib = ERR_GET_LIB(e), what = ERR_GET_REASON(e);
@@ -133,8 +133,8 @@ static bool is_no_file(const struct file *f, struct tls_why *why)
 }
 
 /* The usual causes: another key, or a chain that begins with an authority's certificate. */
-static int blame_mismatch(const struct file *certificate, const char *subject,
-			  const struct file *key, struct tls_why *why)
+static enum tls_begin blame_mismatch(const struct file *certificate, const char *subject,
+				     const struct file *key, struct tls_why *why)
 {
 	char what[400];
 
@@ -146,14 +146,14 @@ static int blame_mismatch(const struct file *certificate, const char *subject,
 }
 
 /* Certificate chain and key. */
-static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
-			   const struct file *key, struct tls_why *why)
+static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certificate,
+				      const struct file *key, struct tls_why *why)
 {
 	char subject[200];
 	int lib;
 
 	if (is_no_file(certificate, why) || is_no_file(key, why))
-		return -EINVAL;
+		return TLS_MISCONFIGURED;
 	if (SSL_CTX_use_certificate_chain_file(ctx, certificate->path) != 1)
 		return blame_certificates(certificate, why);
 	/* before the key: one of another kind leaves no current certificate */
@@ -162,7 +162,7 @@ static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
 		(void)snprintf(subject, sizeof(subject), "subject empty or too long");
 	if (SSL_CTX_use_PrivateKey_file(ctx, key->path, SSL_FILETYPE_PEM) == 1)
 		return SSL_CTX_check_private_key(ctx) == 1
-			       ? 0
+			       ? TLS_READY
 			       : blame_mismatch(certificate, subject, key, why);
 	lib = ERR_GET_LIB(ERR_peek_error());
 	if (lib == ERR_LIB_X509)
@@ -174,45 +174,47 @@ static int use_certificate(SSL_CTX *ctx, const struct file *certificate,
 }
 
 /* The system's store is a directory that is looked up by hash: none of it is read before. */
-static int use_store(SSL_CTX *ctx, const struct backend *be, struct tls_why *why)
+static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
+				struct tls_why *why)
 {
 	const struct config_trust *trust = &be->trust;
 	const struct file file = { be->section, "CaFile", trust->ca_file };
 
 	if (!trust->verify)
-		return 0;
+		return TLS_READY;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(ctx, tls_certificate_verify, (void *)trust);
 	if (!trust->ca_file) {
 		/* a directory that is missing has no certificates */
 		(void)SSL_CTX_set_default_verify_dir(ctx);
-		return 0;
+		return TLS_READY;
 	}
 	if (is_no_file(&file, why))
-		return -EINVAL;
+		return TLS_MISCONFIGURED;
 	/* an authority in there is trusted, whoever issued its certificate */
 	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
 					  X509_V_FLAG_PARTIAL_CHAIN);
 	return SSL_CTX_load_verify_file(ctx, trust->ca_file) == 1
-		       ? 0
+		       ? TLS_READY
 		       : blame_certificates(&file, why);
 }
 
-int tls_context_client(const struct backend *be, SSL_CTX **ret, struct tls_why *why)
+enum tls_begin tls_context_client(const struct backend *be, SSL_CTX **ret,
+				  struct tls_why *why)
 {
 	const struct config_trust *trust = &be->trust;
 	const struct file certificate = { be->section, "ClientCertificate",
 					  trust->certificate };
 	const struct file key = { be->section, "ClientKey", trust->key };
 	SSL_CTX *ctx = context_new(TLS_client_method(), why);
-	int r = ctx ? use_store(ctx, be, why) : -ENOMEM;
+	enum tls_begin r = ctx ? use_store(ctx, be, why) : TLS_LOCAL_FAULT;
 
-	if (r == 0 && SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0)
-		r = -ENOMEM;
-	if (r == 0 && trust->certificate)
+	if (r == TLS_READY && SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0)
+		r = TLS_LOCAL_FAULT;
+	if (r == TLS_READY && trust->certificate)
 		r = use_certificate(ctx, &certificate, trust->key ? &key : &certificate,
 				    why);
-	if (r == 0)
+	if (r == TLS_READY)
 		*ret = ctx;
 	else
 		SSL_CTX_free(ctx);
@@ -257,8 +259,8 @@ static void no_tickets(SSL_CTX *ctx)
 }
 
 /* Without a key that the next process has as well, a ticket is of no use. */
-static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *keys,
-		       struct tls_why *why)
+static enum tls_begin use_tickets(SSL_CTX *ctx, const char *name,
+				  struct tls_ticket_keys *keys, struct tls_why *why)
 {
 	char room[PATH_MAX];
 	const struct file file = tls_file("TicketKey", name, room);
@@ -266,7 +268,7 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
 
 	if (r == -ENOENT) {
 		no_tickets(ctx);
-		return 0;
+		return TLS_READY;
 	}
 	if (r < 0)
 		return blame(&file,
@@ -275,20 +277,20 @@ static int use_tickets(SSL_CTX *ctx, const char *name, struct tls_ticket_keys *k
 			     why);
 	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_ticket_key);
 	(void)SSL_CTX_set_timeout(ctx, TLS_TICKET_SEC);
-	return 0;
+	return TLS_READY;
 }
 
 /*
  * Client certificates are asked for, not demanded. A ticket would carry one on that nobody
  * verifies again, past its end and its authority's.
  */
-static int use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
+static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
 {
 	const struct file file = { "Tls", "ClientCaFile", path };
 	STACK_OF(X509_NAME) * names;
 
 	if (is_no_file(&file, why))
-		return -EINVAL;
+		return TLS_MISCONFIGURED;
 	names = SSL_load_client_CA_file(path);
 	if (!names || SSL_CTX_load_verify_file(ctx, path) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -297,29 +299,32 @@ static int use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_client_CA_list(ctx, names);
 	no_tickets(ctx);
-	return 0;
+	return TLS_READY;
 }
 
-int tls_context_server(const struct config_tls *cfg, struct tls_ticket_keys *keys,
-		       SSL_CTX **ret, struct tls_why *why)
+enum tls_begin tls_context_server(const struct config_tls *cfg,
+				  struct tls_ticket_keys *keys, SSL_CTX **ret,
+				  struct tls_why *why)
 {
 	char certificate_room[PATH_MAX], key_room[PATH_MAX];
 	const struct file certificate =
 		tls_file("Certificate", cfg->certificate, certificate_room);
 	const struct file key = tls_file("Key", cfg->key, key_room);
 	SSL_CTX *ctx = context_new(TLS_server_method(), why);
-	int r = ctx && SSL_CTX_set_cipher_list(ctx, ciphers) == 1 ? 0 : -ENOMEM;
+	enum tls_begin r = ctx && SSL_CTX_set_cipher_list(ctx, ciphers) == 1
+				   ? TLS_READY
+				   : TLS_LOCAL_FAULT;
 
-	if (r == 0) {
+	if (r == TLS_READY) {
 		(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 		SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 		r = use_certificate(ctx, &certificate, &key, why);
 	}
-	if (r == 0)
+	if (r == TLS_READY)
 		r = use_tickets(ctx, cfg->ticket_key, keys, why);
-	if (r == 0 && cfg->client_ca_file)
+	if (r == TLS_READY && cfg->client_ca_file)
 		r = use_client_ca(ctx, cfg->client_ca_file, why);
-	if (r == 0)
+	if (r == TLS_READY)
 		*ret = ctx;
 	else
 		SSL_CTX_free(ctx);
