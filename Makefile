@@ -9,182 +9,202 @@ DESTDIR =
 CFLAGS = -O2 -g
 PKG_CONFIG = pkg-config
 
-# The Debian packages, each list in one place; A|B is either of the two. What the demo and the
-# browser tests need stands beside them.
+all: build/novnc-gate build/novnc-gate-dynamic build/novnc-gate-tls.so
+
+# ---- Debian packages: A|B is either of the two
+
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 	libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	openssl curl clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2 \
 	strace
-list = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
-LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
-DEMO_PACKAGES = $(call list,tests/demo/packages)
-BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call list,tests/browser/packages)
-BENCH_PACKAGES = $(call list,tests/bench/packages)
+CHECK_LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
+DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
+BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
+BENCH_PACKAGES = $(call listed_in,tests/bench/packages)
+listed_in = $(shell cat $(wildcard $1) /dev/null | sed 's/\#.*//')
 
-# ---- flags. Recursive on purpose: pkg-config is asked after the packages have been installed.
+# demo, check and deps install what is missing; every other target prints the apt-get line that does.
+may_install = $(if $(filter demo check deps,$(MAKECMDGOALS)),--install)
+# $(call need,PURPOSE,PACKAGES)
+need = @tests/need $(may_install) 'to $1' $(foreach package,$2,'$(package)')
+
+packages-for-build:
+	$(call need,build novnc-gate,$(BUILD_PACKAGES))
+packages-for-check: packages-for-build
+	$(call need,run its tests,$(CHECK_PACKAGES))
+packages-for-demo: packages-for-build
+	$(call need,run the demo,$(DEMO_PACKAGES))
+packages-for-browser: packages-for-check
+	$(call need,run the browser tests,$(BROWSER_PACKAGES))
+packages-for-check-long: packages-for-browser
+	$(call need,run the long tests,$(CHECK_LONG_PACKAGES))
+packages-for-bench: packages-for-build
+	$(call need,run the bench,$(BENCH_PACKAGES))
+
+deps: packages-for-check-long | build/bench
+	$(call need,run the bench,$(BENCH_PACKAGES))
+	[ build/bench/debian -nt tests/bench/unpack ] || tests/bench/unpack
+
+# ---- flags. They are expanded when a recipe runs: pkg-config is asked after the packages were installed.
 
 WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
-HARDENING = $(CODE) -fstack-protector-strong
-CODE = -fPIE
+HARDENING = -fstack-protector-strong
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-# What they do themselves the sandbox would forbid.
-SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+# The sanitizers make system calls of their own, which the sandbox would forbid.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-DNOVNC_GATE_NO_SANDBOX
 
 LLHTTP_CFLAGS = -DLLHTTP_STRICT_MODE=1 \
 	$(shell $(PKG_CONFIG) --cflags libllhttp 2>/dev/null || echo -I/usr/share/include/llhttp)
 # The archive, for the program that is linked statically.
-LLHTTP_LIBS = $(patsubst -lllhttp,$(if $(wildcard $(llhttp_dir)/libllhttp.a),-l:libllhttp.a,-lllhttp), \
+LLHTTP_LIBS = $(patsubst -lllhttp,$(if $(wildcard $(llhttp_libdir)/libllhttp.a),-l:libllhttp.a,-lllhttp), \
 	$(shell $(PKG_CONFIG) --libs libllhttp 2>/dev/null))
-llhttp_dir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
+llhttp_libdir = $(shell $(PKG_CONFIG) --variable=libdir libllhttp 2>/dev/null)
 
-# $(FLAVOUR) is FORTIFY or SANITIZERS, by directory.
-our_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
+# These three depend on the target.
+position_flags = -fPIE
+variant_flags = $(FORTIFY)
+link_mode = -pie
+
+gate_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-DNOVNC_GATE_CONF='"$(SYSCONFDIR)/novnc-gate.conf"' \
 	$(LLHTTP_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcrypto libmd libseccomp) \
-	-iquote src -iquote build $(WARNINGS) $(HARDENING) -ffunction-sections -fdata-sections $(FLAVOUR)
-our_ldflags = $(FLAVOUR) -Wl,-z,relro,-z,now -Wl,--gc-sections
-# SHA-1 from libmd's archive, which nothing has to start. OpenSSL's asks the processor what it is
-# before main(), and each such question leaves a virtual machine.
-our_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
+	-iquote src -iquote build $(WARNINGS) $(position_flags) $(HARDENING) \
+	-ffunction-sections -fdata-sections $(variant_flags)
+gate_ldflags = $(variant_flags) -Wl,-z,relro,-z,now -Wl,--gc-sections
+# SHA-1 is from libmd's archive, which costs nothing at the start. OpenSSL's executes CPUID before main(),
+# and in a virtual machine each CPUID leaves it.
+gate_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
 
+compile_command = $(CC) $(gate_cflags) $(CPPFLAGS) $(CFLAGS)
 define compile
 @mkdir -p $(@D)
-$(CC) $(our_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(compile_command) -MMD -MP -c -o $@ $<
 endef
-link = $(CC) $(our_ldflags) $(CFLAGS) $(LDFLAGS) $(LINKED) -o $@ $(filter %.o %.a,$^) $(our_libs) $(LDLIBS)
-link_module = $(CC) -shared $(our_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
+link = $(CC) $(gate_ldflags) $(CFLAGS) $(LDFLAGS) $(link_mode) -o $@ $(filter %.o %.a,$^) $(gate_libs) $(LDLIBS)
+link_tls_module = $(CC) -shared $(gate_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
-# libsystemd only where a test holds ours against it
+link_filter_generator = $(link) $(shell $(PKG_CONFIG) --libs libseccomp)
+# libsystemd is for tests that compare our journal entries with its own.
 link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
 	$(shell $(PKG_CONFIG) --libs libsystemd)
 
-# ---- what is built: build/ as it is shipped, build/san/ with ASan and UBSan
+# ---- files. src/net/stream.c becomes build/net/stream.o; its header is included as "net/stream.h".
 
-# TLS is a module that is loaded when it is needed, so that nothing else has OpenSSL to start; and the
-# program comes twice, without the dynamic loader and with it (src/loader.h).
-#
-# src/net/stream.c becomes build/net/stream.o; its header is included as "net/stream.h".
-MODULE = $(wildcard src/tls*.c src/tls/*.c)
-GENERATOR = $(wildcard src/gen/*.c src/*/gen/*.c)
-SOURCES = $(filter-out $(MODULE) $(GENERATOR),$(wildcard src/*.c src/*/*.c))
-TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-objects = $(patsubst src/%.c,$1/%.o,$(filter-out %/loader_static.c,$(SOURCES))) $1/llhttp.a
-static_objects = $(subst /loader_dynamic.o,/loader_static.o,$(call objects,$1))
-module_objects = $(MODULE:src/%.c=$1/%.o)
-generator_objects = $(GENERATOR:src/%.c=build/%.o)
-parts = $(filter-out $1/main.o,$(call objects,$1))
-sandbox_object = $(filter %/sandbox.o,$(call objects,build))
-UNIT_TESTS = $(TESTS:%=build/%)
-# there is no sandbox with sanitizers
-SAN_UNIT_TESTS = $(patsubst %,build/san/%,$(filter-out test_sandbox,$(TESTS)))
+# TLS is a module that is loaded when it is needed, so that other connections need not start OpenSSL. The
+# program is linked twice, without the dynamic loader and with it (src/README.md).
+SOURCES = $(wildcard src/*.c src/*/*.c src/process/gen/*.c)
+TLS_MODULE_SOURCES = $(filter src/tls/%,$(SOURCES))
+FILTER_GENERATOR_SOURCES = $(filter src/process/gen/%,$(SOURCES))
+PROGRAM_SOURCES = $(filter-out $(TLS_MODULE_SOURCES) $(FILTER_GENERATOR_SOURCES),$(SOURCES))
+UNIT_TEST_SOURCES = $(wildcard tests/test_*.c)
 
-all: build/novnc-gate build/novnc-gate-dynamic build/novnc-gate-tls.so
+# The variants: build/ as shipped, build/san/ with ASan and UBSan, build/debug/ for a debugger.
+# $(call objects,VARIANT,SOURCES)
+objects = $(patsubst src/%.c,$1/%.o,$2)
+program_objects = $(call objects,$1,$(filter-out %/loader_static.c,$(PROGRAM_SOURCES))) $1/llhttp.a
+static_program_objects = $(subst /loader_dynamic.o,/loader_static.o,$(call program_objects,$1))
+tls_module_objects = $(call objects,$1,$(TLS_MODULE_SOURCES))
+filter_generator_objects = $(call objects,build,$(FILTER_GENERATOR_SOURCES))
+tested_objects = $(filter-out $1/main.o,$(call program_objects,$1))
+sandbox_object = $(filter %/sandbox.o,$(call program_objects,$1))
 
-build/%: FLAVOUR = $(FORTIFY)
-build/san/%: FLAVOUR = $(SANITIZERS)
-build/%: LINKED = -pie
+unit_tests = $(UNIT_TEST_SOURCES:tests/%.c=$1/%)
+UNIT_TESTS = $(call unit_tests,build)
+# The sanitizers' variant has no sandbox.
+SAN_UNIT_TESTS = $(filter-out %/test_sandbox,$(call unit_tests,build/san))
 
-build/novnc-gate build/novnc-gate-unconfined: LINKED = -static-pie
-build/novnc-gate: $(call static_objects,build)
-	$(link)
-build/novnc-gate-dynamic: $(call objects,build)
-	$(link)
-build/san/novnc-gate: $(call objects,build/san)
-	$(link)
-# For counting its instructions under valgrind, whose own calls the sandbox would forbid.
-build/unconfined.o: $(filter %/sandbox.c,$(SOURCES)) Makefile | build-packages build/san
-	$(compile) -DNOVNC_GATE_NO_SANDBOX
-build/novnc-gate-unconfined: $(filter-out $(sandbox_object),$(call static_objects,build)) build/unconfined.o
-	$(link)
+# ---- programs
 
-$(call module_objects,build) $(call module_objects,build/san): CODE = -fPIC -fvisibility=hidden
-build/novnc-gate-tls.so: $(call module_objects,build)
-	$(link_module)
-build/san/novnc-gate-tls.so: $(call module_objects,build/san)
-	$(link_module)
+build/san/%: variant_flags = $(SANITIZE)
+build/debug/%: CFLAGS = -O0 -g3
 
-$(UNIT_TESTS): build/test_%: build/test_%.o $(call parts,build) build/novnc-gate-tls.so
-	$(link_test)
-$(SAN_UNIT_TESTS): build/san/test_%: build/san/test_%.o $(call parts,build/san) \
-		build/san/novnc-gate-tls.so
-	$(link_test)
-
-build/%.o: src/%.c Makefile | build-packages build/san
-	$(compile)
-build/san/%.o: src/%.c Makefile | build-packages build/san
-	$(compile)
-build/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
-	$(compile)
-build/san/test_%.o: tests/test_%.c Makefile | build-packages check-packages build/san
-	$(compile)
-
-# The path of the configuration is in the program: another SYSCONFDIR= compiles it anew. What was made
-# goes first, for `sudo make install` may have made it.
-build/main.o build/san/main.o: build/sysconfdir
-build/sysconfdir: ALWAYS | build/san
-	@echo '$(SYSCONFDIR)' | cmp -s - $@ || { rm -f $@ build/main.[od] build/san/main.[od]; \
-		echo '$(SYSCONFDIR)' >$@; }
-
-# What the sandbox lets through, compiled by libseccomp here, so that no process has to.
-build/filters: $(generator_objects)
-	$(link) $(shell $(PKG_CONFIG) --libs libseccomp)
-build/filters.h: build/filters
-	$< >$@
-$(sandbox_object): build/filters.h
-
+# $(call variant_rules,VARIANT)
+define variant_rules
+$1/%.o: src/%.c Makefile | packages-for-build
+	$$(compile)
+$1/test_%.o: tests/test_%.c Makefile | packages-for-build packages-for-check
+	$$(compile)
+$(call unit_tests,$1): $1/%: $1/%.o $(call tested_objects,$1) $1/novnc-gate-tls.so
+	$$(link_test)
+$(call tls_module_objects,$1): position_flags = -fPIC -fvisibility=hidden
+$1/novnc-gate-tls.so: $(call tls_module_objects,$1)
+	$$(link_tls_module)
 # node-llhttp's sources, without our warnings; empty where the system has llhttp as a library.
-build/llhttp.a build/san/llhttp.a: Makefile | build-packages build/san
-	rm -rf $@ $(@D)/llhttp && mkdir $(@D)/llhttp
-	$(PKG_CONFIG) --exists libllhttp || { cd $(@D)/llhttp && $(CC) $(LLHTTP_CFLAGS) $(HARDENING) \
-		-ffunction-sections $(FLAVOUR) $(CPPFLAGS) $(CFLAGS) -c /usr/share/llhttp/*.c; }
-	cd $(@D) && $(AR) rcs llhttp.a $$(find llhttp -name '*.o')
+$1/llhttp.a: Makefile | packages-for-build
+	rm -rf $$@ $1/llhttp && mkdir -p $1/llhttp
+	$$(PKG_CONFIG) --exists libllhttp || { cd $1/llhttp && $$(CC) $$(LLHTTP_CFLAGS) $$(position_flags) $$(HARDENING) \
+		-ffunction-sections $$(variant_flags) $$(CPPFLAGS) $$(CFLAGS) -c /usr/share/llhttp/*.c; }
+	cd $1 && $$(AR) rcs llhttp.a $$$$(find llhttp -name '*.o')
+-include $(patsubst %.o,%.d,$(call objects,$1,$(SOURCES))) $(addsuffix .d,$(call unit_tests,$1))
+endef
+$(foreach variant,build build/san build/debug,$(eval $(call variant_rules,$(variant))))
+-include build/no_sandbox.d
 
-build/san:
-	mkdir -p $@
+build/novnc-gate build/novnc-gate-unconfined: private link_mode = -static-pie
+build/novnc-gate: $(call static_program_objects,build)
+	$(link)
+build/novnc-gate-dynamic: $(call program_objects,build)
+	$(link)
+build/san/novnc-gate: $(call program_objects,build/san)
+	$(link)
+build/debug/novnc-gate: $(call program_objects,build/debug)
+	$(link)
 
--include $(patsubst %.o,%.d,$(filter %.o,$(foreach b,build build/san,$(call objects,$b) \
-	$(call static_objects,$b) $(call module_objects,$b) $(TESTS:%=$b/%.o)) \
-	$(generator_objects) build/unconfined.o))
+# The instructions of a process are counted under valgrind, whose system calls the sandbox would forbid.
+build/no_sandbox.o: $(filter %/sandbox.c,$(PROGRAM_SOURCES)) Makefile | packages-for-build
+	$(compile) -DNOVNC_GATE_NO_SANDBOX
+build/novnc-gate-unconfined: build/no_sandbox.o \
+		$(filter-out $(call sandbox_object,build),$(call static_program_objects,build))
+	$(link)
 
-# ---- packages: demo, check, bench and deps install what they need, all else only names it
+# libseccomp compiles the sandbox's filters here, so that no process has to.
+build/filter-generator: $(filter_generator_objects)
+	$(link_filter_generator)
+build/filters.h: build/filter-generator
+	$< >$@
+$(call sandbox_object,build) $(call sandbox_object,build/debug): build/filters.h
 
-quoted = $(foreach p,$1,'$p')
-installing = $(if $(filter demo check check-long bench deps,$(MAKECMDGOALS)),--install)
+# The configuration's path is in the program: main.c is compiled again for another SYSCONFDIR=. Its old
+# objects are removed first, since `sudo make install` may have made them.
+build/main.o build/san/main.o build/debug/main.o: build/sysconfdir
+build/sysconfdir: ALWAYS
+	@mkdir -p $(@D); echo '$(SYSCONFDIR)' | cmp -s - $@ || { \
+		rm -f $@ build/main.[od] build/san/main.[od] build/debug/main.[od]; echo '$(SYSCONFDIR)' >$@; }
 
-build-packages:
-	@tests/need $(installing) 'to build novnc-gate' $(call quoted,$(BUILD_PACKAGES))
-check-packages: build-packages
-	@tests/need $(installing) 'to run its tests' $(call quoted,$(CHECK_PACKAGES))
-demo-packages: build-packages
-	@tests/need $(installing) 'to run the demo' $(call quoted,$(DEMO_PACKAGES))
-browser-packages: check-packages
-	@tests/need $(installing) 'to run the browser tests' $(call quoted,$(BROWSER_PACKAGES))
-long-packages: check-packages
-	@tests/need $(installing) 'to run the long tests' $(call quoted,$(LONG_PACKAGES))
-bench-packages: build-packages
-	@tests/need $(installing) 'to run the bench' $(call quoted,$(BENCH_PACKAGES))
+# ---- for developers (src/README.md)
 
-deps: browser-packages
+debug: build/debug/novnc-gate build/debug/novnc-gate-tls.so
+	@echo "gdb -ex 'set exec-wrapper tests/with-request REQUEST' --args $< --config=FILE"
 
-# ---- tests: one part after the other, cheap ones first
+# For clangd and clang-tidy: the commands that compile each source.
+COMPILED_SOURCES = $(SOURCES) $(UNIT_TEST_SOURCES) $(wildcard $(addprefix tests/,bench/*.c e2e/*.c kernels/*.c))
+compile_commands.json: Makefile $(COMPILED_SOURCES) | build/filters.h
+	$(file >$@,[$(foreach source,$(COMPILED_SOURCES),$(separator)$(call compile_entry,$(source)))])
+separator = $(if $(filter-out $(firstword $(COMPILED_SOURCES)),$(source)),$(comma))
+comma = ,
+compile_entry = {"directory": $(call json,$(CURDIR)), "file": "$1", "command": $(call json,$(compile_command) -c $1)}
+# $(call json,TEXT): TEXT as a string of JSON
+json = "$(subst ",\",$(subst \,\\,$1))"
+
+lint: packages-for-check build/filters.h
+	$(write_flags)tests/lint
+
+# The flags that tests/lint compiles with.
+write_flags = $(file >build/flags,$(gate_cflags))
+
+# ---- tests: one part after the other, the quick ones first
 
 ifdef SAN
-check: deps $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/novnc-gate-tls.so
+check: packages-for-browser $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/novnc-gate-tls.so
 	tests/run san e2e-san
 else
-check: deps all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
-	$(flags_file)tests/run unit lint san valgrind instructions e2e systemd browser
+check: packages-for-browser all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
+	$(write_flags)tests/run unit lint san valgrind instructions e2e systemd browser
 endif
 
-lint: check-packages build/filters.h
-	$(flags_file)tests/lint
-
-# What tests/lint compiles with.
-flags_file = $(file >build/flags,$(our_cflags) $(FORTIFY))
-
-check-long: deps long-packages all build/test_sandbox \
+check-long: packages-for-check-long all build/test_sandbox \
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long
@@ -192,214 +212,61 @@ check-long: deps long-packages all build/test_sandbox \
 	tests/kernels/run 12 13
 	tests/fresh-root 12 13
 
-demo: demo-packages all
+demo: packages-for-demo all
 	@node tests/demo/demo.mjs
 
-# ---- bench: beside other proxies, which are unpacked or installed into build/bench only
+# For tests/kernels/pid1.py.
+build/hold: tests/kernels/hold.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -static -o $@ $<
 
-bench: bench-packages all build/novnc-gate-unconfined build/bench/floor build/bench/load \
-		build/bench/backend build/bench/tls_backend build/bench/node_modules build/bench/debian
+# ---- bench: the other proxies are unpacked or installed into build/bench only
+
+bench: packages-for-bench build/bench/debian all build/novnc-gate-unconfined build/bench/floor \
+		build/bench/load build/bench/backend build/bench/tls_backend build/bench/node_modules
 	@tests/bench/run
 
-# Not with our compiler and flags: it stays the same whatever becomes of them.
+# Its compiler and flags are not the gate's, so that it stays the same when those change.
 build/bench/floor: tests/bench/floor.c | build/bench
 	gcc -O2 -D_GNU_SOURCE -static -o $@ $<
 build/bench/load: $(addprefix tests/bench/,load.c load_common.c load_exchange.c conn.c)
 build/bench/tls_backend: $(addprefix tests/bench/,tls_backend.c conn.c)
-build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) | build-packages build/bench
+build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) | packages-for-build build/bench
 	$(CC) -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -o $@ $(filter %.c,$^) -lssl -lcrypto
-build/bench/node_modules: tests/bench/package-lock.json | bench-packages build/bench
+build/bench/node_modules: tests/bench/package-lock.json | packages-for-bench build/bench
 	cp tests/bench/package.json tests/bench/package-lock.json build/bench
 	cd build/bench && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
-build/bench/debian: tests/bench/unpack | bench-packages build/bench
-	$<
-# For tests/kernels/pid1.py.
-build/hold: tests/kernels/hold.c | build/san
-	$(CC) -O2 -static -o $@ $<
+build/bench/debian: tests/bench/unpack
+	@echo "The other proxies are not in $@: 'make deps' downloads them." >&2; exit 1
 build/bench:
 	mkdir -p $@
 
-# ---- install
-
-NEXTJS = http://127.0.0.1:3001
-CONTROLLER = http://127.0.0.1:4000
-export NEXTJS CONTROLLER
-
-# So many sockets share a port, each good for 128 sessions (units/socket.in, novnc-gate(8)): as many as are
-# installed already, else 32.
-SOCKETS = $(or $(filter-out 0,$(words $(wildcard $(DESTDIR)$(unitdir)/novnc-gate-http-[0-9]*.socket))),32)
-# What is there once; TLS only for the system manager, since what it reads is root's.
-UNITS = novnc-gate.slice
-TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer
-SYSTEMD_VERSION = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
-# A drop-in that older versions would complain of.
-POLL_LIMIT = $(shell [ 0$(SYSTEMD_VERSION) -lt 255 ] || echo novnc-gate-.socket.d/poll-limit.conf)
-
-# What is installed, as SOURCE:TARGET; `uninstall` removes the same.
-sbindir = $(PREFIX)/sbin
-libdir = $(PREFIX)/lib/novnc-gate
-unitdir = $(PREFIX)/lib/systemd/system
-sharedir = $(PREFIX)/share/novnc-gate
-docdir = $(PREFIX)/share/doc/novnc-gate
-FILES = $(foreach u,$(UNITS) $(TLS_UNITS),units/$u:$(unitdir)/$u) \
-	$(foreach u,$(POLL_LIMIT),units/$(notdir $u):$(unitdir)/$u) \
-	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
-	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
-	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
-	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
-	units/strict.conf:$(docdir)/strict.conf \
-	$(foreach m,$(wildcard man/*.5),$m:$(PREFIX)/share/man/man5/$(notdir $m)) \
-	$(foreach m,$(wildcard man/*.8),$m:$(PREFIX)/share/man/man8/$(notdir $m))
-# What units run.
-HELPERS = units/port-is-free units/connections-left
-# Directories that go with the last file in them.
-DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
-	$(PREFIX)/lib/systemd/catalog $(PREFIX)/lib/systemd/system-preset \
-	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
-	$(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8
-
-userunitdir = $(HOME)/.config/systemd/user
-usersharedir = $(HOME)/.local/share/novnc-gate
-userman = $(HOME)/.local/share/man
-userconf = $(HOME)/.config/novnc-gate.conf
-
-# Recipes have paths as words.
-one_word = $(foreach v,$1,$(if $(word 2,x$($v)x),$(error $v= must not have white space in it: '$($v)')))
-
-# A recipe's scratch file.
-tmp = set -e; tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT
-
-# By renaming, so that no connection finds half a program. The programs first: they tell if the module
-# is of another version, as it may be for a moment.  $(call put_program,DIRECTORY,LIBRARIES)
-put_one = install -D -m $1 build/$2 $3/.$2.new && mv -f $3/.$2.new $3/$2
-put_program = $(call put_one,755,novnc-gate-dynamic,$2) && $(call put_one,755,novnc-gate,$1) && \
-	$(call put_one,644,novnc-gate-tls.so,$2)
-
-# An edited configuration is kept; whether it was edited shows the copy in DIRECTORY. URLs that are not
-# given are those it has.  $(call put_conf,FILE,DIRECTORY)
-put_conf = @units/put-conf $1 $2/novnc-gate.conf \
-	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
-
-define take_conf
-@if cmp -s $1 $2/novnc-gate.conf; then rm -f $1; \
-elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
-rm -f $1.new $2/novnc-gate.conf
-endef
-
-# The units that put-units writes.  $(call many_units,DIRECTORY)
-many_units = $(foreach k,http tls,$1/novnc-gate-$k-[0-9]*.socket $1/novnc-gate-$k-[0-9]*@.service) \
-	$1/novnc-gate.service $1/novnc-gate-tls.service
-
-# $(call take_units,SYSTEMCTL,DIRECTORY)
-define take_units
-if [ -e $2/novnc-gate.service ]; then \
-	$1 disable $(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service)); \
-	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.slice \
-		$(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service \
-			$2/novnc-gate-tls-ticket.timer)); \
-fi
-rm -f $(call many_units,$2)
-endef
-
-take_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
-
-install: all
-	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
-	$(call put_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	$(call put_program,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
-	install -D -m 755 -t $(DESTDIR)$(libdir) $(HELPERS)
-	@$(tmp); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$tmp"; \
-	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$tmp"; \
-	units/put-units "$$tmp" $(SOCKETS) $(DESTDIR)$(unitdir) http tls; \
-	for f in $(FILES); do \
-		echo "$(DESTDIR)$${f#*:}"; \
-		mkdir -p "$$(dirname "$(DESTDIR)$${f#*:}")"; \
-		sed -f "$$tmp" "$${f%%:*}" | install -m 644 /dev/stdin "$(DESTDIR)$${f#*:}"; \
-	done
-ifeq ($(DESTDIR),)
-	systemd-sysusers $(PREFIX)/lib/sysusers.d/novnc-gate.conf
-	journalctl --update-catalog
-	[ ! -d /run/systemd/system ] || systemctl daemon-reload
-	@[ ! -d /run/systemd/system ] || units/move-over systemctl $(unitdir) /etc/systemd/system
-	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check tells if all is well)"
-endif
-
-uninstall:
-	$(call one_word,DESTDIR PREFIX SYSCONFDIR)
-	$(call take_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))
-ifeq ($(DESTDIR),)
-	rm -rf /run/novnc-gate-tls
-endif
-	$(call take_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	rm -f $(DESTDIR)$(sbindir)/novnc-gate $(DESTDIR)$(libdir)/novnc-gate-dynamic \
-		$(DESTDIR)$(libdir)/novnc-gate-tls.so \
-		$(HELPERS:units/%=$(DESTDIR)$(libdir)/%) \
-		$(foreach f,$(FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
-	$(call take_dirs,$(DIRS:%=$(DESTDIR)%))
-ifeq ($(DESTDIR),)
-	journalctl --update-catalog
-	[ ! -d /run/systemd/system ] || systemctl daemon-reload
-	@echo "The user novnc-gate stays, as system users do; it owns no files (userdel novnc-gate)."
-endif
-
-# The same units for one's own `systemd --user`: loopback only, no root.
-install-user: all
-	$(call one_word,HOME)
-	$(call put_conf,$(userconf),$(usersharedir))
-	$(call put_program,$(HOME)/.local/bin,$(HOME)/.local/lib/novnc-gate)
-	install -D -m 755 -t $(HOME)/.local/lib/novnc-gate $(HELPERS)
-	@$(tmp); printf '%s\n' '/only the system manager/,/^$$/d' \
-		's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
-		's|/usr/local/lib/novnc-gate|%h/.local/lib/novnc-gate|' \
-		's|/sys/fs/cgroup/novnc.slice|/sys/fs/cgroup/user.slice/user-%U.slice/user@%U.service/novnc.slice|' \
-		's|^ListenStream=.*|ListenStream=127.0.0.1:3000\nListenStream=[::1]:3000|' \
-		's|multi-user.target|default.target|; /^After=sysinit/d' \
-		's|^MaxConnectionsPerSource=.*|MaxConnectionsPerSource=352|' >"$$tmp"; \
-	units/put-units "$$tmp" 1 $(userunitdir) http
-	install -m 644 -t $(userunitdir) $(UNITS:%=units/%)
-	$(foreach u,$(POLL_LIMIT),install -D -m 644 units/$(notdir $u) $(userunitdir)/$u)
-	install -D -m 644 -t $(userman)/man5 man/*.5
-	install -D -m 644 -t $(userman)/man8 man/*.8
-	systemctl --user daemon-reload
-	@units/move-over 'systemctl --user' $(userunitdir) $(userunitdir)
-	@echo "Next: systemctl --user enable --now novnc-gate"
-	@echo "journalctl --user -x explains entries once root has run:"
-	@echo "  install -D -m 644 -t /usr/local/lib/systemd/catalog $(CURDIR)/units/novnc-gate.catalog"
-	@echo "  journalctl --update-catalog"
-
-uninstall-user:
-	$(call one_word,HOME)
-	$(call take_units,systemctl --user,$(userunitdir))
-	$(call take_conf,$(userconf),$(usersharedir))
-	rm -f $(HOME)/.local/bin/novnc-gate $(HOME)/.local/lib/novnc-gate/novnc-gate-dynamic \
-		$(HOME)/.local/lib/novnc-gate/novnc-gate-tls.so \
-		$(HELPERS:units/%=$(HOME)/.local/lib/novnc-gate/%) $(UNITS:%=$(userunitdir)/%) \
-		$(userunitdir)/novnc-gate-.socket.d/poll-limit.conf \
-		$(userman)/man5/novnc-gate.conf.5 $(userman)/man8/novnc-gate.8
-	$(call take_dirs,$(userunitdir)/novnc-gate-.socket.d $(usersharedir) $(HOME)/.local/lib/novnc-gate)
-	systemctl --user daemon-reload
+include units/install.mk
 
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 
 help:
 	@echo 'make                 build all that is installed, in build/'
-	@echo 'make demo            a whole world to try it in: Next.js, noVNC, a VM, the gate on port 3000 (PORT=)'
+	@echo 'make install         NEXTJS=URL CONTROLLER=URL; SOCKETS=$(SOCKETS), PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
+	@echo 'make uninstall       remove what was installed, but for an edited configuration'
+	@echo 'make install-user    the same for your own systemd --user, on loopback; needs no root'
+	@echo 'make uninstall-user'
+	@echo
+	@echo 'make demo            Next.js, noVNC, a VM, and the gate on port 3000 (PORT=), to try it'
 	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
 	@echo 'make check-long      Next.js 14 to 16, testssl.sh; on Debian 12 and 13, their kernels, demo and check (root, two hours)'
 	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
 	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
-	@echo 'make deps            install the Debian packages for all of these'
-	@echo 'make install         NEXTJS=URL CONTROLLER=URL; SOCKETS=$(SOCKETS), PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
-	@echo 'make uninstall       take exactly that away again; an edited configuration stays'
-	@echo 'make install-user    the same for your own systemd --user, on loopback; needs no root'
-	@echo 'make uninstall-user'
-	@echo 'make clean           remove build/'
+	@echo 'make debug           build/debug/novnc-gate, for gdb (src/README.md)'
+	@echo 'make compile_commands.json'
+	@echo '                     the compiler commands, for clangd and clang-tidy'
+	@echo 'make deps            install the Debian packages for all of these; demo and check install their own'
+	@echo 'make clean           remove build/ and compile_commands.json'
 	@echo
 	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given or installed before.'
 
-.PHONY: ALWAYS all check check-long lint bench demo install uninstall install-user uninstall-user \
-	clean deps help build-packages check-packages long-packages demo-packages browser-packages \
-	bench-packages
+.PHONY: ALWAYS all debug lint check check-long demo bench deps clean help packages-for-build \
+	packages-for-check packages-for-demo packages-for-browser packages-for-check-long packages-for-bench
 .DELETE_ON_ERROR:

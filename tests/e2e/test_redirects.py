@@ -66,7 +66,7 @@ def terminator(context, port):
 def nginx(certificate, port, directory):
     """The same with nginx, set up as its users do: the port it listens on."""
     if not (DEBIAN / "usr/sbin/nginx").exists():
-        pytest.skip("build/bench/debian has no nginx; `make build/bench/debian` unpacks it")
+        pytest.skip("build/bench/debian has no nginx; `make deps` unpacks it there")
     listener = socket.create_server(("127.0.0.1", 0))   # nginx takes it over
     own, user = listener.getsockname()[1], "user root;" if os.geteuid() == 0 else ""
     (directory / "conf").write_text(f"""

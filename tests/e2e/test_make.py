@@ -1,0 +1,61 @@
+"""What the Makefile promises to users and developers, beside what it builds."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from gate import BINARY, answer, request
+
+TREE = pathlib.Path(__file__).parents[2]
+
+
+def make(*argv):
+    return subprocess.run(["make", "-C", TREE, *argv], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("goal, installs", [
+    ("deps", True), ("demo", True), ("check", True),
+    *((goal, False) for goal in ("all", "install", "install-user", "lint", "debug", "bench", "check-long")),
+])
+def test_few_targets_install_packages(goal, installs):
+    commands = make("--dry-run", goal)
+    assert "tests/need" in commands
+    assert ("tests/need --install" in commands) == installs
+    assert ("tests/bench/unpack" in commands) == (goal == "deps")
+
+
+def test_one_line_installs_the_packages_that_are_missing(tmp_path):
+    for name, script in {"dpkg-query": '[ "$4" != installed ] || echo installed', "apt-cache": '[ "$2" = known ]'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    need = lambda *packages: subprocess.run([TREE / "tests/need", "to try it", *packages], capture_output=True,
+                                            text=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert need("installed", "installed|a", "a|installed", "a|/bin/sh").returncode == 0
+    run = need("installed", "a", "installed|b", "b|known", "known|c", "c|d", "e|/none/such")
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    assert run.returncode == 1 and run.stdout == ""
+    assert run.stderr.splitlines()[1:] == [
+        f"    {sudo}apt-get install --no-install-recommends a known known c e"]
+
+
+def test_compile_commands_have_every_source(tmp_path):
+    make("compile_commands.json")
+    entries = {entry["file"]: entry for entry in json.loads((TREE / "compile_commands.json").read_text())}
+    assert {str(file.relative_to(TREE)) for file in (TREE / "src").rglob("*.c")} <= entries.keys()
+    main = entries["src/main.c"]
+    subprocess.run(f"{main['command']} -o {tmp_path}/main.o", shell=True, cwd=main["directory"], check=True)
+
+
+def test_a_recorded_request(world, tmp_path):
+    recorded = tmp_path / "request"
+    recorded.write_bytes(request("GET", "/recorded", "Connection: close"))
+    run = subprocess.Popen([TREE / "tests/with-request", recorded, BINARY, f"--config={world.gate.config}"],
+                           stdout=subprocess.PIPE)
+    backend = world.nextjs.accept()
+    assert backend.request().target == "/recorded"
+    backend.send(answer(b"response"))
+    assert run.communicate()[0].endswith(b"\r\n\r\nresponse")
+    assert run.returncode == 0

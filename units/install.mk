@@ -1,0 +1,172 @@
+# The part of the Makefile that installs: install, uninstall, install-user, uninstall-user.
+
+NEXTJS = http://127.0.0.1:3001
+CONTROLLER = http://127.0.0.1:4000
+export NEXTJS CONTROLLER
+
+# The number of sockets that share a port, each for 128 sessions (units/socket.in, novnc-gate(8)). Without
+# SOCKETS= it stays as it is installed; the first installation has 32.
+SOCKETS = $(or $(filter-out 0,$(words $(wildcard $(DESTDIR)$(unitdir)/novnc-gate-http-[0-9]*.socket))),32)
+
+sbindir = $(PREFIX)/sbin
+libdir = $(PREFIX)/lib/novnc-gate
+unitdir = $(PREFIX)/lib/systemd/system
+sharedir = $(PREFIX)/share/novnc-gate
+docdir = $(PREFIX)/share/doc/novnc-gate
+mandir = $(PREFIX)/share/man
+
+user_bindir = $(HOME)/.local/bin
+user_libdir = $(HOME)/.local/lib/novnc-gate
+user_unitdir = $(HOME)/.config/systemd/user
+user_sharedir = $(HOME)/.local/share/novnc-gate
+user_mandir = $(HOME)/.local/share/man
+user_conf = $(HOME)/.config/novnc-gate.conf
+
+# ---- what is installed
+
+# Programs that units run.
+UNIT_PROGRAMS = port-is-free connections-left
+# Units beside those of the sockets, which units/put-units writes. TLS is for the system manager only, since
+# its files are root's.
+COMMON_UNITS = novnc-gate.slice
+TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer
+# Versions of systemd before 255 complain of this drop-in.
+POLL_LIMIT_DROP_IN = $(shell [ 0$(systemd_version) -lt 255 ] || echo novnc-gate-.socket.d/poll-limit.conf)
+systemd_version = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
+
+# The files that a sed script adapts to the installation's directories, each as SOURCE:TARGET.
+INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS),units/$(unit):$(unitdir)/$(unit)) \
+	$(foreach drop_in,$(POLL_LIMIT_DROP_IN),units/$(notdir $(drop_in)):$(unitdir)/$(drop_in)) \
+	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
+	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
+	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
+	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
+	units/strict.conf:$(docdir)/strict.conf \
+	$(foreach page,$(wildcard man/*.5),$(page):$(mandir)/man5/$(notdir $(page))) \
+	$(foreach page,$(wildcard man/*.8),$(page):$(mandir)/man8/$(notdir $(page)))
+# The directories that `make uninstall` removes once they are empty.
+INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
+	$(PREFIX)/lib/systemd/catalog $(PREFIX)/lib/systemd/system-preset \
+	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
+	$(mandir)/man5 $(mandir)/man8
+
+# ---- steps of the recipes
+
+# Recipes write paths without quotes.  $(call refuse_white_space,VARIABLES)
+refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
+	$(error $(name)= must not have white space in it: '$($(name))')))
+
+# Begins a recipe with a scratch file, "$$script", for sed.
+with_script = set -e; script=$$(mktemp); trap 'rm -f "$$script"' EXIT
+
+# Each file is renamed into its place, so that no connection finds half of it. The module comes last: for
+# a moment the programs may find an older one, and they tell by its version.
+# $(call install_program,MODE,NAME,DIRECTORY), $(call install_programs,SBINDIR,LIBDIR)
+install_program = install -D -m $1 build/$2 $3/.$2.new && mv -f $3/.$2.new $3/$2
+install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
+	$(call install_program,755,novnc-gate,$1) && $(call install_program,644,novnc-gate-tls.so,$2)
+# $(call remove_programs,SBINDIR,LIBDIR)
+remove_programs = rm -f $1/novnc-gate $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
+
+# An edited configuration is kept. A copy of the installed one in DIRECTORY shows whether it was edited.
+# Its URLs are kept unless others are given.  $(call install_conf,FILE,DIRECTORY)
+install_conf = @units/put-conf $1 $2/novnc-gate.conf \
+	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
+
+# $(call remove_conf,FILE,DIRECTORY)
+define remove_conf
+@if cmp -s $1 $2/novnc-gate.conf; then rm -f $1; \
+elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
+rm -f $1.new $2/novnc-gate.conf
+endef
+
+# Stops and removes the units that units/put-units wrote.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
+define remove_socket_units
+if [ -e $2/novnc-gate.service ]; then \
+	$1 disable $(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service)); \
+	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.slice \
+		$(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service \
+			$2/novnc-gate-tls-ticket.timer)); \
+fi
+rm -f $(foreach kind,http tls,$2/novnc-gate-$(kind)-[0-9]*.socket $2/novnc-gate-$(kind)-[0-9]*@.service) \
+	$2/novnc-gate.service $2/novnc-gate-tls.service
+endef
+
+remove_empty_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
+
+# ---- targets
+
+install: all
+	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
+	$(call install_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
+	$(call install_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
+	install -D -m 755 -t $(DESTDIR)$(libdir) $(UNIT_PROGRAMS:%=units/%)
+	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
+	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$script"; \
+	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls; \
+	for f in $(INSTALLED_FILES); do \
+		echo "$(DESTDIR)$${f#*:}"; \
+		mkdir -p "$$(dirname "$(DESTDIR)$${f#*:}")"; \
+		sed -f "$$script" "$${f%%:*}" | install -m 644 /dev/stdin "$(DESTDIR)$${f#*:}"; \
+	done
+ifeq ($(DESTDIR),)
+	systemd-sysusers $(PREFIX)/lib/sysusers.d/novnc-gate.conf
+	journalctl --update-catalog
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@[ ! -d /run/systemd/system ] || units/move-over systemctl $(unitdir) /etc/systemd/system
+	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check tells if all is well)"
+endif
+
+uninstall:
+	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
+	$(call remove_socket_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))
+ifeq ($(DESTDIR),)
+	rm -rf /run/novnc-gate-tls
+endif
+	$(call remove_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
+	$(call remove_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
+	rm -f $(foreach f,$(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
+	$(call remove_empty_dirs,$(INSTALLED_DIRS:%=$(DESTDIR)%))
+ifeq ($(DESTDIR),)
+	journalctl --update-catalog
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "The user novnc-gate stays, as system users do; it owns no files (userdel novnc-gate)."
+endif
+
+# The same units for one's own `systemd --user`: on loopback only, without root.
+install-user: all
+	$(call refuse_white_space,HOME)
+	$(call install_conf,$(user_conf),$(user_sharedir))
+	$(call install_programs,$(user_bindir),$(user_libdir))
+	install -D -m 755 -t $(user_libdir) $(UNIT_PROGRAMS:%=units/%)
+	@$(with_script); printf '%s\n' '/only the system manager/,/^$$/d' \
+		's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
+		's|/usr/local/lib/novnc-gate|%h/.local/lib/novnc-gate|' \
+		's|/sys/fs/cgroup/novnc.slice|/sys/fs/cgroup/user.slice/user-%U.slice/user@%U.service/novnc.slice|' \
+		's|^ListenStream=.*|ListenStream=127.0.0.1:3000\nListenStream=[::1]:3000|' \
+		's|multi-user.target|default.target|; /^After=sysinit/d' \
+		's|^MaxConnectionsPerSource=.*|MaxConnectionsPerSource=352|' >"$$script"; \
+	units/put-units "$$script" 1 $(user_unitdir) http
+	install -m 644 -t $(user_unitdir) $(COMMON_UNITS:%=units/%)
+	$(foreach drop_in,$(POLL_LIMIT_DROP_IN), \
+		install -D -m 644 units/$(notdir $(drop_in)) $(user_unitdir)/$(drop_in))
+	install -D -m 644 -t $(user_mandir)/man5 man/*.5
+	install -D -m 644 -t $(user_mandir)/man8 man/*.8
+	systemctl --user daemon-reload
+	@units/move-over 'systemctl --user' $(user_unitdir) $(user_unitdir)
+	@echo "Next: systemctl --user enable --now novnc-gate"
+	@echo "journalctl --user -x explains entries once root has run:"
+	@echo "  install -D -m 644 -t /usr/local/lib/systemd/catalog $(CURDIR)/units/novnc-gate.catalog"
+	@echo "  journalctl --update-catalog"
+
+uninstall-user:
+	$(call refuse_white_space,HOME)
+	$(call remove_socket_units,systemctl --user,$(user_unitdir))
+	$(call remove_conf,$(user_conf),$(user_sharedir))
+	$(call remove_programs,$(user_bindir),$(user_libdir))
+	rm -f $(COMMON_UNITS:%=$(user_unitdir)/%) $(user_unitdir)/novnc-gate-.socket.d/poll-limit.conf \
+		$(user_mandir)/man5/novnc-gate.conf.5 $(user_mandir)/man8/novnc-gate.8
+	$(call remove_empty_dirs,$(user_unitdir)/novnc-gate-.socket.d $(user_sharedir) $(user_libdir))
+	systemctl --user daemon-reload
+
+.PHONY: install uninstall install-user uninstall-user
