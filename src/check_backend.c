@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "http/http1.h"
-#include "net/stream.h"
+#include "net/dial.h"
 #include "net/wait.h"
 #include "proxy/compose.h"
 
@@ -24,13 +24,12 @@ struct probe {
 	uint64_t deadline_ms;
 	struct buf in;
 	struct http1_head answer;
-	struct stream_cause why; /* with an error */
+	char why[500]; /* with an error */
 };
 
 static int explain(struct probe *p, int r, const char *before, const char *what)
 {
-	(void)snprintf(p->why.text, sizeof(p->why.text), "%s: %s%s", p->be->url, before,
-		       what);
+	(void)snprintf(p->why, sizeof(p->why), "%s: %s%s", p->be->url, before, what);
 	return r;
 }
 
@@ -201,6 +200,31 @@ static bool is_here(const struct stream *s)
 	return true; /* a Unix socket */
 }
 
+static int probe_dial(struct probe *p)
+{
+	struct pollfd fds[] = { { .fd = -1 }, { .fd = -1 } };
+	struct dial d;
+	enum dial_result r = dial_begin(&d, p->be, p->cfg->connect_ms);
+
+	while (r == DIAL_WAITING) {
+		int n;
+
+		fds[1] = dial_poll(&d);
+		n = wait_poll(fds, 2, clock_ms(), dial_deadline_ms(&d));
+		if (n < 0 && n != -ETIMEDOUT) {
+			dial_done(&d);
+			return explain(p, n, "poll: ", strerror(-n));
+		}
+		r = dial_step(&d, fds[1].revents);
+	}
+	if (r == DIAL_CONNECTED) {
+		p->stream = stream_take(&d.stream);
+		return 0;
+	}
+	(void)snprintf(p->why, sizeof(p->why), "%s", d.why);
+	return -EHOSTUNREACH;
+}
+
 /* One request on a connection of its own. *ret_here where the backend is on this machine. */
 static int probe_run(struct probe *p, const char *method, bool *ret_here)
 {
@@ -210,7 +234,7 @@ static int probe_run(struct probe *p, const char *method, bool *ret_here)
 
 	p->in.start = p->in.end = 0;
 	p->stream = STREAM_NONE;
-	r = stream_dial(p->be, cfg->connect_ms, -1, -1, &p->stream, &p->why);
+	r = probe_dial(p);
 	p->deadline_ms = clock_deadline_ms(clock_ms(), answer_ms);
 	if (r == 0) {
 		*ret_here = is_here(&p->stream);
@@ -265,6 +289,6 @@ int check_backend(const struct config *cfg, enum config_backend which)
 	if (r == 0)
 		print_answer(be, status);
 	else
-		(void)printf("%s: %s\n", be->name, p.why.text);
+		(void)printf("%s: %s\n", be->name, p.why);
 	return r;
 }

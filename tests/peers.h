@@ -77,6 +77,15 @@ static inline void fds_allow(struct rlimit saved)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
 }
 
+static inline int option_of(int fd, int level, int option)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	ck_assert_int_eq(getsockopt(fd, level, option, &value, &len), 0);
+	return value;
+}
+
 /* ---- peers: blocking, with the patience above */
 
 static inline void peer_setup(int fd)

@@ -81,7 +81,7 @@ static unsigned still_calls(void)
 }
 
 /* Waits until the code under test stands still. */
-static void still_wait(void)
+static inline void still_wait(void)
 {
 	struct timespec until = { time(NULL) + STILL_SECONDS, 0 };
 	int r = 0;

@@ -75,26 +75,6 @@ static inline bool stream_ended(const struct stream *s)
 	return s->input >= STREAM_EOF;
 }
 
-/* Why a dial failed, in words ("connect to 127.0.0.1:4000: Connection refused"). */
-struct stream_cause {
-	char text[500];
-};
-
-/*
- * Connects to be within timeout_ms, shared among its addresses still to try, TLS included;
- * a name is resolved before that, bounded by the resolver's own options. Gives up early
- * when sigfd becomes readable (-ECANCELED) or the client is reset (-EPIPE). Other errors
- * are -errno with *cause filled: -ETIMEDOUT when any address did not accept in time, else
- * that of an address which refused, else that of one which cannot be reached; -ENXIO when
- * the name does not resolve, -EPROTO when TLS failed, -ELIBACC when the module of TLS
- * cannot be loaded, -ENOKEY when a file that the configuration names cannot be used.
- */
-int stream_dial(const struct backend *be, uint64_t timeout_ms, int client_fd, int sigfd,
-		struct stream *ret, struct stream_cause *cause);
-
-/* Whether an error of stream_dial() is this machine's own, such as no memory. */
-bool stream_dial_is_local(int error);
-
 /* TLS with a client, prepared before its first byte: what needs files comes before a sandbox. */
 struct stream_tls {
 	const struct tls_module *module;

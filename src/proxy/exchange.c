@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "net/dial.h"
+#include "net/wait.h"
 #include "process/pages.h"
 #include "proxy/compose.h"
 #include "proxy/exchange_run.h"
@@ -58,46 +60,85 @@ static bool is_idempotent(struct slice method)
 	return false;
 }
 
-/* Why a dial failed, for the client: the cause has addresses and files. */
-static void run_tell_dial(struct run *x, int error)
+/* Why a dial failed, for the client: d->why has addresses and files. */
+static void run_tell_dial(struct run *x, enum dial_result result)
 {
 	const char *name = x->be->name;
 
-	switch (error) {
-	case -ETIMEDOUT: run_tell(x, "timed out connecting to ", name, ""); break;
-	case -ECONNREFUSED: run_tell(x, "", name, " refused the connection"); break;
-	case -ENXIO: run_tell(x, "cannot resolve the host name of ", name, ""); break;
-	case -EPROTO: run_tell(x, "TLS handshake with ", name, " failed"); break;
+	switch (result) {
+	case DIAL_TIMED_OUT: run_tell(x, "timed out connecting to ", name, ""); break;
+	case DIAL_REFUSED: run_tell(x, "", name, " refused the connection"); break;
+	case DIAL_UNRESOLVED:
+		run_tell(x, "cannot resolve the host name of ", name, "");
+		break;
+	case DIAL_TLS_FAILED: run_tell(x, "TLS handshake with ", name, " failed"); break;
 	default: run_tell(x, "", name, " cannot be reached");
 	}
 }
 
+/* Until it has a result, which is *ret; or -EPIPE for a reset of the client, or -errno. */
+static int run_wait_dial(struct run *x, struct dial *d, enum dial_result *ret)
+{
+	struct pollfd p[] = {
+		{ .fd = x->w->sigfd },
+		{ .fd = x->w->client.fd }, /* POLLERR comes unasked */
+		{ .fd = -1 },
+	};
+
+	*ret = dial_begin(d, x->be, x->w->cfg->connect_ms);
+	while (*ret == DIAL_WAITING) {
+		int n;
+
+		p[2] = dial_poll(d);
+		n = wait_poll(p, 3, clock_ms(), dial_deadline_ms(d));
+		if (n < 0 && n != -ETIMEDOUT)
+			return n;
+		if (!p[2].revents && (p[1].revents & POLLERR))
+			return -EPIPE;
+		if (p[1].revents)
+			p[1].fd = -1; /* a mere POLLHUP would spin */
+		*ret = dial_step(d, p[2].revents);
+	}
+	return 0;
+}
+
 /* EXCHANGE_NEXT where the connection stands. */
+static enum exchange_end run_dialled(struct run *x, struct dial *d,
+				     enum dial_result result)
+{
+	switch (result) {
+	case DIAL_CONNECTED:
+		x->link->stream = stream_take(&d->stream);
+		if (stream_is_loop(&x->link->stream, &x->w->client))
+			return FAIL(x, EXCHANGE_CONFIG, 500,
+				    "[%s] Url=%s points back to the gate itself",
+				    x->be->section, x->be->url);
+		return EXCHANGE_NEXT;
+	case DIAL_MISCONFIGURED: return FAIL(x, EXCHANGE_CONFIG, 500, "%s", d->why);
+	case DIAL_LOCAL_FAULT: return FAIL(x, EXCHANGE_GATE, 500, "%s", d->why);
+	default:
+		run_tell_dial(x, result);
+		return FAIL(x, EXCHANGE_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502,
+			    "%s", d->why);
+	}
+}
+
 static enum exchange_end run_dial(struct run *x)
 {
-	struct stream_cause cause;
-	int r = stream_dial(x->be, x->w->cfg->connect_ms, x->w->client.fd, x->w->sigfd,
-			    &x->link->stream, &cause);
+	enum dial_result result;
+	struct dial d;
+	int r = run_wait_dial(x, &d, &result);
 
-	if (r == 0 && stream_is_loop(&x->link->stream, &x->w->client))
-		return FAIL(x, EXCHANGE_CONFIG, 500,
-			    "[%s] Url=%s points back to the gate itself", x->be->section,
-			    x->be->url);
 	if (r == 0)
-		return EXCHANGE_NEXT;
-	if (r == -EPIPE) {
-		exchange_explain(x, "the connection to the client failed: %s",
-				 strerror(ECONNRESET));
-		return EXCHANGE_GONE;
-	}
+		return run_dialled(x, &d, result);
+	dial_done(&d);
 	if (r == -ECANCELED)
 		return FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
-	if (r == -ENOKEY)
-		return FAIL(x, EXCHANGE_CONFIG, 500, "%s", cause.text);
-	if (stream_dial_is_local(r))
-		return FAIL(x, EXCHANGE_GATE, 500, "%s", cause.text);
-	run_tell_dial(x, r);
-	return FAIL(x, EXCHANGE_BACKEND, r == -ETIMEDOUT ? 504 : 502, "%s", cause.text);
+	if (r != -EPIPE)
+		return FAIL(x, EXCHANGE_GATE, 500, "poll: %s", strerror(-r));
+	exchange_explain(x, "the connection to the client failed: %s",
+			 strerror(ECONNRESET));
+	return EXCHANGE_GONE;
 }
 
 /* The flows' state before a byte of this request has moved. */

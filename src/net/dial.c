@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects to a backend: addresses in turn, in time, TLS included. */
+#include "net/dial.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "process/loader.h"
+
+static void addresses_free(struct dial *d)
+{
+	if (d->list)
+		loader_resolved(d->list);
+	d->list = NULL;
+	d->next = NULL;
+	d->left = 0;
+}
+
+void dial_done(struct dial *d)
+{
+	addresses_free(d);
+	stream_done(&d->stream);
+}
+
+static enum dial_result fail(struct dial *d, enum dial_result r, const char *doing,
+			     const char *why)
+{
+	(void)snprintf(d->why, sizeof(d->why), "%s %s: %s", doing,
+		       d->be->host[0] ? d->be->authority : d->be->url, why);
+	dial_done(d);
+	return r;
+}
+
+static enum dial_result result_of(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT: return DIAL_TIMED_OUT;
+	case -ECONNREFUSED: return DIAL_REFUSED;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -ENOBUFS: return DIAL_LOCAL_FAULT;
+	default: return DIAL_UNREACHABLE;
+	}
+}
+
+/* ---- TLS */
+
+static enum dial_result handshake_step(struct dial *d)
+{
+	int r = stream_handshake(&d->stream);
+
+	if (r == 0)
+		return DIAL_CONNECTED;
+	if (r != -EAGAIN)
+		return fail(d, DIAL_TLS_FAILED, "TLS handshake with",
+			    stream_strerror(&d->stream, r));
+	if (clock_ms() >= d->deadline_ms)
+		return fail(d, DIAL_TIMED_OUT, "TLS handshake with", strerror(ETIMEDOUT));
+	return DIAL_WAITING;
+}
+
+static enum dial_result handshake_begin(struct dial *d)
+{
+	struct stream *s = &d->stream;
+	struct tls_why why;
+	enum tls_begin r = loader_tls(&s->module, &why) < 0
+				   ? TLS_LOCAL_FAULT
+				   : s->module->connect(s->fd, d->be, &s->tls, &why);
+
+	if (r == TLS_READY) {
+		d->deadline_ms = d->end_ms;
+		return handshake_step(d);
+	}
+	(void)snprintf(d->why, sizeof(d->why), "%s", why.text);
+	dial_done(d);
+	return r == TLS_MISCONFIGURED ? DIAL_MISCONFIGURED : DIAL_LOCAL_FAULT;
+}
+
+/* ---- addresses */
+
+/*
+ * How much an address's error tells of the backend, whatever happened with the others: nobody
+ * accepted in time; somebody refused; or, least, this machine knows no way to that address.
+ */
+static int telling(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT: return 2;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+	case -ENETDOWN:
+	case -EADDRNOTAVAIL:
+	case -EAFNOSUPPORT:
+	case -EACCES:
+	case -EPERM:
+	case -EINVAL: return 0;
+	default: return 1;
+	}
+}
+
+static void address_failed(struct dial *d, int error)
+{
+	stream_done(&d->stream);
+	if (result_of(error) == DIAL_LOCAL_FAULT) {
+		d->error = error;
+		d->left = 0; /* the others would fail as well */
+	} else if (d->error == 0 || telling(error) > telling(d->error)) {
+		d->error = error;
+	}
+}
+
+static int connect_begin(struct dial *d, const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	stream_open(fd, &d->stream);
+	if (connect(fd, sa, len) == 0)
+		return 0;
+	return errno == EAGAIN
+		       ? -ECONNREFUSED /* a local socket's full backlog, unix(7) */
+		       : -errno;
+}
+
+/* Begins with the next address: 0, -EINPROGRESS, or another -errno. */
+static int address_begin(struct dial *d)
+{
+	const struct addrinfo *ai = d->next;
+	uint64_t now_ms = clock_ms();
+	uint64_t rest_ms = d->end_ms > now_ms ? d->end_ms - now_ms : 0;
+
+	d->deadline_ms = clock_deadline_ms(now_ms, rest_ms / d->left);
+	d->left--;
+	if (!ai)
+		return connect_begin(d, (const struct sockaddr *)&d->be->addr,
+				     d->be->addr_len);
+	d->next = ai->ai_next;
+	return connect_begin(d, ai->ai_addr, ai->ai_addrlen);
+}
+
+static enum dial_result connected(struct dial *d)
+{
+	addresses_free(d);
+	return d->be->tls ? handshake_begin(d) : DIAL_CONNECTED;
+}
+
+/* The addresses that are left, until one accepts or has to be waited for. */
+static enum dial_result try_addresses(struct dial *d)
+{
+	while (d->left > 0) {
+		int r = address_begin(d);
+
+		if (r == 0)
+			return connected(d);
+		if (r == -EINPROGRESS)
+			return DIAL_WAITING;
+		address_failed(d, r);
+	}
+	return fail(d, result_of(d->error), "cannot connect to", strerror(-d->error));
+}
+
+static int socket_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
+}
+
+static enum dial_result connect_step(struct dial *d, short revents)
+{
+	int r;
+
+	if (!revents && clock_ms() < d->deadline_ms)
+		return DIAL_WAITING;
+	r = revents ? socket_error(d->stream.fd) : -ETIMEDOUT;
+	if (r == 0)
+		return connected(d);
+	address_failed(d, r);
+	return try_addresses(d);
+}
+
+/* ---- the whole */
+
+/* DIAL_WAITING where there are addresses to try. */
+static enum dial_result resolve(struct dial *d)
+{
+	struct addrinfo *list = NULL;
+	int r = loader_resolve(d->be, &list), error = errno;
+
+	if (r == EAI_SYSTEM)
+		return fail(d,
+			    result_of(-error) == DIAL_LOCAL_FAULT ? DIAL_LOCAL_FAULT
+								  : DIAL_UNRESOLVED,
+			    "cannot resolve", strerror(error));
+	if (r != 0)
+		return fail(d, r == EAI_MEMORY ? DIAL_LOCAL_FAULT : DIAL_UNRESOLVED,
+			    "cannot resolve", gai_strerror(r));
+	d->next = d->list = list;
+	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
+		d->left++;
+	return DIAL_WAITING;
+}
+
+enum dial_result dial_begin(struct dial *ret, const struct backend *be,
+			    uint64_t timeout_ms)
+{
+	enum dial_result r = DIAL_WAITING;
+
+	*ret = (struct dial){ .be = be, .stream = STREAM_NONE, .left = 1 };
+	if (!be->literal) {
+		ret->left = 0;
+		r = resolve(ret);
+	}
+	if (r != DIAL_WAITING)
+		return r;
+	ret->end_ms = clock_deadline_ms(clock_ms(), timeout_ms);
+	return try_addresses(ret);
+}
+
+enum dial_result dial_step(struct dial *d, short revents)
+{
+	return d->stream.tls ? handshake_step(d) : connect_step(d, revents);
+}
+
+struct pollfd dial_poll(const struct dial *d)
+{
+	short events = d->stream.tls ? d->stream.read_wants : POLLOUT;
+
+	return (struct pollfd){ .fd = d->stream.fd, .events = events };
+}
+
+uint64_t dial_deadline_ms(const struct dial *d)
+{
+	return d->deadline_ms;
+}

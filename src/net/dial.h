@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects to a backend step by step, TLS included. It never waits: its caller polls. */
+#ifndef NOVNC_GATE_DIAL_H
+#define NOVNC_GATE_DIAL_H
+
+#include <netdb.h>
+
+#include "net/stream.h"
+
+enum dial_result {
+	DIAL_CONNECTED,
+	/* poll for dial_poll() until dial_deadline_ms(), then call dial_step() */
+	DIAL_WAITING,
+	DIAL_TIMED_OUT,
+	DIAL_REFUSED,
+	DIAL_UNREACHABLE, /* or another error of the network */
+	DIAL_UNRESOLVED,
+	DIAL_TLS_FAILED,
+	DIAL_MISCONFIGURED, /* a file that the configuration names cannot be used */
+	DIAL_LOCAL_FAULT,   /* no memory, no descriptors, or no module of TLS */
+};
+
+struct dial {
+	const struct backend *be;
+	struct stream stream; /* open with DIAL_CONNECTED, for stream_take() */
+	char why[500]; /* of a failure: "cannot connect to 127.0.0.1:4000: Connection refused" */
+	/* private */
+	struct addrinfo *list;       /* owned; the addresses of a name */
+	const struct addrinfo *next; /* in that list, the first that was not tried */
+	unsigned left;               /* addresses that were not tried */
+	uint64_t end_ms;             /* the deadline of the whole */
+	uint64_t deadline_ms;        /* of the address that is tried, or of TLS */
+	int error; /* -errno, of the addresses that failed the one that tells most */
+};
+
+/*
+ * Begins. A name is resolved first, which blocks and is bounded by the resolver's own options
+ * only. Its addresses are then tried in turn: they share timeout_ms, each getting an equal
+ * part of what is left, and TLS has the rest. A failure is that of an address which did not
+ * accept in time, else of one which refused, else of one which cannot be reached.
+ */
+enum dial_result dial_begin(struct dial *ret, const struct backend *be,
+			    uint64_t timeout_ms);
+
+/* While it is DIAL_WAITING: goes on, with the events that came, or 0 where time has passed. */
+enum dial_result dial_step(struct dial *d, short revents);
+struct pollfd dial_poll(const struct dial *d);
+uint64_t dial_deadline_ms(const struct dial *d);
+
+/* Gives up: closes and frees what it holds; fine at any time after dial_begin(). */
+void dial_done(struct dial *d);
+
+#endif
