@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `--check`: for people, on standard output and standard error. */
+/* `--check`: checks the configuration and the backends, and prints the routes. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -8,7 +8,14 @@
 
 #include "check_backend.h"
 #include "check_user.h"
+#include "config/config_load.h"
+#include "config/config_print.h"
 #include "process/loader.h"
+
+static enum check_result worse(enum check_result a, enum check_result b)
+{
+	return a > b ? a : b;
+}
 
 /* ---- the configuration */
 
@@ -21,26 +28,26 @@ static void report(void *userdata, const char *file, unsigned line, const char *
 		(void)fprintf(stderr, "%s: %s\n", file, what);
 }
 
-/* Reads the configuration as the service's user, and reports the parts denied to it. */
-static int check_readable(const char *file)
+/* Reads the configuration again, as the service's user, who may not be able to. */
+static enum check_result check_readable(const char *file)
 {
 	struct config cfg;
-	int r = config_load(file, report, NULL, &cfg);
+	enum config_result r = config_load(file, report, NULL, &cfg);
 
 	config_done(&cfg);
-	return r < 0 ? -EBADMSG : 0;
+	return r == CONFIG_OK ? CHECK_GOOD : CHECK_INVALID;
 }
 
 /* ---- TLS */
 
-static int complain(const struct tls_why *why)
+static enum check_result complain(const struct tls_why *why)
 {
 	(void)fprintf(stderr, "%s\n", why->text);
-	return -EBADMSG;
+	return CHECK_INVALID;
 }
 
-/* Tries to set up TLS with a backend, without connecting. */
-static int check_backend_tls(const struct backend *be)
+/* Loads the files of a TLS connection to a backend, without connecting. */
+static enum check_result check_backend_tls(const struct backend *be)
 {
 	const struct tls_module *module;
 	struct tls_why why;
@@ -50,11 +57,11 @@ static int check_backend_tls(const struct backend *be)
 	    module->connect(-1, be, &t, &why) != TLS_READY)
 		return complain(&why);
 	module->free(t, false);
-	return 0;
+	return CHECK_GOOD;
 }
 
-/* Whether this user may open the files that are no credentials. */
-static int check_files(const struct config_tls *tls)
+/* Opens the files that are not credentials, for which this user needs the permission. */
+static enum check_result check_files(const struct config_tls *tls)
 {
 	const struct {
 		const char *key, *file;
@@ -64,7 +71,7 @@ static int check_files(const struct config_tls *tls)
 		{ "TicketKey", tls->ticket_key },
 		{ "ClientCaFile", tls->client_ca_file },
 	};
-	int r = 0;
+	enum check_result r = CHECK_GOOD;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		AUTO_FD int fd = -1;
@@ -76,34 +83,35 @@ static int check_files(const struct config_tls *tls)
 			continue;
 		(void)fprintf(stderr, "[Tls] %s=%s: %s\n", files[i].key, files[i].file,
 			      strerror(errno));
-		r = -EBADMSG;
+		r = CHECK_INVALID;
 	}
 	return r;
 }
 
-/* The gate's own certificate, as it is looked at. */
+/* The inspection of the gate's own certificate. */
 struct own {
-	const struct check *what;
+	const struct check *check;
 	const struct config_tls *tls;
-	int error;
+	enum check_result result;
 };
 
-/* Without whole, as the socket runs it, a certificate that has expired must not stop the start. */
+/* The socket unit runs a check that is not whole: an expired certificate must not stop it. */
 static void on_objection(void *userdata, int error, const char *what)
 {
 	struct own *own = userdata;
-	bool fails = error < 0 && own->what->whole;
+	bool fails = error < 0 && own->check->whole;
 
 	(void)fprintf(stderr, "%s[Tls] Certificate=%s: %s\n",
 		      fails ? "" : "warning: ", own->tls->certificate, what);
 	if (fails)
-		own->error = error;
+		own->result = CHECK_NOT_READY;
 }
 
-/* Tries to set up TLS with a client, and judges the certificate as clients will. */
-static int check_client_tls(const struct check *c, const struct config_tls *tls)
+/* Loads the files of TLS to clients, and inspects the certificate as clients will. */
+static enum check_result check_client_tls(const struct check *c,
+					  const struct config_tls *tls)
 {
-	struct own own = { .what = c, .tls = tls };
+	struct own own = { .check = c, .tls = tls };
 	const struct tls_module *module;
 	struct tls_why why;
 	struct tls *t;
@@ -113,40 +121,41 @@ static int check_client_tls(const struct check *c, const struct config_tls *tls)
 		return complain(&why);
 	module->inspect(t, on_objection, &own);
 	module->free(t, false);
-	return own.error;
+	return own.result;
 }
 
-/* A credential, in contrast to a path, can be read by root and the service only. */
+/* Only root and the service can read credentials. */
 static bool has_credentials(const struct config_tls *tls)
 {
 	return tls->certificate[0] != '/' || tls->key[0] != '/';
 }
 
-/* Called as the user who serves the connections. */
-static int check_tls(const struct check *c, const struct config *cfg)
+/* Run as the service's user. */
+static enum check_result check_tls(const struct check *c, const struct config *cfg)
 {
-	int r = 0, own = 0;
+	enum check_result r = CHECK_GOOD;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		if (cfg->backend[i].tls && check_backend_tls(&cfg->backend[i]) < 0)
-			r = -EBADMSG;
-	if (c->tls)
-		own = has_credentials(&cfg->tls) ? check_files(&cfg->tls)
-						 : check_client_tls(c, &cfg->tls);
-	return r < 0 ? r : own;
+		if (cfg->backend[i].tls)
+			r = worse(r, check_backend_tls(&cfg->backend[i]));
+	if (!c->tls)
+		return r;
+	return worse(r, has_credentials(&cfg->tls) ? check_files(&cfg->tls)
+						   : check_client_tls(c, &cfg->tls));
 }
 
-/* Called as whoever runs the check. */
-static int check_credentials(const struct check *c, const struct config_tls *tls)
+/* Run as the user who called the check. */
+static enum check_result check_credentials(const struct check *c,
+					   const struct config_tls *tls)
 {
 	if (getenv("CREDENTIALS_DIRECTORY"))
 		return check_client_tls(c, tls);
 	(void)printf("[Tls]: credentials are not checked, because "
 		     "$CREDENTIALS_DIRECTORY is not set\n");
-	return 0;
+	return CHECK_GOOD;
 }
 
-/* ---- what would be done */
+/* ---- routes and backends */
 
 static void print_paths(const char *what, config_list paths, const struct backend *be)
 {
@@ -168,45 +177,45 @@ static void print_config(const struct config *cfg)
 	(void)printf("any other request -> %s\n\n", nextjs->url);
 }
 
-static int check_backends(const struct config *cfg)
+static enum check_result check_backends(const struct config *cfg)
 {
-	int first = 0;
+	enum check_result r = CHECK_GOOD;
 
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
-		int r = check_backend(cfg, (enum config_backend)i);
-
-		if (first == 0)
-			first = r;
-	}
-	return first;
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		if (check_backend(cfg, (enum config_backend)i) < 0)
+			r = CHECK_NOT_READY;
+	return r;
 }
 
-/* ---- the whole */
+/* ---- the whole check */
 
 struct look {
-	const struct check *what;
+	const struct check *check;
 	const struct config *cfg;
-	bool broken; /* the configuration itself */
+	bool valid; /* the configuration: its errors have been reported */
 };
 
+/* Run as the service's user. */
 static int look(void *userdata)
 {
 	const struct look *l = userdata;
-	int r = l->what->installed && !l->broken ? check_readable(l->what->file) : 0;
-	int tls = check_tls(l->what, l->cfg), backends = 0;
+	const struct check *c = l->check;
+	enum check_result r = CHECK_GOOD;
 
-	if (r == 0 && tls != -EBADMSG && l->what->whole && !l->broken) {
-		print_config(l->cfg);
-		backends = check_backends(l->cfg);
-	}
-	return r < 0 ? r : tls < 0 ? tls : backends;
+	if (c->installed && l->valid)
+		r = check_readable(c->file);
+	r = worse(r, check_tls(c, l->cfg));
+	if (r == CHECK_INVALID || !l->valid || !c->whole)
+		return (int)r;
+	print_config(l->cfg);
+	return (int)worse(r, check_backends(l->cfg));
 }
 
 /*
- * Loads the module of TLS while this is still root: the service's user may not reach it,
- * such as in root's home before it is installed.
+ * Loads the TLS module while this process is still root's: the service's user may not be able
+ * to reach it, for example in root's home before the installation. It stays loaded.
  */
-static void load_before(const struct check *c, const struct config *cfg)
+static void preload_tls(const struct check *c, const struct config *cfg)
 {
 	const struct tls_module *module;
 	struct tls_why why;
@@ -215,26 +224,23 @@ static void load_before(const struct check *c, const struct config *cfg)
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		needed |= cfg->backend[i].tls;
 	if (needed)
-		(void)loader_tls(&module, &why); /* its failure is told when it is used */
+		(void)loader_tls(&module,
+				 &why); /* the check that uses it reports errors */
 }
 
-int check_run(const struct check *c)
+enum check_result check_run(const struct check *c)
 {
 	struct config cfg;
-	struct look l = { .what = c, .cfg = &cfg };
-	int r, found, own = 0;
+	struct look l = { .check = c, .cfg = &cfg };
+	enum check_result r = CHECK_NOT_DONE;
+	int found;
 
-	l.broken = config_load(c->file, report, NULL, &cfg) < 0;
-	load_before(c, &cfg);
-	r = check_as_user(look, &l, c->whole, &found);
-	if (r == 0 && l.broken)
-		found = -EBADMSG;
-	if (r == 0 && found != -EBADMSG && c->tls && has_credentials(&cfg.tls))
-		own = check_credentials(c, &cfg.tls);
+	l.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
+	preload_tls(c, &cfg);
+	if (check_as_user(look, &l, c->whole, &found) == 0)
+		r = worse((enum check_result)found, l.valid ? CHECK_GOOD : CHECK_INVALID);
+	if (r < CHECK_INVALID && c->tls && has_credentials(&cfg.tls))
+		r = worse(r, check_credentials(c, &cfg.tls));
 	config_done(&cfg);
-	if (r < 0)
-		return r;
-	if (found == -EBADMSG || own == -EBADMSG)
-		return -EBADMSG;
-	return found < 0 || own < 0;
+	return r;
 }

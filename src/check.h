@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `--check`: is the configuration right, are the backends there, what would be done. */
+/* `--check`: checks the configuration and the backends, and prints the routes. */
 #ifndef NOVNC_GATE_CHECK_H
 #define NOVNC_GATE_CHECK_H
 
@@ -7,19 +7,25 @@
 
 struct check {
 	const char *file;
-	bool installed; /* the file is the service's own, whose user has to read it */
-	bool tls;       /* a client is to speak TLS: section [Tls] as well */
-	bool whole; /* what would be done, and the backends; else the configuration only */
+	bool installed; /* it is the file of the service, whose user must be able to read it */
+	bool tls;   /* check section [Tls] as well, as for a gate started with --tls */
+	bool whole; /* print the routes and contact the backends; else configuration only */
+};
+
+/* In order of severity. */
+enum check_result {
+	CHECK_GOOD,
+	CHECK_NOT_READY, /* a backend does not respond, or the gate's certificate is not valid now */
+	CHECK_INVALID,  /* the configuration, or a file that it names, cannot be used */
+	CHECK_NOT_DONE, /* it could not be checked */
 };
 
 /*
- * Prints each error of the file to standard error, and of the files that it names for TLS;
- * credentials only where this process has been shown some. Then, with whole, what the gate
- * would do, and whether the backends answer. As root it looks as the user who serves the
- * connections, but for credentials. 0; 1 where the configuration is right, but a backend does not
- * answer or the gate's own certificate is not valid now, which without whole is only said;
- * -EBADMSG where it is broken; another error where that could not be checked.
+ * Prints errors of the configuration and of its TLS files to standard error, the rest to
+ * standard output. Run as root, it checks as the user who serves the connections. Credentials
+ * are the exception: it checks them as root, and only where $CREDENTIALS_DIRECTORY is set.
+ * Without c->whole a certificate that is not valid now is no more than a warning.
  */
-int check_run(const struct check *c);
+enum check_result check_run(const struct check *c);
 
 #endif

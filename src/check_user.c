@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* As whom `--check` looks: what root can read and reach, the service's user may not. */
+/* Runs a check as the user who serves the connections: root may read and reach more. */
 #include "check_user.h"
 
 #include <errno.h>
@@ -10,11 +10,11 @@
 
 #include "process/loader.h"
 
-#define CHECK_USER     "novnc-gate"
-/* An exit status that is no errno: the child could not look, or not say what it saw. */
-#define CHECK_NOT_DONE 255
+#define CHECK_USER   "novnc-gate"
+/* The exit status of a child that could not check, or not print its results. */
+#define CHILD_FAILED 255
 
-/* In the child: ends it, with what was found as the exit status. */
+/* Runs in the child, and ends it; its exit status is the result. */
 static void look_as_user(int (*look)(void *userdata), void *userdata)
 {
 	int r = loader_become(CHECK_USER);
@@ -23,23 +23,23 @@ static void look_as_user(int (*look)(void *userdata), void *userdata)
 		(void)fprintf(stderr,
 			      "novnc-gate: cannot switch to user " CHECK_USER ": %s\n",
 			      strerror(-r));
-		_exit(CHECK_NOT_DONE);
+		_exit(CHILD_FAILED);
 	}
 	r = look(userdata);
-	_exit(fflush(stdout) != 0 ? CHECK_NOT_DONE : -r);
+	_exit(fflush(stdout) != 0 ? CHILD_FAILED : r);
 }
 
-/* The child's result, or the error that hides it. */
-static int result_of(pid_t pid, int *ret)
+/* Waits for the child. Returns 0 with its result, or -errno. */
+static int child_result(pid_t pid, int *ret)
 {
 	int status;
 
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) == CHECK_NOT_DONE)
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == CHILD_FAILED)
 		return -ECHILD;
-	*ret = -WEXITSTATUS(status);
+	*ret = WEXITSTATUS(status);
 	return 0;
 }
 
@@ -48,7 +48,7 @@ static int fork_to_look(int (*look)(void *userdata), void *userdata, int *ret)
 	pid_t pid;
 	int r;
 
-	(void)fflush(stdout); /* or the child would write it once more */
+	(void)fflush(stdout); /* else both processes would write what is buffered */
 	pid = fork();
 	if (pid < 0) {
 		r = -errno;
@@ -57,8 +57,8 @@ static int fork_to_look(int (*look)(void *userdata), void *userdata, int *ret)
 	}
 	if (pid == 0)
 		look_as_user(look, userdata);
-	r = result_of(pid, ret);
-	if (r == 0 && *ret < 0)
+	r = child_result(pid, ret);
+	if (r == 0 && *ret != 0)
 		(void)fprintf(stderr, "novnc-gate: checked as user " CHECK_USER
 				      ", which serves the connections\n");
 	return r;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* As whom `--check` looks. */
+/* Runs a check as the user who serves the connections. */
 #ifndef NOVNC_GATE_CHECK_USER_H
 #define NOVNC_GATE_CHECK_USER_H
 
 #include <stdbool.h>
 
 /*
- * Calls look(userdata), which returns 0 or -errno: *ret. Where this process is root's, a child
- * that has become the user who serves the connections calls it; where there is no such user,
- * root does, and with tell that is said on standard output. 0, or -errno where it could not
- * look, or not say what it saw.
+ * Calls look(userdata), which returns a number from 0 (good) to 254, and sets *ret to it. A
+ * process of root calls it in a child that has become the service's user. If there is no such
+ * user, root calls it itself; with tell, standard output then says so. Returns 0, or -errno if
+ * the child failed.
  */
 int check_as_user(int (*look)(void *userdata), void *userdata, bool tell, int *ret);
 

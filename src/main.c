@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "check.h"
-#include "config/config.h"
+#include "config/config_load.h"
 #include "log/journal.h"
 #include "log/log.h"
 #include "net/client.h"
@@ -103,12 +103,19 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 
 static int check(const struct options *o, char *argv[])
 {
+	static const int codes[] = {
+		[CHECK_GOOD] = EXIT_SUCCESS,
+		[CHECK_NOT_READY] = EXIT_NOT_READY,
+		[CHECK_INVALID] = EX_CONFIG,
+		[CHECK_NOT_DONE] = EX_OSERR,
+	};
 	const struct check what = {
 		.file = o->file,
 		.installed = strcmp(o->file, NOVNC_GATE_CONF) == 0,
 		.tls = o->tls,
 		.whole = o->whole,
 	};
+	enum check_result result;
 	int r = loader_need(argv);
 
 	if (r < 0) {
@@ -117,12 +124,8 @@ static int check(const struct options *o, char *argv[])
 			      strerror(-r));
 		return EX_OSERR;
 	}
-	r = check_run(&what);
-	if (fflush(stdout) != 0)
-		return EX_OSERR;
-	if (r < 0)
-		return r == -EBADMSG ? EX_CONFIG : EX_OSERR;
-	return r > 0 ? EXIT_NOT_READY : EXIT_SUCCESS;
+	result = check_run(&what);
+	return fflush(stdout) == 0 ? codes[result] : EX_OSERR;
 }
 
 /* Standard input is no connection to serve: say what would be. */
@@ -212,15 +215,16 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 				    .sandbox = &sandbox };
 	struct stream_tls tls;
 	struct config cfg;
-	int config, r, walls;
+	enum config_result config;
+	int r, walls;
 
 	journal_open();
 	r = o->tls ? loader_need(argv) : 0; /* first, or broken lines are logged twice */
 	config = config_load(o->file, on_config_error, &setup, &cfg);
 	journal_level(cfg.log_level);
-	if (r == 0 && config == 0 && needs_loader(&cfg))
+	if (r == 0 && config == CONFIG_OK && needs_loader(&cfg))
 		r = loader_need(argv);
-	setup.broken = config < 0;
+	setup.broken = config != CONFIG_OK;
 	setup.cfg = &cfg;
 	if (o->tls) {
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
@@ -240,9 +244,9 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	journal_close();
 	if (o->spread)
 		spread_wait(spread);
-	if (config == -EBADMSG || r == -EBADMSG)
+	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;
-	return config < 0 || r < 0 ? EX_OSERR : EXIT_SUCCESS;
+	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;
 }
 
 int main(int argc, char *argv[])

@@ -13,7 +13,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "config/config.h"
+#include "config/config_load.h"
+#include "config/config_print.h"
 #include "testing.h"
 
 #define DEFAULT_NOVNC \
@@ -43,19 +44,19 @@ static inline void forget(void)
 }
 
 /* Reads bytes that end where their heap block ends, on top of *c. */
-static inline int parse_on(struct config *c, const char *text, size_t len)
+static inline enum config_result parse_on(struct config *c, const char *text, size_t len)
 {
 	char *copy = exact(text, len);
-	int r;
+	enum config_result r;
 
 	forget();
 	r = config_parse_text("f", copy, len, report, &reports, c);
 	free(copy);
-	ck_assert_int_eq(r, reports > 0 ? -EBADMSG : 0);
+	ck_assert_int_eq(r, reports > 0 ? CONFIG_INVALID : CONFIG_OK);
 	return r;
 }
 
-static inline int parse(struct config *c, const char *text)
+static inline enum config_result parse(struct config *c, const char *text)
 {
 	config_init(c);
 	return parse_on(c, text, strlen(text));
@@ -63,7 +64,7 @@ static inline int parse(struct config *c, const char *text)
 
 static inline void parse_good(struct config *c, const char *text)
 {
-	ck_assert_msg(parse(c, text) == 0, "%s\nreports\n%s", text, reported);
+	ck_assert_msg(parse(c, text) == CONFIG_OK, "%s\nreports\n%s", text, reported);
 }
 
 /* Parses text on its own, and expects each of these strings in what is reported. */
@@ -72,7 +73,7 @@ static inline void expect_reports(const char *text, ...)
 	struct config c;
 	va_list ap;
 
-	ck_assert_msg(parse(&c, text) < 0, "accepted: %s", text);
+	ck_assert_msg(parse(&c, text) != CONFIG_OK, "accepted: %s", text);
 	va_start(ap, text);
 	for (const char *part; (part = va_arg(ap, const char *));)
 		ck_assert_msg(strstr(reported, part), "%s\nreports\n%snot: %s", text,

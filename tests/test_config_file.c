@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "configuring.h"
@@ -51,7 +52,7 @@ static void remove_dir(void)
 	ck_assert_int_eq(rmdir(dir), 0);
 }
 
-static int load(struct config *c, const char *name)
+static enum config_result load(struct config *c, const char *name)
 {
 	char path[PATH_MAX + 100];
 
@@ -77,12 +78,12 @@ START_TEST(drop_ins_follow_the_file_in_bytewise_order)
 	put("c.d/10.conf", "[Routes]\nControllerPath=/10\n");
 	put("c.d/a.conf", "[Routes]\nControllerPath=/a\n");
 	put("c.d/B.conf", "[Routes]\nControllerPath=/B\n");
-	ck_assert_int_eq(load(&c, "c"), 0);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_OK);
 	ck_assert_str_eq(joined(c.controller_path), "/main /10 /9 /B /a");
 	ck_assert_int_eq(c.log_level, LOG_DEBUG);
 	config_done(&c);
 	put("c.d/a.conf", "[Routes]\nControllerPath=\n");
-	ck_assert_int_eq(load(&c, "c"), 0);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_OK);
 	ck_assert_str_eq(joined(c.controller_path), "");
 	config_done(&c);
 }
@@ -100,7 +101,7 @@ START_TEST(other_files_beside_drop_ins_are_left_alone)
 	put("c.d/README", "nonsense");
 	put("c.d/9.conf", "");
 	ck_assert_int_eq(symlink("/dev/null", in_dir("c.d/null.conf")), 0);
-	ck_assert_int_eq(load(&c, "c"), 0);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_OK);
 	config_done(&c);
 }
 END_TEST
@@ -111,11 +112,11 @@ START_TEST(the_directory_of_drop_ins_may_be_missing)
 
 	put("c", "[Log]\nLevel=info\n");
 	ck_assert_int_eq(rmdir(in_dir("c.d")), 0);
-	ck_assert_int_eq(load(&c, "c"), 0);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_OK);
 	ck_assert_int_eq(c.log_level, LOG_INFO);
 	config_done(&c);
 	put("c.d", "a file in its place");
-	ck_assert_int_eq(load(&c, "c"), -EBADMSG);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 	expect_file_report("c.d", ":0: cannot be read: Not a directory\n");
 	config_done(&c);
 }
@@ -131,7 +132,7 @@ START_TEST(errors_name_their_file)
 	put("c.d/a.conf", "[Log]\nLevel=info\n");
 	put("c.d/dos.conf", "[Log]\r\n\r\nNope=\r\n");
 	ck_assert_int_eq(symlink("nowhere", in_dir("c.d/gone.conf")), 0);
-	ck_assert_int_eq(load(&c, "c"), -EBADMSG);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 	ck_assert_uint_eq(reports, 5);
 	expect_file_report("c", ":2: Level=x is not a log level");
 	expect_file_report("c.d/10.conf", ":1: unknown section [Nope]");
@@ -149,7 +150,7 @@ START_TEST(a_missing_file_is_an_error_and_its_drop_ins_are_still_read)
 	struct config c;
 
 	put("c.d/9.conf", "[Log]\nLevel=x\n");
-	ck_assert_int_eq(load(&c, "c"), -EBADMSG);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 	ck_assert_uint_eq(reports, 2);
 	expect_file_report("c", ":0: cannot be read: No such file or directory\n");
 	expect_file_report("c.d/9.conf", ":2: Level=x");
@@ -176,7 +177,7 @@ START_TEST(what_is_no_regular_file_is_an_error_not_waited_for)
 	for (size_t i = 0; i < LENGTH(names); i++) {
 		(void)remove(in_dir(names[i]));
 		make_odd_file(in_dir(names[i]), _i);
-		ck_assert_int_eq(load(&c, "c"), -EBADMSG);
+		ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 		ck_assert_uint_eq(reports, i + 1);
 		expect_file_report(names[i], ":0: is not a regular file\n");
 		config_done(&c);
@@ -192,12 +193,12 @@ START_TEST(files_are_bounded)
 	memset(text, '\n', CONFIG_FILE_MAX + 1);
 	text[CONFIG_FILE_MAX] = '\0';
 	put("c", text);
-	ck_assert_int_eq(load(&c, "c"), 0);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_OK);
 	config_done(&c);
 	text[CONFIG_FILE_MAX] = '\n';
 	text[CONFIG_FILE_MAX + 1] = '\0';
 	put("c", text);
-	ck_assert_int_eq(load(&c, "c"), -EBADMSG);
+	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 	expect_file_report("c", ":0: is larger than 65536 bytes\n");
 	config_done(&c);
 	free(text);
@@ -211,9 +212,27 @@ START_TEST(a_path_that_is_too_long_is_an_error)
 
 	memset(path, 'x', sizeof(path) - 1);
 	forget();
-	ck_assert_int_eq(config_load(path, report, &reports, &c), -EBADMSG);
+	ck_assert_int_eq(config_load(path, report, &reports, &c), CONFIG_INVALID);
 	ck_assert_ptr_nonnull(
 		strstr(reported, ":0: cannot be read: File name too long\n"));
+	config_done(&c);
+}
+END_TEST
+
+START_TEST(no_descriptor_left_is_no_fault_of_the_files)
+{
+	struct rlimit limit, none;
+	enum config_result r;
+	struct config c;
+
+	put("c", "[Log]\nLevel=x\n");
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = load(&c, "c");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(r, CONFIG_OUT_OF_RESOURCES);
+	expect_file_report("c", ":0: cannot be read: Too many open files\n");
 	config_done(&c);
 }
 END_TEST
@@ -233,5 +252,6 @@ int main(void)
 	tcase_add_loop_test(t, what_is_no_regular_file_is_an_error_not_waited_for, 0, 4);
 	tcase_add_test(t, files_are_bounded);
 	tcase_add_test(t, a_path_that_is_too_long_is_an_error);
+	tcase_add_test(t, no_descriptor_left_is_no_fault_of_the_files);
 	return suite_run(suite);
 }

@@ -147,7 +147,7 @@ START_TEST(bytes_that_are_no_text_are_refused)
 		(void)snprintf(what, sizeof(what), "f:2: the byte 0x%02x is not text\n",
 			       byte);
 		config_init(&c);
-		ck_assert_int_lt(parse_on(&c, text, len), 0);
+		ck_assert_int_eq(parse_on(&c, text, len), CONFIG_INVALID);
 		if ((byte < ' ' && byte != '\t' && byte != '\n') || byte == 0x7f)
 			ck_assert_str_eq(reported, what);
 		else

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/config_load.h"
 #include "proxy/wire.h"
 #include "still.h"
 #include "testing.h"

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "config/config_load.h"
 #include "testing.h"
 
 #define SESSION "/api/auth/session/"

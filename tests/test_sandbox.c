@@ -38,6 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/config_load.h"
 #include "process/sandbox.h"
 #include "testing.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of a configuration: one and its drop-ins, each read whole. */
+/* Reads a configuration file and its drop-ins from the file system. */
 #include "config/config_file.h"
 
 #include <dirent.h>
@@ -12,42 +12,49 @@
 
 #include "base/buf.h"
 
-/* /dev/null, by which systemd's drop-ins are masked, is (1, 3) by admin-guide/devices.txt. */
-static bool can_be_read(const struct stat *st)
+/* A link to /dev/null masks a drop-in; its device number is (1, 3). */
+static bool is_readable(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) ||
 	       (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3));
 }
 
-/* At most cap bytes: their count, or -errno. */
-static ssize_t read_whole(const char *file, char *text, size_t cap)
+static enum config_file_result failed(struct config_file *ret, int error)
 {
-	/* a FIFO would be waited for until somebody writes to it */
-	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-	size_t len = 0;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!can_be_read(&st))
-		return -ENXIO;
-	while ((n = read(fd, text + len, cap - len)) > 0)
-		len += (size_t)n;
-	return n < 0 ? -errno : (ssize_t)len;
+	ret->error = error;
+	return CONFIG_FILE_FAILED;
 }
 
-static void take_one(const char *file, config_file_take take, void *userdata)
+/* Reads all of ret->path into text, and sets ret->len, or ret->error. */
+static enum config_file_result read_whole(char text[static CONFIG_FILE_MAX + 1],
+					  struct config_file *ret)
 {
-	char text[CONFIG_FILE_MAX + 1]; /* not in the heap, where it would leave a hole */
-	ssize_t len = read_whole(file, text, sizeof(text));
+	/* without O_NONBLOCK, to open a FIFO would wait for its writer */
+	AUTO_FD int fd = open(ret->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	ssize_t n;
 
-	if (len > CONFIG_FILE_MAX)
-		len = -EFBIG;
-	if (len < 0)
-		take(userdata, file, NULL, 0, (int)len);
-	else
-		take(userdata, file, text, (size_t)len, 0);
+	if (fd < 0 && errno == ENXIO)
+		return CONFIG_FILE_NOT_REGULAR; /* a socket */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return failed(ret, -errno);
+	if (!is_readable(&st))
+		return CONFIG_FILE_NOT_REGULAR;
+	while ((n = read(fd, text + ret->len, CONFIG_FILE_MAX + 1 - ret->len)) > 0)
+		ret->len += (size_t)n;
+	if (n < 0)
+		return failed(ret, -errno);
+	return ret->len > CONFIG_FILE_MAX ? CONFIG_FILE_TOO_LARGE : CONFIG_FILE_READ;
+}
+
+static void read_one(const char *path, config_file_callback callback, void *userdata)
+{
+	/* on the stack, because freed memory would stay a hole in the heap */
+	char text[CONFIG_FILE_MAX + 1];
+	struct config_file file = { .path = path, .text = text };
+
+	file.result = read_whole(text, &file);
+	callback(userdata, &file);
 }
 
 static int is_drop_in(const struct dirent *d)
@@ -58,31 +65,39 @@ static int is_drop_in(const struct dirent *d)
 	       strcmp(d->d_name + len - 5, ".conf") == 0;
 }
 
-/* Bytewise in any locale, where alphasort() is not. */
+/* Bytewise; alphasort() would sort by locale. */
 static int by_name(const struct dirent **x, const struct dirent **y)
 {
 	return strcmp((*x)->d_name, (*y)->d_name);
 }
 
-void config_file_read(const char *file, config_file_take take, void *userdata)
+static void read_drop_ins(const char *dir, config_file_callback callback, void *userdata)
 {
-	char dir[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];
+	struct config_file unreadable = { .path = dir, .result = CONFIG_FILE_FAILED };
+	char path[PATH_MAX + NAME_MAX + 2];
 	struct dirent **entries;
-	int n;
+	int n = scandir(dir, &entries, is_drop_in, by_name);
 
-	take_one(file, take, userdata);
-	/* A name cut here is one that open() has refused before. */
-	(void)snprintf(dir, sizeof(dir), "%s.d", file);
-	n = scandir(dir, &entries, is_drop_in, by_name);
 	if (n < 0) {
+		unreadable.error = -errno;
 		if (errno != ENOENT)
-			take(userdata, dir, NULL, 0, -errno);
+			callback(userdata, &unreadable);
 		return;
 	}
 	for (int i = 0; i < n; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
-		take_one(path, take, userdata);
+		read_one(path, callback, userdata);
 		free(entries[i]);
 	}
 	free(entries);
+}
+
+void config_file_read(const char *file, config_file_callback callback, void *userdata)
+{
+	char dir[PATH_MAX];
+
+	read_one(file, callback, userdata);
+	/* where this is cut short, open() has refused the file's own name as too long */
+	(void)snprintf(dir, sizeof(dir), "%s.d", file);
+	read_drop_ins(dir, callback, userdata);
 }

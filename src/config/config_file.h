@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of a configuration: one and its drop-ins, each read whole. */
+/* Reads a configuration file and its drop-ins from the file system. */
 #ifndef NOVNC_GATE_CONFIG_FILE_H
 #define NOVNC_GATE_CONFIG_FILE_H
 
@@ -8,17 +8,28 @@
 /* The longest file, in bytes. */
 #define CONFIG_FILE_MAX 65536
 
-/*
- * Told of each file: its text, which is gone afterwards, or an -errno. -EFBIG: it is larger
- * than CONFIG_FILE_MAX; -ENXIO, as open(2) says of a socket: it is no regular file.
- */
-typedef void (*config_file_take)(void *userdata, const char *file, const char *text,
-				 size_t len, int error);
+enum config_file_result {
+	CONFIG_FILE_READ,
+	CONFIG_FILE_TOO_LARGE,   /* over CONFIG_FILE_MAX */
+	CONFIG_FILE_NOT_REGULAR, /* such as a FIFO or a directory */
+	CONFIG_FILE_FAILED,      /* a system call failed: error */
+};
+
+/* One file, or the directory file.d if it exists but cannot be read. */
+struct config_file {
+	const char *path;
+	enum config_file_result result;
+	int error;        /* CONFIG_FILE_FAILED: an -errno */
+	const char *text; /* CONFIG_FILE_READ: valid during the call only */
+	size_t len;
+};
+
+typedef void (*config_file_callback)(void *userdata, const struct config_file *file);
 
 /*
- * Reads file and then file.d/ *.conf in bytewise order of name; tells of each, and of file.d
- * where it is there but cannot be read. /dev/null is an empty file.
+ * Reads file and then file.d/ *.conf in bytewise order of name, and calls the callback for each.
+ * /dev/null is an empty file. A missing file.d is no error.
  */
-void config_file_read(const char *file, config_file_take take, void *userdata);
+void config_file_read(const char *file, config_file_callback callback, void *userdata);
 
 #endif

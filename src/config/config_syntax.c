@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A file's text to sections and assignments: lines, comments, continuations. No I/O. */
+/* Lines, comments, continuation lines, sections and assignments. No I/O. */
 #include "config/config_syntax.h"
 
 #include <assert.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +22,7 @@ static void error(struct config_syntax_item *item, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Cuts white space off both ends. */
+/* Removes white space from both ends. */
 static char *trim(char *s)
 {
 	size_t len;
@@ -36,7 +35,7 @@ static char *trim(char *s)
 	return s;
 }
 
-/* Whether a line, without its line feed but perhaps with its CR, is one of text. */
+/* Refuses long lines and control characters. The line may end in a CR; its LF is left out. */
 static bool check_line(const char *p, size_t len, struct config_syntax_item *item)
 {
 	if (len > CONFIG_LINE_MAX) {
@@ -56,7 +55,7 @@ static bool check_line(const char *p, size_t len, struct config_syntax_item *ite
 	return true;
 }
 
-/* Whether a backslash, itself not behind one, ends the line. */
+/* True for an odd number of backslashes at the end: in a pair, one escapes the other. */
 static bool is_continued(const char *line, size_t len)
 {
 	size_t n = 0;
@@ -66,38 +65,45 @@ static bool is_continued(const char *line, size_t len)
 	return n % 2 == 1;
 }
 
-/*
- * Takes the next line, with the lines that continue it; comments are nothing, also in
- * between. Returns NULL at the end, or with item->kind an error.
- */
+/* Takes the next line, without leading white space. Returns NULL with an error. */
 static char *take_line(struct config_syntax *s, struct config_syntax_item *item)
 {
-	char *joined = NULL, *line, *eol;
+	char *line = s->next, *eol = memchr(line, '\n', (size_t)(s->end - line));
+	size_t len;
+
+	if (!eol)
+		eol = s->end;
+	len = (size_t)(eol - line);
+	s->next = eol < s->end ? eol + 1 : eol;
+	s->line++;
+	if (!check_line(line, len, item)) {
+		item->line = s->line;
+		s->next = s->end; /* probably the rest is not text either */
+		return NULL;
+	}
+	if (len > 0 && line[len - 1] == '\r')
+		len--;
+	line[len] = '\0';
+	return line + strspn(line, BLANK);
+}
+
+/*
+ * Takes the next line and joins its continuation lines to it; skips comments, also those
+ * between them. Returns NULL at the end of the text or with an error.
+ */
+static char *take_joined(struct config_syntax *s, struct config_syntax_item *item)
+{
+	char *joined = NULL, *line;
 	size_t joined_len = 0, len;
 
 	while (s->next < s->end) {
-		line = s->next;
-		eol = memchr(line, '\n', (size_t)(s->end - line));
-		if (!eol)
-			eol = s->end;
-		s->next = eol < s->end ? eol + 1 : eol;
-		s->line++;
+		line = take_line(s, item);
+		if (!line)
+			return NULL;
 		if (!joined)
 			item->line = s->line;
-
-		len = (size_t)(eol - line);
-		if (!check_line(line, len, item)) {
-			item->line = s->line;
-			s->next = s->end; /* the rest is no text either */
-			return NULL;
-		}
-		if (len > 0 && line[len - 1] == '\r')
-			len--;
-		line[len] = '\0';
-		line += strspn(line, BLANK);
 		if (*line == '#' || *line == ';')
 			continue;
-
 		len = strlen(line);
 		if (!joined)
 			joined = line;
@@ -107,49 +113,62 @@ static char *take_line(struct config_syntax *s, struct config_syntax_item *item)
 			return joined;
 		joined[joined_len - 1] = ' ';
 	}
-	return joined; /* continued by the end of the text, or NULL */
+	return joined; /* the last line ended in a backslash; or NULL */
 }
 
-void config_syntax_init(struct config_syntax *s, char *text, size_t len)
+static void section_parse(char *line, struct config_syntax_item *ret)
 {
-	/* A byte order mark, as some editors begin a file. */
-	bool marked = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+	char *end = line + strlen(line) - 1;
 
-	assert(text[len] == '\0');
-	*s = (struct config_syntax){ .next = text + (marked ? 3 : 0), .end = text + len };
-}
-
-void config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret)
-{
-	char *line, *end;
-
-	ret->kind = CONFIG_SYNTAX_END;
-	do {
-		line = take_line(s, ret);
-		if (!line)
-			return;
-		line = trim(line);
-	} while (*line == '\0');
-
-	if (*line == '[') {
-		end = line + strlen(line) - 1;
-		if (*end != ']') {
-			error(ret, "%.80s does not end in ]", line);
-			return;
-		}
-		*end = '\0';
-		ret->kind = CONFIG_SYNTAX_SECTION;
-		ret->name = line + 1;
+	if (*end != ']') {
+		error(ret, "%.80s does not end in ]", line);
 		return;
 	}
-	end = strchr(line, '=');
-	if (!end) {
+	*end = '\0';
+	ret->kind = CONFIG_SYNTAX_SECTION;
+	ret->name = line + 1;
+}
+
+static void assignment_parse(char *line, struct config_syntax_item *ret)
+{
+	char *equals = strchr(line, '=');
+
+	if (!equals) {
 		error(ret, "%.80s is neither [Section] nor Key=Value nor # comment",
 		      line);
 		return;
 	}
-	*end = '\0';
+	*equals = '\0';
 	ret->kind = CONFIG_SYNTAX_ASSIGNMENT;
 	ret->name = trim(line);
-	ret->value = trim(end + 1);
+	ret->value = trim(equals + 1);
+}
+
+void config_syntax_init(struct config_syntax *s, char *text, size_t len)
+{
+	/* some editors write a byte order mark */
+	bool has_mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+
+	assert(text[len] == '\0');
+	*s = (struct config_syntax){ .next = text + (has_mark ? 3 : 0),
+				     .end = text + len };
+}
+
+bool config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret)
+{
+	char *line;
+
+	ret->kind = CONFIG_SYNTAX_END;
+	do {
+		line = take_joined(s, ret);
+		if (!line)
+			return ret->kind == CONFIG_SYNTAX_ERROR;
+		line = trim(line);
+	} while (*line == '\0');
+
+	if (*line == '[')
+		section_parse(line, ret);
+	else
+		assignment_parse(line, ret);
+	return true;
 }

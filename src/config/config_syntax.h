@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* systemd.syntax(7): a file's text to sections and assignments, whatever they mean. No I/O. */
+/* Splits a text in the syntax of systemd.syntax(7) into sections and assignments. No I/O. */
 #ifndef NOVNC_GATE_CONFIG_SYNTAX_H
 #define NOVNC_GATE_CONFIG_SYNTAX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* The longest line, without its end, in bytes. */
+/* The longest line in bytes, without its line end. */
 #define CONFIG_LINE_MAX 4096
 
 enum config_syntax_kind {
 	CONFIG_SYNTAX_END,
-	CONFIG_SYNTAX_SECTION,    /* name */
-	CONFIG_SYNTAX_ASSIGNMENT, /* name, value */
-	CONFIG_SYNTAX_ERROR,      /* why, for people; what follows may be read on */
+	CONFIG_SYNTAX_SECTION,
+	CONFIG_SYNTAX_ASSIGNMENT,
+	CONFIG_SYNTAX_ERROR, /* reading may go on after it */
 };
 
-/* What config_syntax_next() has found. The strings lie in the text. */
+/* The strings point into the text. */
 struct config_syntax_item {
 	enum config_syntax_kind kind;
-	unsigned line;    /* where it begins */
-	const char *name; /* without the brackets or the "=" */
-	char *value;      /* trimmed, continued lines joined */
-	char why[128];
+	unsigned line;    /* the number of its first line */
+	const char *name; /* of a section or a key */
+	char *value;      /* of an assignment: trimmed, continuation lines joined */
+	char why[128];    /* of an error: its message */
 };
 
 struct config_syntax {
-	char *next;    /* the text not yet read, */
-	char *end;     /* its end, */
-	unsigned line; /* and the lines read before it */
+	char *next;    /* the next line */
+	char *end;     /* the end of the text */
+	unsigned line; /* how many lines have been read */
 };
 
-/* Reads the text in place: lines are joined and ended in it. text[len] must be a NUL. */
+/* The text is changed as it is read: lines are joined and end in a NUL. text[len] must be a NUL. */
 void config_syntax_init(struct config_syntax *s, char *text, size_t len);
 
-/* Finds the next section, assignment or error; ret->kind says which. */
-void config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret);
+/* Finds the next section, assignment or error. Returns false at CONFIG_SYNTAX_END. */
+bool config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret);
 
 #endif

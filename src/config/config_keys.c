@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of keys. A new key is a row here and a member of struct config; tests/test_config.c
+ * then asks for its default in units/novnc-gate.conf.in and for its entry in novnc-gate.conf(5).
+ */
+#include "config/config_keys.h"
+
+static const char *const no_words[] = { NULL };
+static const char *const novnc_words[] = { "/api/auth/session/*/novnc/websock",
+					   "/api/auth/session/*/novnc/websockify", NULL };
+static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
+
+#define AT(member)                    offsetof(struct config, member)
+#define URL(backend, text)            &config_kind_url, AT(backend), text, NULL, 0, 0
+#define GLOBS(member, words)          &config_kind_globs, AT(member), NULL, words, 0, 0
+#define ORIGINS(member, words)        &config_kind_origins, AT(member), NULL, words, 0, 0
+#define BYTES(member, text, min, max) &config_kind_bytes, AT(member), text, NULL, min, max
+#define SPAN(member, text, min) \
+	&config_kind_span, AT(member), text, NULL, min, CONFIG_SPAN_MAX
+/* May be `infinity`: only a tunnel may wait without a limit. */
+#define TUNNEL_SPAN(member, text, min) \
+	&config_kind_span, AT(member), text, NULL, min, CLOCK_INFINITY
+#define LEVEL(member, text)      &config_kind_level, AT(member), text, NULL, 0, 0
+#define BOOL(member, text)       &config_kind_bool, AT(member), text, NULL, 0, 0
+#define PATH(member)             &config_kind_file, AT(member), "", NULL, 0, 0
+#define CREDENTIAL(member, text) &config_kind_credential, AT(member), text, NULL, 0, 0
+#define NOT_BUILT                NULL, 0, NULL, NULL, 0, 0
+
+const struct config_key config_keys[] = {
+	{ "NextJs", "Url", URL(backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
+	{ "NextJs", "VerifyTls", BOOL(backend[CONFIG_NEXTJS].trust.verify, "yes") },
+	{ "NextJs", "CaFile", PATH(backend[CONFIG_NEXTJS].trust.ca_file) },
+	{ "NextJs", "ClientCertificate", PATH(backend[CONFIG_NEXTJS].trust.certificate) },
+	{ "NextJs", "ClientKey", PATH(backend[CONFIG_NEXTJS].trust.key) },
+	{ "MasterController", "Url",
+	  URL(backend[CONFIG_CONTROLLER], "http://127.0.0.1:4000") },
+	{ "MasterController", "RewriteOrigin", BOOL(rewrite_origin, "no") },
+	{ "MasterController", "VerifyTls",
+	  BOOL(backend[CONFIG_CONTROLLER].trust.verify, "yes") },
+	{ "MasterController", "CaFile", PATH(backend[CONFIG_CONTROLLER].trust.ca_file) },
+	{ "MasterController", "ClientCertificate",
+	  PATH(backend[CONFIG_CONTROLLER].trust.certificate) },
+	{ "MasterController", "ClientKey", PATH(backend[CONFIG_CONTROLLER].trust.key) },
+	{ "Routes", "NoVncPath", GLOBS(novnc_path, novnc_words) },
+	{ "Routes", "ControllerPath", GLOBS(controller_path, no_words) },
+	{ "Routes", "NextJsUpgradePath", GLOBS(nextjs_upgrade_path, hmr_words) },
+	{ "Routes", "AllowedOrigins", ORIGINS(allowed_origins, no_words) },
+	{ "Client", "TrustedProxies", NOT_BUILT },
+	{ "Client", "ProxyProtocol", NOT_BUILT },
+	{ "Tls", "Certificate", CREDENTIAL(tls.certificate, "tls.crt") },
+	{ "Tls", "Key", CREDENTIAL(tls.key, "tls.key") },
+	{ "Tls", "TicketKey", CREDENTIAL(tls.ticket_key, "tls.ticket") },
+	{ "Tls", "ClientCaFile", PATH(tls.client_ca_file) },
+	{ "Limits", "HeadMaxBytes",
+	  BYTES(head_max, "32K", CONFIG_HEAD_MIN, CONFIG_HEAD_MAX) },
+	{ "Limits", "HeadTimeoutSec", SPAN(head_ms, "10s", 1) },
+	{ "Limits", "KeepAliveTimeoutSec", SPAN(keep_alive_ms, "15s", 0) },
+	{ "Limits", "ConnectTimeoutSec", SPAN(connect_ms, "5s", 1) },
+	{ "Limits", "UpgradeTimeoutSec", SPAN(upgrade_ms, "10s", 1) },
+	{ "Limits", "ResponseTimeoutSec", SPAN(response_ms, "5min", 1) },
+	{ "Limits", "BodyTimeoutSec", SPAN(body_ms, "60s", 1) },
+	{ "Limits", "LingerTimeoutSec", TUNNEL_SPAN(linger_ms, "30s", 0) },
+	{ "Limits", "IdleTimeoutSec", TUNNEL_SPAN(idle_ms, "infinity", 1) },
+	{ "Log", "Level", LEVEL(log_level, "notice") },
+	{ 0 },
+};
+
+void *config_keys_member(const struct config_key *k, struct config *c)
+{
+	return (char *)c + k->offset;
+}
+
+const void *config_keys_value(const struct config_key *k, const struct config *c)
+{
+	return (const char *)c + k->offset;
+}

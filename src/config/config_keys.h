@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of novnc-gate.conf(5): one row for each. Reading and printing go by this table. */
+#ifndef NOVNC_GATE_CONFIG_KEYS_H
+#define NOVNC_GATE_CONFIG_KEYS_H
+
+#include "config/config_value.h"
+
+struct config_key {
+	const char *section, *name;
+	const struct config_kind
+		*kind;     /* parser and printer; NULL: reserved, not built yet */
+	size_t offset;     /* of its member in struct config */
+	const char *text;  /* the default of a single value, as in a file */
+	config_list words; /* the default of a list */
+	uint64_t min, max; /* bounds, for the parser */
+};
+
+/* In the order of sections; ends with a row whose section is NULL. */
+extern const struct config_key config_keys[];
+
+/* The member of c that holds the value of key k. */
+void *config_keys_member(const struct config_key *k, struct config *c);
+const void *config_keys_value(const struct config_key *k, const struct config *c);
+
+#endif

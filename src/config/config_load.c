@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads files, assigns their values to struct config, reports errors by line. */
+#include "config/config_load.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config_file.h"
+#include "config/config_keys.h"
+#include "config/config_syntax.h"
+
+#define BLANK " \t"
+
+/* ---- lists: allocated, unless they are the default or empty */
+
+static const char *const empty_list[] = { NULL };
+
+static void list_set(const struct config_key *k, config_list *list, config_list words)
+{
+	if (*list != k->words && *list != empty_list)
+		free((void *)*list);
+	*list = words;
+}
+
+/* ---- the state of the reader */
+
+struct config_text {
+	struct config_text *next;
+	char data[];
+};
+
+/* The section that the current line is in. */
+enum reader_state {
+	READER_NO_SECTION,      /* none yet in this file */
+	READER_SECTION,         /* reader.section */
+	READER_UNKNOWN_SECTION, /* has been reported; its keys are ignored */
+};
+
+struct reader {
+	struct config *c;
+	config_report report;
+	void *userdata;
+	unsigned reports;
+	enum config_result result;
+	const char *file;
+	unsigned line; /* the first of the assignment; 0: the file as a whole */
+	enum reader_state state;
+	const char *section; /* as in the table of keys */
+};
+
+/* Room for the names of all sections, or of all keys of one. */
+#define NAMES_TEXT 512
+
+static void complain(struct reader *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void complain(struct reader *r, const char *fmt, ...)
+{
+	char what[1024] = "too many errors; the rest are not shown";
+	va_list ap;
+
+	if (r->result == CONFIG_OK)
+		r->result = CONFIG_INVALID;
+	if (++r->reports > CONFIG_REPORTS_MAX)
+		return;
+	va_start(ap, fmt);
+	if (r->reports < CONFIG_REPORTS_MAX)
+		(void)vsnprintf(what, sizeof(what), fmt, ap); /* values are cut short */
+	va_end(ap);
+	r->report(r->userdata, r->file, r->line, what);
+}
+
+/* error: an -errno. */
+static void complain_error(struct reader *r, int error)
+{
+	if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+		r->result = CONFIG_OUT_OF_RESOURCES;
+	complain(r, "cannot be read: %s", strerror(-error));
+}
+
+/* Lists the sections with a key that is built, for the end of an error message. */
+static void known_sections(char ret[static NAMES_TEXT])
+{
+	const char *last = "";
+	size_t len = 0;
+
+	for (const struct config_key *k = config_keys; k->section; k++) {
+		if (!k->kind || strcmp(k->section, last) == 0)
+			continue;
+		len += (size_t)snprintf(ret + len, NAMES_TEXT - len, " [%s]", k->section);
+		assert(len < NAMES_TEXT);
+		last = k->section;
+	}
+}
+
+/* Lists the keys of a section that are built, likewise. */
+static void known_keys(const char *section, char ret[static NAMES_TEXT])
+{
+	size_t len = 0;
+
+	(void)snprintf(ret, NAMES_TEXT, " none yet");
+	for (const struct config_key *k = config_keys; k->section; k++) {
+		if (!k->kind || strcmp(k->section, section) != 0)
+			continue;
+		len += (size_t)snprintf(ret + len, NAMES_TEXT - len, " %s=", k->name);
+		assert(len < NAMES_TEXT);
+	}
+}
+
+static void complain_value(struct reader *r, const struct config_key *k,
+			   const char *value, const char *why)
+{
+	char bounds[CONFIG_VALUE_TEXT] = "";
+	const char *at = value[0] == '/' ? NULL : strrchr(value, '@');
+
+	if (at)
+		value = at; /* a URL's password is not logged */
+	if (k->kind->format_bounds)
+		k->kind->format_bounds(k->min, k->max, bounds);
+	complain(r, "%s=%.200s %s; allowed: %s%s", k->name, value, why, k->kind->allowed,
+		 bounds);
+}
+
+/* ---- assignments */
+
+static void assign_list(struct reader *r, const struct config_key *k, char *value)
+{
+	config_list *list = config_keys_member(k, r->c);
+	const char **words, *why;
+	char *rest;
+	size_t n = 0;
+
+	if (value[0] == '\0') {
+		list_set(k, list, empty_list);
+		return;
+	}
+	if (*list != k->words) /* a default is replaced, not added to */
+		while ((*list)[n])
+			n++;
+	/* A word and the space behind it are at least two bytes. */
+	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
+	if (!words) {
+		complain_error(r, -ENOMEM);
+		return;
+	}
+	memcpy(words, *list, n * sizeof(*words));
+	for (char *word = strtok_r(value, BLANK, &rest); word;
+	     word = strtok_r(NULL, BLANK, &rest)) {
+		why = k->kind->parse(word, k->min, k->max, NULL);
+		if (why)
+			complain_value(r, k, word, why);
+		else
+			words[n++] = word;
+	}
+	words[n] = NULL;
+	if (n > 0)
+		list_set(k, list, words);
+	else
+		free(words);
+}
+
+static const struct config_key *find_key(const char *section, const char *name)
+{
+	for (const struct config_key *k = config_keys; k->section; k++)
+		if (strcmp(k->section, section) == 0 && strcmp(k->name, name) == 0)
+			return k;
+	return NULL;
+}
+
+static void assign(struct reader *r, const char *name, char *value)
+{
+	const struct config_key *k = find_key(r->section, name);
+	char names[NAMES_TEXT];
+	const char *why;
+
+	if (!k) {
+		known_keys(r->section, names);
+		complain(r, "unknown key %.100s=; keys of [%s]:%s", name, r->section,
+			 names);
+	} else if (!k->kind) {
+		complain(r, "[%s] %s= is not implemented yet", k->section, k->name);
+	} else if (k->kind->list) {
+		assign_list(r, k, value);
+	} else {
+		why = k->kind->parse(value[0] != '\0' ? value : k->text, k->min, k->max,
+				     config_keys_member(k, r->c));
+		if (why)
+			complain_value(r, k, value, why);
+	}
+}
+
+static void enter_section(struct reader *r, const char *name)
+{
+	char names[NAMES_TEXT];
+
+	for (const struct config_key *k = config_keys; k->section; k++)
+		if (strcmp(k->section, name) == 0) {
+			r->state = READER_SECTION;
+			r->section = k->section;
+			return;
+		}
+	r->state = READER_UNKNOWN_SECTION;
+	known_sections(names);
+	complain(r, "unknown section [%.100s]; sections:%s", name, names);
+}
+
+static void assign_in_section(struct reader *r, const struct config_syntax_item *item)
+{
+	char names[NAMES_TEXT];
+
+	switch (r->state) {
+	case READER_SECTION: assign(r, item->name, item->value); return;
+	case READER_UNKNOWN_SECTION: return;
+	case READER_NO_SECTION: break;
+	}
+	known_sections(names);
+	complain(r, "%.100s= is not in any section; sections:%s", item->name, names);
+}
+
+static void read_item(struct reader *r, const struct config_syntax_item *item)
+{
+	r->line = item->line;
+	switch (item->kind) {
+	case CONFIG_SYNTAX_ERROR: complain(r, "%s", item->why); return;
+	case CONFIG_SYNTAX_SECTION: enter_section(r, item->name); return;
+	case CONFIG_SYNTAX_ASSIGNMENT: assign_in_section(r, item); return;
+	case CONFIG_SYNTAX_END: return;
+	}
+}
+
+/* ---- files */
+
+static void read_text(struct reader *r, const char *file, const char *text, size_t len)
+{
+	struct config_text *t = malloc(sizeof(*t) + len + 1);
+	struct config_syntax_item item;
+	struct config_syntax syntax;
+
+	r->file = file;
+	r->line = 0;
+	r->state = READER_NO_SECTION;
+	if (!t) {
+		complain_error(r, -ENOMEM);
+		return;
+	}
+	memcpy(t->data, text, len);
+	t->data[len] = '\0';
+	t->next = r->c->texts;
+	r->c->texts = t;
+	config_syntax_init(&syntax, t->data, len);
+	while (config_syntax_next(&syntax, &item))
+		read_item(r, &item);
+}
+
+static void read_file(void *userdata, const struct config_file *f)
+{
+	struct reader *r = userdata;
+
+	r->file = f->path;
+	r->line = 0;
+	switch (f->result) {
+	case CONFIG_FILE_READ: read_text(r, f->path, f->text, f->len); return;
+	case CONFIG_FILE_TOO_LARGE:
+		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
+		return;
+	case CONFIG_FILE_NOT_REGULAR: complain(r, "is not a regular file"); return;
+	case CONFIG_FILE_FAILED: complain_error(r, f->error); return;
+	}
+}
+
+/* ---- the interface */
+
+void config_init(struct config *ret)
+{
+	const char *why;
+
+	*ret = (struct config){ 0 };
+	ret->backend[CONFIG_NEXTJS].name = "Next.js";
+	ret->backend[CONFIG_NEXTJS].section = "NextJs";
+	ret->backend[CONFIG_CONTROLLER].name = "master-controller";
+	ret->backend[CONFIG_CONTROLLER].section = "MasterController";
+	for (const struct config_key *k = config_keys; k->section; k++) {
+		if (!k->kind)
+			continue;
+		if (k->kind->list) {
+			*(config_list *)config_keys_member(k, ret) = k->words;
+			continue;
+		}
+		why = k->kind->parse(k->text, k->min, k->max, config_keys_member(k, ret));
+		assert(!why);
+	}
+}
+
+enum config_result config_parse_text(const char *file, const char *text, size_t len,
+				     config_report report, void *userdata,
+				     struct config *c)
+{
+	struct reader r = { .c = c, .report = report, .userdata = userdata };
+
+	read_text(&r, file, text, len);
+	return r.result;
+}
+
+enum config_result config_load(const char *file, config_report report, void *userdata,
+			       struct config *ret)
+{
+	struct reader r = { .c = ret, .report = report, .userdata = userdata };
+
+	config_init(ret);
+	config_file_read(file, read_file, &r);
+	return r.result;
+}
+
+void config_done(struct config *c)
+{
+	struct config_text *next;
+
+	for (const struct config_key *k = config_keys; k->section; k++)
+		if (k->kind && k->kind->list)
+			list_set(k, config_keys_member(k, c), k->words);
+	for (struct config_text *t = c->texts; t; t = next) {
+		next = t->next;
+		free(t);
+	}
+	c->texts = NULL;
+}
