@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads files, assigns their values to struct config, reports errors by line. */
+/* Assigns the values in files to the members of struct config; reports errors by line. */
 #include "config/config_load.h"
 
 #include <assert.h>
@@ -69,7 +69,7 @@ static void complain(struct reader *r, const char *fmt, ...)
 		return;
 	va_start(ap, fmt);
 	if (r->reports < CONFIG_REPORTS_MAX)
-		(void)vsnprintf(what, sizeof(what), fmt, ap); /* values are cut short */
+		(void)vsnprintf(what, sizeof(what), fmt, ap); /* truncates long values */
 	va_end(ap);
 	r->report(r->userdata, r->file, r->line, what);
 }
@@ -127,6 +127,15 @@ static void complain_value(struct reader *r, const struct config_key *k,
 
 /* ---- assignments */
 
+static const char *parse_value(const struct config_key *k, const char *text,
+			       struct config *c)
+{
+	void *ret = config_keys_member(k, c);
+
+	return k->kind->parse ? k->kind->parse(text, ret)
+			      : k->kind->parse_bounded(text, k->min, k->max, ret);
+}
+
 static void assign_list(struct reader *r, const struct config_key *k, char *value)
 {
 	config_list *list = config_keys_member(k, r->c);
@@ -138,10 +147,10 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 		list_set(k, list, empty_list);
 		return;
 	}
-	if (*list != k->words) /* a default is replaced, not added to */
+	if (*list != k->words) /* words replace the default, but add to an earlier line */
 		while ((*list)[n])
 			n++;
-	/* A word and the space behind it are at least two bytes. */
+	/* room: a word and the space behind it are at least two bytes */
 	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
 	if (!words) {
 		complain_error(r, -ENOMEM);
@@ -150,7 +159,7 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 	memcpy(words, *list, n * sizeof(*words));
 	for (char *word = strtok_r(value, BLANK, &rest); word;
 	     word = strtok_r(NULL, BLANK, &rest)) {
-		why = k->kind->parse(word, k->min, k->max, NULL);
+		why = k->kind->check_word(word);
 		if (why)
 			complain_value(r, k, word, why);
 		else
@@ -183,11 +192,10 @@ static void assign(struct reader *r, const char *name, char *value)
 			 names);
 	} else if (!k->kind) {
 		complain(r, "[%s] %s= is not implemented yet", k->section, k->name);
-	} else if (k->kind->list) {
+	} else if (k->kind->check_word) {
 		assign_list(r, k, value);
 	} else {
-		why = k->kind->parse(value[0] != '\0' ? value : k->text, k->min, k->max,
-				     config_keys_member(k, r->c));
+		why = parse_value(k, value[0] != '\0' ? value : k->text, r->c);
 		if (why)
 			complain_value(r, k, value, why);
 	}
@@ -286,11 +294,11 @@ void config_init(struct config *ret)
 	for (const struct config_key *k = config_keys; k->section; k++) {
 		if (!k->kind)
 			continue;
-		if (k->kind->list) {
+		if (k->kind->check_word) {
 			*(config_list *)config_keys_member(k, ret) = k->words;
 			continue;
 		}
-		why = k->kind->parse(k->text, k->min, k->max, config_keys_member(k, ret));
+		why = parse_value(k, k->text, ret);
 		assert(!why);
 	}
 }
@@ -320,7 +328,7 @@ void config_done(struct config *c)
 	struct config_text *next;
 
 	for (const struct config_key *k = config_keys; k->section; k++)
-		if (k->kind && k->kind->list)
+		if (k->kind && k->kind->check_word)
 			list_set(k, config_keys_member(k, c), k->words);
 	for (struct config_text *t = c->texts; t; t = next) {
 		next = t->next;

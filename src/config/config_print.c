@@ -17,7 +17,7 @@ static void print_value(const struct config_key *k, const void *value)
 {
 	char text[CONFIG_VALUE_TEXT];
 
-	if (k->kind->list) {
+	if (k->kind->check_word) {
 		print_list(*(const config_list *)value);
 	} else {
 		k->kind->format(value, text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kinds of value that name a place: backends, origins, paths. */
+/* URLs of backends, origins, and paths with wildcards. */
 #include "config/config_value.h"
 
 #include <arpa/inet.h>
@@ -155,7 +155,7 @@ static const char *unix_parse(const char *path, struct backend *ret)
 	return NULL;
 }
 
-static const char *url_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *url_parse(const char *text, void *ret)
 {
 	const struct backend *old = ret;
 	struct backend be = { .name = old->name,
@@ -165,8 +165,6 @@ static const char *url_parse(const char *text, uint64_t min, uint64_t max, void 
 	struct slice s = slice_str(text);
 	const char *why;
 
-	(void)min; /* URLs have no bounds */
-	(void)max;
 	if (strpbrk(text, " \t"))
 		return "contains white space";
 	be.tls = slice_casestarts(s, SLICE("https://"));
@@ -211,16 +209,13 @@ static bool is_scheme(struct slice s)
 	return true;
 }
 
-/* Refuses also what no browser writes and so would never match. */
-static const char *origin_check(const char *text, uint64_t min, uint64_t max, void *ret)
+/* Also refuses an origin that a browser writes in another way, because it would never match. */
+static const char *origin_check(const char *text)
 {
 	const char *mark = strstr(text, "://"), *why;
 	struct slice scheme, authority;
 	struct backend parsed = { 0 };
 
-	(void)min; /* origins have no bounds, and their list is the caller's */
-	(void)max;
-	(void)ret;
 	if (strcmp(text, "*") == 0)
 		return NULL;
 	if (!mark)
@@ -243,8 +238,7 @@ static const char *origin_check(const char *text, uint64_t min, uint64_t max, vo
 
 const struct config_kind config_kind_origins = {
 	.allowed = "* or scheme://host[:port], such as https://dashboard.example",
-	.list = true,
-	.parse = origin_check,
+	.check_word = origin_check,
 };
 
 /* ---- paths with wildcards */
@@ -254,7 +248,7 @@ static bool is_pchar(char c) /* RFC 3986 3.3 */
 	return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~!$&'()*+,;=:@", c));
 }
 
-/* What never counts as a backend's path in a request does not count here. */
+/* Refuses what route.c never matches, so that such a glob is reported. */
 static const char *segment_check(struct slice s)
 {
 	if (slice_eq(s, SLICE("**")))
@@ -276,14 +270,11 @@ static const char *segment_check(struct slice s)
 	return NULL;
 }
 
-static const char *glob_check(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *glob_check(const char *text)
 {
 	struct slice rest, segment;
 	const char *why;
 
-	(void)min; /* paths have no bounds, and their list is the caller's */
-	(void)max;
-	(void)ret;
 	if (text[0] != '/')
 		return "does not begin with a /";
 	for (rest = slice_str(text + 1); slice_split(&rest, '/', &segment);) {
@@ -300,6 +291,5 @@ const struct config_kind config_kind_globs = {
 	.allowed =
 		"a path such as /api/*/novnc/**; * matches anything but /, and ** any number "
 		"of segments",
-	.list = true,
-	.parse = glob_check,
+	.check_word = glob_check,
 };

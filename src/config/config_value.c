@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text to values and back, one kind after the other. */
+/* Numbers, time spans, log levels, booleans, files. */
 #include "config/config_value.h"
 
 #include <ctype.h>
@@ -8,8 +8,9 @@
 
 #include "base/buf.h"
 
-/* ---- numbers, without strtoul()'s signs, spaces and bases */
+/* ---- numbers: digits only, whereas strtoul() also accepts signs, white space and bases */
 
+/* An overflow gives UINT64_MAX, which is out of bounds. */
 static uint64_t sum(uint64_t x, uint64_t y)
 {
 	return __builtin_add_overflow(x, y, &x) ? UINT64_MAX : x;
@@ -20,7 +21,7 @@ static uint64_t product(uint64_t x, uint64_t y)
 	return __builtin_mul_overflow(x, y, &x) ? UINT64_MAX : x;
 }
 
-/* Takes the digits off the front; UINT64_MAX for all that is too large for it. */
+/* Removes the digits at the beginning of s. */
 static bool take_number(struct slice *s, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -84,7 +85,7 @@ static void bytes_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALU
 
 const struct config_kind config_kind_bytes = {
 	.allowed = "a number of bytes such as 8192 or 32K,",
-	.parse = bytes_parse,
+	.parse_bounded = bytes_parse,
 	.format = bytes_format,
 	.format_bounds = bytes_bounds,
 };
@@ -106,7 +107,7 @@ static const struct {
 	{ "w week weeks", 7 * 86400 * SECOND_US },
 };
 
-/* Takes the unit off the front, up to a number or white space; none is seconds. */
+/* Removes the unit at the beginning of s; it ends at a digit or white space. No unit: seconds. */
 static bool take_unit(struct slice *s, uint64_t *ret_us)
 {
 	struct slice word = { s->p, 0 }, names, name;
@@ -128,7 +129,7 @@ static bool take_unit(struct slice *s, uint64_t *ret_us)
 	return false;
 }
 
-/* Takes one term such as "5min" or "1.5 s" off the front. */
+/* Removes one term, such as "5min" or "1.5 s", from the beginning of s. */
 static bool take_term(struct slice *s, uint64_t *ret_us)
 {
 	struct slice fraction = { NULL, 0 };
@@ -138,7 +139,7 @@ static bool take_term(struct slice *s, uint64_t *ret_us)
 		return false;
 	if (s->len > 0 && s->p[0] == '.') {
 		fraction = *s = slice_from(*s, 1);
-		if (!take_number(s, &us)) /* only to find its end */
+		if (!take_number(s, &us)) /* finds the end of the digits */
 			return false;
 		fraction.len -= s->len;
 	}
@@ -172,7 +173,7 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 			return "is not a time span";
 		us = sum(us, term);
 	} while (s.len > 0);
-	ms = us / 1000 + (us % 1000 != 0); /* never less than was asked for */
+	ms = us / 1000 + (us % 1000 != 0); /* rounded up */
 	if (ms < min || ms > max || ms > CONFIG_SPAN_MAX)
 		return "is out of range";
 	*(uint64_t *)ret = ms;
@@ -224,7 +225,7 @@ static void span_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE
 
 const struct config_kind config_kind_span = {
 	.allowed = "a time span such as 10s, 5min or 1h 30min,",
-	.parse = span_parse,
+	.parse_bounded = span_parse,
 	.format = span_format,
 	.format_bounds = span_bounds,
 };
@@ -236,10 +237,8 @@ static const char levels[][8] = {
 	[LOG_INFO] = "info", [LOG_DEBUG] = "debug",
 };
 
-static const char *level_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *level_parse(const char *text, void *ret)
 {
-	(void)min; /* levels have no bounds */
-	(void)max;
 	for (int i = LOG_ERR; i <= LOG_DEBUG; i++)
 		if (strcmp(text, levels[i]) == 0) {
 			*(int *)ret = i;
@@ -259,17 +258,15 @@ const struct config_kind config_kind_level = {
 	.format = level_format,
 };
 
-/* ---- yes and no, as systemd reads them */
+/* ---- booleans, systemd.syntax(7) */
 
-static const char *bool_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *bool_parse(const char *text, void *ret)
 {
 	static const char *const words[][6] = {
 		{ "no", "false", "off", "n", "f", "0" },
 		{ "yes", "true", "on", "y", "t", "1" },
 	};
 
-	(void)min; /* a boolean has no bounds */
-	(void)max;
 	for (size_t value = 0; value < 2; value++)
 		for (size_t i = 0; i < 6; i++)
 			if (strcasecmp(text, words[value][i]) == 0) {
@@ -290,12 +287,10 @@ const struct config_kind config_kind_bool = {
 	.format = bool_format,
 };
 
-/* ---- files, which are opened when they are needed, as the user who needs them */
+/* ---- files: only their names; whoever needs a file opens it */
 
-static const char *file_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *file_parse(const char *text, void *ret)
 {
-	(void)min; /* a path has no bounds */
-	(void)max;
 	if (text[0] != '/' && text[0] != '\0')
 		return "is not an absolute path";
 	if (strlen(text) >= CONFIG_VALUE_TEXT)
@@ -317,11 +312,10 @@ const struct config_kind config_kind_file = {
 	.format = file_format,
 };
 
-static const char *credential_parse(const char *text, uint64_t min, uint64_t max,
-				    void *ret)
+static const char *credential_parse(const char *text, void *ret)
 {
 	if (text[0] == '/')
-		return file_parse(text, min, max, ret);
+		return file_parse(text, ret);
 	if (strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		return "is neither an absolute path nor the name of a credential";
 	if (strlen(text) >= CONFIG_VALUE_TEXT)
