@@ -24,7 +24,7 @@ static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 #define BOOL(member, text)       &config_kind_bool, AT(member), text, NULL, 0, 0
 #define PATH(member)             &config_kind_file, AT(member), "", NULL, 0, 0
 #define CREDENTIAL(member, text) &config_kind_credential, AT(member), text, NULL, 0, 0
-#define NOT_BUILT                NULL, 0, NULL, NULL, 0, 0
+#define NOT_IMPLEMENTED          NULL, 0, NULL, NULL, 0, 0
 
 const struct config_key config_keys[] = {
 	{ "NextJs", "Url", URL(backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
@@ -45,8 +45,8 @@ const struct config_key config_keys[] = {
 	{ "Routes", "ControllerPath", GLOBS(controller_path, no_words) },
 	{ "Routes", "NextJsUpgradePath", GLOBS(nextjs_upgrade_path, hmr_words) },
 	{ "Routes", "AllowedOrigins", ORIGINS(allowed_origins, no_words) },
-	{ "Client", "TrustedProxies", NOT_BUILT },
-	{ "Client", "ProxyProtocol", NOT_BUILT },
+	{ "Client", "TrustedProxies", NOT_IMPLEMENTED },
+	{ "Client", "ProxyProtocol", NOT_IMPLEMENTED },
 	{ "Tls", "Certificate", CREDENTIAL(tls.certificate, "tls.crt") },
 	{ "Tls", "Key", CREDENTIAL(tls.key, "tls.key") },
 	{ "Tls", "TicketKey", CREDENTIAL(tls.ticket_key, "tls.ticket") },

@@ -8,7 +8,7 @@
 struct config_key {
 	const char *section, *name;
 	const struct config_kind
-		*kind;     /* parser and printer; NULL: reserved, not built yet */
+		*kind;     /* parser and printer; NULL: reserved, not implemented yet */
 	size_t offset;     /* of its member in struct config */
 	const char *text;  /* the default of a single value, as in a file */
 	config_list words; /* the default of a list */

@@ -82,7 +82,7 @@ static void complain_error(struct reader *r, int error)
 	complain(r, "cannot be read: %s", strerror(-error));
 }
 
-/* Lists the sections with a key that is built, for the end of an error message. */
+/* Lists the sections with an implemented key, for the end of an error message. */
 static void known_sections(char ret[static NAMES_TEXT])
 {
 	const char *last = "";
@@ -97,7 +97,7 @@ static void known_sections(char ret[static NAMES_TEXT])
 	}
 }
 
-/* Lists the keys of a section that are built, likewise. */
+/* Lists the implemented keys of a section, likewise. */
 static void known_keys(const char *section, char ret[static NAMES_TEXT])
 {
 	size_t len = 0;

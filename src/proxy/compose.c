@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Heads written anew, and the gate's own replies. No I/O. */
+/* Writes heads, and the gate's own responses. No I/O. */
 #include "proxy/compose.h"
 
 #include <stdarg.h>
@@ -64,7 +64,7 @@ static bool is_hop_by_hop(const struct options *o, struct slice name)
 	return fields_is_hop_by_hop(name) || slice_casein(name, o->name, o->n);
 }
 
-/* The "/" that an absolute-form may leave out. */
+/* The "/" that an absolute-form target may omit. */
 static struct slice root_of(struct slice target)
 {
 	return target.len > 0 && target.p[0] != '?' ? SLICE("") : SLICE("/");
@@ -99,7 +99,7 @@ static int put_forwarded(const struct verdict *v, const struct client *who,
 		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(who->address));
 	if (r == 0 && v->host.len > 0)
 		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
-	if (r == 0) /* without it Next.js takes its own */
+	if (r == 0) /* without it, Next.js would use its own port */
 		r = put_number_field(out, SLICE("X-Forwarded-Port"),
 				     v->port > 0 ? v->port
 						 : authority_default_port(scheme));
@@ -161,7 +161,7 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
-/* A field with a URL in it, which goes on as a path where it names that backend. */
+/* A field with a URL in its value; a URL that names the backend becomes a path. */
 static int put_url(struct buf *out, const struct field *f, struct slice url,
 		   const struct backend *be)
 {
@@ -208,7 +208,7 @@ int compose_response(const struct http1_head *h, const struct compose_how *how,
 	if (r == 0 && how->chunked)
 		r = put_framing(out, HTTP1_CHUNKED, 0);
 	else if (r == 0 && has_length && !bodiless)
-		r = put_length(out, h->length); /* to HEAD and with 304 as well */
+		r = put_length(out, h->length); /* also for HEAD and 304 */
 	if (r == 0 && h->status == 101)
 		r = put_upgrade(out);
 	else if (r == 0 && how->close)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* URLs in a backend's answer that lead the browser to the backend itself. No I/O. */
+/* URLs in a response that would lead the browser past the gate to the backend. No I/O. */
 #include "proxy/location.h"
 
 #include <ctype.h>
 
 #include "http/authority.h"
 
-/* Takes scheme and "//" off a URL. *port is its scheme's, or 0 where it has none. */
+/* Removes scheme and "//" from a URL. *port is the scheme's default, or 0 without a scheme. */
 static bool take_scheme(struct slice *url, unsigned *port)
 {
 	static const struct slice starts[] = {
@@ -26,7 +26,7 @@ static bool take_scheme(struct slice *url, unsigned *port)
 	return false;
 }
 
-/* Next.js says "localhost" where it listens on 127.0.0.1 or ::1. */
+/* Next.js writes "localhost" into URLs when it listens on 127.0.0.1 or ::1. */
 static bool is_this_machine(struct slice host)
 {
 	static const struct slice names[] = {
@@ -41,8 +41,8 @@ static bool is_this_machine(struct slice host)
 }
 
 /*
- * Backends take the scheme from X-Forwarded-Proto. So either scheme will do, and where no port
- * is given it is the default of the URL's scheme or of the backend's.
+ * Either scheme is accepted, because backends take it from X-Forwarded-Proto. A URL without a
+ * port has the default port of its own scheme or of the backend's.
  */
 static bool is_at(const struct authority *a, unsigned default_port,
 		  const struct backend *be)
@@ -60,8 +60,8 @@ static bool is_at(const struct authority *a, unsigned default_port,
 			     (is_this_machine(a->host) && is_this_machine(own.host)));
 }
 
-/* Whether it names the same host without an authority before it; browsers drop tabs. */
-static bool stands_alone(struct slice path)
+/* Browsers read "//" and "/\" as the beginning of an authority, and ignore tabs. */
+static bool stays_on_host(struct slice path)
 {
 	return path.len < 2 || path.p[0] != '/' || !memchr("/\\\t", path.p[1], 3);
 }
@@ -79,7 +79,7 @@ bool location_names(const struct backend *be, struct slice url, struct slice *re
 		len++;
 	path = slice_from(url, len);
 	if (!authority_parse((struct slice){ url.p, len }, &authority) ||
-	    !is_at(&authority, default_port, be) || !stands_alone(path))
+	    !is_at(&authority, default_port, be) || !stays_on_host(path))
 		return false;
 	*ret_path = path;
 	return true;
@@ -92,7 +92,7 @@ static struct slice skip_blanks(struct slice s)
 	return s;
 }
 
-/* "url" and "=" may be left out before it, and quotes around it. */
+/* [ "url" [ "=" ] ] URL, which may be in quotes. */
 static struct slice refresh_url(struct slice s)
 {
 	struct slice named;
@@ -111,7 +111,7 @@ static struct slice refresh_url(struct slice s)
 	return s;
 }
 
-/* The HTML standard's "shared declarative refresh steps": a time, a separator, the URL. */
+/* The "shared declarative refresh steps" of the HTML standard: a time, a separator, the URL. */
 struct slice location_in_refresh(struct slice value)
 {
 	static const struct slice none = SLICE_INIT("");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration, head and client to a verdict. No I/O. */
+/* Decides where a request goes, or why it is refused. No I/O. */
 #include "proxy/route.h"
 
 #include "http/authority.h"
@@ -7,7 +7,7 @@
 #include "http/path.h"
 #include "http/upgrade.h"
 
-/* Paths. */
+/* ---- paths */
 
 static bool any_match(config_list globs, struct slice path, struct slice *star)
 {
@@ -17,9 +17,9 @@ static bool any_match(config_list globs, struct slice path, struct slice *star)
 	return false;
 }
 
-/* Origins. */
+/* ---- origins */
 
-/* scheme "://" host [ ":" 1*DIGIT ] of the two schemes that serve pages, RFC 6454 6.2. */
+/* An origin of http or https, RFC 6454 6.2. If it has no port, *ret has the scheme's default. */
 static bool origin_parse(struct slice s, struct slice *scheme, struct authority *ret)
 {
 	*scheme = (struct slice){ s.p, slice_find(s, ':') };
@@ -32,24 +32,24 @@ static bool origin_parse(struct slice s, struct slice *scheme, struct authority 
 	if (ret->port == 0)
 		ret->port = authority_default_port(*scheme);
 	else if (s.p[strlen("://") + ret->host.len + 1] == '0')
-		return false; /* a browser says no leading zeros */
+		return false; /* browsers write no leading zeros */
 	return true;
 }
 
-/* Whether an origin is at that authority, which has that port where it names none. */
+/* Compares host and port. default_port is that of an authority without a port. */
 static bool origin_at(const struct authority *origin, struct slice authority,
-		      unsigned port)
+		      unsigned default_port)
 {
 	struct authority a;
 
 	return authority_parse(authority, &a) && slice_caseeq(a.host, origin->host) &&
-	       (a.port ? a.port : port) == origin->port;
+	       (a.port ? a.port : default_port) == origin->port;
 }
 
 /*
- * Whether an origin is that of the request's own host or the controller's. Plain HTTP may
- * come from a terminator of TLS, so both schemes are; where TLS is spoken an http:// page
- * of the same host may be that of whoever sits in between.
+ * True for the origin of the request's own host or of the controller. With plain HTTP either
+ * scheme is accepted, because a TLS terminator may be in front of the gate. With TLS http:// is
+ * not: a man in the middle can serve an http:// page of the same host.
  */
 static bool origin_is_ours(const struct config *cfg, const struct client *who,
 			   struct slice host, struct slice scheme,
@@ -61,7 +61,7 @@ static bool origin_is_ours(const struct config *cfg, const struct client *who,
 	if ((https || !who->tls) &&
 	    origin_at(origin, host, authority_default_port(scheme)))
 		return true;
-	/* one behind unix: has port 0, which no origin has */
+	/* a controller at unix: has port 0, which no origin has */
 	return (https || !controller->tls) &&
 	       origin_at(origin, slice_str(controller->authority), controller->port);
 }
@@ -83,7 +83,7 @@ static bool origin_listed(const struct config *cfg, struct slice value)
 	return false;
 }
 
-/* Cross-site WebSocket hijacking: a browser always says which page asked. */
+/* Prevents cross-site WebSocket hijacking: browsers always send the Origin of the page. */
 static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 			   const struct client *who, struct slice host)
 {
@@ -103,9 +103,9 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 }
 
 /*
- * Whether the controller gets its own Origin in place of the client's. An upgrade's has been
- * judged by then. A plain request's has not: there only a page of the request's own host
- * counts, and the controller sees every other Origin as it is, to guard against it.
+ * RewriteOrigin=: true if the controller gets its own Origin in place of the client's. That of
+ * an upgrade has been checked before. That of a plain request has not: it is replaced only if
+ * it is one of ours, and any other is passed on, so that the controller can refuse it.
  */
 static bool origin_becomes_own(const struct config *cfg, const struct http1_head *h,
 			       const struct client *who, const struct verdict *v)
@@ -122,7 +122,7 @@ static bool origin_becomes_own(const struct config *cfg, const struct http1_head
 	       origin_is_ours(cfg, who, v->host, scheme, &origin);
 }
 
-/* The steps of judgement. */
+/* ---- the checks; each returns false for a refusal, which is then in *v */
 
 static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 		   const char *why)
@@ -168,13 +168,13 @@ static void verdict_take_target(struct verdict *v, struct slice target)
 	v->target = target;
 	v->path = (struct slice){ target.p, slice_find(target, '?') };
 	if (v->path.len == 0)
-		v->path = SLICE("/"); /* which an absolute-form may leave out */
+		v->path = SLICE("/"); /* absolute-form may omit it */
 }
 
 /*
- * An upgrade's target with one slash for those that it begins with: noVNC 1.3 puts a slash in
- * front of its `path`, even where that begins with one. Nobody can take what goes out for an
- * authority (`//host/path`).
+ * Removes all but one of the slashes that an upgrade's target begins with: noVNC 1.3 puts one
+ * in front of its setting `path`, even if that begins with a slash. A backend could take
+ * `//host/path` for an authority.
  */
 static struct slice one_slash(struct slice target)
 {
@@ -183,27 +183,12 @@ static struct slice one_slash(struct slice target)
 	return target;
 }
 
-/* The four forms of RFC 9112 3.2; what goes out is origin-form (or asterisk-form). */
-static bool judge_target(const struct http1_head *h, struct verdict *v)
+/* An absolute-form target becomes origin-form, and its authority counts as Host. */
+static bool judge_absolute(const struct http1_head *h, struct slice authority,
+			   struct slice target, struct verdict *v)
 {
-	struct slice rest = h->target, authority,
-		     scheme = { rest.p, slice_find(rest, ':') };
 	struct authority parsed;
-	size_t len;
 
-	if (rest.p[0] == '/')
-		return true; /* taken already */
-	if (slice_eq(rest, SLICE("*")) && slice_eq(h->method, SLICE("OPTIONS"))) {
-		verdict_take_target(v, rest);
-		return true;
-	}
-	rest = slice_from(rest, scheme.len);
-	if (authority_default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
-		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
-	rest = slice_from(rest, strlen("://"));
-	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
-		len++;
-	authority = (struct slice){ rest.p, len };
 	if (!authority_parse(authority, &parsed))
 		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
 	if (v->host.len > 0 && !slice_caseeq(authority, v->host))
@@ -214,11 +199,31 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 			      "WebSocket upgrade with an absolute-form target");
 	v->host = authority;
 	v->port = parsed.port;
-	if (len == rest.len && slice_eq(h->method, SLICE("OPTIONS")))
-		verdict_take_target(v, SLICE("*")); /* RFC 9112 3.2.4 */
-	else
-		verdict_take_target(v, slice_from(rest, len));
+	if (target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
+		target = SLICE("*"); /* RFC 9112 3.2.4 */
+	verdict_take_target(v, target);
 	return true;
+}
+
+/* The forms of RFC 9112 3.2; authority-form belongs to CONNECT, which http1.c refuses. */
+static bool judge_target(const struct http1_head *h, struct verdict *v)
+{
+	struct slice rest = h->target, scheme = { rest.p, slice_find(rest, ':') };
+	size_t len;
+
+	if (rest.p[0] == '/')
+		return true; /* origin-form: route_decide() has set it */
+	if (slice_eq(rest, SLICE("*")) && slice_eq(h->method, SLICE("OPTIONS"))) {
+		verdict_take_target(v, rest);
+		return true;
+	}
+	rest = slice_from(rest, scheme.len);
+	if (authority_default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
+		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
+	rest = slice_from(rest, strlen("://"));
+	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
+		len++;
+	return judge_absolute(h, (struct slice){ rest.p, len }, slice_from(rest, len), v);
 }
 
 static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
@@ -275,7 +280,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool known = v->host.len > 0 && v->target.p;
 
 	if (!known && v->kind != ROUTE_PLAIN)
-		return; /* refused for what nothing can be sent to */
+		return; /* refused already, and there is no URL to redirect to */
 	(void)refuse(v, ROUTE_REFUSED, safe && known ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration, head and client to a verdict: where to, or why nowhere. No I/O. */
+/* Decides where a request goes, or why it is refused. No I/O. */
 #ifndef NOVNC_GATE_ROUTE_H
 #define NOVNC_GATE_ROUTE_H
 
@@ -8,38 +8,42 @@
 #include "net/client.h"
 
 enum route_kind {
-	ROUTE_PLAIN,          /* one request, one answer */
-	ROUTE_UPGRADE,        /* a WebSocket upgrade */
-	ROUTE_REFUSED,        /* answered here: status and why */
+	ROUTE_PLAIN,          /* forwarded as a request without upgrade */
+	ROUTE_UPGRADE,        /* forwarded as a WebSocket upgrade */
+	ROUTE_REFUSED,        /* gets an error response */
 	ROUTE_REFUSED_PATH,   /* likewise: an upgrade on a path that has none */
 	ROUTE_REFUSED_ORIGIN, /* likewise: an upgrade from another site */
 };
 
 /*
- * Slices point into the head; all but the refusals' members are set in any case. Target and
- * path have no p where the target is refused and did not come in origin-form: what it is
- * then may hold a password. An upgrade's begin with one slash, however many came.
+ * Slices point into the head. target.p and path.p are NULL if the target was refused, unless it
+ * was in origin-form: in another form it may contain a password, which must not be logged.
  */
 struct verdict {
 	enum route_kind kind;
 	enum config_backend backend;
-	unsigned status;     /* refusals */
-	const char *why;     /* refusals: for people */
-	struct slice target; /* origin-form; without the "/" if absolute-form had none */
-	struct slice path;   /* target up to its "?" */
-	struct slice host;   /* what it is for; no length: HTTP/1.0 without Host */
-	unsigned port;       /* the host's; 0: none */
+	unsigned status; /* of a refusal */
+	const char *why; /* of a refusal, for messages */
+	/* origin-form or "*"; absolute-form may have had no "/", an upgrade's begins with one */
+	struct slice target;
+	struct slice path; /* target up to its "?"; "/" if that is empty */
+	struct slice
+		host; /* Host, or the authority of absolute-form; HTTP/1.0 may have none */
+	unsigned port;   /* in host; 0: none */
 	bool own_origin; /* the backend gets its own Origin in place of the client's */
-	struct slice session; /* upgrades to the controller: the id in the path */
+	struct slice session; /* of an upgrade to the controller: the id in the path */
 };
 
-/* Judges in the order of novnc-gate(8) what http1_parse_request() let through. */
+/*
+ * Checks, in the order of novnc-gate(8), a head that http1_parse_request() has accepted, and
+ * chooses the backend.
+ */
 void route_decide(const struct config *cfg, const struct http1_head *h,
 		  const struct client *who, struct verdict *ret);
 
 /*
- * What becomes of a request that came in plain where TLS is spoken: a GET or HEAD is sent
- * to https:// (308), all else is refused.
+ * For a request in plain HTTP to a gate that serves TLS: GET and HEAD are redirected to https://
+ * (308), every other request is refused.
  */
 void route_to_https(const struct http1_head *h, struct verdict *v);
 
