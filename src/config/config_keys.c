@@ -64,13 +64,3 @@ const struct config_key config_keys[] = {
 	{ "Log", "Level", LEVEL(log_level, "notice") },
 	{ 0 },
 };
-
-void *config_keys_member(const struct config_key *k, struct config *c)
-{
-	return (char *)c + k->offset;
-}
-
-const void *config_keys_value(const struct config_key *k, const struct config *c)
-{
-	return (const char *)c + k->offset;
-}

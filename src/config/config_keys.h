@@ -7,19 +7,14 @@
 
 struct config_key {
 	const char *section, *name;
-	const struct config_kind
-		*kind;     /* parser and printer; NULL: reserved, not implemented yet */
-	size_t offset;     /* of its member in struct config */
-	const char *text;  /* the default of a single value, as in a file */
-	config_list words; /* the default of a list */
-	uint64_t min, max; /* bounds, for the parser */
+	const struct config_kind *kind; /* NULL: reserved, not implemented yet */
+	size_t offset;                  /* of its member in struct config */
+	const char *text;               /* the default of a single value, as in a file */
+	config_list words;              /* the default of a list */
+	uint64_t min, max;              /* bounds, for the parser */
 };
 
 /* In the order of sections; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
-
-/* The member of c that holds the value of key k. */
-void *config_keys_member(const struct config_key *k, struct config *c);
-const void *config_keys_value(const struct config_key *k, const struct config *c);
 
 #endif

@@ -15,6 +15,11 @@
 
 #define BLANK " \t"
 
+static void *member_of(const struct config_key *k, struct config *c)
+{
+	return (char *)c + k->offset;
+}
+
 /* ---- lists: allocated, unless they are the default or empty */
 
 static const char *const empty_list[] = { NULL };
@@ -130,7 +135,7 @@ static void complain_value(struct reader *r, const struct config_key *k,
 static const char *parse_value(const struct config_key *k, const char *text,
 			       struct config *c)
 {
-	void *ret = config_keys_member(k, c);
+	void *ret = member_of(k, c);
 
 	return k->kind->parse ? k->kind->parse(text, ret)
 			      : k->kind->parse_bounded(text, k->min, k->max, ret);
@@ -138,7 +143,7 @@ static const char *parse_value(const struct config_key *k, const char *text,
 
 static void assign_list(struct reader *r, const struct config_key *k, char *value)
 {
-	config_list *list = config_keys_member(k, r->c);
+	config_list *list = member_of(k, r->c);
 	const char **words, *why;
 	char *rest;
 	size_t n = 0;
@@ -295,7 +300,7 @@ void config_init(struct config *ret)
 		if (!k->kind)
 			continue;
 		if (k->kind->check_word) {
-			*(config_list *)config_keys_member(k, ret) = k->words;
+			*(config_list *)member_of(k, ret) = k->words;
 			continue;
 		}
 		why = parse_value(k, k->text, ret);
@@ -329,7 +334,7 @@ void config_done(struct config *c)
 
 	for (const struct config_key *k = config_keys; k->section; k++)
 		if (k->kind && k->kind->check_word)
-			list_set(k, config_keys_member(k, c), k->words);
+			list_set(k, member_of(k, c), k->words);
 	for (struct config_text *t = c->texts; t; t = next) {
 		next = t->next;
 		free(t);

@@ -36,7 +36,7 @@ void config_print(const struct config *c)
 			printf("%s[%s]\n", section[0] != '\0' ? "\n" : "", k->section);
 		section = k->section;
 		printf("%s=", k->name);
-		print_value(k, config_keys_value(k, c));
+		print_value(k, (const char *)c + k->offset);
 		printf("\n");
 	}
 }
