@@ -1,74 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of field names. No I/O. */
+/* The table of field names that are treated specially. No I/O. */
 #include "http/fields.h"
 
-/* names: an array, so that their lengths are known at compile time. */
-#define IS_ONE_OF(name, names) slice_casein(name, names, sizeof(names) / sizeof(*(names)))
+#define HOP       FIELDS_HOP_BY_HOP
+#define RESERVED  FIELDS_RESERVED
+#define PROTECTED FIELDS_PROTECTED
+#define HEAD      FIELDS_HEAD_ONLY
 
-bool fields_is_hop_by_hop(struct slice name)
+/* A row is for one name or, if that ends in "-", for all names that begin with it. */
+struct row {
+	struct slice name;
+	unsigned rules;
+};
+
+/* By first letter, so that a name is compared with few others. An empty row ends a letter. */
+#define ROWS_MAX  6
+#define LETTER(c) [(c) - 'a']
+
+static const struct row table['z' - 'a' + 1][ROWS_MAX] = {
+	LETTER('a') = { { SLICE_INIT("Authorization"), PROTECTED | HEAD } },
+	LETTER('c') = { { SLICE_INIT("Cache-Control"), HEAD },
+			{ SLICE_INIT("Connection"), HOP },
+			{ SLICE_INIT("Content-"), HEAD },
+			{ SLICE_INIT("Content-Length"), HOP | PROTECTED },
+			{ SLICE_INIT("Cookie"), PROTECTED | HEAD } },
+	LETTER('e') = { { SLICE_INIT("Expect"), HEAD } },
+	LETTER('f') = { { SLICE_INIT("Forwarded"), RESERVED | PROTECTED } },
+	LETTER('h') = { { SLICE_INIT("HTTP2-Settings"), HOP },
+			{ SLICE_INIT("Host"), RESERVED | PROTECTED } },
+	LETTER('k') = { { SLICE_INIT("Keep-Alive"), HOP } },
+	LETTER('l') = { { SLICE_INIT("Location"), HEAD } },
+	LETTER('m') = { { SLICE_INIT("Max-Forwards"), HEAD } },
+	LETTER('o') = { { SLICE_INIT("Origin"), PROTECTED | HEAD } },
+	LETTER('p') = { { SLICE_INIT("Proxy-"), HOP } },
+	LETTER('r') = { { SLICE_INIT("Range"), HEAD } },
+	LETTER('s') = { { SLICE_INIT("Sec-"), HEAD },
+			{ SLICE_INIT("Sec-WebSocket-"), PROTECTED },
+			{ SLICE_INIT("Set-Cookie"), HEAD } },
+	LETTER('t') = { { SLICE_INIT("TE"), HOP },
+			{ SLICE_INIT("Trailer"), HEAD },
+			{ SLICE_INIT("Transfer-Encoding"), HOP | PROTECTED } },
+	LETTER('u') = { { SLICE_INIT("Upgrade"), HOP } },
+	LETTER('v') = { { SLICE_INIT("Vary"), HEAD } },
+	LETTER('w') = { { SLICE_INIT("WWW-Authenticate"), HEAD } },
+	LETTER('x') = { { SLICE_INIT("X-Client-Cert-Subject"), RESERVED },
+			{ SLICE_INIT("X-Forwarded-"), RESERVED | PROTECTED },
+			{ SLICE_INIT("X-Real-IP"), RESERVED } },
+};
+
+static bool row_matches(struct slice row, struct slice name)
 {
-	static const struct slice names[] = {
-		SLICE_INIT("Connection"),
-		SLICE_INIT("Content-Length"),
-		SLICE_INIT("HTTP2-Settings"),
-		SLICE_INIT("Keep-Alive"),
-		SLICE_INIT("TE"),
-		SLICE_INIT("Transfer-Encoding"),
-		SLICE_INIT("Upgrade"),
-	};
+	bool is_prefix = row.p[row.len - 1] == '-';
 
-	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("Proxy-"));
+	return (is_prefix || name.len == row.len) && slice_casestarts(name, row);
 }
 
-bool fields_is_ambiguous(struct slice name)
+unsigned fields_rules(struct slice name)
 {
-	return slice_find(name, '_') < name.len;
-}
+	int letter = name.len > 0 ? (name.p[0] | 0x20) - 'a' : -1;
+	unsigned rules = 0;
 
-bool fields_is_reserved(struct slice name)
-{
-	static const struct slice names[] = {
-		SLICE_INIT("Forwarded"),
-		SLICE_INIT("Host"),
-		SLICE_INIT("X-Client-Cert-Subject"),
-		SLICE_INIT("X-Real-IP"),
-	};
-
-	return IS_ONE_OF(name, names) || slice_casestarts(name, SLICE("X-Forwarded-")) ||
-	       fields_is_ambiguous(name);
-}
-
-bool fields_may_trail(struct slice name)
-{
-	/* they have a meaning only ahead of a body, or prove who asks */
-	static const struct slice head_only[] = {
-		SLICE_INIT("Authorization"), SLICE_INIT("Cache-Control"),
-		SLICE_INIT("Cookie"),        SLICE_INIT("Expect"),
-		SLICE_INIT("Location"),      SLICE_INIT("Max-Forwards"),
-		SLICE_INIT("Origin"),        SLICE_INIT("Range"),
-		SLICE_INIT("Trailer"),       SLICE_INIT("Set-Cookie"),
-		SLICE_INIT("Vary"),          SLICE_INIT("WWW-Authenticate"),
-	};
-
-	return !fields_is_hop_by_hop(name) && !fields_is_reserved(name) &&
-	       !IS_ONE_OF(name, head_only) &&
-	       !slice_casestarts(name, SLICE("Content-")) &&
-	       !slice_casestarts(name, SLICE("Sec-"));
-}
-
-bool fields_is_protected(struct slice name)
-{
-	static const struct slice names[] = {
-		SLICE_INIT("Authorization"),
-		SLICE_INIT("Content-Length"),
-		SLICE_INIT("Cookie"),
-		SLICE_INIT("Forwarded"),
-		SLICE_INIT("Host"),
-		SLICE_INIT("Origin"),
-		SLICE_INIT("Transfer-Encoding"),
-	};
-
-	return IS_ONE_OF(name, names) ||
-	       slice_casestarts(name, SLICE("Sec-WebSocket-")) ||
-	       slice_casestarts(name, SLICE("X-Forwarded-"));
+	if (slice_find(name, '_') < name.len)
+		rules = FIELDS_AMBIGUOUS | FIELDS_RESERVED;
+	if (letter < 0 || letter > 'z' - 'a')
+		return rules;
+	for (const struct row *row = table[letter]; row->name.len > 0; row++)
+		if (row_matches(row->name, name))
+			rules |= row->rules;
+	return rules;
 }

@@ -1,30 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of fields that have a rule of their own when a message is forwarded. No I/O. */
+/* The one table of field names that are treated specially when a message is forwarded. No I/O. */
 #ifndef NOVNC_GATE_FIELDS_H
 #define NOVNC_GATE_FIELDS_H
 
 #include "base/buf.h"
 
-/*
- * Describes the connection that it comes on or a message's framing (RFC 9110 7.6.1), so it is
- * never forwarded. The fields that Connection names are in the same case; they are not known
- * here.
- */
-bool fields_is_hop_by_hop(struct slice name);
+enum fields_rule {
+	/* describes one connection or the framing, so it is not forwarded (RFC 9110 7.6.1) */
+	FIELDS_HOP_BY_HOP = 1,
+	/* tells a backend who sent a request, so only the gate sets it */
+	FIELDS_RESERVED = 2,
+	/* backends decide by it, so a client's Connection must not remove it */
+	FIELDS_PROTECTED = 4,
+	/* means something only before the content, so it is no trailer (RFC 9110 6.5.1) */
+	FIELDS_HEAD_ONLY = 8,
+	/* has a "_", which CGI programs and others read as "-"; such a field is reserved as well */
+	FIELDS_AMBIGUOUS = 16,
+};
 
-/* Has a "_" in it, for which some backends, such as CGI programs, read a "-". */
-bool fields_is_ambiguous(struct slice name);
-
-/*
- * Tells a backend who asks, so only the gate may set it: Host, X-Forwarded-* and the like, and
- * every ambiguous one.
- */
-bool fields_is_reserved(struct slice name);
-
-/* May follow a chunked body as a trailer (RFC 9110 6.5.1). */
-bool fields_may_trail(struct slice name);
-
-/* Must not be named by a client's Connection: it would be taken away from a backend. */
-bool fields_is_protected(struct slice name);
+/* The rules for a field name, as bits; 0 for most names. */
+unsigned fields_rules(struct slice name);
 
 #endif

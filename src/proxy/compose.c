@@ -58,10 +58,10 @@ static int options_take(const struct http1_head *h, struct options *ret)
 	return 0;
 }
 
-/* Named in a Connection field, or hop-by-hop in any case; framing is written by the caller. */
-static bool is_hop_by_hop(const struct options *o, struct slice name)
+/* True for a field with one of these rules, and for one that Connection names. */
+static bool is_left_out(struct slice name, unsigned rules, const struct options *o)
 {
-	return fields_is_hop_by_hop(name) || slice_casein(name, o->name, o->n);
+	return (fields_rules(name) & rules) != 0 || slice_casein(name, o->name, o->n);
 }
 
 /* The "/" that an absolute-form target may omit. */
@@ -145,7 +145,7 @@ int compose_request(const struct http1_head *h, const struct verdict *v,
 	for (size_t i = 0; r == 0 && i < h->fields; i++) {
 		const struct field *f = &h->field[i];
 
-		if (is_hop_by_hop(&o, f->name) || fields_is_reserved(f->name) ||
+		if (is_left_out(f->name, FIELDS_HOP_BY_HOP | FIELDS_RESERVED, &o) ||
 		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
 			continue;
 		if (v->own_origin && slice_caseeq(f->name, SLICE("Origin")))
@@ -179,7 +179,7 @@ static int put_url(struct buf *out, const struct field *f, struct slice url,
 static int put_response_field(const struct options *o, const struct field *f,
 			      const struct compose_how *how, struct buf *out)
 {
-	if (is_hop_by_hop(o, f->name))
+	if (is_left_out(f->name, FIELDS_HOP_BY_HOP, o))
 		return 0;
 	if (slice_caseeq(f->name, SLICE("Location")) ||
 	    slice_caseeq(f->name, SLICE("Content-Location")))

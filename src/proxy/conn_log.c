@@ -114,7 +114,7 @@ static void log_dropped(struct conn_request *q, const struct http1_head *h)
 	for (size_t i = 0; i < h->fields && len < sizeof(names); i++) {
 		struct slice name = h->field[i].name;
 
-		if (fields_is_ambiguous(name))
+		if (fields_rules(name) & FIELDS_AMBIGUOUS)
 			len += (size_t)snprintf(names + len, sizeof(names) - len,
 						"%s%.*s", len > 0 ? ", " : "",
 						SLICE_FMT(name));

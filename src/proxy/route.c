@@ -141,7 +141,7 @@ static bool names_protected(const struct http1_head *h)
 		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
 			continue;
 		while (slice_split(&list, ',', &option))
-			if (fields_is_protected(slice_trim(option)))
+			if (fields_rules(slice_trim(option)) & FIELDS_PROTECTED)
 				return true;
 	}
 	return false;
