@@ -37,7 +37,7 @@ struct options {
 	size_t n;
 };
 
-/* Takes them out, once for all fields: 0, or -E2BIG where there are more. */
+/* Collects them once for all fields. Returns 0, or -E2BIG if there are too many. */
 static int options_take(const struct http1_head *h, struct options *ret)
 {
 	ret->n = 0;

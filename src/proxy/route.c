@@ -133,6 +133,7 @@ static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 	return false;
 }
 
+/* True if Connection names a field that must reach the backend. */
 static bool names_protected(const struct http1_head *h)
 {
 	for (size_t i = 0; i < h->fields; i++) {
