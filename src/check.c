@@ -60,7 +60,7 @@ static enum check_result check_backend_tls(const struct backend *be)
 	return CHECK_GOOD;
 }
 
-/* Opens the files that are not credentials, for which this user needs the permission. */
+/* Opens the files that are not credentials: this user needs to have the permission. */
 static enum check_result check_files(const struct config_tls *tls)
 {
 	const struct {
@@ -189,26 +189,26 @@ static enum check_result check_backends(const struct config *cfg)
 
 /* ---- the whole check */
 
-struct look {
+struct user_check {
 	const struct check *check;
 	const struct config *cfg;
 	bool valid; /* the configuration: its errors have been reported */
 };
 
 /* Run as the service's user. */
-static int look(void *userdata)
+static int run_user_check(void *userdata)
 {
-	const struct look *l = userdata;
-	const struct check *c = l->check;
+	const struct user_check *u = userdata;
+	const struct check *c = u->check;
 	enum check_result r = CHECK_GOOD;
 
-	if (c->installed && l->valid)
+	if (c->installed && u->valid)
 		r = check_readable(c->file);
-	r = worse(r, check_tls(c, l->cfg));
-	if (r == CHECK_INVALID || !l->valid || !c->whole)
+	r = worse(r, check_tls(c, u->cfg));
+	if (r == CHECK_INVALID || !u->valid || !c->whole)
 		return (int)r;
-	print_config(l->cfg);
-	return (int)worse(r, check_backends(l->cfg));
+	print_config(u->cfg);
+	return (int)worse(r, check_backends(u->cfg));
 }
 
 /*
@@ -224,21 +224,20 @@ static void preload_tls(const struct check *c, const struct config *cfg)
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		needed |= cfg->backend[i].tls;
 	if (needed)
-		(void)loader_tls(&module,
-				 &why); /* the check that uses it reports errors */
+		(void)loader_tls(&module, &why); /* check_tls() reports errors */
 }
 
 enum check_result check_run(const struct check *c)
 {
 	struct config cfg;
-	struct look l = { .check = c, .cfg = &cfg };
+	struct user_check u = { .check = c, .cfg = &cfg };
 	enum check_result r = CHECK_NOT_DONE;
 	int found;
 
-	l.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
+	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
 	preload_tls(c, &cfg);
-	if (check_as_user(look, &l, c->whole, &found) == 0)
-		r = worse((enum check_result)found, l.valid ? CHECK_GOOD : CHECK_INVALID);
+	if (check_as_user(run_user_check, &u, c->whole, &found) == 0)
+		r = worse((enum check_result)found, u.valid ? CHECK_GOOD : CHECK_INVALID);
 	if (r < CHECK_INVALID && c->tls && has_credentials(&cfg.tls))
 		r = worse(r, check_credentials(c, &cfg.tls));
 	config_done(&cfg);

@@ -24,7 +24,7 @@ enum check_result {
  * Prints errors of the configuration and of its TLS files to standard error, the rest to
  * standard output. Run as root, it checks as the user who serves the connections. Credentials
  * are the exception: it checks them as root, and only where $CREDENTIALS_DIRECTORY is set.
- * Without c->whole a certificate that is not valid now is no more than a warning.
+ * Without c->whole, a certificate that is not valid now is only a warning.
  */
 enum check_result check_run(const struct check *c);
 

@@ -15,7 +15,7 @@
 #define CHILD_FAILED 255
 
 /* Runs in the child, and ends it; its exit status is the result. */
-static void look_as_user(int (*look)(void *userdata), void *userdata)
+static void run_as_user(int (*run)(void *userdata), void *userdata)
 {
 	int r = loader_become(CHECK_USER);
 
@@ -25,7 +25,7 @@ static void look_as_user(int (*look)(void *userdata), void *userdata)
 			      strerror(-r));
 		_exit(CHILD_FAILED);
 	}
-	r = look(userdata);
+	r = run(userdata);
 	_exit(fflush(stdout) != 0 ? CHILD_FAILED : r);
 }
 
@@ -43,7 +43,7 @@ static int child_result(pid_t pid, int *ret)
 	return 0;
 }
 
-static int fork_to_look(int (*look)(void *userdata), void *userdata, int *ret)
+static int run_in_child(int (*run)(void *userdata), void *userdata, int *ret)
 {
 	pid_t pid;
 	int r;
@@ -56,7 +56,7 @@ static int fork_to_look(int (*look)(void *userdata), void *userdata, int *ret)
 		return r;
 	}
 	if (pid == 0)
-		look_as_user(look, userdata);
+		run_as_user(run, userdata);
 	r = child_result(pid, ret);
 	if (r == 0 && *ret != 0)
 		(void)fprintf(stderr, "novnc-gate: checked as user " CHECK_USER
@@ -64,13 +64,13 @@ static int fork_to_look(int (*look)(void *userdata), void *userdata, int *ret)
 	return r;
 }
 
-int check_as_user(int (*look)(void *userdata), void *userdata, bool tell, int *ret)
+int check_as_user(int (*run)(void *userdata), void *userdata, bool tell, int *ret)
 {
 	if (geteuid() == 0 && loader_user_exists(CHECK_USER))
-		return fork_to_look(look, userdata, ret);
+		return run_in_child(run, userdata, ret);
 	if (geteuid() == 0 && tell)
 		(void)printf("There is no user " CHECK_USER
 			     ". Checking as root, which may read and reach more.\n");
-	*ret = look(userdata);
+	*ret = run(userdata);
 	return 0;
 }

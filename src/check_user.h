@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 /*
- * Calls look(userdata), which returns a number from 0 (good) to 254, and sets *ret to it. A
+ * Calls run(userdata), which returns a number from 0 (good) to 254, and sets *ret to it. A
  * process of root calls it in a child that has become the service's user. If there is no such
  * user, root calls it itself; with tell, standard output then says so. Returns 0, or -errno if
  * the child failed.
  */
-int check_as_user(int (*look)(void *userdata), void *userdata, bool tell, int *ret);
+int check_as_user(int (*run)(void *userdata), void *userdata, bool tell, int *ret);
 
 #endif
