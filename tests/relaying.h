@@ -26,7 +26,11 @@ enum direction { UP, DOWN, DIRECTIONS };
 
 struct relaying {
 	struct world world;
-	struct stream client, backend;
+	struct config cfg;
+	struct stream client;
+	struct backend backend;
+	struct upstream upstream;
+	struct upstream_request request;
 	struct buf buf[4];
 	struct relay relay;
 	int client_peer, backend_peer;
@@ -44,11 +48,13 @@ struct side {
 static inline struct side side_of(struct relaying *w, enum direction d)
 {
 	if (d == UP)
-		return (struct side){ &w->relay.up, &w->relay.down,  &w->client,
-				      &w->backend,  &w->client_peer, &w->backend_peer,
+		return (struct side){ &w->relay.up,    &w->relay.down,
+				      &w->client,      &w->upstream.stream,
+				      &w->client_peer, &w->backend_peer,
 				      RELAY_UP };
-	return (struct side){ &w->relay.down,   &w->relay.up,    &w->backend, &w->client,
-			      &w->backend_peer, &w->client_peer, RELAY_DOWN };
+	return (struct side){ &w->relay.down, &w->relay.up,     &w->upstream.stream,
+			      &w->client,     &w->backend_peer, &w->client_peer,
+			      RELAY_DOWN };
 }
 
 static inline void relaying_open(struct relaying *w, bool tcp)
@@ -58,20 +64,32 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	*w = (struct relaying){ 0 };
 	world_open(&w->world);
 	stream_pair(tcp, &w->client, &w->client_peer);
-	stream_pair(tcp, &w->backend, &w->backend_peer);
+	stream_pair(tcp, &w->upstream.stream, &w->backend_peer);
 	for (size_t i = 0; i < 4; i++)
 		w->buf[i] = (struct buf){ .data = malloc(size[i]), .cap = size[i] };
+	w->cfg.body_ms = w->cfg.linger_ms = LONG_MS;
+	w->cfg.idle_ms = CLOCK_INFINITY;
+	w->request = (struct upstream_request){
+		.method = SLICE("GET"),
+		.response_ms = LONG_MS,
+		.head_max = 1024,
+	};
+	w->backend.name = "backend";
+	w->upstream.be = &w->backend;
+	w->upstream.request = &w->request;
+	w->upstream.in = &w->buf[2];
+	w->upstream.out = &w->buf[1];
 	w->relay = (struct relay){
+		.cfg = &w->cfg,
+		.upstream = &w->upstream,
 		.sigfd = w->world.stop[0],
-		.answer_ms = LONG_MS,
-		.body_ms = LONG_MS,
-		.linger_ms = LONG_MS,
-		.idle_ms = CLOCK_INFINITY,
+		.phase = RELAY_BODY,
 		.rest_ms = CLOCK_INFINITY,
 		.gone_ms = CLOCK_INFINITY,
 	};
-	flow_init(&w->relay.up, &w->client, &w->backend, &w->buf[0], &w->buf[1]);
-	flow_init(&w->relay.down, &w->backend, &w->client, &w->buf[2], &w->buf[3]);
+	flow_init(&w->relay.up, &w->client, &w->upstream.stream, &w->buf[0], &w->buf[1]);
+	flow_init(&w->relay.down, &w->upstream.stream, &w->client, &w->buf[2],
+		  &w->buf[3]);
 	(void)still_calls();
 }
 
@@ -80,7 +98,7 @@ static inline void relaying_close(struct relaying *w)
 	flow_done(&w->relay.up);
 	flow_done(&w->relay.down);
 	stream_done(&w->client);
-	stream_done(&w->backend);
+	stream_done(&w->upstream.stream);
 	peer_close(&w->client_peer);
 	peer_close(&w->backend_peer);
 	for (size_t i = 0; i < 4; i++)
@@ -90,16 +108,42 @@ static inline void relaying_close(struct relaying *w)
 
 static inline void relaying_tunnel(struct relaying *w)
 {
-	w->relay.tunnel = true;
-	flow_begin(&w->relay.up, HTTP1_UNTIL_CLOSE, 0, false);
-	flow_begin(&w->relay.down, HTTP1_UNTIL_CLOSE, 0, false);
+	w->relay.phase = RELAY_TUNNEL;
+	flow_begin_tunnel(&w->relay.up);
+	flow_begin_tunnel(&w->relay.down);
+}
+
+/* The head that a backend says, and what the relay does before it, and behind it. */
+#define RESPONSE "HTTP/1.1 200 OK\r\n\r\n"
+
+static inline void relaying_await(struct relaying *w)
+{
+	w->relay.phase = RELAY_REQUEST;
+	w->upstream.phase = UPSTREAM_AWAITING;
+	w->upstream.sent_ms = clock_ms();
+}
+
+static inline void relaying_respond(struct relaying *w, enum http1_framing framing,
+				    uint64_t length, bool chunked_out)
+{
+	upstream_next(&w->upstream);
+	w->relay.phase = RELAY_BODY;
+	flow_begin(&w->relay.down, framing, length, chunked_out);
+}
+
+/* Runs it in this thread. */
+static inline enum relay_end relaying_go(struct relaying *w)
+{
+	int error;
+
+	return relay_run(&w->relay, &error);
 }
 
 static inline void *relaying_run(void *userdata)
 {
 	struct relaying *w = userdata;
 
-	w->end = relay_run(&w->relay);
+	w->end = relaying_go(w);
 	return NULL;
 }
 
@@ -131,15 +175,15 @@ static inline void relaying_pause(struct relaying *w)
 static inline void relaying_rest(struct relaying *w)
 {
 	w->relay.rest_ms = SHORT_MS;
-	ck_assert_int_eq(relay_run(&w->relay), RELAY_RESTS);
+	ck_assert_int_eq(relaying_go(w), RELAY_AT_REST);
 	w->relay.rest_ms = CLOCK_INFINITY;
 }
 
 /* All that the backend has sent is read, up to its end. */
 static inline void relaying_read_answer(struct relaying *w)
 {
-	while (!stream_ended(&w->backend))
-		ck_assert_int_ge(stream_read(&w->backend, &w->buf[2]), 0);
+	while (!stream_ended(&w->upstream.stream))
+		ck_assert_int_ge(stream_read(&w->upstream.stream, &w->buf[2]), 0);
 }
 
 static inline enum relay_end failed(enum direction d)

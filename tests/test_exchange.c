@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "config/config_load.h"
-#include "proxy/wire.h"
+#include "proxy/downstream.h"
 #include "still.h"
 #include "testing.h"
 #include "world.h"
@@ -19,7 +19,7 @@ struct exchanging {
 	struct world world;
 	struct config cfg;
 	struct client who;
-	struct wire wire;
+	struct downstream down;
 	int client, backend; /* the peers */
 	int listener[CONFIG_BACKENDS];
 	struct http1_head head;
@@ -59,14 +59,14 @@ static void exchanging_open(struct exchanging *w)
 	w->cfg.body_ms = w->cfg.linger_ms = w->cfg.idle_ms = LONG_MS;
 	w->who = (struct client){ .text = "192.0.2.1:1", .address = "192.0.2.1" };
 	pair_open(true, &client, &w->client);
-	ck_assert_int_eq(wire_open(&w->wire, client, &w->cfg, &w->who, w->world.stop[0]),
-			 0);
+	ck_assert_int_eq(
+		downstream_open(&w->down, client, &w->cfg, &w->who, w->world.stop[0]), 0);
 	(void)still_calls();
 }
 
 static void exchanging_close(struct exchanging *w)
 {
-	wire_done(&w->wire);
+	downstream_done(&w->down);
 	peer_close(&w->client);
 	peer_close(&w->backend);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
@@ -82,16 +82,14 @@ static void end_arrives(int fd)
 	ck_assert_int_eq(poll(&p, 1, LONG_MS), 1);
 }
 
-static int on_opened(void *userdata)
+static int on_opened(struct exchanging *w)
 {
-	struct exchanging *w = userdata;
-
 	w->opened++;
 	if (w->both_end) {
 		ck_assert_int_eq(shutdown(w->client, SHUT_WR), 0);
 		ck_assert_int_eq(shutdown(w->backend, SHUT_WR), 0);
-		end_arrives(w->wire.client.fd);
-		end_arrives(w->wire.link[CONFIG_CONTROLLER].stream.fd);
+		end_arrives(w->down.stream.fd);
+		end_arrives(w->down.upstream[CONFIG_CONTROLLER].stream.fd);
 	}
 	return w->opened_result;
 }
@@ -100,7 +98,7 @@ static int on_opened(void *userdata)
 static void *thread_run(void *userdata)
 {
 	struct exchanging *w = userdata;
-	struct buf *in = &w->wire.client_in;
+	struct buf *in = &w->down.in;
 	struct lines_scan scan = { 0 };
 	struct http1_fault fault;
 	struct verdict v;
@@ -108,8 +106,8 @@ static void *thread_run(void *userdata)
 
 	while ((len = lines_scan(&scan, buf_slice(in), w->cfg.head_max)) == -EAGAIN) {
 		buf_compact(in);
-		ck_assert_int_eq(wire_read(&w->wire, in, CLOCK_INFINITY), 0);
-		ck_assert(!stream_ended(&w->wire.client));
+		ck_assert_int_eq(downstream_read(&w->down, in, CLOCK_INFINITY), 0);
+		ck_assert(!stream_ended(&w->down.stream));
 	}
 	ck_assert_int_gt(len, 0);
 	ck_assert_int_eq(
@@ -118,7 +116,13 @@ static void *thread_run(void *userdata)
 		0);
 	route_decide(&w->cfg, &w->head, &w->who, &v);
 	ck_assert(v.kind == ROUTE_PLAIN || v.kind == ROUTE_UPGRADE);
-	w->end = exchange_run(&w->wire, &w->head, (size_t)len, &v, on_opened, w, &w->x);
+	w->end = exchange_run(&w->x, &w->down, &w->head, (size_t)len, &v);
+	if (w->end == EXCHANGE_TUNNEL) {
+		int r = on_opened(w);
+
+		w->end = r < 0 ? exchange_abort(&w->x, "opened", r)
+			       : exchange_tunnel(&w->x);
+	}
 	return NULL;
 }
 
@@ -131,27 +135,29 @@ static void begin(struct exchanging *w, const char *request)
 
 /* So it ends, and leaves nothing behind in any case. */
 static void ends(struct exchanging *w, enum exchange_end end, unsigned status,
-		 enum exchange_blame blame, const char *reason)
+		 enum fault_blame blame, const char *reason)
 {
 	world_join(&w->world);
-	ck_assert_msg(w->end == end && w->x.status == status && w->x.blame == blame,
-		      "it ended as %d with %u by %d: %s", w->end, w->x.status, w->x.blame,
-		      w->x.reason);
-	ck_assert_msg(strstr(w->x.reason, reason), "\"%s\" is not \"%s\"", w->x.reason,
-		      reason);
-	ck_assert_int_eq(w->x.reason[0] != '\0', reason[0] != '\0');
+	ck_assert_msg(w->end == end && w->x.status == status && w->x.fault.blame == blame,
+		      "it ended as %d with %u by %d: %s", w->end, w->x.status,
+		      w->x.fault.blame, w->x.fault.reason);
+	ck_assert_msg(strstr(w->x.fault.reason, reason), "\"%s\" is not \"%s\"",
+		      w->x.fault.reason, reason);
+	ck_assert_int_eq(w->x.fault.reason[0] != '\0', reason[0] != '\0');
 	if (end == EXCHANGE_REFUSED) /* then the client is told, without an address */
 		ck_assert_ptr_null(
-			strstr(w->x.reply[0] ? w->x.reply : w->x.reason, "127.0.0.1"));
-	ck_assert_uint_eq(buf_len(&w->wire.up_out), 0);
-	ck_assert_uint_eq(buf_len(&w->wire.backend_in), 0);
+			strstr(w->x.fault.shown[0] ? w->x.fault.shown : w->x.fault.reason,
+			       "127.0.0.1"));
+	ck_assert_uint_eq(buf_len(&w->down.up_out), 0);
+	ck_assert_uint_eq(buf_len(&w->down.up_in), 0);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		ck_assert(w->wire.link[i].stream.fd < 0 || w->wire.link[i].kept);
+		ck_assert(w->down.upstream[i].stream.fd < 0 ||
+			  w->down.upstream[i].phase == UPSTREAM_KEPT);
 }
 
 static void ends_well(struct exchanging *w, enum exchange_end end, unsigned status)
 {
-	ends(w, end, status, EXCHANGE_NOBODY, "");
+	ends(w, end, status, FAULT_NOBODY, "");
 }
 
 /* The next head at fd, as a string that the next call overwrites. */
@@ -218,7 +224,7 @@ static const struct {
 	enum then then;
 	enum exchange_end end;
 	unsigned status;
-	enum exchange_blame blame;
+	enum fault_blame blame;
 	const char *reason;
 	const char *heard; /* by the client, all of it */
 	bool kept;         /* where the backend stays */
@@ -260,39 +266,38 @@ static const struct {
 	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
 	  STAYS, EXCHANGE_LAST, 200, 0, "", OK "Connection: close\r\n\r\nok", false },
 	/* none: a reply is due */
-	{ GET, "", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	{ GET, "", CLOSES, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	  "Next.js closed the connection before its response began", "", false },
-	{ GET, OK "Content-Le", CLOSES, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	{ GET, OK "Content-Le", CLOSES, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	  "before its response was complete", "", false },
-	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	  "the connection to Next.js failed: Connection reset by peer", "", false },
-	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	  "Next.js does not speak HTTP/1.1", "", false },
-	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	  "Next.js sent an invalid response: no HTTP/1.1 status line", "", false },
-	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	  "line feed without", "", false },
 	{ GET, OK "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", STAYS,
-	  EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "together with", "", false },
-	{ GET, SWITCH, STAYS, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "unsolicited 101",
-	  "", false },
+	  EXCHANGE_REFUSED, 502, FAULT_BACKEND, "together with", "", false },
+	{ GET, SWITCH, STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "unsolicited 101", "",
+	  false },
 	/* incomplete: seen by the plain end of the connection, or only by a reset */
-	{ GET, OK "Content-Length: 3\r\n\r\nok", CLOSES, EXCHANGE_CUT, 200,
-	  EXCHANGE_BACKEND, "before its response was complete",
-	  OK "Content-Length: 3\r\n\r\nok", false },
-	{ GET, OK "Content-Length: 3\r\n\r\nok", RESETS, EXCHANGE_CUT, 200,
-	  EXCHANGE_BACKEND, "reset by peer", OK "Content-Length: 3\r\n\r\nok", false },
+	{ GET, OK "Content-Length: 3\r\n\r\nok", CLOSES, EXCHANGE_CUT, 200, FAULT_BACKEND,
+	  "before its response was complete", OK "Content-Length: 3\r\n\r\nok", false },
+	{ GET, OK "Content-Length: 3\r\n\r\nok", RESETS, EXCHANGE_CUT, 200, FAULT_BACKEND,
+	  "reset by peer", OK "Content-Length: 3\r\n\r\nok", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES, EXCHANGE_CUT,
-	  200, EXCHANGE_BACKEND, "before its response was complete",
+	  200, FAULT_BACKEND, "before its response was complete",
 	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false },
 	{ GET, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nno chunk\r\n", STAYS,
-	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "an invalid body: ",
+	  EXCHANGE_CUT, 200, FAULT_BACKEND, "an invalid body: ",
 	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false },
 	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", CLOSES,
-	  EXCHANGE_RESET, 200, EXCHANGE_BACKEND, "before its response was complete",
+	  EXCHANGE_RESET, 200, FAULT_BACKEND, "before its response was complete",
 	  OK "Connection: close\r\n\r\nok", false },
-	{ GET, OK "\r\nsome", RESETS, EXCHANGE_RESET, 200, EXCHANGE_BACKEND,
-	  "reset by peer", OK "Connection: close\r\n\r\nsome", false },
+	{ GET, OK "\r\nsome", RESETS, EXCHANGE_RESET, 200, FAULT_BACKEND, "reset by peer",
+	  OK "Connection: close\r\n\r\nsome", false },
 };
 
 START_TEST(an_answer_is_passed_on_or_blamed)
@@ -315,8 +320,8 @@ START_TEST(an_answer_is_passed_on_or_blamed)
 	}
 	ends(&w, answers[_i].end, answers[_i].status, answers[_i].blame,
 	     answers[_i].reason);
-	ck_assert_int_eq(w.wire.link[CONFIG_NEXTJS].stream.fd >= 0, answers[_i].kept);
-	stream_shut(&w.wire.client);
+	ck_assert_int_eq(w.down.upstream[CONFIG_NEXTJS].stream.fd >= 0, answers[_i].kept);
+	stream_shut(&w.down.stream);
 	(void)peer_hears_out(w.client, heard, sizeof(heard));
 	if (answers[_i].then != RESETS)
 		ck_assert_str_eq(heard, answers[_i].heard);
@@ -342,7 +347,7 @@ START_TEST(a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer)
 	backend_accepts(&w, CONFIG_NEXTJS, "GET");
 	peer_say(w.backend, head);
 	if (_i)
-		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "HeadMaxBytes=");
+		ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "HeadMaxBytes=");
 	else
 		ends_well(&w, EXCHANGE_NEXT, 200);
 	exchanging_close(&w);
@@ -363,13 +368,13 @@ START_TEST(heads_without_room_are_refused_and_leave_nothing)
 	struct exchanging w;
 
 	exchanging_open(&w);
-	w.wire.down_out.cap = 50;
+	w.down.out.cap = 50;
 	begin(&w, table[_i].request);
 	backend_accepts(&w, _i == 2 ? CONFIG_CONTROLLER : CONFIG_NEXTJS, "GET");
 	peer_say(w.backend, table[_i].answer);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	     "header fields that are too large");
-	ck_assert_uint_eq(buf_len(&w.wire.down_out), 0);
+	ck_assert_uint_eq(buf_len(&w.down.out), 0);
 	ck_assert(!w.x.tunnel);
 	exchanging_close(&w);
 }
@@ -449,9 +454,9 @@ START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 	begin(&w, POST);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_say(w.backend, strangers[_i].said);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, strangers[_i].reply);
-	ck_assert_str_eq(w.x.reason, reason);
-	ck_assert_str_eq(w.x.reply, strangers[_i].reply);
+	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, strangers[_i].reply);
+	ck_assert_str_eq(w.x.fault.reason, reason);
+	ck_assert_str_eq(w.x.fault.shown, strangers[_i].reply);
 	peer_hears_nothing(w.client);
 	exchanging_close(&w);
 }
@@ -473,9 +478,9 @@ START_TEST(what_is_not_http_behind_http_is_not_told)
 		peer_say(w.backend, "HTTP/1.1 103 Early Hints\r\n\r\n");
 	}
 	peer_say(w.backend, "the rest");
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 	     "Next.js sent an invalid response: no HTTP/1.1 status line");
-	ck_assert_str_eq(w.x.reply, "");
+	ck_assert_str_eq(w.x.fault.shown, "");
 	exchanging_close(&w);
 }
 END_TEST
@@ -542,7 +547,7 @@ START_TEST(pipelined_requests_follow_each_other)
 	backend_hears(&w, "GET");
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, EXCHANGE_NEXT, 200);
-	ck_assert_uint_eq(buf_len(&w.wire.client_in), 0);
+	ck_assert_uint_eq(buf_len(&w.down.in), 0);
 	exchanging_close(&w);
 }
 END_TEST
@@ -578,7 +583,7 @@ START_TEST(it_is_tried_once_more_and_no_more)
 	backend_hears(&w, "GET /page ");
 	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
 	peer_close(&w.backend);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "before its response began");
+	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "before its response began");
 	exchanging_close(&w);
 }
 END_TEST
@@ -609,7 +614,7 @@ START_TEST(what_may_have_been_done_is_not_tried_again)
 		still_wait();
 		peer_close(&w.backend);
 		p.fd = w.listener[CONFIG_NEXTJS];
-		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, table[i].reason);
+		ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, table[i].reason);
 		ck_assert_int_eq(still_ppoll(&p, 1, 0), 0);
 		exchanging_close(&w);
 	}
@@ -632,13 +637,11 @@ START_TEST(a_body_that_is_wrong_is_the_clients_fault)
 		peer_reset(&w.client);
 	}
 	if (_i == 0)
-		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT,
-		     "invalid request body: ");
+		ends(&w, EXCHANGE_REFUSED, 400, FAULT_CLIENT, "invalid request body: ");
 	else if (_i == 1)
-		ends(&w, EXCHANGE_REFUSED, 400, EXCHANGE_CLIENT,
-		     "incomplete request body");
+		ends(&w, EXCHANGE_REFUSED, 400, FAULT_CLIENT, "incomplete request body");
 	else
-		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
+		ends(&w, EXCHANGE_GONE, 0, FAULT_NOBODY,
 		     "the connection to the client failed: Connection reset by peer");
 	exchanging_close(&w);
 }
@@ -734,7 +737,7 @@ START_TEST(a_refusal_is_the_backends_fault)
 	exchanging_open(&w);
 	ck_assert_int_eq(shutdown(w.listener[CONFIG_NEXTJS], SHUT_RDWR), 0);
 	begin(&w, GET);
-	ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND, "Connection refused");
+	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "Connection refused");
 	exchanging_close(&w);
 }
 END_TEST
@@ -747,7 +750,7 @@ START_TEST(without_a_descriptor_it_is_our_own_fault)
 	exchanging_open(&w);
 	saved = fds_forbid();
 	begin(&w, GET);
-	ends(&w, EXCHANGE_REFUSED, 500, EXCHANGE_GATE, "Too many open files");
+	ends(&w, EXCHANGE_REFUSED, 500, FAULT_GATE, "Too many open files");
 	fds_allow(saved);
 	exchanging_close(&w);
 }
@@ -773,13 +776,13 @@ START_TEST(what_ends_a_dial_is_told)
 	if (_i > 0) /* the first is over soon */
 		still_wait();
 	if (_i == 0) {
-		ends(&w, EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out");
+		ends(&w, EXCHANGE_REFUSED, 504, FAULT_BACKEND, "timed out");
 	} else if (_i == 1) {
 		world_terminate(&w.world);
-		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "stopped by SIGTERM");
+		ends(&w, EXCHANGE_REFUSED, 503, FAULT_NOBODY, "stopped by SIGTERM");
 	} else {
 		peer_reset(&w.client);
-		ends(&w, EXCHANGE_GONE, 0, EXCHANGE_NOBODY,
+		ends(&w, EXCHANGE_GONE, 0, FAULT_NOBODY,
 		     "the connection to the client failed: Connection reset by peer");
 	}
 	close(fill[0]);
@@ -796,27 +799,27 @@ static const struct {
 	const char *answer;
 	enum exchange_end end;
 	unsigned status;
-	enum exchange_blame blame;
+	enum fault_blame blame;
 	const char *reason;
 } spans[] = {
 	{ GET, offsetof(struct config, response_ms), "", EXCHANGE_REFUSED, 504,
-	  EXCHANGE_BACKEND, "timed out waiting for the response head from Next.js" },
+	  FAULT_BACKEND, "timed out waiting for the response head from Next.js" },
 	{ GET, offsetof(struct config, response_ms), "HTTP/1.1 100 Continue\r\n\r\nHTTP",
-	  EXCHANGE_REFUSED, 504, EXCHANGE_BACKEND, "timed out waiting" },
+	  EXCHANGE_REFUSED, 504, FAULT_BACKEND, "timed out waiting" },
 	{ WS(""), offsetof(struct config, upgrade_ms), "", EXCHANGE_REFUSED, 504,
-	  EXCHANGE_BACKEND,
+	  FAULT_BACKEND,
 	  "timed out waiting for the response head from master-controller" },
 	{ POST "01234", offsetof(struct config, body_ms), "", EXCHANGE_REFUSED, 408,
-	  EXCHANGE_CLIENT, "the client stalled" },
+	  FAULT_CLIENT, "the client stalled" },
 	{ GET, offsetof(struct config, body_ms), OK "Content-Length: 3\r\n\r\nok",
-	  EXCHANGE_CUT, 200, EXCHANGE_BACKEND, "stalled in the middle" },
+	  EXCHANGE_CUT, 200, FAULT_BACKEND, "stalled in the middle" },
 	{ GET, offsetof(struct config, body_ms), OK "\r\nok", EXCHANGE_RESET, 200,
-	  EXCHANGE_BACKEND, "stalled in the middle" },
+	  FAULT_BACKEND, "stalled in the middle" },
 	{ GET10, offsetof(struct config, body_ms),
 	  OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", EXCHANGE_RESET, 200,
-	  EXCHANGE_BACKEND, "stalled in the middle" },
+	  FAULT_BACKEND, "stalled in the middle" },
 	{ WS(""), offsetof(struct config, idle_ms), SWITCH, EXCHANGE_LAST, 101,
-	  EXCHANGE_NOBODY, "IdleTimeoutSec=" },
+	  FAULT_NOBODY, "IdleTimeoutSec=" },
 };
 
 START_TEST(a_span_that_passes_is_told)
@@ -852,9 +855,9 @@ START_TEST(sigterm_before_an_answer_refuses_and_later_cuts)
 	still_wait();
 	world_terminate(&w.world);
 	if (_i)
-		ends(&w, EXCHANGE_CUT, 200, EXCHANGE_NOBODY, "stopped by SIGTERM");
+		ends(&w, EXCHANGE_CUT, 200, FAULT_NOBODY, "stopped by SIGTERM");
 	else
-		ends(&w, EXCHANGE_REFUSED, 503, EXCHANGE_NOBODY, "stopped by SIGTERM");
+		ends(&w, EXCHANGE_REFUSED, 503, FAULT_NOBODY, "stopped by SIGTERM");
 	exchanging_close(&w);
 }
 END_TEST
@@ -890,7 +893,7 @@ START_TEST(bytes_before_the_101_wait_for_it)
 	peer_close(&w.client);
 	peer_hears_end(w.backend);
 	peer_close(&w.backend);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "the client closed first");
+	ends(&w, EXCHANGE_LAST, 101, FAULT_NOBODY, "the client closed first");
 	ck_assert(w.x.tunnel);
 	ck_assert_uint_eq(w.opened, 1);
 	ck_assert_uint_eq(w.x.up_bytes, strlen("earlyup"));
@@ -908,7 +911,7 @@ START_TEST(a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it)
 	begin(&w, WS("early"));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	peer_say(w.backend, SWITCH "hello");
-	ends(&w, EXCHANGE_RESET, 101, EXCHANGE_GATE, "Operation not permitted");
+	ends(&w, EXCHANGE_RESET, 101, FAULT_GATE, "Operation not permitted");
 	ck_assert(w.x.tunnel);
 	peer_hears_nothing(w.client);
 	peer_hears_reset(w.backend);
@@ -929,36 +932,36 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		peer_close(&w.backend);
 		peer_hears_end(w.client);
 		peer_close(&w.client);
-		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+		ends(&w, EXCHANGE_LAST, 101, FAULT_NOBODY,
 		     "master-controller closed first");
 		break;
 	case 1:
 		peer_reset(&w.backend);
-		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
+		ends(&w, EXCHANGE_RESET, 101, FAULT_BACKEND,
 		     "the connection to master-controller failed: Connection reset by peer");
 		break;
 	case 2:
 		peer_reset(&w.client);
-		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_NOBODY,
+		ends(&w, EXCHANGE_RESET, 101, FAULT_NOBODY,
 		     "the connection to the client failed: Connection reset by peer");
 		peer_hears_reset(w.backend);
 		break;
 	case 3:
 		world_terminate(&w.world);
-		ends(&w, EXCHANGE_GONE, 101, EXCHANGE_NOBODY, "stopped by SIGTERM");
+		ends(&w, EXCHANGE_GONE, 101, FAULT_NOBODY, "stopped by SIGTERM");
 		peer_hears_end(w.backend);
 		break;
 	case 5:
 		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
 		peer_hears_end(w.backend);
 		peer_reset(&w.backend);
-		ends(&w, EXCHANGE_RESET, 101, EXCHANGE_BACKEND,
+		ends(&w, EXCHANGE_RESET, 101, FAULT_BACKEND,
 		     "the client closed first, "
 		     "then the connection to master-controller failed: Connection reset by peer");
 		break;
 	default:
 		ck_assert_int_eq(shutdown(w.client, SHUT_WR), 0);
-		ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
+		ends(&w, EXCHANGE_LAST, 101, FAULT_NOBODY,
 		     "the client closed, then no data for LingerTimeoutSec=");
 	}
 	ck_assert_uint_eq(w.opened, 1);
@@ -975,8 +978,7 @@ START_TEST(of_ends_that_are_there_together_none_is_the_first)
 	begin(&w, WS(""));
 	backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 	peer_say(w.backend, SWITCH);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY,
-	     "both sides closed at the same time");
+	ends(&w, EXCHANGE_LAST, 101, FAULT_NOBODY, "both sides closed at the same time");
 	exchanging_close(&w);
 }
 END_TEST
@@ -994,7 +996,7 @@ START_TEST(an_end_together_with_the_101_is_passed_on)
 	peer_hears(w.client, "last words");
 	peer_hears_end(w.client);
 	peer_close(&w.client);
-	ends(&w, EXCHANGE_LAST, 101, EXCHANGE_NOBODY, "master-controller closed first");
+	ends(&w, EXCHANGE_LAST, 101, FAULT_NOBODY, "master-controller closed first");
 	exchanging_close(&w);
 }
 END_TEST
@@ -1016,7 +1018,7 @@ START_TEST(a_101_that_does_not_stand_the_check_opens_nothing)
 		begin(&w, WS("early"));
 		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 		peer_say(w.backend, table[i]);
-		ends(&w, EXCHANGE_REFUSED, 502, EXCHANGE_BACKEND,
+		ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
 		     "master-controller sent an invalid response: ");
 		ck_assert(!w.x.tunnel);
 		ck_assert_uint_eq(w.opened, 0);

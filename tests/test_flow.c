@@ -76,7 +76,7 @@ static void run(struct pump *w, uint64_t *seed, const struct drawn *text,
 	size_t sent = 0, steps = 0;
 	int write_error = 0;
 
-	while (!flow_ended(&w->flow) && w->flow.error == 0) {
+	while (!flow_ended(&w->flow) && w->flow.failure == FLOW_OK) {
 		size_t n = 1 + draw(seed, 6000);
 
 		if (sent < text->len && draw(seed, 2) > 0) {

@@ -15,7 +15,7 @@ START_TEST(a_body_of_known_length_passes_and_what_follows_stays)
 	s = side_of(&w, (enum direction)_i);
 	flow_begin(s.flow, HTTP1_LENGTH, 10, true);
 	peer_say(*s.source, "0123456789next");
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears(*s.sink, "0123456789");
 	peer_hears_nothing(*s.sink);
 	holds(s.flow->in, "next");
@@ -36,7 +36,7 @@ START_TEST(what_was_composed_goes_before_what_was_read)
 	ck_assert_int_eq(buf_put_slice(s.flow->out, SLICE("head, ")), 0);
 	ck_assert_int_eq(buf_put_slice(s.flow->in, SLICE("body")), 0);
 	peer_say(*s.source, "!!");
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears(*s.sink, "head, body!!");
 	ck_assert_uint_eq(s.flow->bytes, 6);
 	relaying_close(&w);
@@ -52,7 +52,7 @@ START_TEST(nothing_is_read_where_no_body_is_due)
 	s = side_of(&w, (enum direction)_i);
 	flow_begin(s.flow, HTTP1_NO_BODY, 0, true);
 	peer_say(*s.source, "next");
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears_nothing(*s.sink);
 	ck_assert_uint_eq(buf_len(s.flow->in), 0);
 	relaying_close(&w);
@@ -102,17 +102,16 @@ START_TEST(an_end_that_was_seen_before_the_body_began_counts)
 		struct relaying w;
 
 		relaying_open(&w, false);
-		w.relay.down.waiting = true;
-		peer_say(w.backend_peer, "H");
+		relaying_await(&w);
+		peer_say(w.backend_peer, RESPONSE);
 		peer_say(w.backend_peer, table[i].body);
 		peer_close(&w.backend_peer);
 		relaying_read_answer(&w);
-		ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
-		buf_consume(&w.buf[2], 1);
-		flow_begin(&w.relay.down, table[i].framing, table[i].length, true);
-		ck_assert_int_eq(relay_run(&w.relay), table[i].end);
+		ck_assert_int_eq(relaying_go(&w), RELAY_RESPONSE);
+		relaying_respond(&w, table[i].framing, table[i].length, true);
+		ck_assert_int_eq(relaying_go(&w), table[i].end);
 		if (table[i].end == RELAY_BACKEND_FAILED)
-			ck_assert_int_eq(w.relay.down.error, -ECONNABORTED);
+			ck_assert_int_eq(w.relay.down.failure, FLOW_INCOMPLETE);
 		peer_hears(w.client_peer, table[i].heard);
 		peer_hears_nothing(w.client_peer);
 		relaying_close(&w);
@@ -148,7 +147,7 @@ START_TEST(a_stream_that_ends_in_mid_body_has_failed)
 		still_wait();
 		peer_close(s.source);
 		ck_assert_int_eq(relaying_end(&w), failed((enum direction)_i));
-		ck_assert_int_eq(s.flow->error, -ECONNABORTED);
+		ck_assert_int_eq(s.flow->failure, FLOW_INCOMPLETE);
 		peer_hears(*s.sink, table[i].heard);
 		peer_hears_nothing(*s.sink); /* no last chunk above all */
 		relaying_close(&w);
@@ -164,14 +163,13 @@ START_TEST(an_answer_may_come_while_the_body_is_still_coming)
 
 	relaying_open(&w, false);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
-	w.relay.down.waiting = true;
+	relaying_await(&w);
 	relaying_start(&w);
 	peer_say(w.client_peer, "01234");
 	peer_hears(w.backend_peer, "01234");
-	peer_say(w.backend_peer, "H");
-	ck_assert_int_eq(relaying_end(&w), RELAY_INPUT);
-	buf_consume(&w.buf[2], 1);
-	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
+	peer_say(w.backend_peer, RESPONSE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_RESPONSE);
+	relaying_respond(&w, HTTP1_LENGTH, 6, true);
 	relaying_start(&w);
 	peer_say(w.backend_peer, "answer");
 	peer_hears(w.client_peer, "answer");
@@ -192,7 +190,7 @@ START_TEST(an_answer_may_suffice)
 	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
 	w.relay.down_suffices = true;
 	peer_say(w.backend_peer, "answer");
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears(w.client_peer, "answer");
 	relaying_close(&w);
 }
@@ -201,7 +199,7 @@ END_TEST
 /* The backend answers, then closes with some of the body unread, which resets. */
 static void answer_and_reset(struct relaying *w, const char *answer)
 {
-	ck_assert_int_eq(send(w->backend.fd, "unread", 6, 0), 6);
+	ck_assert_int_eq(send(w->upstream.stream.fd, "unread", 6, 0), 6);
 	peer_say(w->backend_peer, answer);
 	peer_close(&w->backend_peer);
 	peer_say(w->client_peer, "body");
@@ -214,13 +212,12 @@ START_TEST(an_answer_sent_before_a_reset_is_read)
 
 	relaying_open(&w, _i);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
-	w.relay.down.waiting = true;
-	answer_and_reset(&w, "Hanswer");
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_INPUT);
-	ck_assert(w.relay.up.deaf);
-	buf_consume(&w.buf[2], 1);
-	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	relaying_await(&w);
+	answer_and_reset(&w, RESPONSE "answer");
+	ck_assert_int_eq(relaying_go(&w), RELAY_RESPONSE);
+	ck_assert_int_eq(w.relay.up.state, FLOW_SINK_CLOSED);
+	relaying_respond(&w, HTTP1_LENGTH, 6, true);
+	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears(w.client_peer, "answer");
 	relaying_close(&w);
 }
@@ -235,8 +232,8 @@ START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
 	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, true);
 	answer_and_reset(&w, "part of an answer");
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_BACKEND_FAILED);
-	ck_assert(w.relay.up.deaf);
+	ck_assert_int_eq(relaying_go(&w), RELAY_BACKEND_FAILED);
+	ck_assert_int_eq(w.relay.up.state, FLOW_SINK_CLOSED);
 	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
 	peer_hears(w.client_peer, "part of an answer");
 	relaying_close(&w);
@@ -250,15 +247,15 @@ START_TEST(what_nobody_takes_is_no_busy_loop)
 
 	relaying_open(&w, false);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 100, true);
-	w.relay.down.waiting = true;
+	relaying_await(&w);
 	ck_assert_int_eq(shutdown(w.backend_peer, SHUT_RD), 0);
 	relaying_start(&w);
 	peer_say(w.client_peer, "body");
 	still_wait();
-	ck_assert(w.relay.up.deaf);
+	ck_assert_int_eq(w.relay.up.state, FLOW_SINK_CLOSED);
 	ck_assert_uint_lt(still_calls(), 10);
-	peer_say(w.backend_peer, "H");
-	ck_assert_int_eq(relaying_end(&w), RELAY_INPUT);
+	peer_say(w.backend_peer, RESPONSE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_RESPONSE);
 	relaying_close(&w);
 }
 END_TEST

@@ -97,8 +97,8 @@ START_TEST(what_is_no_chunk_is_a_fault_with_its_reason)
 		flow_begin(s.flow, HTTP1_CHUNKED, 0, true);
 		peer_say(*s.source, "2\r\nok\r\n");
 		peer_say(*s.source, table[i]);
-		ck_assert_int_eq(relay_run(&w.relay), failed((enum direction)_i));
-		ck_assert_int_eq(s.flow->error, -EBADMSG);
+		ck_assert_int_eq(relaying_go(&w), failed((enum direction)_i));
+		ck_assert_int_eq(s.flow->failure, FLOW_INVALID);
 		ck_assert_ptr_nonnull(s.flow->body.why);
 		relaying_close(&w);
 	}
@@ -118,7 +118,7 @@ START_TEST(what_came_before_a_fault_goes_out_before_it_is_told)
 	still_wait();
 	unjam(w.client_peer, jammed);
 	ck_assert_int_eq(relaying_end(&w), RELAY_BACKEND_FAILED);
-	ck_assert_int_eq(w.relay.down.error, -EBADMSG);
+	ck_assert_int_eq(w.relay.down.failure, FLOW_INVALID);
 	peer_hears(w.client_peer, "2\r\nok\r\n");
 	peer_hears_nothing(w.client_peer);
 	relaying_close(&w);
@@ -140,7 +140,7 @@ START_TEST(an_end_waits_for_what_is_still_to_be_decoded)
 	peer_close(&w.backend_peer);
 	relaying_read_answer(&w);
 	flow_begin(&w.relay.down, HTTP1_CHUNKED, 0, true);
-	ck_assert_int_eq(relay_run(&w.relay), RELAY_DONE);
+	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	t.sent = m.raw_len;
 	pour(&t, -1, w.client_peer);
 	traffic_check(&t);

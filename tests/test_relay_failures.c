@@ -26,7 +26,7 @@ START_TEST(a_client_that_resets_while_nothing_is_asked_of_it_ends_all)
 	struct relaying w;
 
 	relaying_open(&w, true);
-	w.relay.down.waiting = true;
+	relaying_await(&w);
 	relaying_start(&w);
 	if (_i) { /* having ended its direction before */
 		flow_begin(&w.relay.up, HTTP1_NO_BODY, 0, true);
@@ -101,7 +101,7 @@ START_TEST(who_acknowledges_nothing_ends_it)
 	w.relay.gone_ms = SHORT_MS;
 	peer_vanish(*s.sink);
 	peer_say(*s.source, "some");
-	ck_assert_int_eq(relay_run(&w.relay), failed(other));
+	ck_assert_int_eq(relaying_go(&w), failed(other));
 	ck_assert_int_eq(s.other->error, -ETIMEDOUT);
 	relaying_close(&w);
 }

@@ -4,38 +4,38 @@
 
 static void prepare_answer(struct relaying *w)
 {
-	w->relay.answer_ms = SHORT_MS;
-	w->relay.down.waiting = true;
+	w->request.response_ms = SHORT_MS;
+	relaying_await(w);
 }
 
 static void prepare_client_gives_none(struct relaying *w)
 {
-	w->relay.body_ms = SHORT_MS;
-	w->relay.down.waiting = true;
+	w->cfg.body_ms = SHORT_MS;
+	relaying_await(w);
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
 }
 
 static void prepare_client_gives_no_trailers(struct relaying *w)
 {
-	w->relay.body_ms = SHORT_MS;
-	w->relay.down.waiting = true;
+	w->cfg.body_ms = SHORT_MS;
+	relaying_await(w);
 	flow_begin(&w->relay.up, HTTP1_CHUNKED, 0, true);
 	peer_say(w->client_peer, "0\r\nA: b\r\n");
 }
 
 static void prepare_backend_gives_none(struct relaying *w)
 {
-	w->relay.body_ms = SHORT_MS;
+	w->cfg.body_ms = SHORT_MS;
 	flow_begin(&w->relay.down, HTTP1_CHUNKED, 0, true);
 	peer_say(w->backend_peer, "4\r\nso");
 }
 
 static void prepare_backend_takes_none(struct relaying *w)
 {
-	w->relay.body_ms = SHORT_MS;
-	w->relay.down.waiting = true;
+	w->cfg.body_ms = SHORT_MS;
+	relaying_await(w);
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
-	(void)jam(&w->backend);
+	(void)jam(&w->upstream.stream);
 	peer_say(w->client_peer, "body");
 }
 
@@ -49,7 +49,7 @@ static void prepare_backend_is_deaf(struct relaying *w)
 
 static void prepare_client_takes_none(struct relaying *w)
 {
-	w->relay.body_ms = SHORT_MS;
+	w->cfg.body_ms = SHORT_MS;
 	flow_begin(&w->relay.down, HTTP1_LENGTH, 10, true);
 	(void)jam(&w->client);
 	peer_say(w->backend_peer, "body");
@@ -57,7 +57,7 @@ static void prepare_client_takes_none(struct relaying *w)
 
 static void prepare_early_answer_stalls(struct relaying *w)
 {
-	w->relay.body_ms = SHORT_MS;
+	w->cfg.body_ms = SHORT_MS;
 	flow_begin(&w->relay.up, HTTP1_LENGTH, 10, true);
 	flow_begin(&w->relay.down, HTTP1_LENGTH, 6, true);
 	w->relay.up.moved_ms += LONG_MS; /* that one is busy */
@@ -71,20 +71,20 @@ static void prepare_client_takes_nothing_of_a_dead_backend(struct relaying *w)
 
 static void prepare_idle(struct relaying *w)
 {
-	w->relay.idle_ms = SHORT_MS;
+	w->cfg.idle_ms = SHORT_MS;
 	relaying_tunnel(w);
 }
 
 static void prepare_linger_after_client(struct relaying *w)
 {
-	w->relay.linger_ms = SHORT_MS;
+	w->cfg.linger_ms = SHORT_MS;
 	relaying_tunnel(w);
 	ck_assert_int_eq(shutdown(w->client_peer, SHUT_WR), 0);
 }
 
 static void prepare_linger_after_backend(struct relaying *w)
 {
-	w->relay.linger_ms = SHORT_MS;
+	w->cfg.linger_ms = SHORT_MS;
 	relaying_tunnel(w);
 	peer_close(&w->backend_peer);
 }
@@ -93,8 +93,8 @@ static const struct {
 	void (*prepare)(struct relaying *w);
 	enum relay_end end;
 } spans[] = {
-	{ prepare_answer, RELAY_ANSWER_TIMEOUT },
-	{ prepare_backend_is_deaf, RELAY_ANSWER_TIMEOUT },
+	{ prepare_answer, RELAY_UPSTREAM_FAILED },
+	{ prepare_backend_is_deaf, RELAY_UPSTREAM_FAILED },
 	{ prepare_client_gives_none, RELAY_CLIENT_TIMEOUT },
 	{ prepare_client_gives_no_trailers, RELAY_CLIENT_TIMEOUT },
 	{ prepare_backend_gives_none, RELAY_BACKEND_TIMEOUT },
@@ -117,7 +117,7 @@ START_TEST(a_span_passes_once_and_not_in_a_busy_loop)
 	relaying_open(&w, false);
 	start_ms = clock_ms();
 	spans[_i].prepare(&w);
-	ck_assert_int_eq(relay_run(&w.relay), spans[_i].end);
+	ck_assert_int_eq(relaying_go(&w), spans[_i].end);
 	took_ms = clock_ms() - start_ms;
 	ck_assert_uint_ge(took_ms, SHORT_MS);
 	ck_assert_uint_lt(took_ms, LONG_MS / 2);
@@ -132,8 +132,7 @@ START_TEST(sigterm_ends_it_at_once)
 
 	relaying_open(&w, false);
 	spans[_i].prepare(&w);
-	w.relay.answer_ms = w.relay.body_ms = w.relay.linger_ms = w.relay.idle_ms =
-		LONG_MS;
+	w.request.response_ms = w.cfg.body_ms = w.cfg.linger_ms = w.cfg.idle_ms = LONG_MS;
 	relaying_start(&w);
 	still_wait();
 	relaying_terminate(&w);
@@ -155,10 +154,10 @@ START_TEST(each_byte_begins_a_span_anew)
 
 	relaying_open(&w, false);
 	if (_i & 2) {
-		w.relay.idle_ms = SPAN_MS;
+		w.cfg.idle_ms = SPAN_MS;
 		relaying_tunnel(&w);
 	} else {
-		w.relay.body_ms = SPAN_MS;
+		w.cfg.body_ms = SPAN_MS;
 		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, 10, true);
 	}
 	relaying_start(&w);
@@ -181,14 +180,14 @@ START_TEST(an_answer_is_due_from_the_end_of_the_request_on)
 	struct relaying w;
 
 	relaying_open(&w, false);
-	w.relay.answer_ms = SHORT_MS;
-	w.relay.down.waiting = true;
+	w.request.response_ms = SHORT_MS;
+	relaying_await(&w);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 2, true);
 	relaying_start(&w);
 	say_byte(&w, UP);
 	last_ms = later(2 * SHORT_MS);
 	say_byte(&w, UP);
-	ck_assert_int_eq(relaying_end(&w), RELAY_ANSWER_TIMEOUT);
+	ck_assert_int_eq(relaying_end(&w), RELAY_UPSTREAM_FAILED);
 	ck_assert_uint_ge(clock_ms() - last_ms, SHORT_MS);
 	relaying_close(&w);
 }

@@ -43,7 +43,7 @@ START_TEST(a_tunnel_rests_once_and_after_much_again)
 	ck_assert_uint_lt(still_calls(), 12);
 	ck_assert_int_eq(still_timeout(), -1); /* nothing wakes it up */
 	peer_send(*s.source, much, sizeof(much));
-	ck_assert_int_eq(relaying_end(&w), RELAY_RESTS);
+	ck_assert_int_eq(relaying_end(&w), RELAY_AT_REST);
 	ck_assert_int_eq(recv(*s.sink, heard, sizeof(heard), MSG_WAITALL), sizeof(much));
 	ck_assert_int_eq(memcmp(heard, much, sizeof(much)), 0);
 	relaying_close(&w);
@@ -152,8 +152,8 @@ START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
 	struct relaying w;
 
 	relaying_open(&w, _i & 1);
-	w.relay.linger_ms = SPAN_MS;
-	w.relay.idle_ms = LONG_MS;
+	w.cfg.linger_ms = SPAN_MS;
+	w.cfg.idle_ms = LONG_MS;
 	(void)relaying_stall(&w, d);
 	start_ms = later(SPAN_MS); /* not with the last byte */
 	(void)still_calls();
@@ -175,7 +175,7 @@ START_TEST(without_linger_no_byte_is_lost_either)
 	size_t jammed;
 
 	relaying_open(&w, _i & 1);
-	w.relay.linger_ms = 0;
+	w.cfg.linger_ms = 0;
 	jammed = relaying_stall(&w, d);
 	s = side_of(&w, d);
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
@@ -215,7 +215,7 @@ START_TEST(a_hangup_is_no_busy_loop)
 
 	relaying_open(&w, false);
 	if (_i == 0) { /* the client waits for its answer no more */
-		w.relay.down.waiting = true;
+		relaying_await(&w);
 		relaying_start(&w);
 		peer_close(&w.client_peer);
 	} else if (_i == 1) { /* a backend that is gone, a client that does not read */

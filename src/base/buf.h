@@ -131,6 +131,12 @@ static inline void buf_consume(struct buf *b, size_t n)
 		b->start = b->end = 0;
 }
 
+/* Drops the content. */
+static inline void buf_reset(struct buf *b)
+{
+	b->start = b->end = 0;
+}
+
 /* Moves the content to the front; slices into the buffer are dead after it. */
 static inline void buf_compact(struct buf *b)
 {

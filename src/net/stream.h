@@ -52,7 +52,7 @@ struct stream {
 	struct stream_watch watch;
 };
 
-#define STREAM_NONE ((struct stream){ .fd = -1 })
+#define STREAM_NONE ((struct stream){ .fd = -1, .watch = STREAM_UNWATCHED })
 
 /* Takes over a non-blocking fd; where it is TCP, without Nagle's delay. */
 void stream_open(int fd, struct stream *ret);
@@ -105,6 +105,18 @@ short stream_end_events(const struct stream *s);
 /* Takes in the events that poll(2) returned. */
 void stream_take_events(struct stream *s, short revents);
 
+/* Nothing can have come yet: the next read waits for poll(2), but where TLS may have read ahead. */
+static inline void stream_drained(struct stream *s)
+{
+	s->can_read = s->tls != NULL;
+}
+
+/* A write has taken less than it was given: the next one waits for poll(2). */
+static inline void stream_filled(struct stream *s)
+{
+	s->can_write = false;
+}
+
 /* An error of a read or a write that is this machine's, neither the peer's nor the network's. */
 bool stream_is_local(int error);
 
@@ -144,6 +156,12 @@ bool stream_is_loop(const struct stream *dialled, const struct stream *accepted)
  * in the end. A socket that already has such probes keeps them.
  */
 void stream_keep_alive(const struct stream *s);
+
+/* What has been written so far is no longer watched. */
+static inline void stream_watch_end(struct stream *s)
+{
+	s->watch = STREAM_UNWATCHED;
+}
 
 /* Bytes have been written: from now on the peer has to acknowledge within each span. */
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);

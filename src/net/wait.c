@@ -20,5 +20,7 @@ int wait_poll(struct pollfd *p, nfds_t n, uint64_t now_ms, uint64_t deadline_ms)
 			return -ETIMEDOUT;
 		if (r < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
+		if (r < 0 && clock_ms() >= deadline_ms)
+			return -ETIMEDOUT;
 	}
 }

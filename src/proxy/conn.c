@@ -8,10 +8,10 @@
 #include "process/pages.h"
 #include "proxy/compose.h"
 #include "proxy/conn_log.h"
-#include "proxy/wire.h"
+#include "proxy/downstream.h"
 
 struct conn {
-	struct wire wire;
+	struct downstream down;
 	const struct conn_setup *setup;
 	struct http1_head head;
 	struct conn_request request;
@@ -39,8 +39,8 @@ static void conn_reply(struct conn *c, unsigned status, const char *prefix,
 
 	(void)snprintf(sentence, sizeof(sentence), "%s: %s", prefix, reason);
 	reply.sentence = slice_str(sentence);
-	if (compose_reply(&reply, &c->wire.down_out) == 0 && wire_flush(&c->wire) == 0)
-		wire_linger(&c->wire);
+	if (compose_reply(&reply, &c->down.out) == 0 && downstream_flush(&c->down) == 0)
+		downstream_linger(&c->down);
 }
 
 #define CONN_REFUSED "The request was refused"
@@ -50,7 +50,7 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 {
 	struct verdict none = { .kind = ROUTE_REFUSED };
 
-	conn_log_begin(&c->request, c->wire.cfg, &none, SLICE(""));
+	conn_log_begin(&c->request, c->down.cfg, &none, SLICE(""));
 	conn_log(&c->request, LOG_REFUSED, status, why);
 	conn_reply(c, status, CONN_REFUSED, why);
 }
@@ -58,45 +58,56 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 /* With OpenSSL loaded, the process makes its system calls until exit(), even if unused. */
 static bool conn_has_tls(const struct conn *c)
 {
-	bool tls = c->wire.client.tls;
+	bool tls = c->down.stream.tls;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		tls |= c->wire.cfg->backend[i].tls;
+		tls |= c->down.cfg->backend[i].tls;
 	return tls;
 }
 
-/* A tunnel stands: from here on less of the kernel is needed. */
-static int on_opened(void *userdata)
+/* A tunnel stands: logs it, and tightens the sandbox, for it needs less of the kernel. */
+static int conn_opened(struct conn *c)
 {
-	struct conn *c = userdata;
-
 	conn_log_opened(&c->request);
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
 	return sandbox_narrow(c->setup->sandbox, conn_has_tls(c));
+}
+
+static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
+{
+	int r = conn_opened(c);
+
+	return r < 0 ? exchange_abort(x, "cannot tighten the sandbox", r)
+		     : exchange_tunnel(x);
 }
 
 /* Carries out a verdict that forwards; true when another request may follow. */
 static bool conn_forward(struct conn *c, size_t head_len)
 {
 	const struct verdict *v = &c->request.verdict;
+	const struct fault *fault;
 	struct exchange x;
 	enum exchange_end end;
 
-	conn_log_forwarded(&c->request, &c->wire.cfg->backend[v->backend], &c->head);
-	end = exchange_run(&c->wire, &c->head, head_len, v, on_opened, c, &x);
+	conn_log_forwarded(&c->request, &c->down.cfg->backend[v->backend], &c->head);
+	end = exchange_run(&x, &c->down, &c->head, head_len, v);
+	if (end == EXCHANGE_TUNNEL)
+		end = conn_tunnel(c, &x);
 	conn_log_ended(&c->request, end, &x);
-	c->misconfigured |= x.blame == EXCHANGE_CONFIG;
+	fault = &x.fault;
+	c->misconfigured |= fault->blame == FAULT_CONFIG;
 	switch (end) {
 	case EXCHANGE_NEXT: return true;
-	case EXCHANGE_LAST: wire_linger(&c->wire); break;
+	case EXCHANGE_LAST: downstream_linger(&c->down); break;
 	case EXCHANGE_REFUSED:
 		conn_reply(c, x.status,
-			   x.blame == EXCHANGE_CLIENT ? CONN_REFUSED
-			   : v->kind == ROUTE_UPGRADE ? "WebSocket proxy error"
-						      : "Proxy error",
-			   x.reply[0] ? x.reply : x.reason);
+			   fault->blame == FAULT_CLIENT ? CONN_REFUSED
+			   : v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"
+							: "Proxy error",
+			   fault->shown[0] ? fault->shown : fault->reason);
 		break;
-	case EXCHANGE_RESET: stream_reset(&c->wire.client); break;
+	case EXCHANGE_RESET: stream_reset(&c->down.stream); break;
+	case EXCHANGE_TUNNEL:
 	case EXCHANGE_CUT:
 	case EXCHANGE_GONE: break;
 	}
@@ -105,14 +116,21 @@ static bool conn_forward(struct conn *c, size_t head_len)
 
 /* Heads. */
 
-/*
- * Reads until a head is complete. Returns its length, 0 where the connection ends without
- * a word, -EBADMSG, -EMSGSIZE, -ETIMEDOUT or -ECONNABORTED where a reply is due.
- */
-static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
+enum head_result {
+	HEAD_COMPLETE,
+	HEAD_NONE, /* the connection ends without a word: idle, reset, or SIGTERM */
+	HEAD_INVALID,
+	HEAD_TOO_LONG,
+	HEAD_TIMED_OUT,
+	HEAD_INCOMPLETE, /* the client ended within it */
+};
+
+/* Reads until a head is complete, *ret bytes long. */
+static enum head_result conn_read_head(struct conn *c, struct lines_scan *scan,
+				       size_t *ret)
 {
-	const struct config *cfg = c->wire.cfg;
-	struct buf *in = &c->wire.client_in;
+	const struct config *cfg = c->down.cfg;
+	struct buf *in = &c->down.in;
 	uint64_t deadline_ms = c->served
 				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
 				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
@@ -129,26 +147,26 @@ static ssize_t conn_read_head(struct conn *c, struct lines_scan *scan)
 			empty_line = true;
 			continue;
 		}
+		if (len > 0) {
+			*ret = (size_t)len;
+			return HEAD_COMPLETE;
+		}
 		if (len != -EAGAIN)
-			return len;
+			return len == -EMSGSIZE ? HEAD_TOO_LONG : HEAD_INVALID;
 		begun = (empty_line && !c->served) || buf_len(in) > 0;
 		if (begun && !timed) { /* once: empty lines before it gain no time */
 			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
 			timed = true;
 		}
-		if (c->wire.client.input == STREAM_CUT)
-			return 0;
-		if (stream_ended(&c->wire.client))
-			return begun ? -ECONNABORTED : 0;
+		if (stream_ended(&c->down.stream))
+			return begun ? HEAD_INCOMPLETE : HEAD_NONE;
 		buf_compact(in);
 		/* empty lines without a pause: no wait would see the deadline pass */
 		r = empty_line && clock_ms() >= deadline_ms
 			    ? -ETIMEDOUT
-			    : wire_read(&c->wire, in, deadline_ms);
-		if (r == -ETIMEDOUT && begun)
-			return r;
+			    : downstream_read(&c->down, in, deadline_ms);
 		if (r < 0)
-			return 0; /* reset, SIGTERM, or it never sent a byte */
+			return r == -ETIMEDOUT && begun ? HEAD_TIMED_OUT : HEAD_NONE;
 	}
 }
 
@@ -158,100 +176,103 @@ static bool is_tls(struct slice in)
 	return in.len > 0 && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03);
 }
 
-static void conn_no_head(struct conn *c, ssize_t r, const struct lines_scan *scan)
+static void conn_no_head(struct conn *c, enum head_result r,
+			 const struct lines_scan *scan)
 {
-	if (r == -EBADMSG && !c->wire.client.tls && is_tls(buf_slice(&c->wire.client_in)))
+	switch (r) {
+	case HEAD_COMPLETE:
+	case HEAD_NONE: break;
+	case HEAD_INVALID:
 		conn_refuse_head(c, 400,
-				 "the client speaks TLS (https://) on the port for plain "
-				 "HTTP");
-	else if (r == -EBADMSG)
-		conn_refuse_head(c, 400, scan->why);
-	else if (r == -EMSGSIZE && scan->lines == 0)
-		conn_refuse_head(c, 414, "request line is longer than HeadMaxBytes=");
-	else if (r == -EMSGSIZE)
-		conn_refuse_head(c, 431, "request head is longer than HeadMaxBytes=");
-	else if (r == -ETIMEDOUT)
+				 !c->down.stream.tls && is_tls(buf_slice(&c->down.in))
+					 ? "the client speaks TLS (https://) on the port "
+					   "for plain HTTP"
+					 : scan->why);
+		break;
+	case HEAD_TOO_LONG:
+		if (scan->lines == 0)
+			conn_refuse_head(c, 414,
+					 "request line is longer than HeadMaxBytes=");
+		else
+			conn_refuse_head(c, 431,
+					 "request head is longer than HeadMaxBytes=");
+		break;
+	case HEAD_TIMED_OUT:
 		conn_refuse_head(c, 408, "timed out waiting for the request head");
-	else
+		break;
+	case HEAD_INCOMPLETE:
 		conn_refuse_head(c, 400,
 				 "connection ended before the request head was complete");
+		break;
+	}
 }
 
 /* One request; true when another one may follow. */
 static bool conn_next(struct conn *c)
 {
 	struct lines_scan scan = { 0 };
-	ssize_t len = conn_read_head(c, &scan);
-	struct slice raw = buf_slice(&c->wire.client_in);
+	size_t len = 0;
+	enum head_result result = conn_read_head(c, &scan, &len);
+	struct slice raw = buf_slice(&c->down.in);
 	struct http1_fault fault;
 	struct verdict v;
 
-	if (len == 0)
-		return false;
 	c->head_request = raw.len > 5 && memcmp(raw.p, "HEAD ", 5) == 0;
-	if (len < 0) {
-		conn_no_head(c, len, &scan);
+	if (result != HEAD_COMPLETE) {
+		conn_no_head(c, result, &scan);
 		return false;
 	}
-	raw.len = (size_t)len;
+	raw.len = len;
 	if (http1_parse_request(raw, &c->head, &fault) < 0) {
 		conn_refuse_head(c, fault.status, fault.why);
 		return false;
 	}
-	route_decide(c->wire.cfg, &c->head, &c->wire.who, &v);
+	route_decide(c->down.cfg, &c->head, &c->down.client, &v);
 	if (c->insecure)
 		route_to_https(&c->head, &v);
-	conn_log_begin(&c->request, c->wire.cfg, &v, c->head.method);
+	conn_log_begin(&c->request, c->down.cfg, &v, c->head.method);
 	if (c->setup->broken) {
 		conn_reply(c, 500, "The gate's configuration cannot be used",
 			   "see the log");
 		return false;
 	}
 	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {
-		conn_log_refused(&c->request, &c->head, c->wire.who.tls);
+		conn_log_refused(&c->request, &c->head, c->down.client.tls);
 		conn_reply(c, v.status, CONN_REFUSED, v.why);
 		return false;
 	}
-	c->served = conn_forward(c, (size_t)len);
+	c->served = conn_forward(c, len);
 	return c->served;
 }
 
-/*
- * TLS with the client. Returns 0 to go on, 1 where the connection is over, or as
- * conn_serve().
- */
+/* TLS with the client. Returns 0 to go on, 1 where the connection is over, or as conn_serve(). */
 static int conn_secure(struct conn *c)
 {
-	uint64_t deadline_ms = clock_deadline_ms(c->start_ms, c->wire.cfg->head_ms);
+	uint64_t deadline_ms = clock_deadline_ms(c->start_ms, c->down.cfg->head_ms);
 	struct tls_why why;
-	int r = wire_secure(&c->wire, c->setup->tls, deadline_ms, &why);
 
-	if (r == 0)
-		return 0;
-	c->insecure = r == -EPROTONOSUPPORT;
-	if (c->insecure)
-		return 0;
-	if (r == -ENOKEY) {
+	switch (downstream_secure(&c->down, c->setup->tls, deadline_ms, &why)) {
+	case DOWNSTREAM_TLS: return 0;
+	case DOWNSTREAM_PLAIN: c->insecure = true; return 0;
+	case DOWNSTREAM_GONE: return 1;
+	case DOWNSTREAM_TLS_FAILED: conn_log(&c->request, LOG_TLS, 0, why.text); return 1;
+	case DOWNSTREAM_MISCONFIGURED:
 		conn_log(&c->request, LOG_CONFIG, 0, why.text);
 		return -EBADMSG;
+	case DOWNSTREAM_LOCAL_FAULT: break;
 	}
-	if (r == -ENOMEM || r == -ELIBACC) {
-		conn_log(&c->request, LOG_FAULT, 0, why.text);
-		return r;
-	}
-	if (c->wire.client.tls && r != -ECANCELED)
-		conn_log(&c->request, LOG_TLS, 0, why.text);
-	return 1;
+	conn_log(&c->request, LOG_FAULT, 0, why.text);
+	return -ENOMEM;
 }
 
 int conn_serve(int fd, const struct conn_setup *setup)
 {
 	struct conn c; /* but for its head: to zero that would take pages for nothing */
-	int r = wire_open(&c.wire, fd, setup->cfg, setup->client, setup->sigfd);
+	int r = downstream_open(&c.down, fd, setup->cfg, setup->client, setup->sigfd);
 
 	c.setup = setup;
 	c.start_ms = clock_ms();
-	conn_log_init(&c.request, setup->client->text);
+	conn_log_init(&c.request, c.down.client.text);
 	c.head_request = c.served = c.insecure = c.misconfigured = false;
 	if (r < 0) {
 		conn_log_fault(&c.request, "cannot set up the connection", r);
@@ -268,6 +289,6 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		while (r == 0 && conn_next(&c))
 			;
 	}
-	wire_done(&c.wire);
+	downstream_done(&c.down);
 	return c.misconfigured ? -EBADMSG : r < 0 ? r : 0;
 }

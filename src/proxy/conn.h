@@ -10,10 +10,10 @@
 
 struct conn_setup {
 	const struct config *cfg;
-	const struct client *client;
-	int sigfd;   /* borrowed; readable when SIGTERM has come */
-	bool broken; /* the configuration is: every request is answered with 500 */
-	int unfit;   /* -errno: nothing is read, a 500 is sent; or 0 */
+	const struct client *client;   /* copied */
+	int sigfd;                     /* borrowed; readable when SIGTERM has come */
+	bool broken;                   /* the configuration is: each request gets a 500 */
+	int unfit;                     /* -errno: nothing is read, a 500 is sent; or 0 */
 	const char *unfit_why;         /* what failed */
 	const struct sandbox *sandbox; /* borrowed; the first stage, where unfit is 0 */
 	struct stream_tls *tls; /* borrowed; TLS with the client; NULL: plain HTTP */

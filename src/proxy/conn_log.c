@@ -162,13 +162,13 @@ static bool was_denied(const struct verdict *v, enum exchange_end end,
 static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 				const struct exchange *x)
 {
-	if (x->blame == EXCHANGE_CONFIG)
+	if (x->fault.blame == FAULT_CONFIG)
 		return LOG_CONFIG;
-	if (x->blame == EXCHANGE_GATE)
+	if (x->fault.blame == FAULT_GATE)
 		return LOG_FAULT;
 	if (x->tunnel)
 		return is_session(v) ? LOG_CLOSED : LOG_PAGE;
-	if (x->blame == EXCHANGE_BACKEND)
+	if (x->fault.blame == FAULT_BACKEND)
 		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
 	if (is_session(v)) /* that never opened */
 		return was_denied(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
@@ -181,8 +181,8 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	const struct verdict *v = &q->verdict;
 	struct log_fields *f = &q->fields;
 	enum log_event ev = end_event(v, end, x);
-	const char *reason = x->reason;
-	char denied[sizeof(x->reason) + 128];
+	const char *reason = x->fault.reason;
+	char denied[sizeof(x->fault.reason) + 128];
 
 	f->ended = true;
 	f->up_bytes = x->up_bytes;

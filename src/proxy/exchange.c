@@ -1,53 +1,294 @@
 /* SPDX-License-Identifier: MIT */
-/* The course of one request with its backend: dial or reuse, how it ends and why. */
+/* The course of one request with its backend, how it ends and who is to blame. */
 #include "proxy/exchange.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-#include "net/dial.h"
-#include "net/wait.h"
 #include "process/pages.h"
 #include "proxy/compose.h"
-#include "proxy/exchange_run.h"
+#include "proxy/tunnel.h"
 
 /* A tunnel in which much has moved, and then nothing for so long, gives memory back. */
 #define EXCHANGE_REST_MS 500
-/* A peer from which no acknowledgement comes for so long is gone: two minutes and some, for the
- * kernel may leave two minutes between one try and the next (TCP_RTO_MAX). */
+/*
+ * A peer from which no acknowledgement comes for so long is gone: two minutes and some, for the
+ * kernel may leave two minutes between one try and the next (TCP_RTO_MAX).
+ */
 #define EXCHANGE_GONE_MS 125000
 
-void exchange_explain(struct run *x, const char *format, ...)
-{
-	va_list ap;
+#define FAIL(x, blame, status, ...) \
+	(fault_set(&(x)->fault, blame, status, __VA_ARGS__), exchange_failed(x))
 
-	va_start(ap, format);
-	/* a reason that is cut says enough */
-	(void)vsnprintf(x->ret->reason, sizeof(x->ret->reason), format, ap);
-	va_end(ap);
+/* It ends with the fault: in an error response where one can still be sent. */
+static enum exchange_end exchange_failed(struct exchange *x)
+{
+	if (x->if_failed == EXCHANGE_REFUSED)
+		x->status = x->fault.status;
+	return x->if_failed;
 }
 
-/* What the client is told instead of the reason; name is the backend's, or "". */
-static void run_tell(struct run *x, const char *before, const char *name,
-		     const char *after)
+/* ---- the response's heads */
+
+/* Has the client sent more behind an upgrade that was not granted? */
+static bool bytes_follow(struct downstream *d)
 {
-	(void)snprintf(x->ret->reply, sizeof(x->ret->reply), "%s%s%s", before, name,
-		       after); /* fits: names are ours */
+	if (buf_len(&d->in) == 0 && !stream_ended(&d->stream))
+		(void)stream_read(&d->stream, &d->in); /* an error: none came */
+	return buf_len(&d->in) > 0;
 }
 
-enum exchange_end exchange_fail(struct run *x, enum exchange_blame blame, unsigned status)
+/* Writes a head, final or not, for the client; 0, or -1 with the fault. */
+static int exchange_compose(struct exchange *x, bool chunked, bool close)
 {
-	x->ret->blame = blame;
-	if (blame == EXCHANGE_GATE)
-		run_tell(x, "the gate had an internal error", "", "");
-	if (blame == EXCHANGE_CONFIG)
-		run_tell(x, "the gate's configuration cannot be used", "", "");
-	if (!x->answered) {
-		x->ret->status = status;
-		return EXCHANGE_REFUSED;
+	const struct compose_how how = {
+		.from = x->up->be,
+		.chunked = chunked,
+		.close = close,
+	};
+	struct buf *out = &x->down->out;
+	size_t end = out->end;
+	int r = compose_response(&x->up->response, &how, out);
+
+	if (r == 0)
+		return 0;
+	out->end = end; /* an error response follows, not half a head */
+	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent a response with %s",
+		  x->up->be->name,
+		  r == -E2BIG ? COMPOSE_OPTIONS_MANY
+			      : "header fields that are too large");
+	return -1;
+}
+
+static int exchange_interim(struct exchange *x)
+{
+	if (x->up->response.status == 100 && x->relay.expects) {
+		x->relay.expects = false;
+		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
-	return x->reset_shows ? EXCHANGE_RESET : EXCHANGE_CUT;
+	return x->request.http10 ? 0 : exchange_compose(x, false, false);
 }
+
+/* The final response: its body follows. */
+static int exchange_respond(struct exchange *x)
+{
+	const struct http1_head *h = &x->up->response;
+	bool more = x->request.kind == REQUEST_UPGRADE && bytes_follow(x->down);
+	struct response_plan plan;
+
+	response_plan(&x->request, h, &x->relay.up, more, &plan);
+	if (exchange_compose(x, plan.chunked, plan.last) < 0)
+		return -1;
+	x->status = h->status;
+	x->last = plan.last;
+	x->if_failed = plan.reset_shows ? EXCHANGE_RESET : EXCHANGE_CUT;
+	x->relay.phase = RELAY_BODY;
+	x->relay.down_suffices = plan.down_suffices;
+	flow_begin(&x->relay.down, h->framing, h->length, plan.chunked);
+	return 0;
+}
+
+/* A 101 that passes the check opens the tunnel. */
+static int exchange_open_tunnel(struct exchange *x)
+{
+	struct downstream *d = x->down;
+	const char *wrong = x->request.kind == REQUEST_UPGRADE
+				    ? upgrade_fault(&x->up->response, x->accept)
+				    : "unsolicited 101";
+
+	if (wrong) {
+		fault_set(&x->fault, FAULT_BACKEND, 502,
+			  "%s sent an invalid response: %s", x->up->be->name, wrong);
+		return -1;
+	}
+	if (exchange_compose(x, false, false) < 0)
+		return -1;
+	x->status = 101;
+	x->tunnel = true;
+	x->if_failed = EXCHANGE_RESET;
+	tunnel_begin(&x->relay);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		if (&d->upstream[i] != x->up)
+			upstream_close(&d->upstream[i]); /* no other request follows */
+	return 0;
+}
+
+/* A head has come; true where the exchange ends, or becomes a tunnel, with *ret. */
+static bool exchange_take_head(struct exchange *x, enum exchange_end *ret)
+{
+	unsigned status = x->up->response.status;
+	int r;
+
+	if (status == 101)
+		r = exchange_open_tunnel(x);
+	else
+		r = status < 200 ? exchange_interim(x) : exchange_respond(x);
+	if (r < 0) {
+		*ret = exchange_failed(x);
+		return true;
+	}
+	upstream_next(x->up);
+	*ret = EXCHANGE_TUNNEL;
+	return status == 101;
+}
+
+/* ---- the end */
+
+static enum exchange_end exchange_client_failed(struct exchange *x)
+{
+	const struct flow *up = &x->relay.up;
+
+	if (up->failure == FLOW_INVALID)
+		return FAIL(x, FAULT_CLIENT, 400, "invalid request body: %s",
+			    up->body.why);
+	if (up->failure == FLOW_INCOMPLETE)
+		return FAIL(x, FAULT_CLIENT, 400, "incomplete request body%s",
+			    up->from->input == STREAM_CUT ? ", without TLS close_notify"
+							  : "");
+	if (stream_is_local(up->error))
+		return FAIL(x, FAULT_GATE, 500, "the connection to the client failed: %s",
+			    strerror(-up->error));
+	if (x->tunnel)
+		tunnel_explain(&x->relay, up, FAULT_NOBODY, &x->fault);
+	else
+		fault_set(&x->fault, FAULT_NOBODY, 0,
+			  "the connection to the client failed: %s",
+			  stream_strerror(up->from, up->error));
+	return x->if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
+}
+
+static enum exchange_end exchange_backend_failed(struct exchange *x)
+{
+	const struct flow *down = &x->relay.down;
+	const char *name = x->up->be->name;
+
+	if (down->failure == FLOW_INVALID)
+		return FAIL(x, FAULT_BACKEND, 502, "%s sent an invalid body: %s", name,
+			    down->body.why);
+	if (down->failure == FLOW_INCOMPLETE)
+		return FAIL(x, FAULT_BACKEND, 502,
+			    "%s closed the connection before its response was complete%s",
+			    name,
+			    down->from->input == STREAM_CUT ? ", without TLS close_notify"
+							    : "");
+	if (stream_is_local(down->error))
+		return FAIL(x, FAULT_GATE, 500, "the connection to %s failed: %s", name,
+			    strerror(-down->error));
+	if (x->tunnel) {
+		tunnel_explain(&x->relay, down, FAULT_BACKEND, &x->fault);
+		return exchange_failed(x);
+	}
+	return FAIL(x, FAULT_BACKEND, down->error == -ETIMEDOUT ? 504 : 502,
+		    "the connection to %s failed: %s", name,
+		    stream_strerror(down->from, down->error));
+}
+
+/* A tunnel or a response has come to its end. */
+static enum exchange_end exchange_done(struct exchange *x)
+{
+	if (x->tunnel) {
+		tunnel_explain(&x->relay, NULL, FAULT_NOBODY, &x->fault);
+		return EXCHANGE_LAST;
+	}
+	return x->last || !flow_ended(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
+}
+
+/* The relay has stopped for good; error is that of its poll. */
+static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end,
+					  int error)
+{
+	const struct relay *r = &x->relay;
+
+	switch (end) {
+	case RELAY_DONE: return exchange_done(x);
+	case RELAY_UPSTREAM_FAILED: x->fault = x->up->fault; return exchange_failed(x);
+	case RELAY_CLIENT_FAILED: return exchange_client_failed(x);
+	case RELAY_BACKEND_FAILED: return exchange_backend_failed(x);
+	case RELAY_BACKEND_TIMEOUT:
+		return FAIL(x, FAULT_BACKEND, 504, "%s stalled in the middle of a body",
+			    x->up->be->name);
+	case RELAY_CLIENT_TIMEOUT:
+		return FAIL(x, FAULT_CLIENT, 408,
+			    "the client stalled in the middle of a body");
+	case RELAY_LINGER_TIMEOUT:
+		fault_set(&x->fault, FAULT_NOBODY, 0,
+			  "%s closed, then no data for LingerTimeoutSec=",
+			  tunnel_side(r, r->first));
+		return EXCHANGE_LAST;
+	case RELAY_IDLE_TIMEOUT:
+		fault_set(&x->fault, FAULT_NOBODY, 0, "no data for IdleTimeoutSec=");
+		return EXCHANGE_LAST;
+	case RELAY_TERMINATED:
+		(void)FAIL(x, FAULT_NOBODY, 503, "stopped by SIGTERM");
+		return x->tunnel ? EXCHANGE_GONE : x->if_failed;
+	default: break;
+	}
+	return FAIL(x, FAULT_GATE, 500, "poll: %s", strerror(-error));
+}
+
+static void exchange_rest(struct exchange *x)
+{
+	struct http1_head *h = &x->up->response;
+
+	x->relay.rest_ms = EXCHANGE_REST_MS;
+	downstream_release(x->down);
+	pages_release(h->field, sizeof(h->field));
+	pages_release_stack();
+}
+
+/* Relays until the exchange ends or becomes a tunnel. */
+static enum exchange_end exchange_relay(struct exchange *x)
+{
+	enum exchange_end end = EXCHANGE_TUNNEL;
+	bool over = false;
+
+	while (!over) {
+		int error = 0;
+		enum relay_end stop = relay_run(&x->relay, &error);
+
+		if (stop == RELAY_AT_REST) {
+			exchange_rest(x);
+		} else if (stop == RELAY_RESPONSE) {
+			over = exchange_take_head(x, &end);
+		} else {
+			end = exchange_stopped(x, stop, error);
+			over = true;
+		}
+	}
+	return end;
+}
+
+/* Leaves the connection as the next request needs it. */
+static enum exchange_end exchange_finish(struct exchange *x, enum exchange_end end)
+{
+	struct downstream *d = x->down;
+
+	if (x->tunnel && end == EXCHANGE_RESET)
+		stream_reset(&x->up->stream); /* the backend sees a reset, too */
+	x->up_bytes = x->relay.up.bytes;
+	x->down_bytes = x->relay.down.bytes;
+	flow_done(&x->relay.up);
+	flow_done(&x->relay.down);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		upstream_kept_unseen(&d->upstream[i]);
+	if (end == EXCHANGE_NEXT)
+		upstream_keep(x->up);
+	else
+		upstream_close(x->up);
+	buf_reset(&d->up_out);
+	buf_reset(&d->up_in);
+	return end;
+}
+
+enum exchange_end exchange_tunnel(struct exchange *x)
+{
+	return exchange_finish(x, exchange_relay(x));
+}
+
+enum exchange_end exchange_abort(struct exchange *x, const char *what, int error)
+{
+	return exchange_finish(
+		x, FAIL(x, FAULT_GATE, 500, "%s: %s", what, strerror(-error)));
+}
+
+/* ---- the beginning */
 
 /* RFC 9110 9.2.2, of the methods that are without a body as a rule. */
 static bool is_idempotent(struct slice method)
@@ -60,379 +301,74 @@ static bool is_idempotent(struct slice method)
 	return false;
 }
 
-/* Why a dial failed, for the client: d->why has addresses and files. */
-static void run_tell_dial(struct run *x, enum dial_result result)
+static void exchange_init(struct exchange *x, struct downstream *d,
+			  const struct http1_head *h, const struct verdict *v)
 {
-	const char *name = x->be->name;
+	const struct config *cfg = d->cfg;
+	bool upgrade = v->kind == ROUTE_UPGRADE;
+	bool head = slice_eq(h->method, SLICE("HEAD"));
 
-	switch (result) {
-	case DIAL_TIMED_OUT: run_tell(x, "timed out connecting to ", name, ""); break;
-	case DIAL_REFUSED: run_tell(x, "", name, " refused the connection"); break;
-	case DIAL_UNRESOLVED:
-		run_tell(x, "cannot resolve the host name of ", name, "");
-		break;
-	case DIAL_TLS_FAILED: run_tell(x, "TLS handshake with ", name, " failed"); break;
-	default: run_tell(x, "", name, " cannot be reached");
-	}
-}
-
-/* Until it has a result, which is *ret; or -EPIPE for a reset of the client, or -errno. */
-static int run_wait_dial(struct run *x, struct dial *d, enum dial_result *ret)
-{
-	struct pollfd p[] = {
-		{ .fd = x->w->sigfd },
-		{ .fd = x->w->client.fd }, /* POLLERR comes unasked */
-		{ .fd = -1 },
+	x->status = 0;
+	x->up_bytes = x->down_bytes = 0;
+	x->tunnel = x->last = false;
+	x->fault = FAULT_NONE;
+	x->down = d;
+	x->up = &d->upstream[v->backend];
+	x->if_failed = EXCHANGE_REFUSED;
+	x->request = (struct request){
+		.kind = upgrade ? REQUEST_UPGRADE
+			: head  ? REQUEST_HEAD
+				: REQUEST_PLAIN,
+		.http10 = h->minor == 0,
+		.persistent = http1_persistent(h) && cfg->keep_alive_ms > 0,
+		.expects = h->minor > 0 &&
+			   http1_has_token(h, SLICE("Expect"), SLICE("100-continue")),
 	};
-
-	*ret = dial_begin(d, x->be, x->w->cfg->connect_ms);
-	while (*ret == DIAL_WAITING) {
-		int n;
-
-		p[2] = dial_poll(d);
-		n = wait_poll(p, 3, clock_ms(), dial_deadline_ms(d));
-		if (n < 0 && n != -ETIMEDOUT)
-			return n;
-		if (!p[2].revents && (p[1].revents & POLLERR))
-			return -EPIPE;
-		if (p[1].revents)
-			p[1].fd = -1; /* a mere POLLHUP would spin */
-		*ret = dial_step(d, p[2].revents);
-	}
-	return 0;
-}
-
-/* EXCHANGE_NEXT where the connection stands. */
-static enum exchange_end run_dialled(struct run *x, struct dial *d,
-				     enum dial_result result)
-{
-	switch (result) {
-	case DIAL_CONNECTED:
-		x->link->stream = stream_take(&d->stream);
-		if (stream_is_loop(&x->link->stream, &x->w->client))
-			return FAIL(x, EXCHANGE_CONFIG, 500,
-				    "[%s] Url=%s points back to the gate itself",
-				    x->be->section, x->be->url);
-		return EXCHANGE_NEXT;
-	case DIAL_MISCONFIGURED: return FAIL(x, EXCHANGE_CONFIG, 500, "%s", d->why);
-	case DIAL_LOCAL_FAULT: return FAIL(x, EXCHANGE_GATE, 500, "%s", d->why);
-	default:
-		run_tell_dial(x, result);
-		return FAIL(x, EXCHANGE_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502,
-			    "%s", d->why);
-	}
-}
-
-static enum exchange_end run_dial(struct run *x)
-{
-	enum dial_result result;
-	struct dial d;
-	int r = run_wait_dial(x, &d, &result);
-
-	if (r == 0)
-		return run_dialled(x, &d, result);
-	dial_done(&d);
-	if (r == -ECANCELED)
-		return FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
-	if (r != -EPIPE)
-		return FAIL(x, EXCHANGE_GATE, 500, "poll: %s", strerror(-r));
-	exchange_explain(x, "the connection to the client failed: %s",
-			 strerror(ECONNRESET));
-	return EXCHANGE_GONE;
-}
-
-/* The flows' state before a byte of this request has moved. */
-static void run_start(struct run *x, enum http1_framing framing, uint64_t length)
-{
-	struct wire *w = x->w;
-
-	/* an answer cannot be there yet: the first look at it is a poll, but where TLS may
-	 * have read ahead */
-	x->link->stream.can_read = !stream_is_plain(&x->link->stream);
-	flow_init(&x->relay.up, &w->client, &x->link->stream, &w->client_in, &w->up_out);
-	flow_begin(&x->relay.up, framing, length, true);
-	flow_init(&x->relay.down, &x->link->stream, &w->client, &w->backend_in,
-		  &w->down_out);
-	x->relay.down.waiting = true;
-	x->scan = (struct lines_scan){ 0 };
-}
-
-/* A kept connection may have been closed just as it was used: once more, on a new one. */
-static bool run_may_repeat(const struct run *x)
-{
-	return x->reused && x->repeatable && !x->answered &&
-	       buf_len(&x->w->backend_in) == 0 && buf_len(&x->w->down_out) == 0;
-}
-
-static enum exchange_end run_repeat(struct run *x)
-{
-	enum exchange_end end;
-
-	x->reused = false;
-	link_drop(x->link);
-	x->w->up_out.start = 0;
-	x->w->up_out.end = x->sent_len;
-	end = run_dial(x);
-	if (end == EXCHANGE_NEXT)
-		run_start(x, HTTP1_NO_BODY, 0);
-	return end;
-}
-
-static const char *run_side(const struct run *x, enum relay_first side)
-{
-	return side == RELAY_UP ? "the client" : x->be->name;
-}
-
-static const struct stream *run_from(const struct run *x, enum relay_first side)
-{
-	return side == RELAY_UP ? x->relay.up.from : x->relay.down.from;
-}
-
-/*
- * Why a tunnel ended, where `failed` is the flow whose error ended it, or NULL. Whose end
- * came first is all that is known: who wanted it is in the frames.
- */
-static void run_explain_tunnel(struct run *x, const struct flow *failed)
-{
-	enum relay_first first = x->relay.first;
-	enum relay_first second = failed == &x->relay.up ? RELAY_UP : RELAY_DOWN;
-	const char *why = failed ? stream_strerror(failed->from, failed->error) : "";
-
-	if (first == RELAY_NEITHER)
-		first = second;
-	if (failed && first == second && !stream_ended(failed->from))
-		exchange_explain(x, "the connection to %s failed: %s", run_side(x, first),
-				 why);
-	else if (first == RELAY_BOTH)
-		exchange_explain(x, "both sides closed at the same time");
-	else if (failed && first != second)
-		exchange_explain(x,
-				 "%s closed first, then the connection to "
-				 "%s failed: %s",
-				 run_side(x, first), run_side(x, second), why);
-	else
-		exchange_explain(x, "%s closed first%s", run_side(x, first),
-				 run_from(x, first)->input == STREAM_CUT
-					 ? ", without TLS close_notify"
-					 : "");
-}
-
-static enum exchange_end run_client_failed(struct run *x)
-{
-	const struct flow *up = &x->relay.up;
-
-	if (up->error == -EBADMSG)
-		return FAIL(x, EXCHANGE_CLIENT, 400, "invalid request body: %s",
-			    up->body.why);
-	if (up->error == -ECONNABORTED && !x->relay.tunnel)
-		return FAIL(x, EXCHANGE_CLIENT, 400, "incomplete request body%s",
-			    up->from->input == STREAM_CUT ? ", without TLS close_notify"
-							  : "");
-	if (stream_is_local(up->error))
-		return FAIL(x, EXCHANGE_GATE, 500,
-			    "the connection to the client failed: %s",
-			    strerror(-up->error));
-	if (x->relay.tunnel)
-		run_explain_tunnel(x, up);
-	else
-		exchange_explain(x, "the connection to the client failed: %s",
-				 stream_strerror(&x->w->client, up->error));
-	x->ret->status = x->answered ? x->answer.status : 0;
-	return x->answered && x->reset_shows ? EXCHANGE_RESET : EXCHANGE_GONE;
-}
-
-static enum exchange_end run_backend_failed(struct run *x)
-{
-	const struct flow *down = &x->relay.down;
-
-	if (run_may_repeat(x))
-		return run_repeat(x);
-	if (down->error == -EBADMSG)
-		return FAIL(x, EXCHANGE_BACKEND, 502, "%s sent an invalid body: %s",
-			    x->be->name, down->body.why);
-	if (stream_is_local(down->error))
-		return FAIL(x, EXCHANGE_GATE, 500, "the connection to %s failed: %s",
-			    x->be->name, strerror(-down->error));
-	if (x->relay.tunnel)
-		run_explain_tunnel(x, down);
-	else if (down->error == -ECONNABORTED)
-		exchange_explain(
-			x, "%s closed the connection before its response was complete%s",
-			x->be->name,
-			down->from->input == STREAM_CUT ? ", without TLS close_notify"
-							: "");
-	else
-		exchange_explain(x, "the connection to %s failed: %s", x->be->name,
-				 stream_strerror(&x->link->stream, down->error));
-	return exchange_fail(x, EXCHANGE_BACKEND, down->error == -ETIMEDOUT ? 504 : 502);
-}
-
-/* A tunnel or an answer has come to its end. */
-static enum exchange_end run_done(struct run *x)
-{
-	const struct flow *up = &x->relay.up;
-
-	if (x->relay.tunnel) {
-		run_explain_tunnel(x, NULL);
-		return EXCHANGE_LAST;
-	}
-	if (!flow_ended(up) || up->deaf)
-		return EXCHANGE_LAST;
-	x->link->kept &=
-		!stream_ended(&x->link->stream) && buf_len(&x->w->backend_in) == 0;
-	link_rest(x->link);
-	return x->close ? EXCHANGE_LAST : EXCHANGE_NEXT;
-}
-
-/* Why the relay stopped for good, as the end of the exchange. */
-static enum exchange_end run_stopped(struct run *x, enum relay_end end)
-{
-	enum exchange_end stopped;
-
-	switch (end) {
-	case RELAY_DONE: return run_done(x);
-	case RELAY_CLIENT_FAILED: return run_client_failed(x);
-	case RELAY_ANSWER_TIMEOUT:
-		return FAIL(x, EXCHANGE_BACKEND, 504,
-			    "timed out waiting for the response head from %s",
-			    x->be->name);
-	case RELAY_BACKEND_TIMEOUT:
-		return FAIL(x, EXCHANGE_BACKEND, 504,
-			    "%s stalled in the middle of a body", x->be->name);
-	case RELAY_CLIENT_TIMEOUT:
-		return FAIL(x, EXCHANGE_CLIENT, 408,
-			    "the client stalled in the middle of a body");
-	case RELAY_LINGER_TIMEOUT:
-		exchange_explain(x, "%s closed, then no data for LingerTimeoutSec=",
-				 run_side(x, x->relay.first));
-		return EXCHANGE_LAST;
-	case RELAY_IDLE_TIMEOUT:
-		exchange_explain(x, "no data for IdleTimeoutSec=");
-		return EXCHANGE_LAST;
-	case RELAY_TERMINATED:
-		stopped = FAIL(x, EXCHANGE_NOBODY, 503, "stopped by SIGTERM");
-		return x->relay.tunnel ? EXCHANGE_GONE : stopped;
-	default: break;
-	}
-	return FAIL(x, EXCHANGE_GATE, 500, "poll: %s", strerror(errno));
-}
-
-/* Why the relay stopped, as the end of the exchange; EXCHANGE_NEXT with *again: it goes on. */
-static enum exchange_end run_take(struct run *x, enum relay_end end, bool *again)
-{
-	enum exchange_end next = EXCHANGE_NEXT;
-
-	switch (end) {
-	case RELAY_INPUT:
-		next = stream_ended(&x->link->stream) && run_may_repeat(x)
-			       ? run_repeat(x)
-			       : exchange_read_heads(x);
-		break;
-	case RELAY_RESTS:
-		x->relay.rest_ms = EXCHANGE_REST_MS;
-		wire_rest(x->w);
-		pages_release(x->answer.field, sizeof(x->answer.field));
-		pages_release_stack();
-		break;
-	case RELAY_BACKEND_FAILED: next = run_backend_failed(x); break;
-	default: *again = false; return run_stopped(x, end);
-	}
-	*again = next == EXCHANGE_NEXT;
-	return next;
-}
-
-/* Everything between a standing connection and the end of the exchange. */
-static enum exchange_end run_relay(struct run *x, int (*opened)(void *), void *userdata)
-{
-	enum exchange_end end;
-	bool again, was_tunnel;
-	int r = 0;
-
-	do {
-		was_tunnel = x->relay.tunnel;
-		end = run_take(x, relay_run(&x->relay), &again);
-		if (again && x->relay.tunnel && !was_tunnel)
-			r = opened(userdata);
-	} while (again && r == 0);
-	if (r < 0)
-		end = FAIL(x, EXCHANGE_GATE, 500, "cannot tighten the sandbox: %s",
-			   strerror(-r));
-	if (x->relay.tunnel && end == EXCHANGE_RESET)
-		stream_reset(&x->link->stream); /* the backend sees a reset, too */
-	x->ret->tunnel = x->relay.tunnel;
-	x->ret->up_bytes = x->relay.up.bytes;
-	x->ret->down_bytes = x->relay.down.bytes;
-	flow_done(&x->relay.up);
-	flow_done(&x->relay.down);
-	return end;
-}
-
-static void run_init(struct run *x, struct wire *w, const struct http1_head *h,
-		     const struct verdict *v, struct exchange *ret)
-{
-	const struct field *key = http1_field(h, SLICE("Sec-WebSocket-Key"));
-
-	x->w = w;
-	x->be = &w->cfg->backend[v->backend];
-	x->link = &w->link[v->backend];
-	x->ret = ret;
-	*ret = (struct exchange){ 0 };
-	x->upgrade = v->kind == ROUTE_UPGRADE;
-	x->head_method = slice_eq(h->method, SLICE("HEAD"));
-	x->http10 = h->minor == 0;
-	x->persistent = http1_persistent(h) && w->cfg->keep_alive_ms > 0;
-	x->expect =
-		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
-	x->repeatable = is_idempotent(h->method) && !x->upgrade &&
-			(h->framing == HTTP1_NO_BODY ||
-			 (h->framing == HTTP1_LENGTH && h->length == 0));
-	x->interim = 0;
-	x->answered = x->close = x->reset_shows = false;
-	if (x->upgrade)
-		upgrade_accept(key->value, x->accept);
+	x->up_request = (struct upstream_request){
+		.method = head ? SLICE("HEAD") : SLICE("GET"),
+		.new_connection = upgrade,
+		.repeatable = is_idempotent(h->method) && !upgrade &&
+			      (h->framing == HTTP1_NO_BODY ||
+			       (h->framing == HTTP1_LENGTH && h->length == 0)),
+		.connect_ms = cfg->connect_ms,
+		.response_ms = upgrade ? cfg->upgrade_ms : cfg->response_ms,
+		.head_max = cfg->head_max,
+		.accepted = &d->stream,
+	};
+	if (upgrade)
+		upgrade_accept(http1_field(h, SLICE("Sec-WebSocket-Key"))->value,
+			       x->accept);
 	x->relay = (struct relay){
-		.sigfd = w->sigfd,
-		.expects = x->expect,
-		.answer_ms = x->upgrade ? w->cfg->upgrade_ms : w->cfg->response_ms,
-		.body_ms = w->cfg->body_ms,
+		.cfg = cfg,
+		.upstream = x->up,
+		.sigfd = d->sigfd,
+		.expects = x->request.expects,
 		.gone_ms = EXCHANGE_GONE_MS,
 	};
+	flow_init(&x->relay.up, &d->stream, &x->up->stream, &d->in, &d->up_out);
+	flow_init(&x->relay.down, &x->up->stream, &d->stream, &d->up_in, &d->out);
+	if (!upgrade)
+		flow_begin(&x->relay.up, h->framing, h->length, true);
 }
 
-enum exchange_end exchange_run(struct wire *w, const struct http1_head *h,
-			       size_t head_len, const struct verdict *v,
-			       int (*opened)(void *userdata), void *userdata,
-			       struct exchange *ret)
+enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
+			       const struct http1_head *h, size_t head_len,
+			       const struct verdict *v)
 {
-	enum http1_framing framing =
-		v->kind == ROUTE_UPGRADE ? HTTP1_NO_BODY : h->framing;
-	enum exchange_end end = EXCHANGE_NEXT;
-	uint64_t length = h->length;
-	struct run x;
+	enum exchange_end end;
 	int r;
 
-	run_init(&x, w, h, v, ret);
-	r = compose_request(h, v, x.be, &w->who, &w->up_out);
+	exchange_init(x, d, h, v);
+	r = compose_request(h, v, x->up->be, &d->client, &d->up_out);
+	buf_consume(&d->in, head_len);
 	if (r < 0)
-		return FAIL(&x, EXCHANGE_CLIENT, 431,
-			    r == -E2BIG ? COMPOSE_OPTIONS_MANY
-					: "header fields are too large");
-	x.sent_len = w->up_out.end;
-	x.reused = !x.upgrade && link_reusable(x.link, x.repeatable);
-	buf_consume(&w->client_in, head_len);
-	if (!x.reused) {
-		link_drop(x.link); /* an upgrade gets a connection of its own */
-		end = run_dial(&x);
-	}
-	if (end == EXCHANGE_NEXT) {
-		run_start(&x, framing, length);
-		end = run_relay(&x, opened, userdata);
-	}
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		link_unwatch(&w->link[i]);
-	w->up_out.start = w->up_out.end = 0;
-	w->backend_in.start = w->backend_in.end = 0;
-	if (end != EXCHANGE_NEXT || !x.link->kept)
-		link_drop(x.link);
-	return end;
+		end = FAIL(x, FAULT_CLIENT, 431,
+			   r == -E2BIG ? COMPOSE_OPTIONS_MANY
+				       : "header fields are too large");
+	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out) ==
+		 UPSTREAM_FAILED)
+		end = exchange_stopped(x, RELAY_UPSTREAM_FAILED, 0);
+	else
+		end = exchange_relay(x);
+	return end == EXCHANGE_TUNNEL ? end : exchange_finish(x, end);
 }

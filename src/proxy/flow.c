@@ -20,6 +20,13 @@
 /* What is not worth giving back: one page. */
 #define FLOW_SMALL     4096
 
+static void pipe_close(struct flow *f, enum flow_pipe next)
+{
+	fd_close_auto(&f->pipe[0]);
+	fd_close_auto(&f->pipe[1]);
+	f->piping = next;
+}
+
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
 {
@@ -28,77 +35,106 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.to = to,
 		.in = in,
 		.out = out,
+		.state = FLOW_DONE,
 		.moved_ms = clock_ms(),
 		.grown = true, /* a head has come in there */
 		.pipe = { -1, -1 },
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
-	to->watch = STREAM_UNWATCHED;
+	stream_watch_end(to);
 }
 
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 		bool chunked_out)
 {
 	body_init(&f->body, framing, length);
-	f->starved = false;
+	f->state = f->body.done ? FLOW_DONE : FLOW_DECODING;
 	f->rechunk = chunked_out && framing == HTTP1_CHUNKED;
-	f->waiting = false;
 	f->moved_ms = clock_ms();
+}
+
+void flow_begin_tunnel(struct flow *f)
+{
+	flow_begin(f, HTTP1_UNTIL_CLOSE, 0, false);
+	f->tunnel = true;
 }
 
 void flow_done(struct flow *f)
 {
-	fd_close_auto(&f->pipe[0]);
-	fd_close_auto(&f->pipe[1]);
+	pipe_close(f, FLOW_PIPE_UNAVAILABLE);
 }
 
 void flow_rest(struct flow *f)
 {
-	if (f->piped == 0) {
-		flow_done(f);
-		f->unpiped = false;
-	}
+	if (f->piped == 0)
+		pipe_close(f, FLOW_PIPE_NONE);
 	f->grown = false;
+}
+
+void flow_fail(struct flow *f, int error)
+{
+	if (f->failure != FLOW_OK)
+		return;
+	f->failure = FLOW_FAILED;
+	f->error = error;
+}
+
+void flow_close_sink(struct flow *f)
+{
+	f->state = FLOW_SINK_CLOSED;
+}
+
+void flow_touch(struct flow *f, uint64_t now_ms)
+{
+	f->moved_ms = now_ms;
 }
 
 bool flow_pending(const struct flow *f)
 {
-	return !f->deaf && (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
+	return f->state != FLOW_SINK_CLOSED &&
+	       (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
 }
 
 bool flow_hungry(const struct flow *f)
 {
-	return !f->deaf && f->error == 0 && !stream_ended(f->from) && !flow_pending(f) &&
-	       (f->waiting || (f->starved && !f->body.done)) &&
-	       buf_len(f->in) < f->in->cap;
+	return f->state == FLOW_READING && f->failure == FLOW_OK &&
+	       !stream_ended(f->from) && !flow_pending(f) && buf_len(f->in) < f->in->cap;
 }
 
 bool flow_ended(const struct flow *f)
 {
-	return !f->waiting && f->body.done && !flow_pending(f);
+	return f->state == FLOW_DONE && !flow_pending(f);
 }
 
-/* Everything before the end of the stream has been passed on: was it the body's end too? */
+bool flow_over(const struct flow *f)
+{
+	return f->state == FLOW_SINK_CLOSED || flow_ended(f);
+}
+
+/* All that came before the end of the stream has been passed on: does the body end here, too? */
 static void flow_eof(struct flow *f)
 {
-	if (f->body.framing == HTTP1_UNTIL_CLOSE && f->from->input == STREAM_EOF)
-		f->body.done = true;
+	bool whole = f->tunnel || f->from->input == STREAM_EOF;
+
+	if (f->body.framing == HTTP1_UNTIL_CLOSE && whole)
+		f->state = FLOW_DONE;
 	else
-		f->error = -ECONNABORTED;
+		f->failure = FLOW_INCOMPLETE;
 }
 
-/* Makes the pipe, for there is much to move; without one it is copied. */
+/* Opens the pipe, for there is much to move; without one it is copied. */
 static void flow_pipe(struct flow *f)
 {
 	int ends[2];
 
-	if (f->unpiped || !stream_is_plain(f->from) || !stream_is_plain(f->to))
+	if (f->piping != FLOW_PIPE_NONE || !stream_is_plain(f->from) ||
+	    !stream_is_plain(f->to))
 		return;
-	f->unpiped = true;
+	f->piping = FLOW_PIPE_UNAVAILABLE;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: slower, not wrong */
 	/* EPERM once the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: this one
-	 * stays as it was born, past the limit with two pages */
+	 * keeps the size it was made with, two pages past the limit */
 	if (fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
 	    fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0) {
 		fd_close_auto(&ends[0]);
@@ -106,11 +142,12 @@ static void flow_pipe(struct flow *f)
 		return;
 	}
 	memcpy(f->pipe, ends, sizeof(ends));
+	f->piping = FLOW_PIPE_OPEN;
 }
 
 static ssize_t flow_copy(struct flow *f)
 {
-	bool chunked = !f->waiting && f->body.framing == HTTP1_CHUNKED;
+	bool chunked = f->body.framing == HTTP1_CHUNKED;
 	struct buf *in = f->in, part;
 	ssize_t n;
 
@@ -120,7 +157,7 @@ static ssize_t flow_copy(struct flow *f)
 		part.cap = in->end + FLOW_COPY_MAX;
 	n = stream_read(f->from, &part);
 	in->end = part.end;
-	if (n == FLOW_COPY_MAX && !chunked && !f->waiting)
+	if (n == FLOW_COPY_MAX && !chunked)
 		flow_pipe(f);
 	return n;
 }
@@ -134,13 +171,15 @@ static ssize_t flow_splice(struct flow *f)
 		len = (size_t)f->body.left;
 	n = stream_splice_in(f->from, f->pipe[1], len);
 	if (n == -EINVAL) { /* the socket cannot do it; the pipe is empty */
-		flow_done(f);
+		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
 		return flow_copy(f);
 	}
 	if (n > 0) {
 		f->piped += (size_t)n;
 		f->bytes += (uint64_t)n;
 		body_passed(&f->body, (uint64_t)n);
+		if (f->body.done)
+			f->state = FLOW_DONE;
 	}
 	return n;
 }
@@ -192,7 +231,7 @@ static void flow_take(struct flow *f)
 	size_t len = 0;
 	int r = 1;
 
-	if (f->waiting || f->body.done || f->error < 0 || f->pieces > 0 ||
+	if (f->state >= FLOW_DONE || f->failure != FLOW_OK || f->pieces > 0 ||
 	    buf_room(f->out) < FLOW_FRAMES)
 		return;
 	f->first = 0;
@@ -203,8 +242,9 @@ static void flow_take(struct flow *f)
 	}
 	f->taken = buf_len(f->in) - buf_len(&rest);
 	flow_release(f);
-	f->starved = r == 0;
-	f->error = r < 0 ? r : 0;
+	f->state = f->body.done ? FLOW_DONE : r == 0 ? FLOW_READING : FLOW_DECODING;
+	if (r < 0)
+		f->failure = FLOW_INVALID;
 	r = flow_frame(f, len);
 	assert(r == 0); /* there was room */
 }
@@ -262,7 +302,7 @@ static int flow_unpipe(struct flow *f)
 	f->bytes -= (uint64_t)n; /* counted once more when it has been written */
 	f->piped -= (size_t)n;
 	if (f->piped == 0)
-		flow_done(f);
+		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
 	return 0;
 }
 
@@ -302,14 +342,14 @@ static int flow_write(struct flow *f)
 	if (written < 0)
 		return (int)written;
 	if ((size_t)written < total)
-		f->to->can_write = false;
+		stream_filled(f->to);
 	flow_written(f, (size_t)written);
 	return 0;
 }
 
 static ssize_t flow_read(struct flow *f)
 {
-	bool spliced = f->pipe[0] >= 0 && !f->waiting && f->body.framing != HTTP1_CHUNKED;
+	bool spliced = f->piping == FLOW_PIPE_OPEN && f->body.framing != HTTP1_CHUNKED;
 
 	return spliced ? flow_splice(f) : flow_copy(f);
 }
@@ -317,26 +357,26 @@ static ssize_t flow_read(struct flow *f)
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 {
 	bool moved = false, large;
-	int r;
 
 	flow_take(f);
 	if (flow_hungry(f) && f->from->can_read) {
 		ssize_t n = flow_read(f);
 
 		if (n < 0 && n != -EAGAIN)
-			f->error = (int)n;
+			flow_fail(f, (int)n);
 		moved = n != -EAGAIN;
 		flow_take(f);
 	}
-	large = f->pipe[0] >= 0 || f->in->end > FLOW_SMALL;
+	large = f->piping == FLOW_PIPE_OPEN || f->in->end > FLOW_SMALL;
 	if (flow_pending(f) && f->to->can_write) {
-		r = flow_write(f);
+		int r = flow_write(f);
+
 		if (r < 0 && r != -EAGAIN)
 			*ret_write_error = r;
 		moved |= r != -EAGAIN;
 	}
-	if (stream_ended(f->from) && !f->waiting && !f->body.done && f->error == 0 &&
-	    !f->deaf && !flow_pending(f) && f->starved)
+	if (f->state == FLOW_READING && f->failure == FLOW_OK && stream_ended(f->from) &&
+	    !flow_pending(f))
 		flow_eof(f);
 	if (moved) {
 		f->moved_ms = now_ms;
@@ -350,5 +390,5 @@ bool flow_ready(const struct flow *f)
 	if (flow_pending(f))
 		return f->to->can_write;
 	return (flow_hungry(f) && f->from->can_read) ||
-	       (!f->waiting && !f->deaf && !f->body.done && f->error == 0 && !f->starved);
+	       (f->state == FLOW_DECODING && f->failure == FLOW_OK);
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection's streams and buffers. */
+#include "proxy/downstream.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "net/wait.h"
+#include "process/pages.h"
+
+/* A lingering close: how long and how much is still read. */
+#define DOWNSTREAM_LINGER_MS    2000
+#define DOWNSTREAM_LINGER_BYTES (256 * 1024)
+/* What is read at once of a chunked body, bytes; pages that it does not use cost nothing. */
+#define DOWNSTREAM_INPUT_MIN    (256 * 1024)
+/* Room for what frames a body, and for all interim answers that are read at once, bytes. */
+#define DOWNSTREAM_OUTPUT_MIN   (96 * 1024)
+
+static struct buf carve(char **rest, size_t cap)
+{
+	struct buf b = { .data = *rest, .cap = cap };
+
+	*rest += cap;
+	return b;
+}
+
+/* One mapping for the four buffers; its pages come into being when they are used. */
+static int buffers_map(struct downstream *d)
+{
+	size_t head = d->cfg->head_max;
+	size_t in = head > DOWNSTREAM_INPUT_MIN ? head : DOWNSTREAM_INPUT_MIN;
+	size_t out =
+		2 * head + DOWNSTREAM_OUTPUT_MIN; /* X-Forwarded-Host may double a head */
+	char *rest;
+
+	d->storage_len = 2 * (in + out);
+	d->storage = mmap(NULL, d->storage_len, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (d->storage == MAP_FAILED)
+		return -errno;
+	rest = d->storage;
+	d->in = carve(&rest, in);
+	d->up_in = carve(&rest, in);
+	d->up_out = carve(&rest, out);
+	d->out = carve(&rest, out);
+	return 0;
+}
+
+int downstream_open(struct downstream *ret, int fd, const struct config *cfg,
+		    const struct client *client, int sigfd)
+{
+	struct downstream *d = ret; /* large: filled where it lies */
+	int r = stream_adopt(fd, &d->stream);
+
+	d->cfg = cfg;
+	d->client = *client;
+	d->sigfd = sigfd;
+	if (r == 0)
+		r = buffers_map(d);
+	if (r < 0) {
+		fd_close_auto(&fd);
+		return r;
+	}
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		upstream_init(&d->upstream[i], &cfg->backend[i]);
+	return 0;
+}
+
+void downstream_done(struct downstream *d)
+{
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		upstream_close(&d->upstream[i]);
+	stream_done(&d->stream);
+	(void)munmap(d->storage, d->storage_len); /* nothing is left in it */
+}
+
+void downstream_release(struct downstream *d)
+{
+	if (buf_len(&d->in) > 0 || buf_len(&d->up_in) > 0 || buf_len(&d->up_out) > 0 ||
+	    buf_len(&d->out) > 0)
+		return;
+	pages_release(d->storage, d->storage_len);
+}
+
+/*
+ * Waits for events on the client: 0, -ETIMEDOUT, -ECANCELED for SIGTERM, or -errno. The same poll
+ * tells of the kept connections to backends, whether the next request can use them.
+ */
+static int client_wait(struct downstream *d, short events, uint64_t deadline_ms)
+{
+	struct pollfd p[2 + CONFIG_BACKENDS] = {
+		{ .fd = d->sigfd },
+		{ .fd = d->stream.fd, .events = events },
+	};
+	int n;
+
+	do {
+		for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+			p[2 + i] = (struct pollfd){
+				.fd = upstream_kept_fd(&d->upstream[i]),
+				.events = POLLIN,
+			};
+		n = wait_poll(p, 2 + CONFIG_BACKENDS, clock_ms(), deadline_ms);
+		for (size_t i = 0; n > 0 && i < CONFIG_BACKENDS; i++)
+			upstream_kept_events(&d->upstream[i], p[2 + i].revents);
+	} while (n > 0 && p[1].revents == 0);
+	return n < 0 ? n : 0;
+}
+
+/* The first byte tells TLS (RFC 8446 5.1: 0x16) from a method. */
+static enum downstream_tls client_first_byte(struct downstream *d, uint64_t deadline_ms)
+{
+	unsigned char byte;
+
+	if (client_wait(d, POLLIN, deadline_ms) < 0 ||
+	    recv(d->stream.fd, &byte, 1, MSG_PEEK) <= 0)
+		return DOWNSTREAM_GONE;
+	return isalpha(byte) ? DOWNSTREAM_PLAIN : DOWNSTREAM_TLS;
+}
+
+static enum downstream_tls client_handshake(struct downstream *d, uint64_t deadline_ms,
+					    struct tls_why *why)
+{
+	int r;
+
+	while ((r = stream_handshake(&d->stream)) == -EAGAIN) {
+		r = client_wait(d, d->stream.read_wants, deadline_ms);
+		if (r < 0)
+			break;
+	}
+	d->client.tls = r == 0;
+	d->client.subject = stream_subject(&d->stream);
+	if (r == 0)
+		return DOWNSTREAM_TLS;
+	(void)snprintf(why->text, sizeof(why->text), "%s",
+		       r == -ETIMEDOUT ? "timed out waiting for the handshake"
+				       : stream_strerror(&d->stream, r));
+	return r == -ECANCELED ? DOWNSTREAM_GONE : DOWNSTREAM_TLS_FAILED;
+}
+
+enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *tls,
+				      uint64_t deadline_ms, struct tls_why *why)
+{
+	enum downstream_tls begins = client_first_byte(d, deadline_ms);
+
+	if (begins != DOWNSTREAM_TLS)
+		return begins;
+	*why = tls->why;
+	switch (tls->error) {
+	case TLS_MISCONFIGURED: return DOWNSTREAM_MISCONFIGURED;
+	case TLS_LOCAL_FAULT: return DOWNSTREAM_LOCAL_FAULT;
+	case TLS_READY: break;
+	}
+	stream_secure(&d->stream, tls);
+	return client_handshake(d, deadline_ms, why);
+}
+
+int downstream_read(struct downstream *d, struct buf *b, uint64_t deadline_ms)
+{
+	ssize_t n = d->stream.can_read ? stream_read(&d->stream, b) : -EAGAIN;
+	int r = 0;
+
+	while (n == -EAGAIN && r == 0) {
+		r = client_wait(d, d->stream.read_wants, deadline_ms);
+		if (r == 0)
+			n = stream_read(&d->stream, b);
+		/* TLS has events that bring nothing */
+		if (r == 0 && n == -EAGAIN && clock_ms() >= deadline_ms)
+			r = -ETIMEDOUT;
+	}
+	return r < 0 ? r : n < 0 ? (int)n : 0;
+}
+
+int downstream_flush(struct downstream *d)
+{
+	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), DOWNSTREAM_LINGER_MS);
+	struct buf *out = &d->out;
+	int r = 0;
+
+	while (buf_len(out) > 0 && r == 0) {
+		struct iovec iov = { .iov_base = out->data + out->start,
+				     .iov_len = buf_len(out) };
+		ssize_t n = stream_write(&d->stream, &iov, 1);
+
+		if (n == -EAGAIN)
+			r = client_wait(d, d->stream.write_wants, deadline_ms);
+		else if (n < 0)
+			r = (int)n;
+		else
+			buf_consume(out, (size_t)n);
+	}
+	return r;
+}
+
+void downstream_linger(struct downstream *d)
+{
+	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), DOWNSTREAM_LINGER_MS);
+	struct buf *in = &d->in;
+	size_t seen = 0;
+
+	stream_shut(&d->stream);
+	while (d->stream.output == STREAM_OUT_SHUTTING) {
+		if (client_wait(d, d->stream.write_wants, deadline_ms) < 0)
+			return;
+		stream_shut(&d->stream);
+	}
+	while (!stream_ended(&d->stream) && seen < DOWNSTREAM_LINGER_BYTES) {
+		buf_reset(in);
+		if (downstream_read(d, in, deadline_ms) < 0)
+			return;
+		seen += buf_len(in);
+	}
+}

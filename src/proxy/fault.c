@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Why an exchange cannot go on, in words. */
+#include "proxy/fault.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* A sentence that is cut says enough. */
+static void sentence(char *ret, size_t size, const char *format, va_list ap)
+{
+	(void)vsnprintf(ret, size, format, ap);
+}
+
+void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
+	       const char *format, ...)
+{
+	va_list ap;
+
+	f->blame = blame;
+	f->status = status;
+	f->shown[0] = '\0';
+	if (blame == FAULT_GATE)
+		fault_show(f, "the gate had an internal error");
+	if (blame == FAULT_CONFIG)
+		fault_show(f, "the gate's configuration cannot be used");
+	va_start(ap, format);
+	sentence(f->reason, sizeof(f->reason), format, ap);
+	va_end(ap);
+}
+
+void fault_show(struct fault *f, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	sentence(f->shown, sizeof(f->shown), format, ap);
+	va_end(ap);
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection to one backend: dial, send a request's head, read the response's heads. */
+#include "proxy/upstream.h"
+
+/* At rest for longer, it is not trusted with a request that cannot be repeated. */
+#define UPSTREAM_TRUST_MS     2000
+/* This long before the backend's own time-out it counts as closed. */
+#define UPSTREAM_MARGIN_MS    1000
+/* No backend means longer than a day. */
+#define UPSTREAM_KEEP_MAX_SEC 86400
+/* More interim responses than anybody has a use for. */
+#define UPSTREAM_INTERIM_MAX  100
+/* Bytes that are read at once; a head is rarely longer, and a body may go through a pipe. */
+#define UPSTREAM_READ_MAX     (64 * 1024)
+/* Bytes of what is not HTTP that are logged. */
+#define UPSTREAM_SHOWN_MAX    63
+
+#define FAIL(u, blame, status, ...) \
+	(fault_set(&(u)->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
+
+/* Between two requests. */
+
+/* The digits at the beginning of s, or UPSTREAM_KEEP_MAX_SEC where they say more. */
+static uint64_t seconds_parse(struct slice s)
+{
+	uint64_t seconds = 0;
+
+	for (size_t i = 0; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
+		seconds = seconds * 10 + (uint64_t)(s.p[i] - '0');
+		if (seconds > UPSTREAM_KEEP_MAX_SEC)
+			return UPSTREAM_KEEP_MAX_SEC;
+	}
+	return seconds;
+}
+
+/* `Keep-Alive: timeout=5, max=100`, as RFC 2068 19.7.1.1 left it. */
+static uint64_t keep_alive_ms(const struct http1_head *h)
+{
+	const struct field *field = http1_field(h, SLICE("Keep-Alive"));
+	struct slice list = field ? field->value : (struct slice){ NULL, 0 }, item;
+
+	while (slice_split(&list, ',', &item)) {
+		item = slice_trim(item);
+		if (slice_casestarts(item, SLICE("timeout=")))
+			return seconds_parse(slice_from(item, strlen("timeout="))) * 1000;
+	}
+	return CLOCK_INFINITY;
+}
+
+void upstream_keep(struct upstream *u)
+{
+	if (u->persistent && !stream_ended(&u->stream) && buf_len(u->in) == 0) {
+		u->phase = UPSTREAM_KEPT;
+		u->since_ms = clock_ms();
+	} else {
+		upstream_close(u);
+	}
+}
+
+int upstream_kept_fd(const struct upstream *u)
+{
+	/* TLS has input that is not HTTP: tickets come at any time */
+	return u->phase == UPSTREAM_KEPT && stream_is_plain(&u->stream) ? u->stream.fd
+									: -1;
+}
+
+void upstream_kept_events(struct upstream *u, short revents)
+{
+	u->quiet = upstream_kept_fd(u) >= 0;
+	if (revents)
+		upstream_close(u);
+}
+
+void upstream_kept_unseen(struct upstream *u)
+{
+	u->quiet = false;
+}
+
+/*
+ * Is the kept connection good for this request? It has not ended, the backend's own time-out is
+ * not near, and for a request that cannot be repeated it was used a moment ago.
+ */
+static bool kept_is_good(const struct upstream *u)
+{
+	uint64_t rest_ms = clock_ms() - u->since_ms;
+
+	return u->phase == UPSTREAM_KEPT &&
+	       (u->repeatable || rest_ms < UPSTREAM_TRUST_MS) &&
+	       (u->keep_ms == CLOCK_INFINITY ||
+		rest_ms + UPSTREAM_MARGIN_MS < u->keep_ms) &&
+	       (u->quiet || stream_is_quiet(&u->stream));
+}
+
+void upstream_init(struct upstream *ret, const struct backend *be)
+{
+	ret->be = be;
+	ret->phase = UPSTREAM_CLOSED;
+	ret->stream = STREAM_NONE;
+	ret->quiet = ret->persistent = false;
+	ret->response.fields =
+		0; /* the fields themselves are left alone: that costs pages */
+}
+
+void upstream_close(struct upstream *u)
+{
+	if (u->phase == UPSTREAM_DIALLING)
+		dial_done(&u->dial);
+	stream_done(&u->stream);
+	u->stream = STREAM_NONE;
+	u->phase = UPSTREAM_CLOSED;
+	u->quiet = u->persistent = false;
+}
+
+/* Dialling. */
+
+/* The connection stands: what is in out is sent next. */
+static enum upstream_result upstream_connected(struct upstream *u)
+{
+	const struct backend *be = u->be;
+	const struct stream *accepted = u->request->accepted;
+
+	if (!u->reused)
+		u->stream = stream_take(&u->dial.stream);
+	if (!u->reused && accepted && stream_is_loop(&u->stream, accepted))
+		return FAIL(u, FAULT_CONFIG, 500,
+			    "[%s] Url=%s points back to the gate itself", be->section,
+			    be->url);
+	u->phase = UPSTREAM_SENDING;
+	u->sent_ms = clock_ms();
+	return UPSTREAM_WAITING;
+}
+
+/* The fault has the cause, with addresses and files; the client reads a sentence without. */
+static enum upstream_result upstream_unreachable(struct upstream *u,
+						 enum dial_result result)
+{
+	static const char *const shown[] = {
+		[DIAL_TIMED_OUT] = "timed out connecting to %s",
+		[DIAL_REFUSED] = "%s refused the connection",
+		[DIAL_UNREACHABLE] = "%s cannot be reached",
+		[DIAL_UNRESOLVED] = "cannot resolve the host name of %s",
+		[DIAL_TLS_FAILED] = "TLS handshake with %s failed",
+	};
+	const char *why = u->dial.why;
+
+	if (result == DIAL_MISCONFIGURED)
+		return FAIL(u, FAULT_CONFIG, 500, "%s", why);
+	if (result == DIAL_LOCAL_FAULT)
+		return FAIL(u, FAULT_GATE, 500, "%s", why);
+	fault_set(&u->fault, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502, "%s",
+		  why);
+	fault_show(&u->fault, shown[result], u->be->name);
+	return UPSTREAM_FAILED;
+}
+
+static enum upstream_result upstream_dialled(struct upstream *u, enum dial_result result)
+{
+	u->dial_events = 0;
+	if (result == DIAL_WAITING)
+		return UPSTREAM_WAITING;
+	if (result == DIAL_CONNECTED)
+		return upstream_connected(u);
+	return upstream_unreachable(u, result);
+}
+
+static enum upstream_result upstream_dial(struct upstream *u)
+{
+	upstream_close(u);
+	u->reused = false;
+	u->phase = UPSTREAM_DIALLING;
+	return upstream_dialled(u, dial_begin(&u->dial, u->be, u->request->connect_ms));
+}
+
+enum upstream_result upstream_start(struct upstream *u,
+				    const struct upstream_request *request,
+				    struct buf *in, struct buf *out)
+{
+	u->request = request;
+	u->in = in;
+	u->out = out;
+	u->request_len = out->end;
+	u->repeatable = request->repeatable;
+	u->interim = 0;
+	u->response_len = 0;
+	u->unparsed = false;
+	u->scan = (struct lines_scan){ 0 };
+	u->fault = FAULT_NONE;
+	u->reused = !request->new_connection && kept_is_good(u);
+	return u->reused ? upstream_connected(u) : upstream_dial(u);
+}
+
+/*
+ * A kept connection may be closed just as it is used: the request is sent once more, on a new one.
+ * Not where a byte of the response has come (RFC 9112 9.3.1).
+ */
+static bool may_repeat(const struct upstream *u)
+{
+	return u->reused && u->repeatable && buf_len(u->in) == 0;
+}
+
+static enum upstream_result upstream_repeat(struct upstream *u)
+{
+	u->out->start = 0;
+	u->out->end = u->request_len;
+	return upstream_dial(u);
+}
+
+/* The request. */
+
+/* A read or a write has failed. */
+static enum upstream_result upstream_broken(struct upstream *u, int error)
+{
+	const char *name = u->be->name;
+
+	if (may_repeat(u))
+		return upstream_repeat(u);
+	if (stream_is_local(error))
+		return FAIL(u, FAULT_GATE, 500, "the connection to %s failed: %s", name,
+			    strerror(-error));
+	return FAIL(u, FAULT_BACKEND, error == -ETIMEDOUT ? 504 : 502,
+		    "the connection to %s failed: %s", name,
+		    stream_strerror(&u->stream, error));
+}
+
+/* Does a write that failed so leave a response to read? The backend may have sent one and closed. */
+static bool may_have_responded(const struct upstream *u, ssize_t error)
+{
+	return error == -EPIPE || error == -ECONNRESET || u->stream.input == STREAM_CUT;
+}
+
+/* Writes what is left of the head. */
+static enum upstream_result upstream_send(struct upstream *u)
+{
+	struct buf *out = u->out;
+	struct iovec iov = { .iov_base = out->data + out->start,
+			     .iov_len = buf_len(out) };
+	ssize_t n = stream_write(&u->stream, &iov, 1);
+
+	if (n == -EAGAIN)
+		return UPSTREAM_WAITING;
+	if (n < 0 && !may_have_responded(u, n))
+		return upstream_broken(u, (int)n);
+	u->sent_ms = clock_ms();
+	if (n >= 0 && (size_t)n < buf_len(out)) {
+		buf_consume(out, (size_t)n);
+		stream_filled(&u->stream);
+		return UPSTREAM_WAITING;
+	}
+	out->start = out->end = 0;
+	u->phase = UPSTREAM_AWAITING;
+	if (n >= 0)
+		stream_drained(&u->stream);
+	return UPSTREAM_WAITING;
+}
+
+void upstream_body_sent(struct upstream *u, uint64_t now_ms)
+{
+	u->sent_ms = now_ms;
+}
+
+/* The response. */
+
+/* The first line that came, up to a NUL: what follows it may be a field with a cookie. */
+static struct slice first_line(struct slice in)
+{
+	if (in.len > UPSTREAM_SHOWN_MAX)
+		in.len = UPSTREAM_SHOWN_MAX;
+	in.len = slice_find(in, '\0');
+	in.len = slice_find(in, '\r');
+	in.len = slice_find(in, '\n');
+	return in;
+}
+
+/*
+ * No response begins so. This is judged before the head is complete, for a server that greets
+ * first waits for the client's greeting. Bytes behind a message that was HTTP are not logged:
+ * they may be the rest of its body.
+ */
+static enum upstream_result upstream_not_http(struct upstream *u)
+{
+	struct slice in = buf_slice(u->in);
+	const char *name = u->be->name, *stranger = http1_stranger(in);
+
+	if (u->reused || u->interim > 0)
+		return FAIL(u, FAULT_BACKEND, 502,
+			    "%s sent an invalid response: no HTTP/1.1 status line", name);
+	in = first_line(in);
+	if (in.len > 0)
+		fault_set(&u->fault, FAULT_BACKEND, 502,
+			  "%s does not speak HTTP/1.1%s (it sent \"%.*s\")", name,
+			  stranger, SLICE_FMT(in));
+	else
+		fault_set(&u->fault, FAULT_BACKEND, 502, "%s does not speak HTTP/1.1%s",
+			  name, stranger);
+	fault_show(&u->fault, "%s does not speak HTTP/1.1%s", name, stranger);
+	return UPSTREAM_FAILED;
+}
+
+/* The head cannot be had; why is as lines_scan() said. */
+static enum upstream_result upstream_no_head(struct upstream *u, ssize_t why)
+{
+	const char *name = u->be->name;
+
+	if (why == -EMSGSIZE)
+		return FAIL(u, FAULT_BACKEND, 502,
+			    "%s sent a response head longer than HeadMaxBytes=", name);
+	if (why == -EBADMSG)
+		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
+			    name, u->scan.why);
+	if (may_repeat(u))
+		return upstream_repeat(u);
+	return FAIL(u, FAULT_BACKEND, 502,
+		    "%s closed the connection before its response%s%s", name,
+		    buf_len(u->in) > 0 ? " was complete" : " began",
+		    u->stream.input == STREAM_CUT ? ", without TLS close_notify" : "");
+}
+
+/* Does in begin with a whole head? */
+static enum upstream_result upstream_parse(struct upstream *u)
+{
+	struct buf *in = u->in;
+	const struct slice method = u->request->method;
+	struct http1_fault fault;
+	ssize_t len;
+
+	if (!http1_may_be_response(buf_slice(in)))
+		return upstream_not_http(u);
+	len = lines_scan(&u->scan, buf_slice(in), u->request->head_max);
+	if (len == -EAGAIN && !stream_ended(&u->stream))
+		return UPSTREAM_WAITING;
+	if (len < 0)
+		return upstream_no_head(u, len);
+	if (http1_parse_response((struct slice){ in->data + in->start, (size_t)len },
+				 method, &u->response, &fault) < 0)
+		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
+			    u->be->name, fault.why);
+	u->response_len = (size_t)len;
+	if (u->response.status >= 200 || u->response.status == 101) {
+		u->phase = UPSTREAM_RESPONDED;
+		u->persistent = http1_persistent(&u->response) &&
+				u->response.framing != HTTP1_UNTIL_CLOSE;
+		u->keep_ms = keep_alive_ms(&u->response);
+	} else if (u->interim++ == UPSTREAM_INTERIM_MAX) {
+		return FAIL(u, FAULT_BACKEND, 502, "%s sent too many interim responses",
+			    u->be->name);
+	}
+	u->repeatable = false; /* something of a response has come */
+	return UPSTREAM_RESPONSE;
+}
+
+static enum upstream_result upstream_read(struct upstream *u)
+{
+	struct buf *in = u->in, part;
+	ssize_t n;
+
+	buf_compact(in);
+	part = *in;
+	if (buf_room(in) > UPSTREAM_READ_MAX)
+		part.cap = in->end + UPSTREAM_READ_MAX;
+	n = stream_read(&u->stream, &part);
+	in->end = part.end;
+	if (n == -EAGAIN)
+		return UPSTREAM_WAITING;
+	return n < 0 ? upstream_broken(u, (int)n) : upstream_parse(u);
+}
+
+static enum upstream_result upstream_await(struct upstream *u)
+{
+	enum upstream_result result = UPSTREAM_WAITING;
+
+	if (u->unparsed) {
+		u->unparsed = false;
+		result = upstream_parse(u);
+	}
+	if (result == UPSTREAM_WAITING && u->stream.can_read)
+		result = upstream_read(u);
+	return result;
+}
+
+enum upstream_result upstream_step(struct upstream *u)
+{
+	switch (u->phase) {
+	case UPSTREAM_DIALLING:
+		return u->dial_events == 0
+			       ? UPSTREAM_WAITING
+			       : upstream_dialled(u, dial_step(&u->dial, u->dial_events));
+	case UPSTREAM_SENDING:
+		return u->stream.can_write ? upstream_send(u) : UPSTREAM_WAITING;
+	case UPSTREAM_AWAITING: return upstream_await(u);
+	default: return UPSTREAM_WAITING;
+	}
+}
+
+void upstream_next(struct upstream *u)
+{
+	buf_consume(u->in, u->response_len);
+	u->response_len = 0;
+	u->unparsed = buf_len(u->in) > 0;
+	u->scan = (struct lines_scan){ 0 };
+}
+
+/* The caller's poll. */
+
+struct pollfd upstream_poll(const struct upstream *u, bool body_pending)
+{
+	bool awaiting = u->phase == UPSTREAM_AWAITING;
+	bool sending = u->phase == UPSTREAM_SENDING || body_pending;
+
+	if (u->phase == UPSTREAM_DIALLING)
+		return dial_poll(&u->dial);
+	return (struct pollfd){ .fd = u->stream.fd,
+				.events = stream_events(&u->stream, awaiting, sending) };
+}
+
+void upstream_take_events(struct upstream *u, short revents)
+{
+	if (u->phase == UPSTREAM_DIALLING)
+		u->dial_events |= revents;
+	else
+		stream_take_events(&u->stream, revents);
+}
+
+bool upstream_ready(const struct upstream *u)
+{
+	switch (u->phase) {
+	case UPSTREAM_DIALLING: return u->dial_events != 0;
+	case UPSTREAM_SENDING: return u->stream.can_write;
+	case UPSTREAM_AWAITING: return u->stream.can_read || u->unparsed;
+	default: return false;
+	}
+}
+
+uint64_t upstream_deadline_ms(const struct upstream *u)
+{
+	switch (u->phase) {
+	case UPSTREAM_DIALLING: return dial_deadline_ms(&u->dial);
+	case UPSTREAM_SENDING:
+	case UPSTREAM_AWAITING:
+		return clock_deadline_ms(u->sent_ms, u->request->response_ms);
+	default: return CLOCK_INFINITY;
+	}
+}
+
+enum upstream_result upstream_expire(struct upstream *u)
+{
+	if (u->phase == UPSTREAM_DIALLING)
+		return upstream_dialled(u, dial_step(&u->dial, 0));
+	return FAIL(u, FAULT_BACKEND, 504,
+		    "timed out waiting for the response head from %s", u->be->name);
+}
