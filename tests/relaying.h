@@ -3,10 +3,8 @@
 #ifndef NOVNC_GATE_RELAYING_H
 #define NOVNC_GATE_RELAYING_H
 
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 
 #include "proxy/relay.h"
 #include "still.h"
@@ -208,18 +206,6 @@ static inline bool is_under_way(int fd)
 
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 	       info.tcpi_unacked > 0;
-}
-
-/* Waits until the relay waits and nothing sent at fd is on its way to it. */
-static inline void settle(int fd)
-{
-	int before = 0, after = 0;
-
-	do {
-		(void)ioctl(fd, SIOCOUTQ, &before);
-		still_wait();
-		(void)ioctl(fd, SIOCOUTQ, &after);
-	} while (after != before || is_under_way(fd));
 }
 
 /* Fills a stream, so that its peer takes no more; returns with how many bytes. */

@@ -95,14 +95,14 @@ static inline void still_wait(void)
 	ck_assert_msg(still.calls < STILL_SPIN, "poll() is called over and over");
 }
 
-/* Whether it waits for these events at fd (of those it cannot refuse, POLLERR, none). */
-static inline bool still_asks(int fd, short events)
+/* It waits for this event at fd, be it among others. */
+static inline bool still_asks(int fd, short event)
 {
 	bool asks = false;
 
 	pthread_mutex_lock(&still.lock);
 	for (nfds_t i = 0; i < still.n; i++)
-		asks |= still.fds[i].fd == fd && still.fds[i].events == events;
+		asks |= still.fds[i].fd == fd && (still.fds[i].events & event) != 0;
 	pthread_mutex_unlock(&still.lock);
 	return asks;
 }

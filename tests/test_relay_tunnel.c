@@ -226,7 +226,7 @@ START_TEST(a_hangup_is_no_busy_loop)
 		traffic_open(&t, &m, false);
 		relaying_tunnel(&w);
 		relaying_start(&w);
-		stuff(&t, w.backend_peer);
+		stuff(&t, side_of(&w, DOWN));
 		peer_close(&w.backend_peer);
 		free(t.out);
 		message_free(&m);
