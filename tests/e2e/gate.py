@@ -7,7 +7,6 @@ read strictly, so that each test is also a test of its framing.
 """
 
 import base64
-import collections
 import contextlib
 import hashlib
 import os
@@ -160,8 +159,6 @@ def parse_fields(lines):
 
 class Peer:
     """One end of a connection, with a deadline on each step."""
-
-    tls = property(lambda self: isinstance(self.sock, TlsSocket))
 
     forgiving = False
     REQUEST_LINE = re.compile(rb"[A-Z-]+ [\x21-\xff]+ HTTP/1\.[01]")
@@ -353,6 +350,12 @@ class Backend:
         self.peers.append(Peer(TlsSocket(sock, self.tls, server=True) if self.tls else sock))
         return self.peers[-1]
 
+    def asked(self):
+        """A new connection, whose first request has been read."""
+        peer = self.accept()
+        peer.request()
+        return peer
+
     def next(self):
         """The next request and the connection it comes on, be it a kept or a new one."""
         kept = [p for p in self.peers if p.sock.fileno() >= 0]
@@ -401,6 +404,13 @@ def deaf(host="127.0.0.1", port=0):
     yield backend
     filler.close()
     backend.close()
+
+
+def connection():
+    """Both ends of a new TCP connection: the client's and the one that was accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        return near, listener.accept()[0]
 
 
 class Answering:
@@ -499,6 +509,7 @@ class Gate:
     def __init__(self, directory, host="127.0.0.1", wrapper=(), options=(), tls=None):
         """With tls, the context its clients speak TLS with; options say the same to the gate."""
         self.config, self.tls = directory / "novnc-gate.conf", tls
+        self.drop_ins = directory / "novnc-gate.conf.d"
         self.host, self.changed = host, threading.Condition()
         self.by_port, self.by_pid, self.strange, self.port_seen = {}, {}, [], None
         for _ in range(50):
@@ -517,6 +528,12 @@ class Gate:
         else:
             raise RuntimeError("systemd-socket-activate finds no port to listen on")
         threading.Thread(target=self._read, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
     def _read(self):
         for raw in self.starter.stderr:
@@ -580,19 +597,21 @@ class World:
         self.extra = []
         self.configure()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.finish()
+
     def configure(self, text="", nextjs=None, controller=None):
         """Write the configuration; the gate reads it at the next connection."""
         self.gate.config.write_text(
             f"[NextJs]\nUrl={nextjs or self.nextjs.url}\n"
             f"[MasterController]\nUrl={controller or self.controller.url}\n{text}\n")
 
-    @property
-    def drop_ins(self):
-        return self.gate.config.with_name(self.gate.config.name + ".d")
-
     def drop_in(self, name, text):
-        self.drop_ins.mkdir(exist_ok=True)
-        path = self.drop_ins / name
+        self.gate.drop_ins.mkdir(exist_ok=True)
+        path = self.gate.drop_ins / name
         path.write_text(text)
         self.extra.append(path)
         return path
@@ -610,9 +629,7 @@ class World:
 
     def direct(self, *pieces, **kw):
         """A client of a gate that was started without systemd-socket-activate."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            sock = socket.create_connection(listener.getsockname())
-            served, _ = listener.accept()
+        sock, served = connection()
         with served:
             c = Client(sock, Direct(served, self.gate.config, **kw))
         self.clients.append(c)
@@ -637,13 +654,16 @@ class World:
         return m
 
     def tunnel(self, message=None, response=None, backend=None, **kw):
-        """A client and the backend's end, with the tunnel standing."""
+        """A client and the backend's end of its tunnel."""
         c = self.client(message or upgrade(), **kw)
-        b = (backend or self.controller).accept()
-        b.request()
+        return c, self.tunnel_of(c, response, backend)
+
+    def tunnel_of(self, c, response=None, backend=None):
+        """The backend's end of the tunnel that a client has asked for."""
+        b = (backend or self.controller).asked()
         b.send(response or switching())
         assert c.response().status == 101
-        return c, b
+        return b
 
     def error(self, c, status, to="GET"):
         """The gate's own reply, complete, then the end and a clean exit."""
@@ -677,6 +697,12 @@ class World:
         self.controller.untouched()
         return r
 
+    def check(self, *options, env=(), **kw):
+        """Runs the program's --check, or what else the options say, with this configuration."""
+        return subprocess.run([*CHECKER, f"--config={self.gate.config}", *(options or ["--check"])],
+                              env=clean_env(dict(env).items()), stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, timeout=20, check=False, **kw)
+
     def finish(self):
         """Close all; each process must end by itself and have logged no secret."""
         for c in self.clients:
@@ -686,7 +712,7 @@ class World:
         for e in self.extra:
             e.close() if isinstance(e, Backend) else e.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # never made, or the TLS gate's, which has a file
-            self.drop_ins.rmdir()   # or the gate would make more system calls in the next test
+            self.gate.drop_ins.rmdir()   # or the gate would make more system calls in the next test
         wrong = []
         for c in self.clients:
             try:

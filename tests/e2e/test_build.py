@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gate import SANITIZED, answer, request, switching, upgrade
+from gate import SANITIZED, answer, request, upgrade
 
 TREE = pathlib.Path(__file__).parents[2]
 FLAGS = ["CFLAGS=-g -O2 -flto=auto -ffat-lto-objects -fstack-clash-protection -fcf-protection",
@@ -32,15 +32,11 @@ def test_link_time_optimization(world, packaged, name):
     world.configure(nextjs=f"http://{name}:{world.nextjs.port}",
                     controller=f"http://{name}:{world.controller.port}")
     c = world.direct(request(), binary=packaged)
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(answer(b"x"))
     assert c.response().status == 200
     c = world.direct(upgrade(), binary=packaged)
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    b = world.tunnel_of(c)
     for sender, receiver in ((c, b), (b, c)) * 2:
         sender.send(b"message")
         assert receiver.exactly(7) == b"message"

@@ -8,14 +8,7 @@ import tempfile
 
 import pytest
 
-from gate import BINARY, Answering, World, clean_env
-
-
-@pytest.fixture
-def world(gate):
-    w = World(gate)
-    yield w
-    w.finish()
+from gate import BINARY, Answering, clean_env
 
 
 class ServiceUser:

@@ -2,20 +2,10 @@
 
 import os
 import re
-import subprocess
 
 import pytest
 
-from gate import CHECKER, NOVNC, Answering, answer, clean_env, head, refusing, request, upgrade
-
-
-def run(*args, **kw):
-    return subprocess.run([*CHECKER, *args], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=20, env=clean_env(), check=False, **kw)
-
-
-def check(world, what="--check"):
-    return run(f"--config={world.gate.config}", what)
+from gate import NOVNC, Answering, answer, head, refusing, request, upgrade
 
 
 def broken(world, path, line):
@@ -26,7 +16,7 @@ def broken(world, path, line):
     where = rf"{re.escape(str(path))}(:|.*\bline ){line}\b"
     assert any(re.search(where, entry) for entry in c.log), c.log
     for what in ("--check", "--check=config"):
-        r = check(world, what)
+        r = world.check(what)
         assert r.returncode == 78, r
         assert re.search(where, r.stdout + r.stderr), r
     return c.log
@@ -113,7 +103,7 @@ def test_an_error_in_a_drop_in_names_the_drop_in(world):
 
 def test_a_missing_file(world):
     world.gate.config.unlink()
-    r = check(world, "--check=config")
+    r = world.check("--check=config")
     assert r.returncode == 78 and str(world.gate.config) in r.stdout + r.stderr
 
 
@@ -127,7 +117,7 @@ def test_a_fifo_is_not_waited_for(world, kind):
     c.exit_code = 78
     world.refused(c, 500)
     assert any(f"{path}: is not a regular file" in line for line in c.log), c.log
-    r = check(world, "--check=config")
+    r = world.check("--check=config")
     assert r.returncode == 78 and f"{path}: is not a regular file" in r.stderr
     path.unlink()
 
@@ -224,24 +214,14 @@ def test_a_change_counts_from_the_next_connection_on(world):
 
 # --check
 
-@pytest.fixture
-def plain(world):
-    """Backends without TLS, whatever the others have."""
-    for side in ("nextjs", "controller"):
-        getattr(world, side).close()
-        setattr(world, side, world.backend())
-    world.configure()
-    return world
-
-
-def test_check_of_a_sound_world(plain):
+def test_check_of_a_sound_world(world):
     """Each is asked for a page, as the gate would ask."""
-    with Answering(plain.nextjs) as page, Answering(plain.controller, answer(status="404 Not")) as vm:
-        r = check(plain)
+    with Answering(world.nextjs) as page, Answering(world.controller, answer(status="404 Not")) as vm:
+        r = world.check()
     assert r.returncode == 0, r
-    assert f"Next.js: {plain.nextjs.url} speaks HTTP (status 200)\n" in r.stdout
-    assert f"master-controller: {plain.controller.url} speaks HTTP (status 404)\n" in r.stdout
-    for backend, answering in ((plain.nextjs, page), (plain.controller, vm)):
+    assert f"Next.js: {world.nextjs.url} speaks HTTP (status 200)\n" in r.stdout
+    assert f"master-controller: {world.controller.url} speaks HTTP (status 404)\n" in r.stdout
+    for backend, answering in ((world.nextjs, page), (world.controller, vm)):
         # the second asks whether it is the gate itself
         assert [m.start for m in answering.seen] == ["GET / HTTP/1.1", "TRACE / HTTP/1.1"]
         assert all(m["Host"] == backend.authority for m in answering.seen)
@@ -251,7 +231,7 @@ def test_check_of_a_unix_socket(world, tmp_path):
     page = world.backend(path=tmp_path / "socket")
     world.configure(nextjs=page.url)
     with Answering(page) as answering, Answering(world.controller):
-        assert f"Next.js: {page.url} speaks HTTP (status 200)\n" in check(world).stdout
+        assert f"Next.js: {page.url} speaks HTTP (status 200)\n" in world.check().stdout
     assert answering.seen[0]["Host"] == "localhost"
 
 
@@ -259,10 +239,10 @@ def test_check_of_a_unix_socket(world, tmp_path):
 def test_check_finds_a_backend_that_is_not_there(world, which):
     with refusing() as nobody, Answering(world.nextjs), Answering(world.controller):
         world.configure(**{which: nobody.url})
-        r = check(world)
+        r = world.check()
         assert r.returncode == 1, r
         assert f": cannot connect to {nobody.authority}: Connection refused\n" in r.stdout
-        assert check(world, "--check=config").returncode == 0
+        assert world.check("--check=config").returncode == 0
 
 
 @pytest.mark.parametrize("sent, first, said", [
@@ -283,31 +263,31 @@ def test_check_finds_a_backend_that_is_not_there(world, which):
     (b"", False, "closed the connection without a response; if this is a TLS port, Url= .* https://$"),
     (head("HTTP/1.1 400 Bad Request"), False, r"speaks HTTP \(status 400\); if this is a TLS port, Url= must begin with https://$")],
     ids=["ssh", "rfb", "h2", "tls", "version", "syntax", "status", "switched", "interim and rubbish", "only interim", "interim", "long", "half", "nothing", "400"])
-def test_check_says_what_came_instead_of_http(plain, sent, first, said):
+def test_check_says_what_came_instead_of_http(world, sent, first, said):
     for reset in (False, True) if not sent else (False,):
-        with Answering(plain.nextjs, sent, request=not first, reset=reset), \
-                Answering(plain.controller):
-            r = check(plain)
+        with Answering(world.nextjs, sent, request=not first, reset=reset), \
+                Answering(world.controller):
+            r = world.check()
         line, = [line for line in r.stdout.splitlines() if line.startswith("Next.js: ")]
-        assert re.search(said, line) and line.startswith(f"Next.js: {plain.nextjs.url}"), line
+        assert re.search(said, line) and line.startswith(f"Next.js: {world.nextjs.url}"), line
         assert r.returncode == (0 if b" 400 " in sent else 1)
 
 
-def test_check_waits_as_long_as_the_gate_would(plain):
-    plain.configure("[Limits]\nResponseTimeoutSec=100ms\nUpgradeTimeoutSec=50ms")
-    r = check(plain)    # both accept, and are silent
+def test_check_waits_as_long_as_the_gate_would(world):
+    world.configure("[Limits]\nResponseTimeoutSec=100ms\nUpgradeTimeoutSec=50ms")
+    r = world.check()    # both accept, and are silent
     assert r.returncode == 1
     for name, key in (("Next.js", "ResponseTimeoutSec="), ("master-controller", "UpgradeTimeoutSec=")):
         assert re.search(rf"{name}: .* timed out waiting for the response head \({key}\)\n", r.stdout), r
 
 
-def test_check_knows_all_loopback_addresses_for_this_machine(plain):
+def test_check_knows_all_loopback_addresses_for_this_machine(world):
     """In Debian's /etc/hosts the machine's own name is 127.0.1.1; a connection there comes from 127.0.0.1."""
-    page = plain.backend(host="127.0.1.1")
-    plain.configure(nextjs=page.url)
+    page = world.backend(host="127.0.1.1")
+    world.configure(nextjs=page.url)
     gate = answer(b"", "Server: novnc-gate")
-    with Answering(page, gate), Answering(plain.controller):
-        r = check(plain)
+    with Answering(page, gate), Answering(world.controller):
+        r = world.check()
     assert r.returncode == 1 and f"Next.js: {page.url}: points back to the gate itself\n" in r.stdout, r
 
 
@@ -317,7 +297,7 @@ def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
     url = f"http://{host}:{world.gate.port}"
     world.configure(**{which: url})
     with Answering(world.nextjs), Answering(world.controller):
-        r = check(world)
+        r = world.check()
     assert r.returncode == 1
     name = "Next.js" if which == "nextjs" else "master-controller"
     assert f"{name}: {url}: points back to the gate itself\n" in r.stdout
@@ -325,7 +305,7 @@ def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
 
 
 def test_check_of_the_configuration_contacts_nobody(world):
-    assert check(world, "--check=config").returncode == 0
+    assert world.check("--check=config").returncode == 0
     world.nextjs.untouched()
     world.controller.untouched()
 

@@ -120,19 +120,15 @@ def hosts(world, tmp_path):
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL,
                                       check=False).returncode:
         pytest.skip("needs a mount namespace")
-    gates = []
-
-    def gate(*addresses):
-        path = tmp_path / "hosts"
-        path.write_text("".join(f"{a} several\n" for a in addresses))
-        g = Gate(tmp_path, wrapper=("unshare", "-m", "sh", "-c",
-                                    f'mount --bind "{path}" /etc/hosts && exec "$0" "$@"'))
-        gates.append(g)
-        return g
-    yield gate
-    world.finish()
-    for g in gates:
-        g.stop()
+    with contextlib.ExitStack() as stack:
+        def gate(*addresses):
+            path = tmp_path / "hosts"
+            path.write_text("".join(f"{a} several\n" for a in addresses))
+            return stack.enter_context(
+                Gate(tmp_path, wrapper=("unshare", "-m", "sh", "-c",
+                                        f'mount --bind "{path}" /etc/hosts && exec "$0" "$@"')))
+        yield gate
+        world.finish()
 
 
 def listeners(world, stack, *states):
@@ -155,8 +151,7 @@ def test_all_addresses_of_a_name_are_tried(world, hosts, first):
         _, good = listeners(world, stack, first, "ok")
         gate.config.write_text(f"[NextJs]\nUrl=http://several:{good.port}\n")
         c = world.client(request(), gate=gate)
-        b = good.accept()
-        b.request()
+        b = good.asked()
         b.send(answer(b"ok"))
         assert c.response().body == b"ok"
 
@@ -201,8 +196,7 @@ def test_a_reset_before_a_byte(world):
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
 def test_a_reset_while_the_backend_thinks(world, kind):
     c = world.client(asking(kind))
-    b = (world.controller if kind == "upgrade" else world.nextjs).accept()
-    b.request()
+    b = (world.controller if kind == "upgrade" else world.nextjs).asked()
     assert c.pid
     c.reset()
     assert b.end() in ("FIN", "RST")
@@ -234,8 +228,7 @@ def test_a_reset_amid_an_upload(world):
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_a_client_that_goes_amid_its_answer(world, how, lines):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", *lines) + b"5\r\nhello\r\n")
     c.until(b"hello")
     getattr(c, how)()
@@ -248,8 +241,7 @@ def test_a_client_that_goes_amid_its_answer(world, how, lines):
 def test_a_client_that_closes_amid_its_answer_is_noticed_by_a_reset(world):
     """Half-close is no end; but a write to a closed client says so."""
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     c.close()
     with contextlib.suppress(OSError):
         b.send(answer(b"x" * 5_000_000)[:4_000_000])
@@ -279,8 +271,7 @@ def test_sigterm_amid_a_head(world):
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
 def test_sigterm_while_the_backend_thinks(world, kind):
     c = world.client(asking(kind))
-    b = (world.controller if kind == "upgrade" else world.nextjs).accept()
-    b.request()
+    b = (world.controller if kind == "upgrade" else world.nextjs).asked()
     os.kill(c.pid, signal.SIGTERM)
     assert b.end() in ("FIN", "RST")
     assert c.exited() == 0
@@ -302,8 +293,7 @@ def test_sigterm_while_connecting(world):
     ids=["length", "chunked", "chunked to 1.0", "close-delimited"])
 def test_sigterm_amid_an_answer_leaves_it_visibly_incomplete(world, lines, version):
     c = world.client(request(version=version))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", *lines) + b"5\r\nhello\r\n")
     c.until(b"hello")
     os.kill(c.pid, signal.SIGTERM)

@@ -44,8 +44,7 @@ def words(error):
 def close_delimited(world, version="1.1"):
     """A client in the middle of an answer whose end is the connection's."""
     c = world.client(request(version=version))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK") + b"hello")
     c.until(b"hello")
     return c, b
@@ -97,8 +96,7 @@ def test_nor_does_a_splice(world, nth, error):
 
 def test_where_the_framing_shows_a_cut_an_end_will_do(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + chunked(b"hello")[:-5])
     c.until(b"hello\r\n")
     with failing(c.pid, "writev:error=ENOMEM:when=1"):
@@ -208,8 +206,7 @@ def under(fault):
 @pytest.mark.parametrize("nth", ["2", "2+"], ids=["once", "always"])
 def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
     c = world.direct(upgrade(), wrapper=under(f"seccomp:error={error}:when={nth}"))
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(switching())
     assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
@@ -220,8 +217,7 @@ def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
 def test_a_standard_error_that_cannot_be_looked_at(world, nth):
     c = world.direct(request(), wrapper=under(f"fstat,newfstatat:error=EIO:when={nth}"))
     if nth == 1:    # the log is a file, which a look at it is not needed for
-        b = world.nextjs.accept()
-        b.request()
+        b = world.nextjs.asked()
         b.close()
         assert c.response().status == 502
         assert c.exited() == 0

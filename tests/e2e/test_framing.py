@@ -216,8 +216,7 @@ def test_a_name_that_only_looks_like_framing_frames_nothing(world, line, body):
 
 def test_bytes_after_connection_close_are_not_a_request(world):
     c = world.client(request("GET", "/1", "Connection: close") + GET_NEXT)
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(answer(b"1"))
     r = c.response()
     assert r.body == b"1" and r.options("Connection") == ["close"]
@@ -262,8 +261,7 @@ def test_http_1_0_is_closed_or_told_that_it_is_kept(world):
 
 def test_http_1_0_response_is_not_chunked(world):
     c = world.client(request("GET", "/", version="1.0"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"), b"5\r\nhello\r\n",
            b"5;x=y\r\nworld\r\n0\r\nX-Sum: 1\r\n\r\n")
     r = c.response()
@@ -273,8 +271,7 @@ def test_http_1_0_response_is_not_chunked(world):
 
 def test_http_1_0_sees_no_interim_response(world):
     c = world.client(request("GET", "/", version="1.0"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 103 Early Hints", "Link: </x>"), head("HTTP/1.1 100 Continue"),
            answer(b"x"))
     r = c.response()
@@ -283,8 +280,7 @@ def test_http_1_0_sees_no_interim_response(world):
 
 def test_http_1_0_response_that_breaks_off_ends_in_a_reset(world):
     c = world.client(request("GET", "/", version="1.0"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n5\r\nwo")
     c.until(b"\r\n\r\n")
     assert c.exactly(5) == b"hello"
@@ -296,8 +292,7 @@ def test_http_1_0_response_that_breaks_off_ends_in_a_reset(world):
 
 def test_http_1_0_head(world):
     c = world.client(request("HEAD", "/", version="1.0"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
     assert c.response("HEAD").status == 200
     assert c.end() == "FIN"

@@ -159,8 +159,7 @@ def test_no_answer_is_read_otherwise_than_it_was_said(world, seed):
         except AssertionError:
             said = None
         c = world.client(request())
-        b = world.nextjs.accept()
-        b.request()
+        b = world.nextjs.asked()
         b.send(reply)
         b.close()
         seen = final(c)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate import HOST, NOVNC, Gate, answer, head, request, switching, upgrade
+from gate import HOST, NOVNC, Gate, World, answer, head, request, switching, upgrade
 
 REMOVED = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil",
            "X-Forwarded-Port: 1", "X-Forwarded-Server: x", "X-Forwarded-Prefix: /x",
@@ -135,26 +135,12 @@ def test_a_plain_request_gets_it_from_a_page_of_its_own_host_only(world, origin,
 
 # From whatever address
 
-def test_the_client_over_ipv6(world, tmp_path):
-    gate = Gate(tmp_path, host="::1")
-    try:
-        gate.config.write_text(world.gate.config.read_text())
-        world.client(request(), gate=gate)
-        assert_who_asked(world.nextjs.accept().request(), client="::1")
-    finally:
-        world.finish()
-        gate.stop()
-
-
-def test_a_v4_client_of_a_dual_stack_socket(world, tmp_path):
-    gate = Gate(tmp_path, host="::")
-    try:
-        gate.config.write_text(world.gate.config.read_text())
-        world.client(request(), gate=gate, host="127.0.0.1")
-        assert_who_asked(world.nextjs.accept().request(), client="127.0.0.1")
-    finally:
-        world.finish()
-        gate.stop()
+@pytest.mark.parametrize("listens, client", [("::1", "::1"), ("::", "127.0.0.1")],
+                         ids=["IPv6", "IPv4 to a dual-stack socket"])
+def test_the_address_that_asked(tmp_path, listens, client):
+    with Gate(tmp_path, host=listens) as gate, World(gate) as world:
+        world.client(request(), host=client)
+        assert_who_asked(world.nextjs.accept().request(), client=client)
 
 
 @pytest.mark.parametrize("lines", [
@@ -217,8 +203,7 @@ def test_what_is_the_backends_own_hop_stays_there(world, line):
 
 def test_the_hop_headers_of_a_101_stay_there_too(world):
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(switching("Connection: Upgrade, X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5"))
     r = c.response()
     assert "X-Hop" not in r and "Keep-Alive" not in r and r.options("Connection") == ["upgrade"]
@@ -226,8 +211,7 @@ def test_the_hop_headers_of_a_101_stay_there_too(world):
 
 def test_the_backends_version_is_its_own_hop(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.0 200 OK", "Content-Length: 1") + b"x")
     r = c.response()
     assert r.start.startswith("HTTP/1.1 200") and r.body == b"x"
@@ -258,8 +242,7 @@ def test_a_client_names_so_many_fields_and_no_more(world, n):
 @pytest.mark.parametrize("n", [64, 65])
 def test_a_backend_names_so_many_fields_and_no_more(world, n):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(answer(b"x", "Connection: " + ",".join(f"x{i}" for i in range(n)), "X0: 1", "Other: 1"))
     r = c.response()
     assert r.status == (200 if n == 64 else 502)

@@ -118,8 +118,7 @@ def test_the_second_try_is_the_last(world):
     c.send(request("GET", "/2"))
     b.request()
     b.close()
-    fresh = world.nextjs.accept()
-    fresh.request()
+    fresh = world.nextjs.asked()
     fresh.close()
     world.error(c, 502)
     world.nextjs.untouched()
@@ -127,8 +126,7 @@ def test_the_second_try_is_the_last(world):
 
 def test_a_new_connection_that_dies_is_not_tried_again(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.close()
     world.error(c, 502)
     world.nextjs.untouched()
@@ -166,8 +164,7 @@ def test_a_backends_close_is_not_the_clients(world):
 
 def test_a_half_closed_client_gets_its_answer(world):
     c = world.client(request("GET", "/1"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     c.half_close()
     b.quiet()
     b.send(answer(b"x" * 300000))
@@ -235,8 +232,7 @@ def test_what_came_while_another_backend_was_asked_answers_nothing(world):
     world.configure("[Routes]\nControllerPath=/c/**")
     c, page = kept(world)
     c.send(request("GET", "/c/slow") + request("GET", "/2"))
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     page.send(answer(b"late", "Connection: close", status="408 Request Timeout"))
     page.half_close()
     b.send(answer(b"slow"))

@@ -15,8 +15,7 @@ pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers take the loader: t
 
 def serve(world, **kw):
     c = world.direct(request(), **kw)
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     mapped = pathlib.Path(f"/proc/{c.pid}/maps").read_text()
     program = os.path.basename(os.readlink(f"/proc/{c.pid}/exe"))
     b.send(answer(b"x"))

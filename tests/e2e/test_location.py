@@ -113,8 +113,7 @@ def test_with_any_status(world, status):
 
 def test_in_an_interim_answer(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 103 Early Hints", f"Location: {world.nextjs.url}/x"), answer(b"ok"))
     assert c.response()["Location"] == "/x"
     assert c.response().body == b"ok"

@@ -42,8 +42,7 @@ def test_one_closing_entry_however_it_ends(world, end):
 
 def test_the_sentences_come_when_they_become_true(world):
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     c.logged("^Handling noVNC connection: ")
     assert not any(line.startswith("Proxying") for line in c.log)
     b.send(switching())
@@ -149,7 +148,7 @@ def test_what_is_secret_in_an_origin_is_not_logged(world, origin, shown):
 
 
 def test_why_an_origin_is_refused(world, secure):
-    http, https = "http://" + HOST, "https://" + HOST
+    http = f"http://{HOST}"
     for w, lines, why in (
             (world, [f"Origin: {http}", f"Origin: {http}"], f"more than one Origin, the first is {http}"),
             (secure, [f"Origin: {http}"], f"Origin {http} does not match https://{HOST}")):
@@ -191,8 +190,7 @@ def test_a_failed_session_names_its_cause_once(world):
 
 def test_a_refused_session_names_the_controllers_status(world):
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(answer(b"who are you", status="401 Unauthorized"))
     assert c.response().status == 401
     c.close()
@@ -210,8 +208,7 @@ def test_a_status_that_was_read_is_the_reason_whatever_follows(world, line, how,
     """QEMU answers a head of more than 4,096 bytes with 403 and resets."""
     world.configure(f"[Limits]\nBodyTimeoutSec={'300ms' if 'stops' in how else '60s'}")
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(head("HTTP/1.1 403 Forbidden", line), b"5\r\nhello\r\n")
     assert c.until(b"hello").startswith(b"HTTP/1.1 403 ")
     if how == "SIGTERM":
@@ -287,8 +284,7 @@ def test_each_entry_names_its_client_and_request(world):
 def test_a_client_that_stops_reading_was_not_refused(world):
     world.configure("[Limits]\nBodyTimeoutSec=1500ms\n[Log]\nLevel=debug")
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Content-Length: 100000000"))
     try:
         for _ in range(1000):
@@ -301,8 +297,7 @@ def test_a_client_that_stops_reading_was_not_refused(world):
 
 def test_stopping_before_the_answer_is_the_gates_own_503(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     os.kill(c.pid, signal.SIGTERM)
     assert c.response().status == 503
     c.close()
@@ -327,8 +322,7 @@ def full_pipe():
 def test_a_log_that_nobody_reads_holds_up_no_connection(world, full_pipe):
     world.configure("[Log]\nLevel=debug")
     c = world.direct(request(), stderr=full_pipe)
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(answer(b"x"))
     assert c.response().status == 200
     c.close()
@@ -367,10 +361,7 @@ def test_a_journal_that_stopped_reading_holds_up_no_refusal(world, stopped_journ
 
 def test_a_journal_that_stopped_reading_holds_up_no_session_and_no_stop(world, stopped_journal):
     c = world.direct(upgrade(), **stopped_journal)
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    b = world.tunnel_of(c)
     b.send(b"x")
     assert c.exactly(1) == b"x"
     os.kill(c.pid, signal.SIGTERM)
@@ -388,8 +379,7 @@ def test_hot_reload_is_no_novnc_session(world):
 def test_the_log_of_each_session_down_one_connection(world):
     """A refused one, then one that stands."""
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(answer(b"", status="503 Service Unavailable"))
     c.response()
     c.send(upgrade(NOVNC.replace("s-1", "s-2")))
@@ -453,10 +443,7 @@ def test_a_long_session_id_is_cut_only_where_it_is_too_long(world, tmp_path, len
         manager.settimeout(DEADLINE)
         c = world.direct(upgrade(NOVNC.replace("s-1", session)),
                          env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        b = world.controller.accept()
-        b.request()
-        b.send(switching())
-        assert c.response().status == 101
+        world.tunnel_of(c)
         status = manager.recv(4096).decode()
     assert status.startswith("STATUS=noVNC session aaa")
     assert shown.format(id=session) in status
@@ -465,8 +452,7 @@ def test_a_long_session_id_is_cut_only_where_it_is_too_long(world, tmp_path, len
 @pytest.mark.parametrize("reply", [b"\x1b[2J\x9b evil\r\n\r\n", b"HTTP/1.1 2\x1b0 OK\r\n\r\n"])
 def test_rubbish_from_a_backend_is_escaped(world, reply):
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(reply)
     world.error(c, 502)
 

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from gate import (BINARY, CHECKER, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Answering, Direct, Ended,
-                  answer, chunked, clean_env, cpu_seconds, head, memory_kb, refusing, request, switching,
-                  upgrade)
+from gate import (BINARY, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Answering, Direct, Ended,
+                  answer, chunked, clean_env, connection, cpu_seconds, head, memory_kb, refusing, request,
+                  switching, upgrade)
 
 
 def run(*args, stdin=subprocess.DEVNULL):
@@ -74,9 +74,7 @@ def test_without_a_connection_it_says_what_it_is_and_how_to_start_it(no_connecti
 
 def test_a_connection_that_is_reset_before_the_start_is_no_fault(world):
     """A failed unit for each port scan would drown the others."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = socket.create_connection(listener.getsockname())
-        served, _ = listener.accept()
+    sock, served = connection()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     sock.close()
     with served:
@@ -85,9 +83,7 @@ def test_a_connection_that_is_reset_before_the_start_is_no_fault(world):
 
 
 def test_a_request_that_was_complete_before_the_start(world):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = socket.create_connection(listener.getsockname())
-        served, _ = listener.accept()
+    sock, served = connection()
     sock.sendall(request("GET", "/early"))
     sock.shutdown(socket.SHUT_WR)
     with served, sock:
@@ -99,9 +95,7 @@ def test_a_request_that_was_complete_before_the_start(world):
 
 
 def test_a_non_blocking_connection_is_as_good(world):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = socket.create_connection(listener.getsockname())
-        served, _ = listener.accept()
+    sock, served = connection()
     served.setblocking(False)
     with served, sock:
         p = Direct(served, world.gate.config)
@@ -131,10 +125,7 @@ def test_nothing_of_the_log_goes_to_the_client(world):
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)])
 def test_no_socket_becomes_a_standard_stream(world, closed):
     c = world.direct(upgrade(), closed=closed)
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    world.tunnel_of(c)
     at = lambda fd: os.readlink(f"/proc/{c.pid}/fd/{fd}")
     assert at(1) == at(2) and (2 not in closed or at(2) == os.devnull)
 
@@ -142,10 +133,8 @@ def test_no_socket_becomes_a_standard_stream(world, closed):
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_check_with_a_closed_stream(world, closed):
     with Answering(world.nextjs), Answering(world.controller):
-        r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=20,
-                           env=clean_env(), check=False, preexec_fn=lambda: os.close(closed))
-    assert r.returncode == 0 and (b"speaks HTTP (status 200)" in r.stdout or closed == 1)
+        r = world.check(preexec_fn=lambda: os.close(closed))
+    assert r.returncode == 0 and ("speaks HTTP (status 200)" in r.stdout or closed == 1)
 
 
 def test_a_closed_standard_input_is_no_connection():
@@ -248,8 +237,7 @@ def an_upload_that_pauses(world):
 
 def a_download_that_nobody_reads(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK"))
     b.sock.settimeout(0.3)
     with pytest.raises(TimeoutError):
@@ -260,8 +248,7 @@ def a_download_that_nobody_reads(world):
 
 def a_download_that_pauses(world):
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"1\r\nx\r\n")
     c.until(b"x")
     return c
@@ -289,8 +276,7 @@ def an_idle_tunnel(world):
 def a_tunnel_beside_a_kept_connection_that_has_ended(world):
     c = waiting_for_the_next_request(world)
     c.send(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     world.nextjs.peers[0].close()
     b.send(switching())
     assert c.response().status == 101
@@ -414,16 +400,13 @@ def test_a_closed_standard_error_harms_nothing(world):
     """Without anybody to read its log the gate still serves."""
     r, w = os.pipe()
     os.close(r)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = socket.create_connection(listener.getsockname())
-        served, _ = listener.accept()
+    sock, served = connection()
     with served, sock:
         p = subprocess.Popen([BINARY, f"--config={world.gate.config}"], stdin=served,
                              stdout=served, stderr=w, env=clean_env())
         os.close(w)
         sock.sendall(upgrade(NOVNC, f"Origin: http://{HOST}"))
-        b = world.controller.accept()
-        b.request()
+        b = world.controller.asked()
         b.send(switching())
         assert sock.recv(12) == b"HTTP/1.1 101"
         sock.close()

@@ -120,8 +120,8 @@ def front(request, authority, certificate, tmp_path_factory):
     """The gate on its plain port, on its TLS port, and with somebody else's TLS before it."""
     kind = request.param
     with contextlib.ExitStack() as stack:
-        gate = Gate(tmp_path_factory.mktemp("gate"), options=["--tls"] if kind == "tls" else ())
-        stack.callback(gate.stop)
+        gate = stack.enter_context(Gate(tmp_path_factory.mktemp("gate"),
+                                        options=["--tls"] if kind == "tls" else ()))
         port, tls, host = gate.port, authority.client(), f"{NAME}:{gate.port}"
         if kind == "plain":
             tls = None
@@ -137,12 +137,11 @@ def front(request, authority, certificate, tmp_path_factory):
 @pytest.fixture
 def browser(front, server):
     """A connection through the front to the gate, behind which that Next.js is."""
-    world = World(front.gate)
-    world.configure(front.gate.tls_keys, nextjs=server)
-    peer = front.open()
-    yield peer
-    peer.close()
-    world.finish()
+    with World(front.gate) as world:
+        world.configure(front.gate.tls_keys, nextjs=server)
+        peer = front.open()
+        yield peer
+        peer.close()
 
 
 def get(browser, front, path):

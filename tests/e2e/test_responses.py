@@ -11,8 +11,7 @@ from gate import SECRET, Ended, answer, chunked, head, request, upgrade
 def answered(world, *pieces, method="GET", close=False):
     """A client whose request the backend has answered with exactly these bytes."""
     c = world.client(request(method, "/"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(*pieces)
     if close:
         b.close()
@@ -55,8 +54,7 @@ def test_chunked(world, pieces):
 def test_a_large_chunked_body(world):
     parts = [os.urandom(n) for n in (1, 65536, 300001, 7)]
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + chunked(*parts))
     assert c.response().body == b"".join(parts)
 
@@ -224,8 +222,7 @@ def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
 def test_what_is_not_http_is_a_502(world, kind, reply):
     c = world.client(upgrade() if kind == "upgrade" else request())
-    b = (world.controller if kind == "upgrade" else world.nextjs).accept()
-    b.request()
+    b = (world.controller if kind == "upgrade" else world.nextjs).asked()
     if reply is None:
         b.send(head("HTTP/1.1 103 Early Hints"))
         assert c.response().status == 103
@@ -287,8 +284,7 @@ def test_head_max_bytes_holds_for_answers(world, size, status):
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
 def test_a_backend_that_ends_before_its_answer_is_a_502(world, kind, how, reply):
     c = world.client(upgrade() if kind == "upgrade" else request())
-    b = (world.controller if kind == "upgrade" else world.nextjs).accept()
-    b.request()
+    b = (world.controller if kind == "upgrade" else world.nextjs).asked()
     b.send(reply)
     if b"103" in reply:
         assert c.response().status == 103

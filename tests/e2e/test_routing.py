@@ -195,8 +195,7 @@ def test_a_pipelined_request_waits_for_the_answer_before_it(world):
 
 def test_a_pipelined_upgrade_with_early_bytes(world):
     c = world.client(request("GET", "/1") + upgrade() + b"early")
-    page = world.nextjs.accept()
-    page.request()
+    page = world.nextjs.asked()
     world.controller.untouched()
     page.send(answer(b"1"))
     assert c.response().body == b"1"
@@ -223,8 +222,7 @@ def test_a_head_that_comes_byte_by_byte(world):
 def test_an_upgrade_that_comes_byte_by_byte(world):
     c = world.client()
     c.send(*(bytes([n]) for n in upgrade()))
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(*(bytes([n]) for n in switching()), b"x")
     assert c.response().status == 101
     assert c.exactly(1) == b"x"

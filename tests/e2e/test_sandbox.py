@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from gate import BINARY, DEADLINE, Gate, World, request
+from gate import DEADLINE, Gate, World, request
 from test_tunnel import crc_of_stream, fill, read_stream
 
 
@@ -190,12 +190,9 @@ def no_more_pipes():
 
 
 def test_a_user_whose_pipes_are_used_up_loses_no_session(tmp_path, no_more_pipes):
-    gate = Gate(tmp_path, wrapper=UNPRIVILEGED)
-    world = World(gate)
-    c, b = world.tunnel()
-    assert confined(c.pid) == 2
-    for sender, receiver in ((c, b), (b, c)):
-        sent = fill(sender)     # so reads fill a buffer, which is when a pipe is asked for
-        assert read_stream(receiver, sent) == crc_of_stream(sent)
-    world.finish()
-    gate.stop()
+    with Gate(tmp_path, wrapper=UNPRIVILEGED) as gate, World(gate) as world:
+        c, b = world.tunnel()
+        assert confined(c.pid) == 2
+        for sender, receiver in ((c, b), (b, c)):
+            sent = fill(sender)     # so reads fill a buffer, which is when a pipe is asked for
+            assert read_stream(receiver, sent) == crc_of_stream(sent)

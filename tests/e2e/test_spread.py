@@ -35,8 +35,7 @@ def spread(world, tmp_path):
 
 def page(world, c, *lines):
     c.send(request("GET", "/", *lines))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(answer(b"ok"))
     assert c.response().status == 200
     return c

@@ -164,8 +164,7 @@ def test_an_upgrade_that_hangs(world, reply):
     limits(world, UpgradeTimeoutSec=span)
     with not_before(span):
         c = world.client(upgrade())
-        b = world.controller.accept()
-        b.request()
+        b = world.controller.asked()
         b.send(reply)
         if b"103" in reply:
             assert c.response().status == 103
@@ -184,8 +183,7 @@ def test_an_upgrade_to_nextjs_that_hangs(world):
 def test_a_trickle_of_interim_responses_gains_no_time(world):
     limits(world, UpgradeTimeoutSec=SHORT)
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     for _ in range(100):
         try:
             b.send(head("HTTP/1.1 103 Early Hints"))
@@ -209,8 +207,7 @@ def test_an_answer_that_does_not_come(world, reply):
     limits(world, ResponseTimeoutSec=span)
     with not_before(span):
         c = world.client(request())
-        b = world.nextjs.accept()
-        b.request()
+        b = world.nextjs.asked()
         b.send(reply)
         if b"102" in reply:
             assert c.response().status == 102
@@ -249,8 +246,7 @@ def test_a_body_that_does_not_come_after_its_100_is_the_clients_fault(world):
 def test_an_answers_head_that_trickles_gains_no_time(world):
     limits(world, ResponseTimeoutSec=SHORT)
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(b"HTTP/1.1 200 OK\r\nX: ")
     with contextlib.suppress(OSError):
         for _ in range(100):
@@ -275,8 +271,7 @@ def test_a_slow_page_is_not_an_upgrade(world):
            BodyTimeoutSec=SHORT, ConnectTimeoutSec=LONG, LingerTimeoutSec=SHORT,
            IdleTimeoutSec=SHORT)
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     c.quiet(1.2 * LONG)
     b.send(answer(b"late"))
     assert c.response().body == b"late"
@@ -310,8 +305,7 @@ def test_a_backend_that_stops_within_its_body(world, reply):
     limits(world, BodyTimeoutSec=SHORT)
     with not_before():
         c = world.client(request("GET", "/", version="1.0"))
-        b = world.nextjs.accept()
-        b.request()
+        b = world.nextjs.asked()
         b.send(reply)
         with pytest.raises(Ended) as e:
             c.response()
@@ -322,8 +316,7 @@ def test_a_backend_that_stops_within_its_body(world, reply):
 def test_a_client_that_does_not_read_its_answer(world):
     limits(world, BodyTimeoutSec=SHORT)
     c = world.client(request())
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Content-Length: 1000000000"))
     with not_before(), pytest.raises(OSError):
         while True:
@@ -456,8 +449,7 @@ def test_a_reader_that_stalls_is_idle_too(world):
 def test_the_upgrade_is_in_time_when_its_101_is(world):
     limits(world, UpgradeTimeoutSec=LONG)
     c = world.client(upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     time.sleep(STEP)
     b.send(switching())
     assert c.response().status == 101

@@ -13,17 +13,9 @@ import time
 
 import pytest
 
-from gate import (BINARY, CHECKER, HOST, SANITIZED, Answering, Ended, World, answer, clean_env, head,
-                  request, switching, upgrade)
+from gate import BINARY, HOST, SANITIZED, Answering, Ended, answer, head, request, switching, upgrade
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority, TlsSocket, vector
-
-
-@pytest.fixture
-def world(gate):
-    w = World(gate)
-    yield w
-    w.finish()
 
 
 @pytest.fixture(scope="session")
@@ -82,12 +74,11 @@ def test_nextjs_too_and_a_connection_that_is_kept(world, authority, backend_tls)
     assert len(world.nextjs.peers) == 1
 
 
-def test_host_and_default_port(world, authority):
+def test_host_and_default_port(world):
     """Port 443 is left out of Host, and the port is."""
     world.configure("[MasterController]\nUrl=https://127.0.0.1\n[Routes]\nControllerPath=/c")
     with Answering(world.nextjs):
-        r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"], env=clean_env(),
-                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        r = world.check()
     assert "cannot connect to 127.0.0.1: " in r.stdout and r.returncode == 1
 
 
@@ -122,17 +113,14 @@ def test_one_that_the_systems_store_does_not_know(world, stranger):
           "unable to get local issuer certificate")
 
 
-def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, tmp_path, gate):
+def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, tmp_path):
     """OpenSSL finds $SSL_CERT_DIR where else it has the system's directory."""
     name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority.file],
                           capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / f"{name}.0").write_bytes(authority.file.read_bytes())
     behind_tls(world, backend_tls)
     c = world.direct(upgrade(), env={"SSL_CERT_DIR": str(tmp_path)}.items())
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    world.tunnel_of(c)
     pid = c.process.pid
     maps = open(f"/proc/{pid}/maps").read()
     assert "libssl" in maps
@@ -315,7 +303,7 @@ def test_plain_http_spoken_back(world):
     assert "wrong version number" in c.log[-1] and "does not speak TLS" in c.log[-1]
 
 
-def test_the_end_amid_the_handshake(world, authority):
+def test_the_end_amid_the_handshake(world):
     b = behind_tls(world, None)
     world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
 
@@ -434,9 +422,7 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, whic
     assert "configuration" in text and "/nowhere" not in text and str(tmp_path) not in text, text
     c.logged(re.escape(f"[{section}] {reason}"))
     assert not any("Internal error" in line for line in c.log), c.log
-    r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check=config"],
-                       env=clean_env(), capture_output=True, text=True, check=False,
-                       stdin=subprocess.DEVNULL)
+    r = world.check("--check=config")
     assert r.returncode == 78 and r.stderr.startswith(f"[{section}] {reason}"), r
 
 
@@ -474,9 +460,7 @@ def test_the_commands_that_fetch_a_self_signed_certificate(world, authority, tmp
 def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
     def check():
         with Answering(world.controller), Answering(world.nextjs):
-            return subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check"], timeout=20,
-                                  env=clean_env(), capture_output=True, text=True, check=False,
-                                  stdin=subprocess.DEVNULL)
+            return world.check()
     b = behind_tls(world, backend_tls, f"CaFile={authority.file}")
     r = check()
     assert r.returncode == 0 and f"{b.url} speaks HTTP (status 200); its certificate is verified" in r.stdout
@@ -509,17 +493,13 @@ def test_an_upgrade_leaves_a_connection_that_has_no_tls_yet_alone(world, authori
         shutil.copy(BINARY.with_name(name), tmp_path)
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c = world.direct(request(), binary=tmp_path / "novnc-gate")
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(answer(b"x"))
     assert c.response().status == 200
     shutil.copy(BINARY.with_name("novnc-gate-tls.so"), tmp_path / "new")
     (tmp_path / "new").rename(tmp_path / "novnc-gate-tls.so")
     c.send(upgrade())
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    world.tunnel_of(c)
 
 
 @pytest.mark.skipif(SANITIZED, reason="there is one program with sanitizers, elsewhere")
@@ -641,7 +621,7 @@ def test_a_gibibyte(world, authority, direction, version):
     t.join()
 
 
-def test_openssl_as_the_backend_updates_its_keys(world, authority, tmp_path):
+def test_openssl_as_the_backend_updates_its_keys(world, authority):
     """TLS 1.3's KeyUpdate, with one demanded back, amid a tunnel."""
     crt, key = authority.issue("IP:127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -689,10 +669,7 @@ def test_a_plain_tunnel_after_a_page_over_tls(world, authority, backend_tls, lin
     c = world.client()
     world.exchange(c, request(), answer(b"ok", *lines), backend=page)
     c.send(upgrade())
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    b = world.tunnel_of(c)
     assert page.peers[-1].end() == "FIN"    # nothing will use it any more
     c.close()
     b.close()
@@ -734,10 +711,7 @@ def test_an_engine_in_openssl_cnf_is_left_alone(world, authority, certificate, b
     if options:
         c.sock = TlsSocket(c.sock, authority.client(), name=HOST.split(":")[0])
     c.send(upgrade())
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    world.tunnel_of(c)
 
 
 def test_the_rest_of_openssl_cnf_holds(world, authority, engine):

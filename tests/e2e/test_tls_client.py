@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from gate import (BINARY, CHECKER, GROWTH_KB, HOST, SANITIZED, SECRET, Answering, Ended, World, answer,
-                  clean_env, cpu_seconds, head, memory_kb, request, switching, upgrade)
+from gate import (BINARY, GROWTH_KB, HOST, SANITIZED, SECRET, Answering, Ended, answer, clean_env,
+                  connection, cpu_seconds, head, memory_kb, request, switching, upgrade)
 from test_sandbox import confined
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import (PRE_SHARED_KEY, PSK_DHE_KE, PSK_KE, Authority, Ragged, TlsSocket,
@@ -22,11 +22,9 @@ from tls import (PRE_SHARED_KEY, PSK_DHE_KE, PSK_KE, Authority, Ragged, TlsSocke
 NAME = HOST.split(":")[0]
 
 
-@pytest.fixture
-def world(tls_gate):
-    w = World(tls_gate)
-    yield w
-    w.finish()
+@pytest.fixture(scope="session")
+def gate(tls_gate):
+    return tls_gate
 
 
 def fails_handshake(world, context, logged, **kw):
@@ -83,7 +81,7 @@ def test_ciphers_that_are_not(world, authority, cipher):
     fails_handshake(world, context, "no shared cipher")
 
 
-def test_an_rsa_certificate(world, authority, tmp_path):
+def test_an_rsa_certificate(world, authority):
     crt, key = authority.issue(NAME, key="rsa:2048")
     world.configure(f"[Tls]\nCertificate={crt}\nKey={key}")
     world.drop_in("50-rsa.conf", f"[Tls]\nCertificate={crt}\nKey={key}\n")
@@ -190,9 +188,7 @@ def broken(world, tls, reason):
 
 
 def check(world, env=(), what="--check=config"):
-    return subprocess.run([*CHECKER, f"--config={world.gate.config}", "--tls", what],
-                          env=clean_env(dict(env).items()), capture_output=True, text=True,
-                          check=False, stdin=subprocess.DEVNULL)
+    return world.check("--tls", what, env=env)
 
 
 @pytest.mark.parametrize("tls, reason", [
@@ -286,9 +282,7 @@ def test_a_certificate_that_browsers_refuse(world, authority, tmp_path, key, nam
 @pytest.mark.parametrize("name", ["a/b", "..", "./x"])
 def test_neither_a_path_nor_a_credential(world, name):
     world.drop_in("50-x.conf", f"[Tls]\nKey={name}\n")
-    r = subprocess.run([*CHECKER, f"--config={world.gate.config}", "--check=config"],
-                       env=clean_env(), capture_output=True, text=True, check=False,
-                       stdin=subprocess.DEVNULL)
+    r = world.check("--check=config")
     assert r.returncode == 78 and "credential" in r.stderr
 
 
@@ -303,9 +297,7 @@ def test_credentials_are_found(world, certificate, tmp_path, authority):
     for name, path in zip(("tls.crt", "tls.key"), certificate):
         (tmp_path / name).write_bytes(open(path, "rb").read())
     world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = socket.create_connection(listener.getsockname())
-        served, _ = listener.accept()
+    sock, served = connection()
     with served:
         p = subprocess.Popen([BINARY, f"--config={world.gate.config}", "--tls"], stdin=served,
                              env=clean_env({"CREDENTIALS_DIRECTORY": str(tmp_path)}.items()))
@@ -757,8 +749,7 @@ def test_key_updates_put_off_no_time_out(world, key_updates):
 def test_key_updates_hold_up_no_tunnels_end(world, key_updates, end):
     world.configure("[Limits]\nIdleTimeoutSec=1s" if end == "idle" else "")
     flood, gate = key_updates(world, upgrade())
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     b.send(switching())
     gate.wait_log("Proxying")
     if end == "SIGTERM":

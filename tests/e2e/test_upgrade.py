@@ -8,8 +8,7 @@ from gate import KEY, NOVNC, Ended, accept_of, answer, chunked, head, request, s
 def asked(world, *pieces):
     """A client whose upgrade has reached the controller."""
     c = world.client(*pieces or (upgrade(),))
-    b = world.controller.accept()
-    b.request()
+    b = world.controller.asked()
     return c, b
 
 
@@ -83,8 +82,7 @@ def test_a_101_with_a_flaw_is_a_502(world, reply):
 @pytest.mark.parametrize("target", ["/", NOVNC])
 def test_a_101_that_nobody_asked_for_is_a_502(world, target, lines):
     c = world.client(request("GET", target, *lines, f"Sec-WebSocket-Key: {KEY}"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(switching() + b"evil")
     world.error(c, 502)
 
@@ -121,10 +119,7 @@ def test_more_early_bytes_than_any_buffer_holds(world):
     except TimeoutError:
         pass                # the gate does not read ahead without bound
     c.sock.settimeout(10)
-    b = world.controller.accept()
-    b.request()
-    b.send(switching())
-    assert c.response().status == 101
+    b = world.tunnel_of(c)
     b.exactly(sent - len(upgrade()))
     c.send(data[sent:] + b"!")
     assert b.exactly(len(data) - sent + 1)[-1:] == b"!"
@@ -210,8 +205,7 @@ def test_websocket_smuggling(world):
 
 def test_a_101_from_nextjs_for_hot_reload_is_checked_too(world):
     c = world.client(upgrade("/_next/hmr"))
-    b = world.nextjs.accept()
-    b.request()
+    b = world.nextjs.asked()
     b.send(switching("Sec-WebSocket-Accept: x"))
     world.error(c, 502)
 

@@ -14,7 +14,7 @@ import time
 class Authority:
     """A certificate authority in a directory, and what it issues."""
 
-    def __init__(self, directory, name="Test CA", parent=None):
+    def __init__(self, directory, name="Test CA"):
         self.directory, self.name = pathlib.Path(directory), name
         self.directory.mkdir(exist_ok=True)
         self.file = self.directory / "ca.pem"

@@ -1,8 +1,6 @@
 """The machine is restarted with sessions open: how they end, and how the sockets start."""
 
-from pathlib import Path
-
-from machine import Session, get, wait_for
+from machine import Session, get
 
 
 def test_sessions_leave_their_entries_and_the_sockets_start_in_order(gate):

@@ -193,7 +193,7 @@ def test_a_key_from_a_clock_that_was_wrong_is_due(tls):
     assert tls.run("sha256sum", TICKET) != key
 
 
-def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls, tmp_path):
+def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls):
     ticket = "novnc-gate-tls-ticket.service"
     session = page(tls)[1].session
     for what in ("restart", "stop"):
