@@ -1,4 +1,4 @@
-"""Mutated messages: what the gate forwards is what a strict reader reads, or nothing."""
+"""Mutated messages: the gate forwards what a strict reader reads in them, or nothing."""
 
 import random
 import re
@@ -18,7 +18,7 @@ REQUESTS = [
     upgrade(NOVNC, "Origin: http://app.example:3000"),
     request("GET", "/g") + upgrade() + b"bytes",
 ]
-ANSWERS = [
+RESPONSES = [
     answer(b"hello, world", "X-A: 1", "Set-Cookie: a=b"),
     head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "X-A: 1") +
     chunked(b"hello", b"world", trailers=["X-Sum: 1"]),
@@ -27,6 +27,7 @@ ANSWERS = [
     head("HTTP/1.1 204 No Content", "X-A: 1"),
     head("HTTP/1.0 404 Not Found", "Connection: close") + b"not here",
 ]
+MUTATIONS = 150     # in each test
 SESSION = re.compile(r"/api/auth/session/[^/?]+/novnc/(websock|websockify)([?].*)?")
 SNIPPETS = [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b",", b"\0", b"\x7f", b"\x80", b"0", b"-",
             b"_", b"\r\n ", b"\r\n\r\n", b"0\r\n\r\n", b"Content-Length: 5\r\n",
@@ -48,7 +49,7 @@ def mutated(rng, data):
 
 
 class Replay(Peer):
-    """A reader of bytes that are already there; it forgives what harms nobody."""
+    """A reader of bytes that are already there; it accepts flaws that do no harm."""
 
     forgiving = True
     STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9]( [\t\x20-\x7e\x80-\xff]*)?")
@@ -75,7 +76,8 @@ def strictly(data):
 
 
 def converse(world, message):
-    """Let both backends answer whatever comes, until the client sees the end."""
+    """Both backends answer every request until the client's connection ends: the requests, and the
+    bytes that the client got."""
     c = world.client(message)
     c.half_close()
     seen, peers, out = [], {}, b""
@@ -116,13 +118,26 @@ def converse(world, message):
                 peers[peer.sock] = peer, backend
 
 
+def compared_enough(passed, refused):
+    """A gate that refuses everything fails no comparison, nor does one that nothing is sent to."""
+    least = MUTATIONS // 6      # 38 of 150 passed, 86 were refused where it was fewest
+    assert passed >= least and refused >= least, (passed, refused)
+
+
+@pytest.mark.parametrize("message", REQUESTS, ids=range(len(REQUESTS)))
+def test_every_request_without_a_flaw_is_forwarded(world, message):
+    seen, _ = converse(world, message)
+    assert [m.target for _, m in seen] == [m.target for m in strictly(message)]
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_nothing_is_forwarded_but_what_was_said(world, seed):
-    rng = random.Random(seed)
-    for _ in range(150):
+def test_only_requests_that_a_strict_reader_finds_are_forwarded(world, seed):
+    rng, passed = random.Random(seed), 0
+    for _ in range(MUTATIONS):
         message = mutated(rng, rng.choice(REQUESTS))
         seen, out = converse(world, message)
         said = strictly(message)
+        passed += bool(seen)
         assert len(seen) <= len(said), message
         for (backend, m), s in zip(seen, said):
             assert (m.method, m.target, m.body) == (s.method, s.target, s.body), message
@@ -132,14 +147,15 @@ def test_nothing_is_forwarded_but_what_was_said(world, seed):
             assert not any("_" in name for name, _ in m.fields), message
             assert backend is world.nextjs or (
                 SESSION.fullmatch(m.target) and m["Upgrade"] == "websocket"), message
-        replies = Replay(out)
-        while replies.buf:
-            if replies.response().status == 101:
+        responses = Replay(out)
+        while responses.buf:
+            if responses.response().status == 101:
                 break
+    compared_enough(passed, MUTATIONS - passed)
 
 
 def final(reader):
-    """The answer after all interim ones; None where it does not come to its end."""
+    """The response after all interim ones; None where it is cut short."""
     try:
         r = reader.response()
         while r.status < 200:
@@ -149,22 +165,36 @@ def final(reader):
     return r
 
 
+def passed_on(world, sent):
+    """The client's response to these bytes of a backend, unless the gate refuses them."""
+    c = world.client(request())
+    b = world.nextjs.asked()
+    b.send(sent)
+    b.close()
+    seen = final(c)
+    c.close()
+    assert c.exited() == 0
+    return seen if seen and seen.status != 502 else None
+
+
+@pytest.mark.parametrize("sent", RESPONSES, ids=range(len(RESPONSES)))
+def test_every_response_without_a_flaw_is_passed_on(world, sent):
+    seen, said = passed_on(world, sent), final(Replay(sent))
+    assert (seen.status, seen.body) == (said.status, said.body)
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_no_answer_is_read_otherwise_than_it_was_said(world, seed):
-    rng = random.Random(seed)
-    for _ in range(150):
-        reply = mutated(rng, rng.choice(ANSWERS))
+def test_only_responses_that_a_strict_reader_finds_are_passed_on(world, seed):
+    rng, passed = random.Random(seed), 0
+    for _ in range(MUTATIONS):
+        sent = mutated(rng, rng.choice(RESPONSES))
         try:
-            said = final(Replay(reply))
+            said = final(Replay(sent))
         except AssertionError:
             said = None
-        c = world.client(request())
-        b = world.nextjs.asked()
-        b.send(reply)
-        b.close()
-        seen = final(c)
-        c.close()
-        assert c.exited() == 0
-        if seen and seen.status != 502:
-            assert said, (reply, seen)
-            assert (seen.status, seen.body) == (said.status, said.body), reply
+        seen = passed_on(world, sent)
+        if seen:
+            assert said, (sent, seen)
+            assert (seen.status, seen.body) == (said.status, said.body), sent
+            passed += 1
+    compared_enough(passed, MUTATIONS - passed)
