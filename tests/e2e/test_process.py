@@ -391,6 +391,14 @@ def test_a_502_on_a_broken_pipe_is_still_an_exit_of_0(world):
         assert c.exited() == 0
 
 
+def test_killing_the_process_ends_both_sides_of_its_tunnel(world):
+    """No other process has a descriptor of it."""
+    c, b = world.tunnel()
+    c.exit_code = signal.SIGKILL
+    os.kill(c.pid, signal.SIGKILL)
+    assert c.end() in ("FIN", "RST") and b.end() in ("FIN", "RST")
+
+
 def test_hundreds_of_pipelined_refusals_end_after_the_first(world):
     c = world.client(upgrade("/evil") * 200)
     world.refused(c, 403)
