@@ -22,7 +22,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def certificate(authority):
-    """The gate's own."""
+    """The certificate of the gate."""
     return authority.issue(HOST.split(":")[0])
 
 
@@ -44,8 +44,16 @@ def tls_gate(tmp_path_factory, authority, certificate):
 
 
 @pytest.fixture
-def world(gate):
-    with World(gate) as w:
+def world(request, gate, authority):
+    """A gate and two backends; parametrized indirectly with the sides that speak TLS."""
+    sides = getattr(request, "param", ())
+    if "client" in sides:
+        gate = request.getfixturevalue("tls_gate")
+    tls = request.getfixturevalue("backend_tls") if "backend" in sides else None
+    with World(gate, backend_tls=tls) as w:
+        if tls:
+            w.drop_in("00-ca.conf", f"[NextJs]\nCaFile={authority.file}\n"
+                      f"[MasterController]\nCaFile={authority.file}\n")
         yield w
 
 

@@ -1,7 +1,7 @@
 """The gate as systemd starts it, and both of its peers as scripts.
 
 A test is a conversation in one thread: the client sends, a backend accepts, reads
-and answers, the client reads. Nothing sleeps; each step waits for the bytes, the
+and responds, the client reads. Nothing sleeps; each step waits for the bytes, the
 end or the log line that it needs, for at most DEADLINE. What the gate sends is
 read strictly, so that each test is also a test of its framing.
 """
@@ -28,7 +28,7 @@ BINARY = pathlib.Path(os.environ.get("GATE_BINARY") or
                       pathlib.Path(__file__).parents[2] / "build" / "novnc-gate").resolve()
 SANITIZED = b"__asan_init" in (BINARY.read_bytes() if BINARY.exists() else b"")
 DEADLINE = 10
-# Memory that grows by more than this is kept; a sanitizer keeps for a while what was freed.
+# The most by which memory may grow; a sanitizer keeps freed memory for a while.
 GROWTH_KB = 65536 if SANITIZED else 1024
 HOST = "app.example:3000"
 NOVNC = "/api/auth/session/s-1/novnc/websockify"
@@ -39,8 +39,8 @@ RESET = struct.pack("ii", 1, 0)
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 
 
-# What checks as root does so as the service's user where there is one, who may not read a test's files.
-# So there it is another user's, who may read everything.
+# As root, --check becomes the user novnc-gate where there is one, and that user may not read a test's
+# files. There it runs as another user, who may read everything.
 def _is_served_here():
     with contextlib.suppress(KeyError):
         return os.geteuid() == 0 and bool(pwd.getpwnam("novnc-gate"))
@@ -51,7 +51,7 @@ CHECKER = ["setpriv", "--reuid=65534", "--inh-caps=+dac_override", "--ambient-ca
            BINARY] if _is_served_here() else [BINARY]
 
 
-# What goes out
+# Messages that are sent
 
 def request(method="GET", target="/", *lines, host=HOST, body=b"", version="1.1"):
     head = [f"{method} {target} HTTP/{version}"]
@@ -72,7 +72,7 @@ def upgrade(target=NOVNC, *lines, without=(), method="GET", **kw):
     return request(method, target, *rest, *lines, **kw)
 
 
-def answer(body=b"", *lines, status="200 OK"):
+def response(body=b"", *lines, status="200 OK"):
     return encode([f"HTTP/1.1 {status}", *lines, f"Content-Length: {len(body)}"]) + body
 
 
@@ -103,10 +103,10 @@ def encode(lines):
     return "".join(line + "\r\n" for line in (*lines, "")).encode("latin-1")
 
 
-# What comes in
+# Messages that are received
 
 class Ended(Exception):
-    """The peer ended the connection: how is "FIN" or "RST", got what came before."""
+    """The peer ended the connection; how: "FIN", "RST" or "cut"; got: the bytes before the end."""
 
     def __init__(self, how, got):
         super().__init__(f"{how} after {got[-200:]!r}")
@@ -218,7 +218,7 @@ class Peer:
         return got
 
     def end(self):
-        """How the connection ends, with not a byte before that."""
+        """Waits for the end, without a byte before it; returns how the connection ended."""
         try:
             if not self.buf:
                 self.more()
@@ -227,7 +227,7 @@ class Peer:
         raise AssertionError(f"instead of the end came {self.buf[:400]!r}")
 
     def quiet(self, seconds=0.1):
-        """Nothing is there, nor comes within a short time."""
+        """Nothing has come, and nothing comes within a short time."""
         assert not self.buf, f"unexpected: {self.buf[:400]!r}"
         ready, _, _ = select.select([self.sock], [], [], seconds)
         assert not ready, f"unexpected: {self.sock.recv(400)!r}"
@@ -288,7 +288,7 @@ class Peer:
 class Client(Peer):
     """A client's connection and the gate's process that serves it."""
 
-    # how an entry names the request and its client, whose address is another each time
+    # the part of an entry that names the request and its client
     WHO = re.compile(r" \((\S+ \S+, )?(session \S+, )?client \S+\)$|; client \S+(?=\)$)")
 
     def __init__(self, sock, process):
@@ -313,12 +313,12 @@ class Client(Peer):
 
     @property
     def lines(self):
-        """All but what this kernel or build has less of the sandbox, an entry at level debug."""
+        """The log without the debug entry about sandbox features that this kernel or build lacks."""
         return [line for line in self.process.log if not line.startswith("Sandbox degraded: ")]
 
     @property
     def log(self):
-        """The same without whose request it was."""
+        """The lines without the request and client that they name."""
         return [Client.WHO.sub("", line) for line in self.lines]
 
     def logged(self, pattern):
@@ -326,7 +326,7 @@ class Client(Peer):
 
 
 class Backend:
-    """A listening socket; the test itself accepts and speaks, with tls (a context) TLS."""
+    """A listening socket, for which the test accepts and speaks; tls: a context, for TLS."""
 
     def __init__(self, host="127.0.0.1", port=0, path=None, backlog=1024, tls=None):
         family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host \
@@ -357,7 +357,7 @@ class Backend:
         return peer
 
     def next(self):
-        """The next request and the connection it comes on, be it a kept or a new one."""
+        """The next request, on a kept or a new connection: that connection and the request."""
         kept = [p for p in self.peers if p.sock.fileno() >= 0]
         while True:
             ready, _, _ = select.select([self.sock, *(p.sock for p in kept)], [], [], DEADLINE)
@@ -413,12 +413,12 @@ def connection():
         return near, listener.accept()[0]
 
 
-class Answering:
-    """A backend that accepts and answers by itself, as often as it is asked, and what it was asked."""
+class Responder:
+    """A backend with a thread that responds to every request; seen: the requests."""
 
-    def __init__(self, backend, response=None, request=True, reset=False):
+    def __init__(self, backend, sent=None, request=True, reset=False):
         self.backend, self.seen, self.faults = backend, [], []
-        self.response = answer(b"ok") if response is None else response
+        self.sent = response(b"ok") if sent is None else sent
         self.request, self.reset = request, reset
         self.stop, self.stopped = os.pipe()
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -438,20 +438,20 @@ class Answering:
                 peer = self.backend.accept()
                 if self.request:
                     self.seen.append(peer.request())
-                peer.send(self.response)
+                peer.send(self.sent)
                 peer.reset() if self.reset else peer.close()
             except (OSError, Ended, Ragged) as e:
-                self.faults.append(repr(e))      # not itself: it holds the socket
+                self.faults.append(repr(e))      # the exception itself would keep the socket open
 
 
 # The gate
 
-# addresses, ports and files: for the log, not for whoever asks
+# addresses, ports and files, which belong into the log and not into an error response
 PRIVATE = re.compile(r"\d\.\d+\.\d+\.|:\d|::|localhost|\w/\w+/|\.(pem|so|sock|crt|key|conf|invalid)\b")
 
 
 class Process:
-    """One instance of the gate, as its starter tells of it."""
+    """One process of the gate, known from the output of systemd-socket-activate."""
 
     def __init__(self, changed, pid):
         self.changed, self.pid, self.code, self.log = changed, pid, None, []
@@ -471,7 +471,7 @@ class Process:
 
 
 class Direct:
-    """One instance of the gate, started by the test itself."""
+    """One process of the gate, started by the test itself."""
 
     def __init__(self, sock, config, nofile=None, env=(), stderr=None, options=(), closed=(),
                  wrapper=(), binary=BINARY):
@@ -499,7 +499,7 @@ class Direct:
 
 
 class Gate:
-    """systemd-socket-activate with the gate behind it, a process a connection."""
+    """systemd-socket-activate, which starts a process of the gate for each connection."""
 
     EVENTS = re.compile(r"Connection from .*:(?P<port>\d+) to |Spawned .* as PID (?P<pid>\d+)"
                         r"|Child (?P<dead>\d+) died with code (?P<code>\d+)"
@@ -507,7 +507,7 @@ class Gate:
                         r"|Communication attempt |Execing |Listening on ")
 
     def __init__(self, directory, host="127.0.0.1", wrapper=(), options=(), tls=None):
-        """With tls, the context its clients speak TLS with; options say the same to the gate."""
+        """tls: the context of its clients, with which options have to name --tls."""
         self.config, self.tls = directory / "novnc-gate.conf", tls
         self.drop_ins = directory / "novnc-gate.conf.d"
         self.host, self.changed = host, threading.Condition()
@@ -547,7 +547,7 @@ class Gate:
             self.strange.append(line)
         elif m["port"]:
             self.port_seen = int(m["port"])
-        elif m["pid"]:          # may come after all that its process had to say
+        elif m["pid"]:          # may come after all log lines of that process
             process = self.by_port[self.port_seen] = self._of(m["pid"])
             process.announced = True
             self._forget(process)
@@ -563,7 +563,7 @@ class Gate:
 
     def _forget(self, process):
         if process.announced and process.code is not None:
-            del self.by_pid[process.pid]        # the number may come again
+            del self.by_pid[process.pid]        # the process id may be used again
 
     def process(self, port):
         with self.changed:
@@ -636,37 +636,37 @@ class World:
         c.send(*pieces)
         return c
 
-    def exchange(self, c, message, response=None, backend=None):
-        """One request through to its backend; what the two ends saw of it."""
+    def exchange(self, c, message, sent=None, backend=None):
+        """One request through to its backend: the request as it arrived, and the response."""
         c.send(message)
         b = (backend or self.nextjs).accept()
         seen = b.request()
-        b.send(response or answer(b"ok"))
+        b.send(sent or response(b"ok"))
         return seen, c.response(message.split(b" ")[0].decode())
 
     def seen(self, *pieces, backend=None):
-        """What the backend sees of one request."""
+        """One request as its backend gets it."""
         c = self.client(*pieces)
         b = (backend or self.nextjs).accept()
         m = b.request()
-        b.send(answer(b"ok"))
+        b.send(response(b"ok"))
         assert c.response(m.method).status == 200
         return m
 
-    def tunnel(self, message=None, response=None, backend=None, **kw):
+    def tunnel(self, message=None, sent=None, backend=None, **kw):
         """A client and the backend's end of its tunnel."""
         c = self.client(message or upgrade(), **kw)
-        return c, self.tunnel_of(c, response, backend)
+        return c, self.tunnel_of(c, sent, backend)
 
-    def tunnel_of(self, c, response=None, backend=None):
+    def tunnel_of(self, c, sent=None, backend=None):
         """The backend's end of the tunnel that a client has asked for."""
         b = (backend or self.controller).asked()
-        b.send(response or switching())
+        b.send(sent or switching())
         assert c.response().status == 101
         return b
 
     def error(self, c, status, to="GET"):
-        """The gate's own reply, complete, then the end and a clean exit."""
+        """An error response of the gate, complete, then the end and a clean exit."""
         r = c.response(to)
         assert r.status == status, r
         assert r["Content-Type"] == "text/plain; charset=utf-8"
@@ -687,18 +687,18 @@ class World:
         assert c.end() == "FIN"
         c.close()
         assert c.exited() == c.exit_code
-        assert c.log, "a reply names an id, but the log has nothing under it"
+        assert c.log, "the response names an id, but the log has no entry under it"
         return r
 
     def refused(self, c, status, to="GET"):
-        """As error(), and neither backend has heard of it."""
+        """As error(), and no backend was contacted."""
         r = self.error(c, status, to)
         self.nextjs.untouched()
         self.controller.untouched()
         return r
 
     def check(self, *options, env=(), **kw):
-        """Runs the program's --check, or what else the options say, with this configuration."""
+        """Runs the program with these options, by default --check, and this configuration."""
         return subprocess.run([*CHECKER, f"--config={self.gate.config}", *(options or ["--check"])],
                               env=clean_env(dict(env).items()), stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, timeout=20, check=False, **kw)

@@ -38,7 +38,7 @@ static void ask(SSL *ssl, const char *request)
 	}
 }
 
-/* Whether the other side takes them all. */
+/* Returns 0 once the other side takes no more. */
 static int send_all(const char *p, long len)
 {
 	while (len > 0) {

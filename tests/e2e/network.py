@@ -33,7 +33,7 @@ class Namespace:
         self.enter = ("nsenter", f"--net={self.path}", "--")
 
     def run(self, function):
-        """What function returns, with the sockets that it makes in here."""
+        """Calls function in this namespace, to which the sockets that it makes belong."""
         def inside():
             _call(LIBC.setns, self.fd, CLONE_NEWNET)
             return function()

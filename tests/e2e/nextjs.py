@@ -1,4 +1,4 @@
-"""Real servers of Node's, which tests/demo and tests/next build."""
+"""Servers that run in Node; tests/demo and tests/next build them."""
 
 import contextlib
 import pathlib
@@ -17,7 +17,7 @@ DEMO = BUILD / "demo"
 
 @contextlib.contextmanager
 def start(arguments, cwd):
-    """The URL of a node that says when it is ready; arguments: a function of its port."""
+    """Starts node and yields its URL once it has printed "Ready"; arguments: a function of its port."""
     node = next(iter(DEMO.glob("node_modules/node-linux-*/bin/node")), None) or shutil.which("node")
     if not node:
         pytest.skip("node is not there")

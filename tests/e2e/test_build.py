@@ -1,4 +1,4 @@
-"""What others build: with the flags of a distribution's packages."""
+"""The program as distributions build it, with the flags of their packages."""
 
 import pathlib
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gate import SANITIZED, answer, request, upgrade
+from gate import SANITIZED, request, response, upgrade
 
 TREE = pathlib.Path(__file__).parents[2]
 FLAGS = ["CFLAGS=-g -O2 -flto=auto -ffat-lto-objects -fstack-clash-protection -fcf-protection",
@@ -33,7 +33,7 @@ def test_link_time_optimization(world, packaged, name):
                     controller=f"http://{name}:{world.controller.port}")
     c = world.direct(request(), binary=packaged)
     b = world.nextjs.asked()
-    b.send(answer(b"x"))
+    b.send(response(b"x"))
     assert c.response().status == 200
     c = world.direct(upgrade(), binary=packaged)
     b = world.tunnel_of(c)

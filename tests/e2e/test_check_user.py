@@ -1,4 +1,4 @@
-"""--check as root: as the user who serves the connections, whatever root may read and reach."""
+"""--check as root becomes the user novnc-gate, so that it finds files which only root may read."""
 
 import os
 import pathlib
@@ -8,11 +8,11 @@ import tempfile
 
 import pytest
 
-from gate import BINARY, Answering, clean_env
+from gate import BINARY, Responder, clean_env
 
 
 class ServiceUser:
-    """A machine's /etc with the user novnc-gate, and a directory that he can look into."""
+    """A machine's /etc with the user novnc-gate, and a directory that this user may read."""
 
     def __init__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="novnc-gate-check.")
@@ -32,7 +32,7 @@ class ServiceUser:
         return path
 
     def configure(self, world, text, name="draft.conf", mode=0o600):
-        """Root's alone, as a draft may be, unless it is the service's own."""
+        """Writes a configuration, by default one that only root may read."""
         path = self.path / name
         path.write_text(f"[NextJs]\nUrl={world.nextjs.url}\n"
                         f"[MasterController]\nUrl={world.controller.url}\n{text}\n")
@@ -74,7 +74,7 @@ def test_root_checks_what_the_services_user_may_read(service, world, authority, 
     ca = service.file("ca.pem", authority.file, mode, owner)
     world.controller = world.backend(tls=backend_tls)
     config = service.configure(world, f"CaFile={ca}")
-    with Answering(world.nextjs), Answering(world.controller):
+    with Responder(world.nextjs), Responder(world.controller):
         r = service.check(config, what)
     if good:
         assert r.returncode == 0 and r.stderr == "", r
@@ -85,8 +85,8 @@ def test_root_checks_what_the_services_user_may_read(service, world, authority, 
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_root_checks_whether_that_user_may_read_the_configuration(service, world, mode):
-    """The service's own; a draft elsewhere may still be root's alone."""
+def test_root_checks_that_the_user_may_read_the_configuration(service, world, mode):
+    """That of the service; a draft elsewhere may be readable by root only."""
     draft = service.configure(world, "", "novnc-gate.conf", mode)
     r = service.check("--check=config")
     denied = "/etc/novnc-gate.conf: cannot be read: Permission denied\n" + AS_USER
@@ -96,7 +96,7 @@ def test_root_checks_whether_that_user_may_read_the_configuration(service, world
 
 
 def test_root_checks_credentials_as_root(service, world, certificate):
-    """Only systemd reads them; what is named with a path, that user reads."""
+    """Only systemd reads credentials; a file that is named by its path is read by that user."""
     for name, path in zip(("tls.crt", "tls.key"), certificate):
         service.file(name, path, 0o600)
     env = {"CREDENTIALS_DIRECTORY": service.path}
@@ -108,7 +108,7 @@ def test_root_checks_credentials_as_root(service, world, certificate):
     assert r.stderr == f"[Tls] Certificate={service.path}/tls.crt: Permission denied\n" + AS_USER
 
 
-def test_a_program_that_only_root_can_reach(service, world, authority, backend_tls):
+def test_a_program_in_roots_home_can_check(service, world, authority, backend_tls):
     """As where `sudo make install` checks what it installs, in root's home."""
     (service.path / "build").chmod(0o700)
     ca = service.file("ca.pem", authority.file, 0o644)
@@ -121,16 +121,16 @@ def test_root_is_told_where_there_is_no_such_user(service, world, authority, bac
     ca = service.file("ca.pem", authority.file, 0o600)
     world.controller = world.backend(tls=backend_tls)
     config = service.configure(world, f"CaFile={ca}")
-    with Answering(world.nextjs), Answering(world.controller):
+    with Responder(world.nextjs), Responder(world.controller):
         r = service.check(config, "--check", user=False)
     assert r.returncode == 0 and r.stdout.startswith("There is no user novnc-gate."), r
     assert service.check(config, "--check=config", user=False).stdout == ""
 
 
 @pytest.mark.parametrize("user", [True, False])
-def test_what_cannot_be_printed_fails(service, world, user):
+def test_a_check_that_cannot_print_fails(service, world, user):
     config = service.configure(world, "")
-    with Answering(world.nextjs), Answering(world.controller), open("/dev/full", "w") as full:
+    with Responder(world.nextjs), Responder(world.controller), open("/dev/full", "w") as full:
         assert service.check(config, "--check", user=user, stdout=full).returncode == 71
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gate import NOVNC, Answering, answer, head, refusing, request, upgrade
+from gate import NOVNC, Responder, head, refusing, request, response, upgrade
 
 
 def broken(world, path, line):
@@ -73,8 +73,8 @@ def broken(world, path, line):
         ("[Routes]\nAllowedOrigins=https://ok.example null", 6),
         ("[Routes]\nAllowedOrigins=https://app.example/path", 6),
     )])
-def test_an_error_is_answered_logged_and_found_by_check(world, text, line):
-    world.configure(text)       # from line 5 on
+def test_an_error_is_a_500_and_a_log_entry_and_found_by_check(world, text, line):
+    world.configure(text)       # which begins at line 5
     broken(world, world.gate.config, line)
 
 
@@ -82,14 +82,14 @@ def test_an_error_is_answered_logged_and_found_by_check(world, text, line):
     ("[Log]\nLevel=loud", "notice"), ("[Nonsense]", "[Limits]"),
     ("[Limits]\nNonsense=1", "HeadTimeoutSec"), ("[NextJs]\nUrl=ftp://x:1", "http://"),
     ("[Limits]\nHeadTimeoutSec=x", "min"), ("[Limits]\nHeadMaxBytes=x", "K")])
-def test_an_error_tells_what_would_be_allowed(world, text, allowed):
+def test_an_error_names_the_allowed_values(world, text, allowed):
     world.configure(text)
     assert any(allowed in line for line in broken(world, world.gate.config, 5 + text.count("\n")))
 
 
 @pytest.mark.parametrize("text", [
     "[Client]\nTrustedProxies=127.0.0.1", "[Client]\nProxyProtocol=yes"])
-def test_what_is_not_built_yet_says_so(world, text):
+def test_keys_that_are_not_built_yet_are_errors(world, text):
     world.configure(text)
     c = world.client(request())
     c.exit_code = 78
@@ -108,7 +108,7 @@ def test_a_missing_file(world):
 
 
 @pytest.mark.parametrize("kind", ["file", "drop-in"])
-def test_a_fifo_is_not_waited_for(world, kind):
+def test_a_fifo_is_an_error_at_once(world, kind):
     path = world.drop_in("10-x.conf", "")
     path = world.gate.config if kind == "file" else path
     path.unlink()
@@ -122,7 +122,7 @@ def test_a_fifo_is_not_waited_for(world, kind):
     path.unlink()
 
 
-# What is read
+# Syntax
 
 @pytest.mark.parametrize("text", [
     "[Routes]\nNoVncPath=/vm/*",
@@ -202,7 +202,7 @@ def test_a_drop_in_adds_to_a_list_and_resets_it(world):
     world.refused(world.client(upgrade(NOVNC, "Origin: https://a.example")), 403)
 
 
-def test_a_change_counts_from_the_next_connection_on(world):
+def test_a_change_takes_effect_with_the_next_connection(world):
     c, b = world.tunnel()
     world.configure("nonsense")
     c.send(b"still")
@@ -214,30 +214,30 @@ def test_a_change_counts_from_the_next_connection_on(world):
 
 # --check
 
-def test_check_of_a_sound_world(world):
-    """Each is asked for a page, as the gate would ask."""
-    with Answering(world.nextjs) as page, Answering(world.controller, answer(status="404 Not")) as vm:
+def test_check_asks_both_backends(world):
+    """Each gets a request like those of the gate."""
+    with Responder(world.nextjs) as page, Responder(world.controller, response(status="404 Not")) as vm:
         r = world.check()
     assert r.returncode == 0, r
     assert f"Next.js: {world.nextjs.url} speaks HTTP (status 200)\n" in r.stdout
     assert f"master-controller: {world.controller.url} speaks HTTP (status 404)\n" in r.stdout
-    for backend, answering in ((world.nextjs, page), (world.controller, vm)):
-        # the second asks whether it is the gate itself
-        assert [m.start for m in answering.seen] == ["GET / HTTP/1.1", "TRACE / HTTP/1.1"]
-        assert all(m["Host"] == backend.authority for m in answering.seen)
+    for backend, responder in ((world.nextjs, page), (world.controller, vm)):
+        # the second finds out if the gate itself is there
+        assert [m.start for m in responder.seen] == ["GET / HTTP/1.1", "TRACE / HTTP/1.1"]
+        assert all(m["Host"] == backend.authority for m in responder.seen)
 
 
 def test_check_of_a_unix_socket(world, tmp_path):
     page = world.backend(path=tmp_path / "socket")
     world.configure(nextjs=page.url)
-    with Answering(page) as answering, Answering(world.controller):
+    with Responder(page) as responder, Responder(world.controller):
         assert f"Next.js: {page.url} speaks HTTP (status 200)\n" in world.check().stdout
-    assert answering.seen[0]["Host"] == "localhost"
+    assert responder.seen[0]["Host"] == "localhost"
 
 
 @pytest.mark.parametrize("which", ["nextjs", "controller"])
 def test_check_finds_a_backend_that_is_not_there(world, which):
-    with refusing() as nobody, Answering(world.nextjs), Answering(world.controller):
+    with refusing() as nobody, Responder(world.nextjs), Responder(world.controller):
         world.configure(**{which: nobody.url})
         r = world.check()
         assert r.returncode == 1, r
@@ -263,10 +263,10 @@ def test_check_finds_a_backend_that_is_not_there(world, which):
     (b"", False, "closed the connection without a response; if this is a TLS port, Url= .* https://$"),
     (head("HTTP/1.1 400 Bad Request"), False, r"speaks HTTP \(status 400\); if this is a TLS port, Url= must begin with https://$")],
     ids=["ssh", "rfb", "h2", "tls", "version", "syntax", "status", "switched", "interim and rubbish", "only interim", "interim", "long", "half", "nothing", "400"])
-def test_check_says_what_came_instead_of_http(world, sent, first, said):
+def test_check_shows_bytes_that_are_not_http(world, sent, first, said):
     for reset in (False, True) if not sent else (False,):
-        with Answering(world.nextjs, sent, request=not first, reset=reset), \
-                Answering(world.controller):
+        with Responder(world.nextjs, sent, request=not first, reset=reset), \
+                Responder(world.controller):
             r = world.check()
         line, = [line for line in r.stdout.splitlines() if line.startswith("Next.js: ")]
         assert re.search(said, line) and line.startswith(f"Next.js: {world.nextjs.url}"), line
@@ -275,7 +275,7 @@ def test_check_says_what_came_instead_of_http(world, sent, first, said):
 
 def test_check_waits_as_long_as_the_gate_would(world):
     world.configure("[Limits]\nResponseTimeoutSec=100ms\nUpgradeTimeoutSec=50ms")
-    r = world.check()    # both accept, and are silent
+    r = world.check()    # both accept and send nothing
     assert r.returncode == 1
     for name, key in (("Next.js", "ResponseTimeoutSec="), ("master-controller", "UpgradeTimeoutSec=")):
         assert re.search(rf"{name}: .* timed out waiting for the response head \({key}\)\n", r.stdout), r
@@ -285,8 +285,8 @@ def test_check_knows_all_loopback_addresses_for_this_machine(world):
     """In Debian's /etc/hosts the machine's own name is 127.0.1.1; a connection there comes from 127.0.0.1."""
     page = world.backend(host="127.0.1.1")
     world.configure(nextjs=page.url)
-    gate = answer(b"", "Server: novnc-gate")
-    with Answering(page, gate), Answering(world.controller):
+    gate = response(b"", "Server: novnc-gate")
+    with Responder(page, gate), Responder(world.controller):
         r = world.check()
     assert r.returncode == 1 and f"Next.js: {page.url}: points back to the gate itself\n" in r.stdout, r
 
@@ -296,7 +296,7 @@ def test_check_knows_all_loopback_addresses_for_this_machine(world):
 def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
     url = f"http://{host}:{world.gate.port}"
     world.configure(**{which: url})
-    with Answering(world.nextjs), Answering(world.controller):
+    with Responder(world.nextjs), Responder(world.controller):
         r = world.check()
     assert r.returncode == 1
     name = "Next.js" if which == "nextjs" else "master-controller"
@@ -304,14 +304,14 @@ def test_check_finds_a_url_that_leads_back_to_the_gate(world, which, host):
     assert r.stdout.count("speaks HTTP (status 200)") == 1, r
 
 
-def test_check_of_the_configuration_contacts_nobody(world):
+def test_check_of_the_configuration_contacts_no_backend(world):
     assert world.check("--check=config").returncode == 0
     world.nextjs.untouched()
     world.controller.untouched()
 
 
 def test_a_broken_configuration_still_reads_the_request(world):
-    """Or the reset would overtake the reply; HEAD gets no content."""
+    """Otherwise a reset would overtake the error response; HEAD gets no content."""
     world.configure("nonsense")
     for message, method in ((request("HEAD", "/"), "HEAD"),
                             (request("POST", "/", body=b"x" * 100000), "POST"),

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gate import Ended, Gate, answer, deaf, head, refusing, request, upgrade
+from gate import Ended, Gate, deaf, head, refusing, request, response, upgrade
 
 
 def asking(kind):
@@ -16,7 +16,7 @@ def asking(kind):
 
 
 def failed(world, c, kind, says, logged, status=502):
-    """The reply, whose sentence has no address or file, and the log's, which has them."""
+    """The error response, whose sentence has no address or file, and the log entry, which has them."""
     r = world.error(c, status)
     name, begins = ("master-controller", "WebSocket proxy error") if kind == "upgrade" else \
         ("Next.js", "Proxy error")
@@ -116,7 +116,7 @@ def test_a_reset_amid_an_upload_is_a_502_too(world):
 
 @pytest.fixture
 def hosts(world, tmp_path):
-    """A gate for which the name "several" has the given addresses; in its own /etc/hosts."""
+    """Starts a gate with an /etc/hosts of its own, in which "several" has the given addresses."""
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL,
                                       check=False).returncode:
         pytest.skip("needs a mount namespace")
@@ -152,7 +152,7 @@ def test_all_addresses_of_a_name_are_tried(world, hosts, first):
         gate.config.write_text(f"[NextJs]\nUrl=http://several:{good.port}\n")
         c = world.client(request(), gate=gate)
         b = good.asked()
-        b.send(answer(b"ok"))
+        b.send(response(b"ok"))
         assert c.response().body == b"ok"
 
 
@@ -239,12 +239,12 @@ def test_a_client_that_goes_amid_its_answer(world, how, lines):
 
 
 def test_a_client_that_closes_amid_its_answer_is_noticed_by_a_reset(world):
-    """Half-close is no end; but a write to a closed client says so."""
+    """A half-close is no end, but a write to a closed client fails."""
     c = world.client(request())
     b = world.nextjs.asked()
     c.close()
     with contextlib.suppress(OSError):
-        b.send(answer(b"x" * 5_000_000)[:4_000_000])
+        b.send(response(b"x" * 5_000_000)[:4_000_000])
     with contextlib.suppress(ConnectionResetError):
         assert b.end() in ("FIN", "RST")
     assert c.exited() == 0

@@ -1,4 +1,4 @@
-"""System calls that fail although nothing is wrong with the peers: strace makes them."""
+"""System calls that strace makes fail, while nothing is wrong with the peers."""
 
 import concurrent.futures
 import contextlib
@@ -20,9 +20,9 @@ if subprocess.run(["strace", "-o", "/dev/null", "true"], stderr=subprocess.DEVNU
 
 @contextlib.contextmanager
 def failing(pid, fault):
-    """From here on; fault is what strace's --inject= takes, as in "writev:error=EIO:when=1"."""
+    """Makes a system call of that process fail; fault: as in strace --inject=writev:error=EIO:when=1."""
     if os.geteuid():
-        pytest.skip("only root may trace a process that has shut itself in")
+        pytest.skip("only root may trace a process in its sandbox")
     call = fault.split(":")[0]
     with subprocess.Popen(["strace", "-f", "-p", str(pid), "-e", f"trace={call}",
                            "-e", f"inject={fault}", "-o", "/dev/null"],
@@ -42,7 +42,7 @@ def words(error):
 
 
 def close_delimited(world, version="1.1"):
-    """A client in the middle of an answer whose end is the connection's."""
+    """A client in the middle of a close-delimited response."""
     c = world.client(request(version=version))
     b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK") + b"hello")
@@ -65,14 +65,14 @@ FAILED = {
 
 
 def session_failed(c, reason):
-    """A session that stood leaves the fault and its closing entry, with the same reason."""
+    """After its tunnel, a session has two entries more: the fault and the end, with the same reason."""
     fault, closed = c.log[2:]
     assert fault == f"Internal error: {reason}"
     assert closed.startswith("noVNC session closed: ") and f" ({reason}; " in closed
 
 
 @pytest.mark.parametrize("error", LOCAL)
-def test_a_write_to_the_client_that_fails_never_looks_like_the_end(world, error):
+def test_a_failed_write_to_the_client_resets_it(world, error):
     c, b = close_delimited(world)
     with failing(c.pid, f"writev:error={error}:when=1"):
         b.send(b"never to be seen")
@@ -83,9 +83,9 @@ def test_a_write_to_the_client_that_fails_never_looks_like_the_end(world, error)
 
 @pytest.mark.parametrize("error", ["ENOMEM", "EIO"])
 @pytest.mark.parametrize("nth", [1, 2], ids=["in", "out"])
-def test_nor_does_a_splice(world, nth, error):
+def test_a_failed_splice_resets_the_client(world, nth, error):
     c, b = close_delimited(world)
-    sent = fill(b)          # so that there is a pipe
+    sent = fill(b)          # so that the gate makes a pipe
     assert read_stream(c, sent) == crc_of_stream(sent)
     with failing(c.pid, f"splice:error={error}:when={nth}"):
         b.send(b"never to be seen")
@@ -94,7 +94,7 @@ def test_nor_does_a_splice(world, nth, error):
     assert c.log == [f"Internal error: {FAILED['Next.js' if nth == 1 else 'client']}: {words(error)}"]
 
 
-def test_where_the_framing_shows_a_cut_an_end_will_do(world):
+def test_a_failed_write_in_a_chunked_body_ends_the_connection(world):
     c = world.client(request())
     b = world.nextjs.asked()
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + chunked(b"hello")[:-5])
@@ -162,7 +162,7 @@ def test_a_poll_that_has_to_be_called_again_is_no_end(world, error):
 
 
 @pytest.mark.parametrize("error", ["EAGAIN", "EINTR"])
-def test_nor_does_it_put_off_the_end(world, error):
+def test_a_poll_that_has_to_be_called_again_extends_no_time_out(world, error):
     world.configure("[Limits]\nIdleTimeoutSec=500ms")
     c, b = world.tunnel()
     with failing(c.pid, f"poll,ppoll:error={error}:when=1+"):
@@ -175,10 +175,10 @@ def test_nor_does_it_put_off_the_end(world, error):
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("when", ["", ":when=2+2", ":when=1", ":when=2"],
                          ids=["always", "out", "the first", "the second"])
-def test_where_splice_is_not_to_be_had_bytes_are_copied(world, when, direction):
+def test_without_splice_bytes_are_copied(world, when, direction):
     c, b = world.tunnel()
     source, sink = (c, b) if direction == "up" else (b, c)
-    sent = fill(source)     # so that there is a pipe
+    sent = fill(source)     # so that the gate makes a pipe
     assert read_stream(sink, sent) == crc_of_stream(sent)
     with failing(c.pid, f"splice:error=EINVAL{when}"):
         total = 30 * len(BLOCK)
@@ -195,7 +195,8 @@ def test_where_splice_is_not_to_be_had_bytes_are_copied(world, when, direction):
     assert str(sent + total) in c.log[-1]
 
 
-# While the gate shuts itself in. strace starts it, as a grandchild that leaves the process id alone.
+# While the gate enters its sandbox. strace starts it and runs as its grandchild (-D), so that the process
+# id stays that of the gate.
 
 def under(fault):
     return ("strace", "-D", "-o", "/dev/null", "-e", f"trace={fault.split(':')[0]}",
@@ -204,7 +205,7 @@ def under(fault):
 
 @pytest.mark.parametrize("error", ["EINVAL", "ENOSYS", "ENOMEM"])
 @pytest.mark.parametrize("nth", ["2", "2+"], ids=["once", "always"])
-def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
+def test_a_tunnel_whose_sandbox_fails_is_reset_and_logged(world, nth, error):
     c = world.direct(upgrade(), wrapper=under(f"seccomp:error={error}:when={nth}"))
     b = world.controller.asked()
     b.send(switching())
@@ -214,9 +215,9 @@ def test_a_tunnel_that_is_not_shut_in_ends_and_says_why(world, nth, error):
 
 
 @pytest.mark.parametrize("nth", [1, 3], ids=["for the log", "for the limits"])
-def test_a_standard_error_that_cannot_be_looked_at(world, nth):
+def test_a_standard_error_that_fstat_fails_on(world, nth):
     c = world.direct(request(), wrapper=under(f"fstat,newfstatat:error=EIO:when={nth}"))
-    if nth == 1:    # the log is a file, which a look at it is not needed for
+    if nth == 1:    # the log is a file and works without it
         b = world.nextjs.asked()
         b.close()
         assert c.response().status == 502
@@ -232,7 +233,7 @@ def test_a_standard_error_that_cannot_be_looked_at(world, nth):
 NO_RANDOM = "no random numbers from the kernel (getrandom)"
 
 
-def test_no_random_numbers_for_a_client(secure):
+def test_without_random_numbers_a_tls_client_is_not_served(secure):
     c = secure.direct(b"\x16", wrapper=under("getrandom:error=EIO"), options=["--tls"])
     c.exit_code = 71
     assert c.end() in ("FIN", "RST")
@@ -240,7 +241,7 @@ def test_no_random_numbers_for_a_client(secure):
     assert c.log == [f"Internal error: {NO_RANDOM}"]
 
 
-def test_no_random_numbers_for_a_backend(secure):
+def test_without_random_numbers_a_tls_backend_is_a_500(secure):
     c = secure.direct(request(), wrapper=under("getrandom:error=EIO"))
     assert c.response().status == 500
     assert c.exited() == 0

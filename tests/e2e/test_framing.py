@@ -1,18 +1,18 @@
-"""Bodies from client to backend: where each message ends, and what never passes for one."""
+"""Bodies from client to backend: where each message ends, and that no byte of it becomes a request."""
 
 import os
 import select
 
 import pytest
 
-from gate import Ended, answer, chunked, head, request
+from gate import Ended, chunked, head, request, response
 
 POST_CHUNKED = request("POST", "/upload", "Transfer-Encoding: chunked")
 GET_NEXT = request("GET", "/next")
 
 
 def never_whole(backend):
-    """Not contacted, or by a request that never comes to its end."""
+    """The backend got no request, or only an incomplete one."""
     b = backend.waiting()
     if b:
         with pytest.raises(Ended):
@@ -43,7 +43,7 @@ def test_a_post_without_a_body(world, lines):
     c = world.client(request("POST", "/1", *lines) + GET_NEXT)
     b = world.nextjs.accept()
     assert b.request().body == b""
-    b.send(answer(b"1"))
+    b.send(response(b"1"))
     assert c.response().body == b"1"
     assert b.request().target == "/next"
 
@@ -70,7 +70,7 @@ def test_chunked_in_all_its_forms(world, pieces, body):
     b = world.nextjs.accept()
     m = b.request()
     assert m.body == b"hello"
-    b.send(answer(b"1"))
+    b.send(response(b"1"))
     assert c.response().body == b"1"
     assert b.request().target == "/next"
 
@@ -95,7 +95,7 @@ def test_request_trailers_pass(world):
     "X-Real-IP: 192.0.2.1", "Connection: close",
     "Upgrade: websocket", "Proxy-Authorization: x", "Authorization: x", "Cookie: a=b",
     "Origin: http://evil.example", "Content-Type: text/html", "Sec-WebSocket-Key: x"])
-def test_a_trailer_brings_in_nothing_that_a_header_could_not(world, line):
+def test_trailers_that_no_client_may_send_are_not_forwarded(world, line):
     world.client(POST_CHUNKED + chunked(b"x", trailers=[line]))
     b = world.nextjs.accept()
     try:
@@ -173,7 +173,7 @@ def test_trailers_are_bounded(world, body):
     never_whole(world.nextjs)
 
 
-# Smuggling: what is in a body stays a body
+# Smuggling: a request in a body is not forwarded as one
 
 HIDDEN = request("GET", "/hidden")
 
@@ -193,8 +193,8 @@ def test_a_request_in_a_body_is_not_a_request(world, message):
     b = world.nextjs.accept()
     first = b.request()
     assert first.body == HIDDEN
-    reply = answer(b"1")
-    b.send(reply[:-1] if first.method == "HEAD" else reply)
+    sent = response(b"1")
+    b.send(sent[:-1] if first.method == "HEAD" else sent)
     assert c.response(first.method).status == 200
     assert b.request().target == "/next"
 
@@ -202,14 +202,14 @@ def test_a_request_in_a_body_is_not_a_request(world, message):
 @pytest.mark.parametrize("line, body", [
     ("Content_Length: 5", b"hello"), ("Transfer_Encoding: chunked", b"0\r\n\r\n"),
     ("Content-Length-: 5", b"hello"), ("XTransfer-Encoding: chunked", b"0\r\n\r\n")])
-def test_a_name_that_only_looks_like_framing_frames_nothing(world, line, body):
+def test_a_name_similar_to_a_framing_field_has_no_effect(world, line, body):
     c = world.client(request("POST", "/1", line) + body + GET_NEXT)
     b = world.nextjs.accept()
     m = b.request()
     assert m.body == b"" and not any("_" in name for name, _ in m.fields)
-    b.send(answer(b"1"))
+    b.send(response(b"1"))
     assert c.response().body == b"1"
-    assert c.response().status in (400, 501)        # the body, read as a request
+    assert c.response().status in (400, 501)        # the gate reads the body as a request
     assert c.end() == "FIN"
     world.nextjs.untouched()
 
@@ -217,7 +217,7 @@ def test_a_name_that_only_looks_like_framing_frames_nothing(world, line, body):
 def test_bytes_after_connection_close_are_not_a_request(world):
     c = world.client(request("GET", "/1", "Connection: close") + GET_NEXT)
     b = world.nextjs.asked()
-    b.send(answer(b"1"))
+    b.send(response(b"1"))
     r = c.response()
     assert r.body == b"1" and r.options("Connection") == ["close"]
     assert c.end() == "FIN"
@@ -246,12 +246,12 @@ def test_http_1_0_request_with_a_body(world):
     c = world.client(request("POST", "/x", body=b"hello", version="1.0"))
     b = world.nextjs.accept()
     assert b.request().body == b"hello"
-    b.send(answer(b"world"))
+    b.send(response(b"world"))
     assert c.response().body == b"world"
     assert c.end() == "FIN"
 
 
-def test_http_1_0_is_closed_or_told_that_it_is_kept(world):
+def test_http_1_0_is_kept_only_where_the_response_says_so(world):
     c = world.client()
     _, r = world.exchange(c, request("GET", "/", "Connection: keep-alive", version="1.0"))
     if "keep-alive" in r.options("Connection"):
@@ -273,7 +273,7 @@ def test_http_1_0_sees_no_interim_response(world):
     c = world.client(request("GET", "/", version="1.0"))
     b = world.nextjs.asked()
     b.send(head("HTTP/1.1 103 Early Hints", "Link: </x>"), head("HTTP/1.1 100 Continue"),
-           answer(b"x"))
+           response(b"x"))
     r = c.response()
     assert r.status == 200 and r.body == b"x"
 
@@ -312,7 +312,7 @@ def test_continue_comes_from_the_backend(world):
     assert c.response().status == 100
     c.send(b"hello")
     assert b.exactly(5) == b"hello"
-    b.send(answer(b"ok"))
+    b.send(response(b"ok"))
     assert c.response().body == b"ok"
     c.send(GET_NEXT)
     assert b.request().target == "/next"
@@ -327,19 +327,19 @@ def test_a_client_that_does_not_wait(world):
     c = world.client(EXPECTING + b"hello" + GET_NEXT)
     b = world.nextjs.accept()
     assert b.request().body == b"hello"
-    b.send(head("HTTP/1.1 100 Continue") + answer(b"ok"))
+    b.send(head("HTTP/1.1 100 Continue") + response(b"ok"))
     r = c.response()
     assert (r if r.status == 200 else c.response()).body == b"ok"
     assert b.request().target == "/next"
 
 
 @pytest.mark.parametrize("status", ["417 Expectation Failed", "413 Content Too Large", "200 OK"])
-def test_an_answer_in_place_of_the_continue(world, status):
-    """Whether the body still comes cannot be told: what follows must not become a request."""
+def test_a_response_in_place_of_the_continue(world, status):
+    """The client may or may not send the body now, so bytes that follow must not become a request."""
     c = world.client(EXPECTING)
     b = world.nextjs.accept()
     b.until(b"\r\n\r\n")
-    b.send(answer(b"no", status=status))
+    b.send(response(b"no", status=status))
     r = c.response()
     assert r.status == int(status[:3]) and r.body == b"no"
     try:
@@ -359,7 +359,7 @@ def test_http_1_0_expects_nothing(world):
     c = world.client(request("POST", "/x", "Expect: 100-continue", body=b"hello", version="1.0"))
     b = world.nextjs.accept()
     assert b.request().body == b"hello"
-    b.send(head("HTTP/1.1 100 Continue") + answer(b"ok"))
+    b.send(head("HTTP/1.1 100 Continue") + response(b"ok"))
     assert c.response().body == b"ok"
 
 
@@ -368,11 +368,11 @@ def test_http_1_0_expects_nothing(world):
 BIG = 50_000_000
 
 
-def test_an_early_answer_overtakes_the_body(world):
+def test_an_early_response_overtakes_the_body(world):
     c = world.client(request("POST", "/x", "Content-Length: 10") + b"hello")
     b = world.nextjs.accept()
     b.until(b"\r\n\r\n")
-    b.send(answer(b"early"))
+    b.send(response(b"early"))
     r = c.response()
     assert r.body == b"early"
     c.send(b"world")
@@ -381,17 +381,17 @@ def test_an_early_answer_overtakes_the_body(world):
         c.send(GET_NEXT)
         b, m = world.nextjs.next()
         assert m.target == "/next"
-        b.send(answer(b"next"))
+        b.send(response(b"next"))
         assert c.response().body == b"next"
 
 
 @pytest.mark.parametrize("ending", ["close", "reset", "half-close"])
 def test_an_early_refusal_reaches_a_client_that_is_still_sending(world, ending):
-    """The backend's answer counts, also when its unread body turns its close into a reset."""
+    """Also when the backend closes with unread bytes, which resets the connection."""
     c = world.client(request("POST", "/x", f"Content-Length: {BIG}"), b"x" * 100000)
     b = world.nextjs.accept()
     b.until(b"\r\n\r\n")
-    b.send(answer(b"too large", "Connection: close", status="413 Content Too Large"))
+    b.send(response(b"too large", "Connection: close", status="413 Content Too Large"))
     b.half_close() if ending == "half-close" else b.close()
     if ending == "reset":
         c.send(b"x" * 100000)
@@ -406,11 +406,11 @@ def test_an_early_refusal_reaches_a_client_that_is_still_sending(world, ending):
     assert c.exited() == 0
 
 
-def test_an_early_answer_to_a_chunked_upload(world):
+def test_an_early_response_to_a_chunked_upload(world):
     c = world.client(POST_CHUNKED + b"5\r\nhello\r\n")
     b = world.nextjs.accept()
     b.until(b"hello\r\n")
-    b.send(answer(b"stop", "Connection: close", status="403 Forbidden"))
+    b.send(response(b"stop", "Connection: close", status="403 Forbidden"))
     b.close()
     assert c.response().status == 403
     assert c.end() in ("FIN", "RST")

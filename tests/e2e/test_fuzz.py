@@ -6,8 +6,8 @@ import select
 
 import pytest
 
-from gate import (DEADLINE, NOVNC, Ended, Peer, accept_of, answer, chunked, head, request,
-                  switching, upgrade)
+from gate import (DEADLINE, NOVNC, Ended, Peer, accept_of, chunked, head, request, response, switching,
+                  upgrade)
 
 REQUESTS = [
     request("GET", "/a", "Accept: */*", "Cookie: a=b"),
@@ -19,11 +19,11 @@ REQUESTS = [
     request("GET", "/g") + upgrade() + b"bytes",
 ]
 RESPONSES = [
-    answer(b"hello, world", "X-A: 1", "Set-Cookie: a=b"),
+    response(b"hello, world", "X-A: 1", "Set-Cookie: a=b"),
     head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "X-A: 1") +
     chunked(b"hello", b"world", trailers=["X-Sum: 1"]),
     head("HTTP/1.1 200 OK", "X-A: 1") + b"hello, world",
-    head("HTTP/1.1 103 Early Hints", "Link: </x>") + answer(b"hello"),
+    head("HTTP/1.1 103 Early Hints", "Link: </x>") + response(b"hello"),
     head("HTTP/1.1 204 No Content", "X-A: 1"),
     head("HTTP/1.0 404 Not Found", "Connection: close") + b"not here",
 ]
@@ -76,7 +76,7 @@ def strictly(data):
 
 
 def converse(world, message):
-    """Both backends answer every request until the client's connection ends: the requests, and the
+    """Both backends respond to every request until the client's connection ends: the requests, and the
     bytes that the client got."""
     c = world.client(message)
     c.half_close()
@@ -111,7 +111,7 @@ def converse(world, message):
                     peer.half_close()
                     peers.pop(sock)
                 else:
-                    peer.send(answer(b"ok"))
+                    peer.send(response(b"ok"))
             else:
                 backend = world.nextjs if sock is world.nextjs.sock else world.controller
                 peer = backend.accept()

@@ -1,8 +1,8 @@
-"""Header hygiene, both ways, and who asked."""
+"""Fields that are removed, in both directions, and X-Forwarded-*."""
 
 import pytest
 
-from gate import HOST, NOVNC, Gate, World, answer, head, request, switching, upgrade
+from gate import HOST, NOVNC, Gate, World, head, request, response, switching, upgrade
 
 REMOVED = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil",
            "X-Forwarded-Port: 1", "X-Forwarded-Server: x", "X-Forwarded-Prefix: /x",
@@ -15,7 +15,7 @@ REMOVED = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarde
 
 @pytest.mark.parametrize("line", REMOVED)
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
-def test_what_a_client_cannot_bring_in(world, kind, line):
+def test_fields_that_a_client_may_not_send_are_removed(world, kind, line):
     if kind == "plain":
         m = world.seen(request("GET", "/", line))
     else:
@@ -38,14 +38,14 @@ def assert_who_asked(m, client="127.0.0.1", host=HOST):
         assert name not in m
 
 
-def test_all_of_them_at_once_and_twice(world):
+def test_all_such_fields_at_once_and_twice(world):
     m = world.seen(request("GET", "/", *REMOVED, *REMOVED))
     assert_who_asked(m)
     assert not any("_" in name for name, _ in m.fields)
 
 
 @pytest.mark.parametrize("target", ["/_next/hmr", NOVNC])
-def test_who_asked_on_upgrades(world, target):
+def test_upgrades_have_the_forwarded_fields(world, target):
     world.client(upgrade(target))
     b = (world.controller if target == NOVNC else world.nextjs).accept()
     assert_who_asked(b.request())
@@ -55,18 +55,18 @@ def test_who_asked_on_upgrades(world, target):
     ("app.example:3000", "3000"), ("app.example", "80"), ("app.example:", "80"),
     ("app.example:443", "443"), ("[::1]", "80"), ("[::1]:8080", "8080")])
 @pytest.mark.parametrize("target", ["/", "/_next/hmr", NOVNC])
-def test_the_port_that_was_asked_for(world, host, port, target):
+def test_x_forwarded_port_is_the_port_of_host(world, host, port, target):
     world.client((request if target == "/" else upgrade)(target=target, host=host))
     b = (world.controller if target == NOVNC else world.nextjs).accept()
     assert b.request()["X-Forwarded-Port"] == port
 
 
-def test_the_port_without_a_host(world):
+def test_x_forwarded_port_without_a_host(world):
     assert world.seen(request(host=None, version="1.0"))["X-Forwarded-Port"] == "80"
 
 
 @pytest.mark.parametrize("host, port", [("app.example:3443", "3443"), ("app.example", "443")])
-def test_the_port_that_was_asked_for_over_tls(secure, host, port):
+def test_x_forwarded_port_over_tls(secure, host, port):
     m = secure.seen(request(host=host))
     assert (m["X-Forwarded-Proto"], m["X-Forwarded-Port"]) == ("https", port)
 
@@ -125,19 +125,19 @@ def test_nextjs_gets_the_origin_as_it_came(world, message):
 @pytest.mark.parametrize("origin, own", [
     (f"http://{HOST}", True), (f"https://{HOST}", True), ("http://evil.example", False),
     ("https://listed.example", False), ("null", False)])
-def test_a_plain_request_gets_it_from_a_page_of_its_own_host_only(world, origin, own):
-    """Another site's form must not look like the controller's own page."""
+def test_a_plain_request_gets_it_only_from_its_own_origin(world, origin, own):
+    """A form of another site must not seem to come from the controller's own page."""
     world.configure(OWN_PATH.format("yes"))
     m = world.seen(request("POST", "/api/auth/session/s-1/novnc/x", f"Origin: {origin}"),
                    backend=world.controller)
     assert m["Origin"] == (world.controller.url if own else origin)
 
 
-# From whatever address
+# Addresses
 
 @pytest.mark.parametrize("listens, client", [("::1", "::1"), ("::", "127.0.0.1")],
                          ids=["IPv6", "IPv4 to a dual-stack socket"])
-def test_the_address_that_asked(tmp_path, listens, client):
+def test_x_forwarded_for_is_the_clients_address(tmp_path, listens, client):
     with Gate(tmp_path, host=listens) as gate, World(gate) as world:
         world.client(request(), host=client)
         assert_who_asked(world.nextjs.accept().request(), client=client)
@@ -150,14 +150,14 @@ def test_the_address_that_asked(tmp_path, listens, client):
     ("Accept-Encoding: gzip, br",), ("Content-Type: text/x",), ("Next-Action: x", "RSC: 1"),
     ("X-Forward: x",), ("X-Colon: a:b: c",), ("Origin: null",)],
     ids=lambda lines: lines[0].split(":")[0])
-def test_what_passes_to_the_backend(world, lines):
+def test_other_fields_pass_to_the_backend(world, lines):
     m = world.seen(request("POST", "/", *lines))
     for name in {line.split(":")[0] for line in lines}:
         assert m.all(name) == [line.split(":", 1)[1].strip() for line in lines
                                if line.startswith(name + ":")]
 
 
-def test_blanks_around_a_value_go(world):
+def test_white_space_around_a_value_is_removed(world):
     m = world.seen(request("GET", "/", "X-A: \t a b \t ", "X-B:c"))
     assert m["X-A"] == "a b" and m["X-B"] == "c"
 
@@ -165,26 +165,26 @@ def test_blanks_around_a_value_go(world):
 @pytest.mark.parametrize("connection", [
     ("Connection: X-One, x-two",), ("Connection: close, X-ONE", "Connection: x-two"),
     ("Connection: keep-alive,x-one,,X-Two",)], ids=["list", "lines", "empty elements"])
-def test_headers_named_by_connection_go(world, connection):
+def test_fields_named_by_connection_are_removed(world, connection):
     m = world.seen(request("GET", "/", "X-One: 1", "X-Two: 2", "X-Three: 3", *connection))
     assert "X-One" not in m and "X-Two" not in m and m["X-Three"] == "3"
     assert not {"x-one", "x-two"} & set(m.options("Connection"))
 
 
-def test_headers_named_by_connection_go_on_an_upgrade(world):
+def test_fields_named_by_connection_are_removed_from_an_upgrade(world):
     world.client(upgrade(NOVNC, "Connection: Upgrade, X-One", "X-One: 1"))
     assert "X-One" not in world.controller.accept().request()
 
 
 # From the backend
 
-def test_what_passes_to_the_client(world):
+def test_other_fields_pass_to_the_client(world):
     lines = ("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2", "X-Latin: caf\xe9", "X-Empty:",
              "Content-Type: text/html; charset=utf-8", "ETag: \"x\"", "Vary: RSC",
              "Server: x", "Date: Thu, 01 Jan 1970 00:00:00 GMT", "Location: http://a.example/",
              "Cache-Control: s-maxage=31536000", "X-Powered-By: Next.js",
              "Link: </_next/static/x.css>; rel=preload")
-    _, r = world.exchange(world.client(), request(), answer(b"x", *lines))
+    _, r = world.exchange(world.client(), request(), response(b"x", *lines))
     for name in {line.split(":")[0] for line in lines}:
         assert r.all(name) == [line.split(":", 1)[1].strip() for line in lines
                                if line.startswith(name + ":")]
@@ -193,15 +193,15 @@ def test_what_passes_to_the_client(world):
 @pytest.mark.parametrize("line", ["Keep-Alive: timeout=5", "Proxy-Authenticate: x",
                                   "Proxy-Connection: keep-alive", "Upgrade: h2c",
                                   "X-Hop: 1"])
-def test_what_is_the_backends_own_hop_stays_there(world, line):
+def test_hop_by_hop_fields_of_a_backend_are_removed(world, line):
     _, r = world.exchange(world.client(), request(),
-                          answer(b"x", line, "Connection: keep-alive, X-Hop"))
+                          response(b"x", line, "Connection: keep-alive, X-Hop"))
     name, value = line.split(": ")
     assert value not in r.all(name) and "x-hop" not in r.options("Connection")
     assert r.body == b"x"
 
 
-def test_the_hop_headers_of_a_101_stay_there_too(world):
+def test_hop_by_hop_fields_of_a_101_are_removed(world):
     c = world.client(upgrade())
     b = world.controller.asked()
     b.send(switching("Connection: Upgrade, X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5"))
@@ -209,7 +209,7 @@ def test_the_hop_headers_of_a_101_stay_there_too(world):
     assert "X-Hop" not in r and "Keep-Alive" not in r and r.options("Connection") == ["upgrade"]
 
 
-def test_the_backends_version_is_its_own_hop(world):
+def test_the_version_of_a_response_is_the_gates_own(world):
     c = world.client(request())
     b = world.nextjs.asked()
     b.send(head("HTTP/1.0 200 OK", "Content-Length: 1") + b"x")
@@ -221,14 +221,14 @@ def test_the_backends_version_is_its_own_hop(world):
                                     "418 I'm a teapot", "500 Internal Server Error", "599 X",
                                     "200 "])
 def test_status_and_reason_pass(world, status):
-    _, r = world.exchange(world.client(), request(), answer(b"x", status=status))
+    _, r = world.exchange(world.client(), request(), response(b"x", status=status))
     assert r.start == f"HTTP/1.1 {status}"
 
 
-# As many Connection options as a head may have: each is looked for among all fields
+# The number of Connection options is limited, for each is searched for in all fields
 
 @pytest.mark.parametrize("n", [64, 65])
-def test_a_client_names_so_many_fields_and_no_more(world, n):
+def test_a_client_may_send_64_connection_options(world, n):
     message = request("GET", "/", "Connection: ," + ",".join(f"x{i}" for i in range(n - 1)),
                       "Connection: last", "Last: 1", "X0: 1", "Other: 1")
     if n > 64:
@@ -240,10 +240,10 @@ def test_a_client_names_so_many_fields_and_no_more(world, n):
 
 
 @pytest.mark.parametrize("n", [64, 65])
-def test_a_backend_names_so_many_fields_and_no_more(world, n):
+def test_a_backend_may_send_64_connection_options(world, n):
     c = world.client(request())
     b = world.nextjs.asked()
-    b.send(answer(b"x", "Connection: " + ",".join(f"x{i}" for i in range(n)), "X0: 1", "Other: 1"))
+    b.send(response(b"x", "Connection: " + ",".join(f"x{i}" for i in range(n)), "X0: 1", "Other: 1"))
     r = c.response()
     assert r.status == (200 if n == 64 else 502)
     assert (b"Next.js sent a response with more than 64 Connection options.\n" in r.body) == (n > 64)

@@ -1,16 +1,16 @@
-"""Connections that are kept: reused while they live, never trusted beyond that."""
+"""Kept connections: when they are reused, and when a request is tried once more."""
 
 import time
 
 import pytest
 
-from gate import Ended, answer, head, request
+from gate import Ended, head, request, response
 
 
 def kept(world, *lines):
     """A client with one exchange behind it, and the backend connection of that."""
     c = world.client()
-    world.exchange(c, request("GET", "/first"), answer(b"1", *lines))
+    world.exchange(c, request("GET", "/first"), response(b"1", *lines))
     return c, world.nextjs.peers[-1]
 
 
@@ -18,7 +18,7 @@ def on_a_new_connection(world, c, message, method="GET"):
     c.send(message)
     fresh = world.nextjs.accept()
     m = fresh.request()
-    fresh.send(answer(b"fresh") if method != "HEAD" else answer())
+    fresh.send(response(b"fresh") if method != "HEAD" else response())
     r = c.response(method)
     assert r.status == 200
     return m
@@ -31,7 +31,7 @@ def test_a_kept_connection_is_reused(world, message):
     for _ in range(3):
         c.send(message)
         assert b.request().target == "/2"
-        b.send(answer(b"2"))
+        b.send(response(b"2"))
         assert c.response().body == b"2"
     world.nextjs.untouched()
 
@@ -45,12 +45,12 @@ def test_an_end_is_seen_before_reuse(world, how, message):
     assert on_a_new_connection(world, c, message).target == "/2"
 
 
-@pytest.mark.parametrize("reply", [
-    answer(b"1", "Connection: close"), answer(b"1", "Connection: x, Close"),
+@pytest.mark.parametrize("sent", [
+    response(b"1", "Connection: close"), response(b"1", "Connection: x, Close"),
     head("HTTP/1.0 200 OK", "Content-Length: 1") + b"1"], ids=["close", "in a list", "HTTP/1.0"])
-def test_what_the_backend_will_close_is_not_reused(world, reply):
+def test_a_connection_that_the_backend_closes_is_not_reused(world, sent):
     c = world.client()
-    world.exchange(c, request(), reply)
+    world.exchange(c, request(), sent)
     on_a_new_connection(world, c, request("POST", "/2", body=b"x"))
 
 
@@ -63,11 +63,11 @@ def test_the_backends_keep_alive_timeout_is_obeyed(world):
 
 @pytest.mark.parametrize("value", ["timeout=5", "timeout=60, max=100", "max=5, Timeout=60",
                                    "max=5", "x=y"])
-def test_within_its_time_or_without_one_it_is_reused(world, value):
+def test_a_connection_is_reused_before_its_time_out(world, value):
     c, b = kept(world, f"Keep-Alive: {value}")
     c.send(request("GET", "/2"))
     assert b.request().target == "/2"
-    b.send(answer(b"2"))
+    b.send(response(b"2"))
     assert c.response().body == b"2"
 
 
@@ -85,7 +85,7 @@ def test_an_idempotent_request_is_tried_once_more(world, lines, how, method):
     fresh = world.nextjs.accept()
     m = fresh.request()
     assert (m.method, m.target) == (method, "/2")
-    fresh.send(answer(b"2") if method != "HEAD" else answer())
+    fresh.send(response(b"2") if method != "HEAD" else response())
     assert c.response(method).status == 200
 
 
@@ -94,7 +94,7 @@ def test_an_idempotent_request_is_tried_once_more(world, lines, how, method):
     request("PUT", "/2", body=b"x"), request("GET", "/2", body=b"x"), request("LOCK", "/2")],
     ids=["POST", "POST with a body", "PATCH", "PUT with a body", "GET with a body", "LOCK"])
 @pytest.mark.parametrize("how", ["FIN", "RST"])
-def test_others_never_are(world, how, message):
+def test_other_requests_are_not_tried_once_more(world, how, message):
     c, b = kept(world)
     c.send(message)
     assert b.request().target == "/2"
@@ -103,7 +103,7 @@ def test_others_never_are(world, how, message):
     world.nextjs.untouched()
 
 
-def test_once_a_byte_of_the_answer_came_nothing_is_tried_again(world):
+def test_after_a_byte_of_the_response_nothing_is_tried_again(world):
     c, b = kept(world)
     c.send(request("GET", "/2"))
     b.request()
@@ -134,7 +134,7 @@ def test_a_new_connection_that_dies_is_not_tried_again(world):
 
 def test_a_post_gets_a_new_connection_after_a_few_seconds(world):
     c, _ = kept(world)
-    time.sleep(6)       # the rest itself is what is tested: nothing is waited for
+    time.sleep(6)       # the idle time is the subject here
     m = on_a_new_connection(world, c, request("POST", "/2", body=b"x"))
     assert m.body == b"x"
 
@@ -149,47 +149,47 @@ def test_a_client_may_close_between_requests(world):
 
 
 @pytest.mark.parametrize("option", ["close", "Close", "x, CLOSE"])
-def test_a_client_that_says_close_is_closed_after_the_answer(world, option):
+def test_a_client_that_says_close_is_closed_after_the_response(world, option):
     c = world.client()
     _, r = world.exchange(c, request("GET", "/", f"Connection: {option}"))
     assert r.body == b"ok" and "close" in r.options("Connection")
     assert c.end() == "FIN"
 
 
-def test_a_backends_close_is_not_the_clients(world):
+def test_close_of_a_backend_does_not_close_the_client(world):
     c, b = kept(world, "Connection: close")
     b.close()
     on_a_new_connection(world, c, request("GET", "/2"))
 
 
-def test_a_half_closed_client_gets_its_answer(world):
+def test_a_half_closed_client_gets_its_response(world):
     c = world.client(request("GET", "/1"))
     b = world.nextjs.asked()
     c.half_close()
     b.quiet()
-    b.send(answer(b"x" * 300000))
+    b.send(response(b"x" * 300000))
     assert c.response().body == b"x" * 300000
     assert c.end() == "FIN"
     assert c.exited() == 0
 
 
-def test_a_half_closed_client_gets_all_that_it_asked_for(world):
+def test_a_half_closed_client_gets_every_response(world):
     c = world.client(request("GET", "/1") + request("GET", "/2"))
     c.half_close()
     b = world.nextjs.accept()
     for target in ("/1", "/2"):
         assert b.request().target == target
-        b.send(answer(target.encode()))
+        b.send(response(target.encode()))
         assert c.response().body == target.encode()
     assert c.end() == "FIN"
 
 
-def test_a_half_closed_upload_gets_its_answer(world):
+def test_a_half_closed_upload_gets_its_response(world):
     c = world.client(request("POST", "/1", body=b"hello"))
     c.half_close()
     b = world.nextjs.accept()
     assert b.request().body == b"hello"
-    b.send(answer(b"ok"))
+    b.send(response(b"ok"))
     assert c.response().body == b"ok"
 
 
@@ -202,7 +202,7 @@ def test_a_hundred_requests_down_one_connection(world):
         c.send(request("POST", f"/{i}", body=body))
         m = b.request()
         assert (m.target, m.body) == (f"/{i}", body)
-        b.send(answer(body))
+        b.send(response(body))
         assert c.response().body == body
 
 
@@ -215,7 +215,7 @@ def test_a_connection_that_never_sent_a_byte_leaves_no_trace(world):
 
 
 @pytest.mark.parametrize("part", [b"G", b"GET / HTTP/1.1\r\n", request()[:-2], request()[:-1]])
-def test_half_a_head_reaches_nobody(world, part):
+def test_half_a_head_reaches_no_backend(world, part):
     c = world.client(part)
     c.half_close()
     try:
@@ -227,17 +227,17 @@ def test_half_a_head_reaches_nobody(world, part):
     world.nextjs.untouched()
 
 
-def test_what_came_while_another_backend_was_asked_answers_nothing(world):
-    """Node's server says 408 to a connection at rest, as if to nobody, and ends it."""
+def test_an_unsolicited_response_is_not_passed_on(world):
+    """Node's server sends a 408 on an idle connection and closes it."""
     world.configure("[Routes]\nControllerPath=/c/**")
     c, page = kept(world)
     c.send(request("GET", "/c/slow") + request("GET", "/2"))
     b = world.controller.asked()
-    page.send(answer(b"late", "Connection: close", status="408 Request Timeout"))
+    page.send(response(b"late", "Connection: close", status="408 Request Timeout"))
     page.half_close()
-    b.send(answer(b"slow"))
+    b.send(response(b"slow"))
     assert c.response().body == b"slow"
     fresh = world.nextjs.accept()
     assert fresh.request().target == "/2"
-    fresh.send(answer(b"2"))
+    fresh.send(response(b"2"))
     assert c.response().body == b"2"

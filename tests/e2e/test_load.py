@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gate import KEY, SANITIZED, accept_of, answer, memory_kb, request, switching, upgrade
+from gate import KEY, SANITIZED, accept_of, memory_kb, request, response, switching, upgrade
 
 COUNT = 500
 
@@ -19,14 +19,14 @@ def many_files():
 
 
 def test_500_pages_at_once(world, many_files):
-    """Each waits until all have asked, so that all 500 processes live at the same time."""
+    """No response is sent before all 500 requests have come, so that all processes run at once."""
     clients = [world.client(request("GET", f"/{n}")) for n in range(COUNT)]
     asked = [world.nextjs.accept() for _ in clients]
     targets = [b.request().target for b in asked]
     assert sorted(targets) == sorted(f"/{n}" for n in range(COUNT))
     each = sum(memory_kb(c.pid) for c in clients) / COUNT
     for b, target in zip(asked, targets):
-        b.send(answer(target.encode()))
+        b.send(response(target.encode()))
     for n, c in enumerate(clients):
         assert c.response().body == f"/{n}".encode()
         c.close()

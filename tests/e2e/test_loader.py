@@ -1,4 +1,4 @@
-"""The two programs: which of them serves a connection, and what where one is missing."""
+"""The two programs, static and dynamic: which one serves a connection, and errors if one is missing."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gate import BINARY, SANITIZED, answer, clean_env, request
+from gate import BINARY, SANITIZED, clean_env, request, response
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers take the loader: there is one program")
 
@@ -18,7 +18,7 @@ def serve(world, **kw):
     b = world.nextjs.asked()
     mapped = pathlib.Path(f"/proc/{c.pid}/maps").read_text()
     program = os.path.basename(os.readlink(f"/proc/{c.pid}/exe"))
-    b.send(answer(b"x"))
+    b.send(response(b"x"))
     assert c.response().status == 200
     return program, mapped
 
@@ -28,12 +28,12 @@ def named(world):
 
 
 def fails(world, program, reason):
-    """Where it cannot go on as the other program, which a name takes."""
+    """A host name needs the dynamic program, and the program cannot re-execute itself as that one."""
     named(world)
     c = world.direct(request(), binary=program)
     c.exit_code = 71
     assert c.response().status == 500
-    # for as long as it lingers it is shut in
+    # while it lingers it is in the sandbox
     assert "\nSeccomp:\t2\n" in pathlib.Path(f"/proc/{c.pid}/status").read_text()
     c.close()
     assert c.exited() == 71
@@ -43,22 +43,22 @@ def fails(world, program, reason):
 
 @pytest.fixture
 def alone(tmp_path):
-    """Nothing of what is installed with it."""
+    """A copy of the static program without the files that are installed with it."""
     return shutil.copy(BINARY, tmp_path / "novnc-gate")
 
 
-def test_what_needs_no_loader_loads_nothing(world):
+def test_addresses_are_served_by_the_static_program(world):
     program, mapped = serve(world)
     assert program == "novnc-gate" and ".so" not in mapped
 
 
-def test_a_name_takes_the_loader(world):
+def test_a_host_name_takes_the_dynamic_program(world):
     named(world)
     program, mapped = serve(world)
     assert program == "novnc-gate-dynamic" and "libc.so" in mapped and "libssl" not in mapped
 
 
-def test_as_it_is_installed(world, alone, tmp_path):
+def test_the_dynamic_program_is_found_where_it_is_installed(world, alone, tmp_path):
     sbin, lib = tmp_path / "sbin", tmp_path / "lib/novnc-gate"
     sbin.mkdir()
     lib.mkdir(parents=True)
@@ -68,8 +68,8 @@ def test_as_it_is_installed(world, alone, tmp_path):
     assert serve(world, binary=sbin / "novnc-gate")[0] == "novnc-gate-dynamic"
 
 
-def test_what_has_come_before_is_not_lost_on_the_way(world):
-    """SIGTERM before the second program begins, and a closed stream."""
+def test_signals_and_closed_streams_are_kept_through_the_change_of_program(world):
+    """SIGTERM before the second program starts, and closed standard streams."""
     named(world)
     told = ("import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]);"
             "os.kill(os.getpid(), signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])")
@@ -82,25 +82,25 @@ def test_what_has_come_before_is_not_lost_on_the_way(world):
     (lambda path: os.link(path.with_name("novnc-gate"), path), "Too many levels of symbolic links"),
     (lambda path: path.touch(0o644), "Permission denied"),
     (lambda path: path.mkdir(), "Permission denied")], ids=["itself", "no program", "directory"])
-def test_what_is_not_the_other_program_is_not_taken_for_it(world, alone, other, reason):
+def test_a_dynamic_program_that_cannot_run_is_an_error(world, alone, other, reason):
     other(alone.with_name("novnc-gate-dynamic"))
     fails(world, alone, reason)
 
 
-def test_alone_it_serves_what_needs_no_loader(world, alone):
+def test_the_static_program_alone_serves_addresses(world, alone):
     assert serve(world, binary=alone)[0] == "novnc-gate"
 
 
-def test_alone_it_says_what_is_missing(world, alone):
+def test_the_static_program_alone_names_the_missing_one(world, alone):
     fails(world, alone, "No such file or directory")
 
 
 @pytest.mark.parametrize("option", ["--tls", "--check"])
-def test_alone_it_neither_speaks_tls_nor_checks(world, alone, option):
+def test_the_static_program_alone_has_no_tls_and_no_check(world, alone, option):
     if option == "--tls":
         c = world.direct(request(), binary=alone, options=["--tls"])
         c.exit_code = 71
-        assert c.end() in ("FIN", "RST")    # there is no TLS to answer with
+        assert c.end() in ("FIN", "RST")    # without TLS there is no response
         c.close()
         assert c.exited() == 71
         said = c.log[0]

@@ -1,4 +1,4 @@
-"""What the log says, and what it never says."""
+"""The log: its entries, their reasons, and the secrets that it must not have."""
 
 import contextlib
 import os
@@ -9,7 +9,8 @@ import tempfile
 
 import pytest
 
-from gate import (DEADLINE, HOST, NOVNC, SECRET, Ended, answer, head, refusing, request, switching, upgrade)
+from gate import (DEADLINE, HOST, NOVNC, SECRET, Ended, head, refusing, request, response, switching,
+                  upgrade)
 
 HANDLING, PROXYING = f"Handling noVNC connection: {NOVNC}", f"Proxying: {NOVNC}"
 
@@ -54,15 +55,15 @@ def test_pages_leave_no_entry(world):
     for target in ("/", "/x?y", NOVNC):
         c.send(request("GET", target))
         b, _ = world.nextjs.next()
-        b.send(answer(b"x"))
+        b.send(response(b"x"))
         c.response()
     c.close()
     assert c.exited() == 0 and c.log == []
 
 
-def test_a_missing_page_is_the_backends_matter(world):
+def test_a_missing_page_leaves_no_entry(world):
     c = world.client()
-    world.exchange(c, request(), answer(b"x", status="404 Not Found"))
+    world.exchange(c, request(), response(b"x", status="404 Not Found"))
     c.close()
     assert c.exited() == 0 and c.log == []
 
@@ -140,7 +141,7 @@ def test_a_refused_origin_is_logged_with_both_values(world):
     (f"http://evil.example/x#{SECRET}", "http://evil.example/x#"),
     (f"http://user:x@evil.example/?{SECRET}", "@evil.example/?"),
 ])
-def test_what_is_secret_in_an_origin_is_not_logged(world, origin, shown):
+def test_secrets_in_an_origin_are_not_logged(world, origin, shown):
     c = world.client(upgrade(NOVNC, f"Origin: {origin}", host="app.example"))
     world.refused(c, 403)
     assert c.log == [f"Rejecting WebSocket from another site: {NOVNC} "
@@ -191,7 +192,7 @@ def test_a_failed_session_names_its_cause_once(world):
 def test_a_refused_session_names_the_controllers_status(world):
     c = world.client(upgrade())
     b = world.controller.asked()
-    b.send(answer(b"who are you", status="401 Unauthorized"))
+    b.send(response(b"who are you", status="401 Unauthorized"))
     assert c.response().status == 401
     c.close()
     assert c.exited() == 0
@@ -204,8 +205,8 @@ def test_a_refused_session_names_the_controllers_status(world):
     ("the controller stops", "master-controller stalled in the middle of a body"),
     ("the client resets", "the connection to the client failed: Connection reset by peer"),
     ("SIGTERM", "stopped by SIGTERM")])
-def test_a_status_that_was_read_is_the_reason_whatever_follows(world, line, how, then):
-    """QEMU answers a head of more than 4,096 bytes with 403 and resets."""
+def test_the_status_of_a_refused_session_is_logged_whatever_follows(world, line, how, then):
+    """QEMU responds to a head of more than 4,096 bytes with 403 and resets."""
     world.configure(f"[Limits]\nBodyTimeoutSec={'300ms' if 'stops' in how else '60s'}")
     c = world.client(upgrade())
     b = world.controller.asked()
@@ -222,8 +223,8 @@ def test_a_status_that_was_read_is_the_reason_whatever_follows(world, line, how,
 
 @pytest.mark.parametrize("first, second", [("client", "controller"), ("controller", "client")])
 @pytest.mark.parametrize("how", ["closes", "resets"])
-def test_a_closing_entry_names_whose_end_came_first_and_no_more(world, first, second, how):
-    """Who wanted the end is not known: the server closes first, whoever asked for it (RFC 6455 7.1.1)."""
+def test_a_closing_entry_names_the_side_that_ended_first(world, first, second, how):
+    """Not the side that wanted to end: in RFC 6455 7.1.1 the server closes first in any case."""
     c, b = world.tunnel()
     ends = {"client": (c, "the client"), "controller": (b, "master-controller")}
     ends[first][0].half_close()
@@ -236,7 +237,7 @@ def test_a_closing_entry_names_whose_end_came_first_and_no_more(world, first, se
 
 
 @pytest.mark.parametrize("who", ["client", "controller"])
-def test_a_closing_entry_names_who_reset(world, who):
+def test_a_closing_entry_names_the_side_that_reset(world, who):
     c, b = world.tunnel()
     assert c.pid
     (c if who == "client" else b).reset()
@@ -245,7 +246,7 @@ def test_a_closing_entry_names_who_reset(world, who):
     assert f" (the connection to {side} failed: Connection reset by peer; " in c.log[-1]
 
 
-def test_a_session_that_is_stopped_alone_says_so(world):
+def test_a_session_that_is_stopped_is_logged_as_stopped(world):
     c, _ = world.tunnel()
     os.kill(c.pid, signal.SIGTERM)
     assert c.exited() == 0
@@ -253,7 +254,7 @@ def test_a_session_that_is_stopped_alone_says_so(world):
 
 
 def test_each_entry_names_its_client_and_request(world):
-    """A warning by itself has to be enough to act on."""
+    """So that a single warning is enough to find its cause."""
     with refusing() as backend:
         world.configure("[Log]\nLevel=debug", controller=backend.url)
         failed = world.client(upgrade())
@@ -281,7 +282,7 @@ def test_each_entry_names_its_client_and_request(world):
                                for REASON in [malformed.log[0].partition("400: ")[2]]]
 
 
-def test_a_client_that_stops_reading_was_not_refused(world):
+def test_a_client_that_stops_reading_is_logged_with_its_status(world):
     world.configure("[Limits]\nBodyTimeoutSec=1500ms\n[Log]\nLevel=debug")
     c = world.client(request())
     b = world.nextjs.asked()
@@ -295,7 +296,7 @@ def test_a_client_that_stops_reading_was_not_refused(world):
     assert c.log[-1] == "GET /: 200 from Next.js"
 
 
-def test_stopping_before_the_answer_is_the_gates_own_503(world):
+def test_stopping_before_the_response_is_the_gates_own_503(world):
     c = world.client(request())
     b = world.nextjs.asked()
     os.kill(c.pid, signal.SIGTERM)
@@ -307,7 +308,7 @@ def test_stopping_before_the_answer_is_the_gates_own_503(world):
 
 @pytest.fixture
 def full_pipe():
-    """One that nobody reads."""
+    """The write end of a full pipe that nobody reads."""
     unread, full = os.pipe()
     os.set_blocking(full, False)
     with contextlib.suppress(BlockingIOError):
@@ -323,7 +324,7 @@ def test_a_log_that_nobody_reads_holds_up_no_connection(world, full_pipe):
     world.configure("[Log]\nLevel=debug")
     c = world.direct(request(), stderr=full_pipe)
     b = world.nextjs.asked()
-    b.send(answer(b"x"))
+    b.send(response(b"x"))
     assert c.response().status == 200
     c.close()
     assert c.exited() == 0
@@ -331,14 +332,14 @@ def test_a_log_that_nobody_reads_holds_up_no_connection(world, full_pipe):
 
 @pytest.fixture
 def stopped_journal(full_pipe):
-    """What starts a gate whose journal has stopped reading, both its socket and standard error."""
+    """Arguments for a gate whose journal has stopped reading its socket and standard error."""
     with tempfile.TemporaryDirectory() as run, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         path = pathlib.Path(run, "systemd/journal/socket")
         path.parent.mkdir(parents=True)
         journal.bind(str(path))
         room = True
-        while room:     # several senders, for each has a limit of its own
+        while room:     # from several sockets, for each has a limit of its own
             room = False
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, \
                     contextlib.suppress(BlockingIOError):
@@ -377,10 +378,10 @@ def test_hot_reload_is_no_novnc_session(world):
 
 
 def test_the_log_of_each_session_down_one_connection(world):
-    """A refused one, then one that stands."""
+    """A refused session, then one with a tunnel."""
     c = world.client(upgrade())
     b = world.controller.asked()
-    b.send(answer(b"", status="503 Service Unavailable"))
+    b.send(response(b"", status="503 Service Unavailable"))
     c.response()
     c.send(upgrade(NOVNC.replace("s-1", "s-2")))
     b, _ = world.controller.next()
@@ -394,7 +395,7 @@ def test_the_log_of_each_session_down_one_connection(world):
     assert f"Proxying: {NOVNC}" not in c.log
 
 
-# Hostile bytes; that no line has others than printable ones is checked after each test
+# Hostile bytes; World.finish() checks after each test that every line is printable
 
 @pytest.mark.parametrize("value", [
     "\x9b31mred", "\xe2\x80\xae", "\xff\xfe", "http://\xc3\xa4.example", "a\tb", "%s%n%x",
@@ -449,14 +450,14 @@ def test_a_long_session_id_is_cut_only_where_it_is_too_long(world, tmp_path, len
     assert shown.format(id=session) in status
 
 
-@pytest.mark.parametrize("reply", [b"\x1b[2J\x9b evil\r\n\r\n", b"HTTP/1.1 2\x1b0 OK\r\n\r\n"])
-def test_rubbish_from_a_backend_is_escaped(world, reply):
+@pytest.mark.parametrize("sent", [b"\x1b[2J\x9b evil\r\n\r\n", b"HTTP/1.1 2\x1b0 OK\r\n\r\n"])
+def test_control_characters_of_a_backend_are_escaped(world, sent):
     c = world.client(upgrade())
     b = world.controller.asked()
-    b.send(reply)
+    b.send(sent)
     world.error(c, 502)
 
 
-def test_a_reply_repeats_nothing_hostile(world):
+def test_an_error_response_repeats_nothing_of_the_origin(world):
     c = world.client(upgrade(NOVNC, "Origin: http://<script>\xff"))
     assert b"<script>" not in world.refused(c, 403).body

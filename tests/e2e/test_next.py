@@ -32,8 +32,8 @@ def status(c, message):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_no_pause_between_two_requests_costs_an_answer(world, server, method):
-    """All pauses at the same time, right through the moment in which the server closes."""
+def test_after_any_pause_a_request_gets_its_response(world, server, method):
+    """The pauses run at the same time and include the moment in which the server closes."""
     world.configure(nextjs=server)
     clients = [world.client() for _ in PAUSES]
     answered = {}
@@ -53,7 +53,7 @@ def test_a_hundred_requests_down_one_connection(world, server):
     assert 0 not in sizes
 
 
-def test_what_a_browser_sends(world, server):
+def test_the_fields_that_a_browser_sends(world, server):
     world.configure(nextjs=server)
     c = world.client()
     lines = ("Connection: keep-alive", "Cache-Control: max-age=0", "Upgrade-Insecure-Requests: 1",

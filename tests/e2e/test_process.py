@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from gate import (BINARY, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Answering, Direct, Ended,
-                  answer, chunked, clean_env, connection, cpu_seconds, head, memory_kb, refusing, request,
+from gate import (BINARY, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Direct, Ended, Responder, chunked,
+                  clean_env, connection, cpu_seconds, head, memory_kb, refusing, request, response,
                   switching, upgrade)
 
 
@@ -28,7 +28,7 @@ def test_help_and_version(option, word):
 
 
 def test_help_names_the_program_as_it_was_called():
-    """It lies where a user's PATH does not lead to."""
+    """It is not in the PATH of a user."""
     assert f"-l 127.0.0.1:3000 {BINARY}\n" in run("--help").stdout
 
 
@@ -66,14 +66,14 @@ def no_connection(request, tmp_path):
         os.close(master)
 
 
-def test_without_a_connection_it_says_what_it_is_and_how_to_start_it(no_connection):
+def test_without_a_connection_it_says_how_to_start_it(no_connection):
     r = run(stdin=no_connection)
     assert r.returncode == 2
     assert "enable --now novnc-gate" in r.stderr, r.stderr
 
 
 def test_a_connection_that_is_reset_before_the_start_is_no_fault(world):
-    """A failed unit for each port scan would drown the others."""
+    """Otherwise each port scan would leave a failed unit."""
     sock, served = connection()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     sock.close()
@@ -82,7 +82,7 @@ def test_a_connection_that_is_reset_before_the_start_is_no_fault(world):
     assert p.wait() == 0 and p.log == []
 
 
-def test_a_request_that_was_complete_before_the_start(world):
+def test_a_request_sent_before_the_start_is_served(world):
     sock, served = connection()
     sock.sendall(request("GET", "/early"))
     sock.shutdown(socket.SHUT_WR)
@@ -90,11 +90,11 @@ def test_a_request_that_was_complete_before_the_start(world):
         p = Direct(served, world.gate.config)
         b = world.nextjs.accept()
         assert b.request().target == "/early"
-        b.send(answer(b"x"))
+        b.send(response(b"x"))
         assert p.wait() == 0
 
 
-def test_a_non_blocking_connection_is_as_good(world):
+def test_a_non_blocking_connection_is_served(world):
     sock, served = connection()
     served.setblocking(False)
     with served, sock:
@@ -106,7 +106,7 @@ def test_a_non_blocking_connection_is_as_good(world):
         assert p.wait() == 0
 
 
-def test_a_reply_names_the_invocation_that_systemd_gave(world):
+def test_an_error_response_names_the_invocation_of_systemd(world):
     invocation = "0123456789abcdef0123456789abcdef"
     c = world.direct(request(host=None), env={"INVOCATION_ID": invocation})
     r = c.response()
@@ -120,7 +120,7 @@ def test_nothing_of_the_log_goes_to_the_client(world):
     assert c.end() == "FIN"
 
 
-# Standard streams that are closed: what is opened next would take their place
+# Closed standard streams, whose descriptors the next socket would get
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)])
 def test_no_socket_becomes_a_standard_stream(world, closed):
@@ -132,7 +132,7 @@ def test_no_socket_becomes_a_standard_stream(world, closed):
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_check_with_a_closed_stream(world, closed):
-    with Answering(world.nextjs), Answering(world.controller):
+    with Responder(world.nextjs), Responder(world.controller):
         r = world.check(preexec_fn=lambda: os.close(closed))
     assert r.returncode == 0 and ("speaks HTTP (status 200)" in r.stdout or closed == 1)
 
@@ -147,12 +147,12 @@ def test_a_closed_standard_input_is_no_connection():
 
 @pytest.mark.parametrize("limit", range(4, 16))
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
-def test_out_of_descriptors_there_is_still_a_clear_answer(world, kind, limit):
-    """Wherever the limit strikes: all works, or a 500 says whose fault it is."""
+def test_out_of_descriptors_a_request_is_served_or_a_500(world, kind, limit):
+    """At whichever descriptor the limit is reached."""
     c = world.direct(upgrade() if kind == "upgrade" else request(), nofile=limit)
-    answered = threading.Thread(target=serve_one, daemon=True,
+    server = threading.Thread(target=serve_one, daemon=True,
                                 args=(world.controller if kind == "upgrade" else world.nextjs,))
-    answered.start()
+    server.start()
     r = c.response()
     assert r.status in ((101, 500) if kind == "upgrade" else (200, 500))
     if r.status == 500:
@@ -169,7 +169,7 @@ def serve_one(backend):
     try:
         b = backend.accept()
         m = b.request()
-        b.send(switching() if "Upgrade" in m else answer(b"x"))
+        b.send(switching() if "Upgrade" in m else response(b"x"))
     except (AssertionError, Ended, OSError, ValueError):
         pass
 
@@ -258,7 +258,7 @@ def an_answer_before_its_body_is_sent(world):
     c = world.client(request("POST", "/", "Content-Length: 10") + b"x")
     b = world.nextjs.accept()
     b.until(b"\r\n\r\n")
-    b.send(answer(b"early"))
+    b.send(response(b"early"))
     assert c.response().body == b"early"
     return c
 
@@ -324,15 +324,15 @@ STATES = [waiting_for_the_next_request, amid_a_head, waiting_for_an_answer,
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.__name__)
-def test_waiting_costs_no_time(world, state):
+def test_waiting_costs_no_cpu_time(world, state):
     c = state(world)
     used = cpu_seconds(c.pid)
-    threading.Event().wait(0.5)         # the time in which a busy loop would show
+    threading.Event().wait(0.5)         # a busy loop would use CPU time meanwhile
     assert cpu_seconds(c.pid) - used < 0.05
 
 
 def test_memory_of_an_idle_tunnel(world):
-    """What the process has for itself; a budget, not a measurement."""
+    """Private and resident memory stay within a budget."""
     c, _ = world.tunnel()
     assert memory_kb(c.pid, "Private_Dirty") < 2048 or SANITIZED
     assert memory_kb(c.pid, "Rss") < 16384 or SANITIZED
@@ -352,7 +352,7 @@ def test_a_body_costs_no_memory(world):
     assert memory_kb(c.pid) - before < GROWTH_KB
 
 
-def test_an_answer_costs_no_memory(world):
+def test_a_response_costs_no_memory(world):
     c = waiting_for_an_answer(world)
     b = world.nextjs.peers[0]
     b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
@@ -374,15 +374,15 @@ def test_descriptors_do_not_pile_up(world):
     assert len(os.listdir(f"/proc/{c.pid}/fd")) == before
 
 
-def test_no_descriptor_is_left_to_a_stranger(world):
-    """Only the connection and the log; what the starter has left open is not the gate's."""
+def test_no_descriptor_of_a_file_stays_open(world):
+    """The starter may have left others open."""
     c, _ = world.tunnel()
     links = [os.readlink(f"/proc/{c.pid}/fd/{n}") for n in os.listdir(f"/proc/{c.pid}/fd")]
     assert len(links) < 16, links
     assert not [link for link in links if re.search("conf|random", link)]
 
 
-def test_a_502_on_a_broken_pipe_is_still_an_exit_of_0(world):
+def test_a_502_to_a_client_that_is_gone_is_an_exit_of_0(world):
     with refusing() as backend:
         world.configure(nextjs=backend.url)
         c = world.client(request())
@@ -404,7 +404,7 @@ def test_hundreds_of_pipelined_refusals_end_after_the_first(world):
     world.refused(c, 403)
 
 
-def test_a_closed_standard_error_harms_nothing(world):
+def test_without_a_reader_of_its_log_the_gate_serves(world):
     """Without anybody to read its log the gate still serves."""
     r, w = os.pipe()
     os.close(r)

@@ -1,4 +1,4 @@
-"""Real Next.js 14, 15 and 16, whose own redirects name its own address: nobody is led there.
+"""Real Next.js 14, 15 and 16, whose redirects name its own address: the gate leads no browser there.
 
 `make check` has 16; `tests/run next`, a part of `make check-long`, has all, and nginx.
 """
@@ -23,7 +23,7 @@ SITES = {14: nextjs.BUILD / "next/14/site", 15: nextjs.BUILD / "next/15/site",
          16: nextjs.DEMO / "site"}
 DEBIAN = nextjs.BUILD / "bench/debian"
 long = pytest.mark.long
-# Who redirects, and whether Next.js adds a Refresh.
+# Paths that redirect; True where Next.js adds a Refresh.
 REDIRECTS = {"/by-handler": False, "/by-middleware/307": False, "/by-middleware/308": True,
              "/by-page": False, "/by-config": True}
 
@@ -104,7 +104,7 @@ http {{
 
 
 class Front:
-    """How a browser reaches the gate: a port, TLS or not, and the name in the URL it opens."""
+    """The way from a browser to the gate: the port, the TLS context if any, and the host in the URL."""
 
     def __init__(self, gate, port, tls, host):
         self.gate, self.port, self.tls, self.host = gate, port, tls, host
@@ -158,7 +158,7 @@ def test_a_redirect_stays_with_the_gate(front, browser, path):
     assert page.status == 200 and b"This is page2" in page.body
 
 
-def test_nextjs_learns_the_port_that_was_asked_for(front, server, browser):
+def test_nextjs_gets_the_forwarded_fields(front, server, browser):
     seen = json.loads(get(browser, front, "/headers").body)
     scheme = "https" if front.gate.port == front.port and front.tls else "http"
     default = {"http": "80", "https": "443"}[scheme]
@@ -169,8 +169,8 @@ def test_nextjs_learns_the_port_that_was_asked_for(front, server, browser):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_what_nextjs_says_itself(server, scheme):
-    """What the others would not notice any more if it changed."""
+def test_nextjs_itself_redirects_to_its_own_address(server, scheme):
+    """If that changed, the tests above would test nothing."""
     port = server.rpartition(":")[2]
     c = http.client.HTTPConnection("127.0.0.1", port)
     c.request("GET", "/by-handler", headers={"Host": HOST, "X-Forwarded-Proto": scheme})

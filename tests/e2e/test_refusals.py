@@ -95,7 +95,7 @@ def client_hello():
     ("only like one", raw("\x16\x02\x01\x02"), False),
     ("within a line", raw("GET /\x16\x03"), False)))
 @pytest.mark.parametrize("before", ["nothing", "a page"])
-def test_a_client_that_speaks_tls_on_the_plain_port_is_told_so(world, before, said, tls):
+def test_tls_on_the_plain_port_is_named_as_the_reason(world, before, said, tls):
     c = world.client()
     if before == "a page":
         world.exchange(c, request())
@@ -384,7 +384,7 @@ def test_over_tls_the_requests_own_origin_is_https(secure, host, origin, allowed
         secure.refused(c, 403)
 
 
-def test_over_tls_other_origins_are_what_they_were(secure):
+def test_over_tls_other_origins_may_be_http(secure):
     secure.configure("[Routes]\nAllowedOrigins=http://app.example")
     for origin in ("http://app.example", f"https://{secure.controller.authority}"):
         secure.client(upgrade(NOVNC, f"Origin: {origin}", host="app.example"))
@@ -396,7 +396,7 @@ def test_the_origin_of_a_controller_behind_tls_is_https(secure):
     secure.refused(secure.client(upgrade(NOVNC, origin, host="app.example")), 403)
 
 
-def test_no_origin_is_not_a_browser(world):
+def test_an_upgrade_without_an_origin_passes(world):
     world.client(upgrade())
     assert "Origin" not in world.controller.accept().request()
 
@@ -475,11 +475,11 @@ def test_a_foreign_or_malformed_origin(world, host, origin):
         assert any(shown in line and host in line for line in c.log), c.log
 
 
-def test_hot_reload_is_no_way_around_the_origin(world):
+def test_the_origin_of_a_hot_reload_is_checked(world):
     world.refused(world.client(upgrade("/_next/hmr", "Origin: http://evil.example")), 403)
 
 
-def test_a_clients_forwarded_host_is_not_the_requests_own(world):
+def test_a_forwarded_host_of_a_client_does_not_count(world):
     c = world.client(upgrade(NOVNC, "Origin: http://evil.example",
                              "X-Forwarded-Host: evil.example"))
     world.refused(c, 403)
@@ -542,11 +542,11 @@ def test_allowed_origins(world, allowed, origin, passes):
     ("no version", upgrade(without=["Sec-WebSocket-Version"]), 426),
     ("a list of versions", upgrade(NOVNC, "Sec-WebSocket-Version: 13, 8"), 426),
 ))
-def test_an_upgrade_that_is_not_as_it_should_be(world, message, status):
+def test_an_upgrade_that_is_not_a_valid_handshake(world, message, status):
     world.refused(world.client(message), status, message.split(b" ")[0].decode())
 
 
-def test_a_content_length_of_nought_is_no_body(world):
+def test_an_upgrade_may_have_a_content_length_of_0(world):
     c, b = world.client(upgrade(NOVNC, "Content-Length: 0")), world.controller.accept()
     b.request()
     b.send(switching())
@@ -597,7 +597,7 @@ def test_a_content_length_of_nought_is_no_body(world):
     ("the key before the version",
      upgrade(NOVNC, "Sec-WebSocket-Version: 8", without=["Sec-WebSocket-Key"]).decode(), 400),
 ))
-def test_the_first_that_fails_answers(world, message, status):
+def test_the_first_check_that_fails_sets_the_status(world, message, status):
     world.refused(world.client(raw(message)), status)
 
 
@@ -657,16 +657,16 @@ def test_two_hundred_small_headers_pass(world):
 # How the gate's own replies end
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_no_content_in_a_reply_to_head(world, method):
+def test_no_content_in_an_error_response_to_head(world, method):
     world.refused(world.client(request(method, "/", host=None)), 400, method)
 
 
-def test_a_reply_survives_bytes_that_are_still_coming(world):
+def test_an_error_response_arrives_although_the_client_still_sends(world):
     c = world.client(b"POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n", b"x" * 200000)
     world.error(c, 400)
 
 
-def test_a_refused_client_that_never_closes_is_left_after_two_seconds(world):
+def test_a_refused_client_that_stays_is_closed(world):
     c = world.client(request(host=None))
     assert c.response().status == 400
     assert c.end() == "FIN"
@@ -675,14 +675,14 @@ def test_a_refused_client_that_never_closes_is_left_after_two_seconds(world):
 
 # Less than a head
 
-def test_a_connection_that_never_sent_a_byte_gets_no_answer(world):
+def test_a_connection_that_never_sent_a_byte_gets_no_response(world):
     world.configure("[Limits]\nHeadTimeoutSec=300ms")
     c = world.client()
     assert c.end() == "FIN"
     assert c.exited() == 0 and c.log == []
 
 
-def test_nor_does_one_that_is_idle_between_requests(world):
+def test_a_connection_that_is_idle_between_requests_gets_no_response(world):
     world.configure("[Limits]\nHeadTimeoutSec=300ms\nKeepAliveTimeoutSec=300ms")
     c = world.client()
     world.exchange(c, request())
@@ -692,7 +692,7 @@ def test_nor_does_one_that_is_idle_between_requests(world):
 
 
 @pytest.mark.parametrize("part", [b"\r\n", b"\r\n\r\n", b"\r", b"\r\nG"])
-def test_an_empty_line_is_more_than_nothing(world, part):
+def test_an_empty_line_begins_a_request(world, part):
     world.configure("[Limits]\nHeadTimeoutSec=300ms")
     world.refused(world.client(part), 408)
     c = world.client(part)

@@ -1,15 +1,15 @@
-"""Answers from backend to client: framing, strictness, and what breaks off."""
+"""Responses from backend to client: framing, strictness, and incomplete ones."""
 
 import contextlib
 import os
 
 import pytest
 
-from gate import SECRET, Ended, answer, chunked, head, request, upgrade
+from gate import SECRET, Ended, chunked, head, request, response, upgrade
 
 
-def answered(world, *pieces, method="GET", close=False):
-    """A client whose request the backend has answered with exactly these bytes."""
+def responded(world, *pieces, method="GET", close=False):
+    """A client to whose request the backend has sent exactly these bytes."""
     c = world.client(request(method, "/"))
     b = world.nextjs.asked()
     b.send(*pieces)
@@ -19,11 +19,11 @@ def answered(world, *pieces, method="GET", close=False):
 
 
 def next_works(world, c):
-    """The client's connection still carries requests, and no stray byte answers them."""
+    """The client's connection still carries requests, and each gets its own response."""
     c.send(request("GET", "/next"))
     b, m = world.nextjs.next()
     assert m.target == "/next"
-    b.send(answer(b"next"))
+    b.send(response(b"next"))
     assert c.response().body == b"next"
 
 
@@ -32,7 +32,7 @@ def next_works(world, c):
 @pytest.mark.parametrize("size", [0, 1, 65536, 3_000_000])
 def test_a_length(world, size):
     body = os.urandom(size)
-    c, _ = answered(world, answer(body))
+    c, _ = responded(world, response(body))
     r = c.response()
     assert r.framing == "length" and r.body == body
     next_works(world, c)
@@ -45,7 +45,7 @@ def test_a_length(world, size):
     tuple(bytes([n]) for n in chunked(b"hello", b"world"))],
     ids=["at once", "in pieces", "extensions", "byte by byte"])
 def test_chunked(world, pieces):
-    c, _ = answered(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"), *pieces)
+    c, _ = responded(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"), *pieces)
     r = c.response()
     assert r.framing == "chunked" and r.body == b"helloworld"
     next_works(world, c)
@@ -61,7 +61,7 @@ def test_a_large_chunked_body(world):
 
 def test_chunks_are_passed_on_as_they_come(world):
     """Next.js streams a page: each part must arrive before the next is written."""
-    c, b = answered(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
+    c, b = responded(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
     c.until(b"\r\n\r\n")
     for part in (b"first", b"second", b"third"):
         b.send(b"%x\r\n%s\r\n" % (len(part), part))
@@ -71,7 +71,7 @@ def test_chunks_are_passed_on_as_they_come(world):
 
 
 def test_parts_of_a_length_are_passed_on_as_they_come(world):
-    c, b = answered(world, head("HTTP/1.1 200 OK", "Content-Length: 10") + b"hello")
+    c, b = responded(world, head("HTTP/1.1 200 OK", "Content-Length: 10") + b"hello")
     c.until(b"\r\n\r\n")
     assert c.exactly(5) == b"hello"
     b.send(b"world")
@@ -79,7 +79,7 @@ def test_parts_of_a_length_are_passed_on_as_they_come(world):
 
 
 def test_response_trailers_pass(world):
-    c, _ = answered(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Trailer: X-Sum")
+    c, _ = responded(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Trailer: X-Sum")
                     + chunked(b"x", trailers=["X-Sum: 1", "Server-Timing: a;dur=1"]))
     assert c.response().trailers == [("X-Sum", "1"), ("Server-Timing", "a;dur=1")]
     next_works(world, c)
@@ -88,19 +88,19 @@ def test_response_trailers_pass(world):
 @pytest.mark.parametrize("line", ["HTTP/1.1 200 OK", "HTTP/1.0 200 OK"])
 def test_close_delimited(world, line):
     body = os.urandom(100000)
-    c, _ = answered(world, head(line, "Content-Type: x/y") + body, close=True)
+    c, _ = responded(world, head(line, "Content-Type: x/y") + body, close=True)
     assert c.response().body == body
 
 
 def test_close_delimited_and_empty(world):
-    c, _ = answered(world, head("HTTP/1.1 200 OK"), close=True)
+    c, _ = responded(world, head("HTTP/1.1 200 OK"), close=True)
     assert c.response().body == b""
 
 
 @pytest.mark.parametrize("lines", [("Content-Length: 5000",), ("Transfer-Encoding: chunked",), ()],
                          ids=["length", "chunked", "neither"])
 def test_head_has_no_body(world, lines):
-    c, _ = answered(world, head("HTTP/1.1 200 OK", *lines), method="HEAD")
+    c, _ = responded(world, head("HTTP/1.1 200 OK", *lines), method="HEAD")
     r = c.response("HEAD")
     for line in lines:
         name, value = line.split(": ")
@@ -111,13 +111,13 @@ def test_head_has_no_body(world, lines):
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 @pytest.mark.parametrize("lines", [(), ("ETag: \"x\"",)], ids=["bare", "with a header"])
 def test_statuses_without_a_body(world, lines, status):
-    c, _ = answered(world, head(f"HTTP/1.1 {status}", *lines))
+    c, _ = responded(world, head(f"HTTP/1.1 {status}", *lines))
     assert c.response().status == int(status[:3])
     next_works(world, c)
 
 
-def test_304_may_tell_the_length_that_it_has_not(world):
-    c, _ = answered(world, head("HTTP/1.1 304 Not Modified", "Content-Length: 5000"))
+def test_a_304_may_have_a_content_length(world):
+    c, _ = responded(world, head("HTTP/1.1 304 Not Modified", "Content-Length: 5000"))
     r = c.response()
     assert r.status == 304 and r["Content-Length"] in ("5000", None)
     next_works(world, c)
@@ -125,7 +125,7 @@ def test_304_may_tell_the_length_that_it_has_not(world):
 
 @pytest.mark.parametrize("status", ["205 Reset Content", "404 Not Found", "302 Found"])
 def test_other_statuses_have_a_body(world, status):
-    c, _ = answered(world, answer(b"hello", status=status))
+    c, _ = responded(world, response(b"hello", status=status))
     assert c.response().body == b"hello"
     next_works(world, c)
 
@@ -133,25 +133,25 @@ def test_other_statuses_have_a_body(world, status):
 @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
 def test_interim_responses_pass(world, status):
     interim = head(f"HTTP/1.1 {status}", "Link: </style.css>; rel=preload")
-    c, b = answered(world, interim)
+    c, b = responded(world, interim)
     r = c.response()
     assert r.status == int(status[:3]) and r["Link"] == "</style.css>; rel=preload"
-    b.send(interim + answer(b"done"))
+    b.send(interim + response(b"done"))
     assert c.response().status == int(status[:3])
     assert c.response().body == b"done"
     next_works(world, c)
 
 
 def test_interim_responses_do_not_go_on_for_ever(world):
-    """Each is a head of its own; a backend that sends nothing else is not waited for."""
+    """Each is a head of its own, but only the final one ends the wait."""
     world.configure("[Limits]\nResponseTimeoutSec=1500ms")
-    c, b = answered(world, head("HTTP/1.1 103 Early Hints"))
+    c, b = responded(world, head("HTTP/1.1 103 Early Hints"))
     assert c.response().status == 103
     assert c.response().status == 504
 
 
 def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
-    c, b = answered(world, head("HTTP/1.1 103 Early Hints") * 1000)
+    c, b = responded(world, head("HTTP/1.1 103 Early Hints") * 1000)
     seen = 0
     while (r := c.response()).status == 103:
         seen += 1
@@ -161,7 +161,7 @@ def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
 
 # Not HTTP: 502
 
-@pytest.mark.parametrize("reply", [
+@pytest.mark.parametrize("sent", [
     pytest.param(data, id=name) for name, data in (
         ("a banner", b"SSH-2.0-OpenSSH_9.2\r\n"),
         ("a VNC server", b"RFB 003.008\n"),
@@ -220,14 +220,14 @@ def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
         ("a 103 and then rubbish", None),
     )])
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
-def test_what_is_not_http_is_a_502(world, kind, reply):
+def test_a_response_that_is_not_http_is_a_502(world, kind, sent):
     c = world.client(upgrade() if kind == "upgrade" else request())
     b = (world.controller if kind == "upgrade" else world.nextjs).asked()
-    if reply is None:
+    if sent is None:
         b.send(head("HTTP/1.1 103 Early Hints"))
         assert c.response().status == 103
-        reply = b"rubbish\r\n\r\n"
-    b.send(reply)
+        sent = b"rubbish\r\n\r\n"
+    b.send(sent)
     with contextlib.suppress(OSError):
         b.half_close()
     r = world.error(c, 502)
@@ -252,8 +252,8 @@ STRANGERS = [
                          ids=["SSH", "SMTP", "HTTP/2 in words", "a VNC server", "TLS", "HTTP/2"])
 @pytest.mark.parametrize("first", ["the backend", "the request"])
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
-def test_a_backend_that_does_not_speak_http_is_told_at_once(world, kind, first, said, told, sent):
-    """Which need not end its connection, nor wait for the request."""
+def test_the_protocol_of_a_backend_is_named_at_once(world, kind, first, said, told, sent):
+    """The backend may keep its connection open and may send before the request."""
     world.configure("[Limits]\nUpgradeTimeoutSec=1h\nResponseTimeoutSec=1h")
     c = world.client(upgrade() if kind == "upgrade" else request())
     b = (world.controller if kind == "upgrade" else world.nextjs).accept()
@@ -269,24 +269,24 @@ def test_a_backend_that_does_not_speak_http_is_told_at_once(world, kind, first, 
 
 
 @pytest.mark.parametrize("size, status", [(2048, 200), (2049, 502)])
-def test_head_max_bytes_holds_for_answers(world, size, status):
+def test_head_max_bytes_holds_for_responses(world, size, status):
     world.configure("[Limits]\nHeadMaxBytes=2K")
-    reply = head("HTTP/1.1 200 OK", "Content-Length: 0", "X: @")
-    c, _ = answered(world, reply.replace(b"@", b"x" * (size - len(reply) + 1)))
+    sent = head("HTTP/1.1 200 OK", "Content-Length: 0", "X: @")
+    c, _ = responded(world, sent.replace(b"@", b"x" * (size - len(sent) + 1)))
     assert c.response().status == status
 
 
-@pytest.mark.parametrize("reply", [
+@pytest.mark.parametrize("sent", [
     b"", b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
     b"HTTP/1.1 103 Early Hints\r\n\r\n"],
     ids=["nothing", "a byte", "a status line", "half a head", "only an interim response"])
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 @pytest.mark.parametrize("kind", ["plain", "upgrade"])
-def test_a_backend_that_ends_before_its_answer_is_a_502(world, kind, how, reply):
+def test_a_backend_that_ends_before_its_response_is_a_502(world, kind, how, sent):
     c = world.client(upgrade() if kind == "upgrade" else request())
     b = (world.controller if kind == "upgrade" else world.nextjs).asked()
-    b.send(reply)
-    if b"103" in reply:
+    b.send(sent)
+    if b"103" in sent:
         assert c.response().status == 103
     b.close() if how == "FIN" else b.reset()
     r = world.error(c, 502)
@@ -296,7 +296,7 @@ def test_a_backend_that_ends_before_its_answer_is_a_502(world, kind, how, reply)
     world.controller.untouched()
 
 
-# What breaks off must not look whole
+# An incomplete response must not look complete
 
 def broken(world, c, read):
     """The end comes too early, and the gate ends with it."""
@@ -312,7 +312,7 @@ def broken(world, c, read):
     b"", b"5", b"5\r\n", b"5\r\nwo", b"5\r\nworld", b"5\r\nworld\r\n", b"5\r\nworld\r\n0",
     b"5\r\nworld\r\n0\r\n", b"5\r\nworld\r\n0\r\n\r", b"5\r\nworld\r\n0\r\nX: y\r\n"])
 def test_chunked_that_breaks_off(world, rest, how):
-    c, b = answered(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") +
+    c, b = responded(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") +
                     b"5\r\nhello\r\n" + rest)
     c.until(b"hello")
     b.close() if how == "FIN" else b.reset()
@@ -321,14 +321,14 @@ def test_chunked_that_breaks_off(world, rest, how):
 
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 def test_a_length_that_breaks_off(world, how):
-    c, b = answered(world, head("HTTP/1.1 200 OK", "Content-Length: 10") + b"hello")
+    c, b = responded(world, head("HTTP/1.1 200 OK", "Content-Length: 10") + b"hello")
     c.until(b"hello")
     b.close() if how == "FIN" else b.reset()
     broken(world, c, lambda: c.exactly(5))
 
 
 def test_close_delimited_that_is_reset_ends_in_a_reset(world):
-    c, b = answered(world, head("HTTP/1.1 200 OK") + b"hello")
+    c, b = responded(world, head("HTTP/1.1 200 OK") + b"hello")
     c.until(b"\r\n\r\n")
     if c.exactly(1) == b"h":
         assert c.exactly(4) == b"ello"
@@ -361,44 +361,44 @@ def test_close_delimited_that_is_reset_ends_in_a_reset(world):
         ("bare CR in a trailer", b"0\r\nX: a\rY: b\r\n\r\n"),
     )])
 def test_chunked_that_goes_wrong_breaks_off(world, body):
-    c, b = answered(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") +
+    c, b = responded(world, head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") +
                     b"5\r\nhello\r\n")
     c.until(b"hello")
-    b.send(body + answer(b"poison"))
+    b.send(body + response(b"poison"))
     broken(world, c, lambda: c.until(b"0\r\n\r\n"))
 
 
-# No byte that nobody asked for answers the next request
+# Unsolicited bytes are no response to the next request
 
-POISON = answer(b"poison")
+POISON = response(b"poison")
 
 
-@pytest.mark.parametrize("method, reply", [
-    pytest.param(method, reply, id=name) for name, method, reply in (
-        ("after a length", "GET", answer(b"1")),
+@pytest.mark.parametrize("method, sent", [
+    pytest.param(method, sent, id=name) for name, method, sent in (
+        ("after a length", "GET", response(b"1")),
         ("after chunks", "GET", head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") +
          chunked(b"1")),
         ("after a 204", "GET", head("HTTP/1.1 204 No Content")),
         ("after a 304", "GET", head("HTTP/1.1 304 Not Modified", f"Content-Length: {len(POISON)}")),
-        ("after the answer to HEAD", "HEAD", head("HTTP/1.1 200 OK",
-                                                  f"Content-Length: {len(POISON)}")),
+        ("after the response to HEAD", "HEAD", head("HTTP/1.1 200 OK",
+                                                    f"Content-Length: {len(POISON)}")),
         ("after chunks to HEAD", "HEAD", head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked")),
     )])
 @pytest.mark.parametrize("when", ["at once", "later"])
-def test_bytes_after_an_answer_poison_nothing(world, when, method, reply):
-    c, b = answered(world, *((reply + POISON,) if when == "at once" else (reply,)), method=method)
+def test_bytes_after_a_response_are_discarded(world, when, method, sent):
+    c, b = responded(world, *((sent + POISON,) if when == "at once" else (sent,)), method=method)
     assert c.response(method).status in (200, 204, 304)
     if when == "later":
         b.send(POISON)
     c.send(request("GET", "/next"))
     fresh = world.nextjs.accept()
     assert fresh.request().target == "/next"
-    fresh.send(answer(b"next"))
+    fresh.send(response(b"next"))
     assert c.response().body == b"next"
 
 
-def test_a_204_with_a_length_gives_no_body_away(world):
-    c, _ = answered(world, head("HTTP/1.1 204 No Content", "Content-Length: 5") + b"hello")
+def test_a_204_with_a_length_has_no_body(world):
+    c, _ = responded(world, head("HTTP/1.1 204 No Content", "Content-Length: 5") + b"hello")
     r = c.response()
     assert r.status in (204, 502) and b"hello" not in r.body
     if r.status == 204:

@@ -1,8 +1,8 @@
-"""Which backend each request goes to, and in what shape it gets there."""
+"""The backend that each request goes to, and the request as it arrives there."""
 
 import pytest
 
-from gate import HOST, KEY, NOVNC, SECRET, answer, head, request, switching, upgrade
+from gate import HOST, KEY, NOVNC, SECRET, head, request, response, switching, upgrade
 
 CONTROLLER_PATHS = ("[Routes]\nControllerPath=/api/auth/session/*/novnc"
                     " /api/auth/session/*/novnc/**")
@@ -72,7 +72,7 @@ def test_slashes_at_the_start_of_a_plain_requests_path_stay(world):
     assert world.seen(request(target="/" + NOVNC)).target == "/" + NOVNC
 
 
-def test_what_the_controller_needs_of_an_upgrade_passes(world):
+def test_fields_of_an_upgrade_pass_to_the_controller(world):
     lines = ("Origin: https://" + HOST, f"Cookie: id={SECRET}", f"Authorization: Bearer {SECRET}",
              "User-Agent: Mozilla/5.0", "Sec-WebSocket-Protocol: binary, base64",
              "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
@@ -142,7 +142,7 @@ def test_an_upgrade_in_any_spelling(world, lines):
     ("Upgrade: ", "Connection: Upgrade"),
 ], ids=lambda lines: " | ".join(lines))
 @pytest.mark.parametrize("target", ["/", NOVNC])
-def test_no_upgrade_is_a_plain_request(world, target, lines):
+def test_an_upgrade_to_anything_else_is_a_plain_request(world, target, lines):
     m = world.seen(request("GET", target, *lines))
     assert "Upgrade" not in m and "HTTP2-Settings" not in m
     assert "upgrade" not in m.options("Connection")
@@ -158,7 +158,7 @@ def test_ten_pages_and_then_the_terminal_down_one_connection(world):
         c.send(request("GET", f"/page/{i}"))
         page = page or world.nextjs.accept()
         assert page.request().target == f"/page/{i}"
-        page.send(answer(b"page %d" % i))
+        page.send(response(b"page %d" % i))
         assert c.response().body == b"page %d" % i
     c.send(upgrade())
     b = world.controller.accept()
@@ -170,7 +170,7 @@ def test_ten_pages_and_then_the_terminal_down_one_connection(world):
     world.nextjs.untouched()
 
 
-def test_pipelined_requests_are_answered_in_order(world):
+def test_pipelined_requests_get_their_responses_in_order(world):
     c = world.client(request("GET", "/1") + request("POST", "/2", body=b"two") +
                      request("HEAD", "/3") + request("GET", "/4"))
     b = world.nextjs.accept()
@@ -178,17 +178,17 @@ def test_pipelined_requests_are_answered_in_order(world):
                                  ("/3", b"", "HEAD"), ("/4", b"", "GET")):
         m = b.request()
         assert (m.method, m.target, m.body) == (method, target, body)
-        reply = answer(target.encode(), f"X-Target: {target}")
-        b.send(reply if method != "HEAD" else reply[:-2])
+        sent = response(target.encode(), f"X-Target: {target}")
+        b.send(sent if method != "HEAD" else sent[:-2])
         assert c.response(method)["X-Target"] == target
 
 
-def test_a_pipelined_request_waits_for_the_answer_before_it(world):
+def test_a_pipelined_request_waits_for_the_response_before_it(world):
     c = world.client(request("GET", "/1") + request("GET", "/2"))
     b = world.nextjs.accept()
     assert b.request().target == "/1"
     b.quiet()
-    b.send(answer(b"1"))
+    b.send(response(b"1"))
     assert c.response().body == b"1"
     assert b.request().target == "/2"
 
@@ -197,7 +197,7 @@ def test_a_pipelined_upgrade_with_early_bytes(world):
     c = world.client(request("GET", "/1") + upgrade() + b"early")
     page = world.nextjs.asked()
     world.controller.untouched()
-    page.send(answer(b"1"))
+    page.send(response(b"1"))
     assert c.response().body == b"1"
     b = world.controller.accept()
     assert b.request().target == NOVNC
@@ -233,7 +233,7 @@ def test_an_upgrade_that_comes_byte_by_byte(world):
 @pytest.mark.parametrize("target, origin_form", [
     (f"http://{HOST}/x?y", "/x?y"), (f"http://{HOST}", "/"), (f"http://{HOST}?y", "/?y"),
     (f"HTTP://{HOST}/", "/")])
-def test_absolute_form_is_written_anew(world, target, origin_form):
+def test_absolute_form_becomes_origin_form(world, target, origin_form):
     m = world.seen(request("GET", target))
     assert m.target == origin_form and m["Host"] == HOST
 
@@ -273,7 +273,7 @@ def test_controller_path_serves_plain_requests(world, method, target):
     "/api/auth/session/s-1/novnc/%1f", "/api/auth/session/s-1/novnc/%7f",
     "/api/auth/session/s-1/novnc/%252e%252e/x", "/api/auth/session/s-1/novnc/%c0%ae%c0%ae/x",
     "/api/auth/session/s-1/novnc/%e0%80%ae/x", "/api/auth/session/%/novnc/x"])
-def test_what_is_not_exactly_the_controllers_stays_with_nextjs(world, target):
+def test_other_paths_go_to_nextjs(world, target):
     world.configure(CONTROLLER_PATHS)
     assert world.seen(request("GET", target)).target == target
     world.controller.untouched()
@@ -289,7 +289,7 @@ def test_two_backends_by_turns_keep_a_connection_each(world):
         c.send(request("GET", target))
         b = ends.get(backend) or ends.setdefault(backend, backend.accept())
         assert b.request().target == target
-        b.send(answer(target.encode()))
+        b.send(response(target.encode()))
         assert c.response().body == target.encode()
 
 

@@ -1,4 +1,4 @@
-"""The shipped binary really shuts itself in; tests/test_sandbox.c runs against the walls."""
+"""The shipped binary enters its sandbox; tests/test_sandbox.c tests each part of it."""
 import ctypes
 import json
 import os
@@ -21,7 +21,7 @@ def fields(pid, file):
 
 
 def confined(pid):
-    """Whether it may gain no privileges, and how many filters stand beside our own."""
+    """The number of seccomp filters that the process has beside those of the test itself."""
     gate, own = fields(pid, "status"), fields("self", "status")
     assert int(gate["NoNewPrivs"]) == 1
     return int(gate["Seccomp_filters"]) - int(own["Seccomp_filters"])
@@ -45,31 +45,31 @@ MAKES_A_PROGRAM = re.compile(
     r"RestrictAddressFamilies|RestrictFileSystems|RestrictNamespaces|RestrictNetworkInterfaces|"
     r"RestrictRealtime|RestrictSUIDSGID|SocketBindAllow|SocketBindDeny|SystemCallArchitectures|"
     r"SystemCallFilter|SystemCallLog)\s*=", re.MULTILINE)
-# Run once, or once in eight hours, and not for each connection; or are to be copied by who wants them.
+# These run once, or once in eight hours, and not for each connection, or are examples to copy.
 MAY_MAKE_PROGRAMS = {"novnc-gate-nextjs.service", "novnc-gate-tls-ticket.service", "strict.conf"}
 
 
 def test_no_unit_of_connections_makes_systemd_load_a_program():
-    """The process has its own; novnc-gate(8), MANY SESSIONS, says what many more would do."""
+    """The process has its own; novnc-gate(8), MANY SESSIONS, explains the harm of many more."""
     made = {file.name: MAKES_A_PROGRAM.findall(file.read_text()) for file in UNITS.iterdir()}
     assert {"novnc-gate-http@.service", "novnc-gate-tls@.service", "novnc-gate.slice",
             "socket.in"} <= made.keys()
     assert {name for name, directives in made.items() if directives} == MAY_MAKE_PROGRAMS, made
 
 
-def answers():
-    """What novnc-gate(8) says of the lines of `systemd-analyze security`."""
+def explanations():
+    """The part of novnc-gate(8) that explains the lines of `systemd-analyze security`."""
     page = (TREE / "man/novnc-gate.8").read_text()
     page = page[page.index("The next table lists each line of"):page.index(".Sh MANY SESSIONS")]
     return page.replace("\\%", "").replace("\\[u2026]", "…")
 
 
 @pytest.mark.parametrize("kind", ["http", "tls"])
-def test_the_man_page_answers_each_line_that_the_unit_leaves_open(kind):
+def test_the_man_page_explains_each_line_that_the_unit_leaves_open(kind):
     said = subprocess.run(["systemd-analyze", "security", "--offline=true", "--json=short", "--no-pager",
                            UNITS / f"novnc-gate-{kind}@.service"], stdout=subprocess.PIPE, check=True)
     rows = [set(row.replace(",", " ").split())
-            for row in re.findall(r"^T\{\n(.*)\nT\}\tT\{$", answers(), re.MULTILINE)]
+            for row in re.findall(r"^T\{\n(.*)\nT\}\tT\{$", explanations(), re.MULTILINE)]
     left_open = [line["name"] for line in json.loads(said.stdout) if not line["set"]]
     assert "SystemCallFilter=~@clock" in left_open
     for name in left_open:
@@ -77,8 +77,8 @@ def test_the_man_page_answers_each_line_that_the_unit_leaves_open(kind):
         assert any({directive, tilde + what} - {""} <= row for row in rows), name
 
 
-def test_the_tests_that_the_man_page_names_are_there():
-    names = set(re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", answers()))
+def test_the_tests_that_the_man_page_names_exist():
+    names = set(re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", explanations()))
     assert {"each_wall_stands", "memory_for_code", "test_its_limits"} <= names
     tests = "".join((TREE / "tests" / file).read_text() for file in (
         "test_sandbox.c", "e2e/test_sandbox.py", "systemd/test_connections.py"))
@@ -106,13 +106,13 @@ def test_a_tunnel_is_confined_once_more(world):
 
 
 def landlock_lacks():
-    """Of the kernel that we are on; rules for TCP came with the fourth version, Linux 6.7."""
+    """The Landlock features that this kernel lacks; rules for TCP came with version 4, Linux 6.7."""
     version = ctypes.CDLL(None).syscall(444, None, 0, 1)    # landlock_create_ruleset
     lacks = "Landlock is" if version < 1 else "Landlock rules for TCP are" if version < 4 else None
     return lacks and f"{lacks} not available"
 
 
-def test_an_entry_names_what_the_kernel_lacks(world):
+def test_an_entry_names_features_that_the_kernel_lacks(world):
     world.configure("[Log]\nLevel=debug")
     c = world.client()
     world.exchange(c, request())
@@ -148,8 +148,8 @@ def test_a_backend_behind_a_unix_socket(world, tmp_path):
     assert confined(c.pid) == 1
 
 
-def test_stopped_and_continued_it_goes_on(world):
-    """The kernel resumes a poll() by a call of its own."""
+def test_a_process_that_is_stopped_and_continued_goes_on(world):
+    """The kernel resumes a poll() with another system call, restart_syscall()."""
     c, b = world.tunnel()
     c.send(b"x")
     assert b.exactly(1) == b"x"
@@ -162,7 +162,7 @@ def test_stopped_and_continued_it_goes_on(world):
     assert c.exactly(1) == b"y"
 
 
-# Whom pipe-user-pages-soft holds for: root without the capabilities that exempt it is nobody special.
+# pipe-user-pages-soft holds for root as well, without these capabilities.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-sys_resource,-sys_admin"] if os.geteuid() == 0 else []
 USE_UP_PIPES = """
 import fcntl, os, sys
@@ -181,7 +181,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def no_more_pipes():
-    """All the memory for pipes that the user is given without privilege is in use."""
+    """Another process uses all memory for pipes that an unprivileged user gets."""
     with subprocess.Popen([*UNPRIVILEGED, sys.executable, "-c", USE_UP_PIPES], text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == "used up\n"
@@ -194,5 +194,5 @@ def test_a_user_whose_pipes_are_used_up_loses_no_session(tmp_path, no_more_pipes
         c, b = world.tunnel()
         assert confined(c.pid) == 2
         for sender, receiver in ((c, b), (b, c)):
-            sent = fill(sender)     # so reads fill a buffer, which is when a pipe is asked for
+            sent = fill(sender)     # so that reads fill a buffer, after which the gate makes a pipe
             assert read_stream(receiver, sent) == crc_of_stream(sent)

@@ -1,4 +1,4 @@
-"""Where many processes may exit at one moment, each waits a random time before it does."""
+"""The spread exit: with many processes, each waits a random time before it exits."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from gate import DEADLINE, answer, request
+from gate import DEADLINE, request, response
 
-MANY = 20     # of ours: that all of them draw a wait of under 50 ms has odds of 1 in 10^50
+MANY = 20     # for all of them to draw a wait of under 50 ms, the odds are 1 in 10^50
 
 
 @pytest.fixture
 def spread(world, tmp_path):
-    """Starts clients of a gate that is told of so many processes; ends those that still wait."""
+    """Starts clients of a gate that reads this number of processes; kills those that still wait."""
     started = []
 
     def start(count, n=1):
@@ -28,7 +28,7 @@ def spread(world, tmp_path):
     yield start
     for c in started:
         if c.process.popen.poll() is None:
-            c.process.popen.kill()      # if it has not exited just now
+            c.process.popen.kill()      # unless it has exited just now
             c.exit_code = c.process.popen.wait(DEADLINE)
             assert c.exit_code in (0, -signal.SIGKILL)
 
@@ -36,7 +36,7 @@ def spread(world, tmp_path):
 def page(world, c, *lines):
     c.send(request("GET", "/", *lines))
     b = world.nextjs.asked()
-    b.send(answer(b"ok"))
+    b.send(response(b"ok"))
     assert c.response().status == 200
     return c
 
@@ -62,14 +62,14 @@ def sockets(pid):
     return [link for link in links if link.startswith("socket:")]
 
 
-def test_where_few_are_it_exits_at_once(world, spread):
+def test_with_few_processes_it_exits_at_once(world, spread):
     for c in spread(100, MANY):
         ended(page(world, c, "Connection: close"))
         assert c.exited() == 0
 
 
 @pytest.mark.parametrize("count", [100000, None])
-def test_where_many_are_its_connection_ends_at_once_and_the_process_later(world, spread, count):
+def test_with_many_processes_the_connection_ends_at_once_and_the_process_later(world, spread, count):
     clients = spread(count, MANY)
     for c in clients:
         ended(page(world, c, "Connection: close"))
@@ -86,7 +86,7 @@ def test_sigterm_does_not_shorten_the_wait(world, spread):
     assert alive(clients)
 
 
-def test_it_exits_by_itself(world, spread):
+def test_the_wait_ends_by_itself(world, spread):
     for c in spread(101, MANY):    # within 0.8 s
         ended(page(world, c, "Connection: close"))
         assert c.exited() == 0

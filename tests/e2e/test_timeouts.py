@@ -1,7 +1,7 @@
-"""Nothing waits for ever but a tunnel. Time is the subject here, so tests do wait.
+"""Times: only a tunnel may wait for ever. Time is the subject here, so these tests wait.
 
-A span that is to pass is SHORT. One within which a test has to do something is LONG, or a busy
-machine would let it pass; what takes longer than that goes on in STEPs.
+A time that has to pass is SHORT. A time within which a test has to act is LONG, so that a busy machine
+does not exceed it. Something that takes longer than LONG proceeds in STEPs.
 """
 
 import contextlib
@@ -12,11 +12,11 @@ import time
 
 import pytest
 
-from gate import Ended, answer, chunked, cpu_seconds, deaf, head, request, switching, upgrade
+from gate import Ended, chunked, cpu_seconds, deaf, head, request, response, switching, upgrade
 from test_tunnel import fill
 
 SHORT, LONG, STEP = 0.4, 1.5, 0.2
-STEPS = 9       # which are longer than LONG
+STEPS = 9       # together longer than LONG
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def in_steps(peer, piece):
 
 @pytest.mark.parametrize("part", [b"G", b"GET / HT", b"GET / HTTP/1.1\r\n", request()[:-2],
                                   request()[:-1]])
-def test_a_head_that_does_not_come_to_its_end(world, part):
+def test_an_incomplete_head_is_a_408(world, part):
     limits(world, HeadTimeoutSec=SHORT)
     with not_before():
         c = world.client(part)
@@ -51,7 +51,7 @@ def test_a_head_that_does_not_come_to_its_end(world, part):
     world.nextjs.untouched()
 
 
-def test_408_is_a_whole_reply_with_an_entry(world):
+def test_a_408_is_a_complete_response_and_logged(world):
     limits(world, HeadTimeoutSec=SHORT)
     world.refused(world.client(b"GET /"), 408)
 
@@ -91,7 +91,7 @@ def test_empty_lines_before_a_head_gain_no_time(world):
 
 
 def flood(peer, piece):
-    """Sends it without a pause until the other side ends."""
+    """Sends piece again and again until the other side ends."""
     with contextlib.suppress(OSError):
         while True:
             peer.sock.sendall(piece)
@@ -106,14 +106,14 @@ def test_empty_lines_without_a_pause_gain_no_time(world):
     sender.join()
 
 
-def test_nor_do_they_on_a_kept_connection(world):
+def test_empty_lines_on_a_kept_connection_gain_no_time(world):
     limits(world, HeadTimeoutSec=SHORT, KeepAliveTimeoutSec=SHORT)
     c = world.client()
     world.exchange(c, request())
     flood(c, b"\r\n" * 10000)
 
 
-def test_no_byte_ever_is_no_408(world):
+def test_a_client_that_never_sends_a_byte_gets_no_408(world):
     limits(world, HeadTimeoutSec=SHORT)
     with not_before():
         c = world.client()
@@ -123,7 +123,7 @@ def test_no_byte_ever_is_no_408(world):
 
 # KeepAliveTimeoutSec
 
-def test_an_idle_client_is_closed_in_silence(world):
+def test_an_idle_client_is_closed_without_a_response(world):
     limits(world, KeepAliveTimeoutSec=SHORT)
     c = world.client()
     with not_before():
@@ -132,13 +132,13 @@ def test_an_idle_client_is_closed_in_silence(world):
     assert c.exited() == 0 and c.log == []
 
 
-def test_each_request_starts_it_anew(world):
+def test_each_request_starts_the_keep_alive_time_anew(world):
     limits(world, KeepAliveTimeoutSec=LONG)
     c = world.client()
     for _ in range(STEPS):
         c.send(request())
         b, _ = world.nextjs.next()
-        b.send(answer(b"x"))
+        b.send(response(b"x"))
         assert c.response().body == b"x"
         time.sleep(STEP)
 
@@ -157,16 +157,16 @@ def test_a_backend_that_does_not_accept(world, kind):
 
 # UpgradeTimeoutSec
 
-@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 1", head("HTTP/1.1 103 Early Hints")],
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 1", head("HTTP/1.1 103 Early Hints")],
                          ids=["nothing", "half a head", "only a 103"])
-def test_an_upgrade_that_hangs(world, reply):
-    span = LONG if b"103" in reply else SHORT
+def test_an_upgrade_that_hangs(world, sent):
+    span = LONG if b"103" in sent else SHORT
     limits(world, UpgradeTimeoutSec=span)
     with not_before(span):
         c = world.client(upgrade())
         b = world.controller.asked()
-        b.send(reply)
-        if b"103" in reply:
+        b.send(sent)
+        if b"103" in sent:
             assert c.response().status == 103
         r = world.error(c, 504)
     assert r.body.startswith(b"WebSocket proxy error: ")
@@ -200,16 +200,16 @@ def test_a_trickle_of_interim_responses_gains_no_time(world):
 
 # ResponseTimeoutSec
 
-@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 2", head("HTTP/1.1 102 Processing")],
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 2", head("HTTP/1.1 102 Processing")],
                          ids=["nothing", "half a head", "only a 102"])
-def test_an_answer_that_does_not_come(world, reply):
-    span = LONG if b"102" in reply else SHORT
+def test_a_missing_response_is_a_504(world, sent):
+    span = LONG if b"102" in sent else SHORT
     limits(world, ResponseTimeoutSec=span)
     with not_before(span):
         c = world.client(request())
         b = world.nextjs.asked()
-        b.send(reply)
-        if b"102" in reply:
+        b.send(sent)
+        if b"102" in sent:
             assert c.response().status == 102
         world.error(c, 504)
     with pytest.raises(Ended):
@@ -219,14 +219,14 @@ def test_an_answer_that_does_not_come(world, reply):
 EXPECTING = head("POST / HTTP/1.1", "Host: a", "Content-Length: 3", "Expect: 100-continue")
 
 
-@pytest.mark.parametrize("reply", [b"", head("HTTP/1.1 102 Processing")], ids=["none", "102"])
-def test_a_100_that_does_not_come_is_the_backends_fault(world, reply):
+@pytest.mark.parametrize("sent", [b"", head("HTTP/1.1 102 Processing")], ids=["none", "102"])
+def test_a_100_that_does_not_come_is_the_backends_fault(world, sent):
     limits(world, ResponseTimeoutSec=2 * SHORT, BodyTimeoutSec=SHORT)
     with not_before(2 * SHORT):
         c = world.client(EXPECTING)
         b = world.nextjs.accept()
         b.until(b"\r\n\r\n")
-        b.send(reply)
+        b.send(sent)
         while (r := c.response()).status == 102:
             pass
     assert r.status == 504
@@ -243,7 +243,7 @@ def test_a_body_that_does_not_come_after_its_100_is_the_clients_fault(world):
         assert c.response().status == 408
 
 
-def test_an_answers_head_that_trickles_gains_no_time(world):
+def test_a_responses_head_that_trickles_gains_no_time(world):
     limits(world, ResponseTimeoutSec=SHORT)
     c = world.client(request())
     b = world.nextjs.asked()
@@ -256,24 +256,24 @@ def test_an_answers_head_that_trickles_gains_no_time(world):
     assert c.response().status == 504
 
 
-def test_a_late_upload_is_not_a_late_answer(world):
+def test_a_slow_upload_is_not_a_late_response(world):
     limits(world, ResponseTimeoutSec=LONG)
     c = world.client(request("POST", "/", f"Content-Length: {STEPS}"))
     b = world.nextjs.accept()
     in_steps(c, b"x")
     assert b.request().body == b"x" * STEPS
-    b.send(answer(b"ok"))
+    b.send(response(b"ok"))
     assert c.response().body == b"ok"
 
 
-def test_a_slow_page_is_not_an_upgrade(world):
+def test_only_response_timeout_holds_for_a_slow_page(world):
     limits(world, UpgradeTimeoutSec=SHORT, HeadTimeoutSec=LONG, KeepAliveTimeoutSec=SHORT,
            BodyTimeoutSec=SHORT, ConnectTimeoutSec=LONG, LingerTimeoutSec=SHORT,
            IdleTimeoutSec=SHORT)
     c = world.client(request())
     b = world.nextjs.asked()
     c.quiet(1.2 * LONG)
-    b.send(answer(b"late"))
+    b.send(response(b"late"))
     assert c.response().body == b"late"
 
 
@@ -292,28 +292,28 @@ def test_a_client_that_stops_within_its_body(world, message):
     try:
         assert c.response().status in (408, 504)
     except Ended:
-        pass            # cut without a word
+        pass            # closed without a response
     c.close()
     assert c.exited() == 0
 
 
-@pytest.mark.parametrize("reply", [
+@pytest.mark.parametrize("sent", [
     head("HTTP/1.1 200 OK", "Content-Length: 10") + b"hello",
     head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n",
     head("HTTP/1.1 200 OK") + b"hello"], ids=["length", "chunked", "close-delimited"])
-def test_a_backend_that_stops_within_its_body(world, reply):
+def test_a_backend_that_stops_within_its_body(world, sent):
     limits(world, BodyTimeoutSec=SHORT)
     with not_before():
         c = world.client(request("GET", "/", version="1.0"))
         b = world.nextjs.asked()
-        b.send(reply)
+        b.send(sent)
         with pytest.raises(Ended) as e:
             c.response()
-    assert e.value.how == "RST" or b"Content-Length: 10" in reply
+    assert e.value.how == "RST" or b"Content-Length: 10" in sent
     assert c.exited() == 0
 
 
-def test_a_client_that_does_not_read_its_answer(world):
+def test_a_client_that_does_not_read_its_response(world):
     limits(world, BodyTimeoutSec=SHORT)
     c = world.client(request())
     b = world.nextjs.asked()
@@ -335,7 +335,7 @@ def test_a_backend_that_does_not_read_its_body(world):
     assert c.exited() == 0
 
 
-def test_a_backend_that_takes_no_more_and_does_not_answer(world, tmp_path):
+def test_a_backend_that_reads_no_more_and_does_not_respond(world, tmp_path):
     backend = world.backend(path=tmp_path / "next.sock")
     limits(world, nextjs=backend.url, ResponseTimeoutSec=LONG, BodyTimeoutSec=LONG)
     c = world.client(head("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"))
@@ -350,7 +350,7 @@ def test_a_backend_that_takes_no_more_and_does_not_answer(world, tmp_path):
     assert c.response().status == 504
 
 
-def test_a_body_that_trickles_goes_on(world):
+def test_a_body_that_trickles_is_not_cut(world):
     limits(world, BodyTimeoutSec=LONG)
     c = world.client(request("POST", "/", f"Content-Length: {STEPS}"))
     b = world.nextjs.accept()
@@ -364,7 +364,7 @@ def test_a_body_that_trickles_goes_on(world):
 
 # The tunnel: LingerTimeoutSec, IdleTimeoutSec
 
-def test_a_tunnel_has_no_time_but_its_own(world):
+def test_no_other_time_out_holds_for_a_tunnel(world):
     limits(world, HeadTimeoutSec=LONG, KeepAliveTimeoutSec=SHORT, ConnectTimeoutSec=LONG,
            UpgradeTimeoutSec=LONG, ResponseTimeoutSec=SHORT, BodyTimeoutSec=SHORT,
            LingerTimeoutSec=SHORT)
@@ -377,7 +377,7 @@ def test_a_tunnel_has_no_time_but_its_own(world):
 
 
 @pytest.mark.parametrize("who", ["client", "backend"])
-def test_linger(world, who):
+def test_a_half_closed_tunnel_ends_after_the_linger_time(world, who):
     limits(world, LingerTimeoutSec=SHORT)
     c, b = world.tunnel()
     first, second = (c, b) if who == "client" else (b, c)
@@ -389,14 +389,14 @@ def test_linger(world, who):
 
 
 def test_linger_of_a_side_that_is_not_read(world, tmp_path):
-    """A Unix socket tells of its end before all that waits in front of it has been read."""
+    """A Unix socket reports its end although bytes before it are still unread."""
     backend = world.backend(path=tmp_path / "s")
     world.configure("[Limits]\nLingerTimeoutSec=400ms", controller=backend.url)
     c, b = world.tunnel(backend=backend)
     fill(b)
     with not_before():
         b.half_close()
-        assert b.end() == "RST"     # there were bytes left
+        assert b.end() == "RST"     # for there were unread bytes
     c.close()
     assert c.exited() == 0
     c.logged("master-controller closed, then no data for LingerTimeoutSec=")
@@ -416,7 +416,7 @@ def test_a_byte_starts_the_linger_time_anew(world):
         c.end()
 
 
-def test_idle(world):
+def test_an_idle_tunnel_ends(world):
     limits(world, IdleTimeoutSec=SHORT)
     with not_before():
         c, b = world.tunnel()
@@ -436,7 +436,7 @@ def test_a_byte_either_way_is_not_idle(world, who):
         assert second.exactly(1) == b"x"
 
 
-def test_a_reader_that_stalls_is_idle_too(world):
+def test_a_tunnel_whose_reader_stalls_is_idle(world):
     limits(world, IdleTimeoutSec=SHORT)
     c, b = world.tunnel()
     with not_before(), pytest.raises(OSError):
@@ -446,7 +446,7 @@ def test_a_reader_that_stalls_is_idle_too(world):
     assert c.exited() == 0
 
 
-def test_the_upgrade_is_in_time_when_its_101_is(world):
+def test_a_101_within_the_upgrade_time_opens_the_tunnel(world):
     limits(world, UpgradeTimeoutSec=LONG)
     c = world.client(upgrade())
     b = world.controller.asked()

@@ -1,4 +1,4 @@
-"""TLS to the backends: who is believed, and in words who is not."""
+"""TLS to the backends: accepted certificates, and the reasons for refused ones."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from gate import BINARY, HOST, SANITIZED, Answering, Ended, answer, head, request, switching, upgrade
+from gate import BINARY, HOST, SANITIZED, Ended, Responder, head, request, response, switching, upgrade
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority, TlsSocket, vector
 
@@ -24,14 +24,14 @@ def stranger(tmp_path_factory):
 
 
 def behind_tls(world, context, text="", **kw):
-    """A master-controller behind https://, with these lines in its section."""
+    """A master-controller with an https:// URL and these lines in its section."""
     world.controller = world.backend(tls=context, **kw)
     world.configure(f"[MasterController]\n{text}")
     return world.controller
 
 
 def accept_failing(backend):
-    """Accepts, and lets the handshake fail in a thread of its own."""
+    """Accepts in a thread a connection whose handshake will fail."""
     def one():
         with contextlib.suppress(OSError, ssl.SSLError, Exception):
             backend.accept().sock.recv(1)
@@ -41,7 +41,7 @@ def accept_failing(backend):
 
 
 def fails(world, backend, pattern, status=502):
-    """An upgrade is answered with 502; the log has the reason, which is returned."""
+    """An upgrade gets a 502, and the log has the reason."""
     t = accept_failing(backend)
     c = world.client(upgrade())
     r = world.error(c, status)
@@ -69,7 +69,7 @@ def test_nextjs_too_and_a_connection_that_is_kept(world, authority, backend_tls)
         c.send(request("POST", f"/{n}", body=b"x" * n * 1000))
         b, m = world.nextjs.next()
         assert m.target == f"/{n}" and m.body == b"x" * n * 1000
-        b.send(answer(b"ok"))
+        b.send(response(b"ok"))
         assert c.response().body == b"ok"
     assert len(world.nextjs.peers) == 1
 
@@ -77,13 +77,13 @@ def test_nextjs_too_and_a_connection_that_is_kept(world, authority, backend_tls)
 def test_host_and_default_port(world):
     """Port 443 is left out of Host, and the port is."""
     world.configure("[MasterController]\nUrl=https://127.0.0.1\n[Routes]\nControllerPath=/c")
-    with Answering(world.nextjs):
+    with Responder(world.nextjs):
         r = world.check()
     assert "cannot connect to 127.0.0.1: " in r.stdout and r.returncode == 1
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_versions_that_are_spoken(world, authority, version):
+def test_tls_1_2_and_1_3_are_spoken(world, authority, version):
     context = authority.server(authority.issue("IP:127.0.0.1"), version=version)
     behind_tls(world, context, f"CaFile={authority.file}")
     c, b = world.tunnel()
@@ -93,13 +93,13 @@ def test_versions_that_are_spoken(world, authority, version):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_versions_that_are_not(world, authority, version):
+def test_older_versions_are_refused(world, authority, version):
     context = authority.server(authority.issue("IP:127.0.0.1"), version=version)
     context.set_ciphers("ALL:@SECLEVEL=0")
     fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "alert protocol version")
 
 
-# Who is not believed
+# Certificates that are refused
 
 def test_an_unknown_issuer(world, stranger, authority):
     context = stranger.server(stranger.issue("IP:127.0.0.1"))
@@ -108,13 +108,13 @@ def test_an_unknown_issuer(world, stranger, authority):
     world.nextjs.untouched()
 
 
-def test_one_that_the_systems_store_does_not_know(world, stranger):
+def test_an_issuer_that_the_systems_store_does_not_have(world, stranger):
     fails(world, behind_tls(world, stranger.server(stranger.issue("IP:127.0.0.1"))),
           "unable to get local issuer certificate")
 
 
 def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, tmp_path):
-    """OpenSSL finds $SSL_CERT_DIR where else it has the system's directory."""
+    """With $SSL_CERT_DIR in place of the system's directory."""
     name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority.file],
                           capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / f"{name}.0").write_bytes(authority.file.read_bytes())
@@ -126,13 +126,13 @@ def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, t
     assert "libssl" in maps
 
 
-def test_a_self_signed_one(world, tmp_path, authority):
+def test_a_self_signed_certificate_is_refused(world, tmp_path, authority):
     alone = Authority(tmp_path / "alone", "127.0.0.1")
     context = authority.server((alone.file, alone.key))
     fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "self.signed certificate")
 
 
-def test_a_self_signed_one_that_is_named_in_cafile(world, tmp_path, authority):
+def test_a_self_signed_certificate_in_cafile_is_accepted(world, tmp_path, authority):
     alone = tmp_path / "self.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "self.key", "-out",
@@ -142,7 +142,7 @@ def test_a_self_signed_one_that_is_named_in_cafile(world, tmp_path, authority):
     world.tunnel()
 
 
-def test_what_cafile_names_is_trusted_whoever_issued_it(world, authority):
+def test_a_certificate_in_cafile_is_accepted_whoever_issued_it(world, authority):
     crt, key = authority.issue("IP:127.0.0.1")
     behind_tls(world, authority.server((crt, key)), f"CaFile={crt}")
     world.tunnel()
@@ -151,18 +151,18 @@ def test_what_cafile_names_is_trusted_whoever_issued_it(world, authority):
     fails(world, b, "unable to get local issuer certificate|unable to verify the first certificate")
 
 
-def test_an_expired_one(world, authority):
+def test_an_expired_certificate_is_refused(world, authority):
     context = authority.server(authority.issue("IP:127.0.0.1", expired=True))
     fails(world, behind_tls(world, context, f"CaFile={authority.file}"), "certificate has expired")
 
 
-def test_one_that_names_nobody(world, authority):
-    """RFC 9110 4.3.4: its Common Name is no name, not even where it is the right one."""
+def test_a_certificate_without_a_subject_alternative_name_is_refused(world, authority):
+    """RFC 9110 4.3.4: the Common Name does not count, even if it is the right one."""
     crt, key = authority.issue(subject="/CN=localhost")
     b = behind_tls(world, authority.server((crt, key)))
     for ca in (authority.file, crt):
         world.configure(f"[MasterController]\nCaFile={ca}", controller=f"https://localhost:{b.port}")
-        if ca == crt:       # named itself: then it does not matter whom it names
+        if ca == crt:       # a certificate in CaFile= may have any name
             world.tunnel()
         else:
             fails(world, b, "certificate verify failed: the certificate names no host in its "
@@ -172,7 +172,7 @@ def test_one_that_names_nobody(world, authority):
 @pytest.mark.parametrize("since, until, reason", [
     (-7200, -3600, "certificate has expired"), (3600, 7200, "certificate is not yet valid"),
     (-3600, 3600, None)])
-def test_one_that_is_itself_in_cafile_has_to_be_valid(world, authority, since, until, reason):
+def test_a_certificate_in_cafile_has_to_be_valid_now(world, authority, since, until, reason):
     now = time.time()
     crt, key = authority.issue(subject="/CN=x", since=now + since, until=now + until)
     b = behind_tls(world, authority.server((crt, key)), f"CaFile={crt}")
@@ -183,7 +183,7 @@ def test_one_that_is_itself_in_cafile_has_to_be_valid(world, authority, since, u
 
 
 def server_hello(version):
-    """An old server's: that version, and no extension at all."""
+    """The ServerHello of an old server: this version and no extensions."""
     return b"\x16\x03\x01" + vector(2, b"\2" + vector(
         3, version + bytes(32) + vector(1, b"") + b"\xc0\x2f" + b"\0"))
 
@@ -218,7 +218,7 @@ def test_reasons_that_readme_explains(world, authority, reason, how):
 
 @pytest.mark.parametrize("how, accepted", [
     ({"digest": "sha1"}, True), ({"usage": "clientAuth"}, True), ({"key": "rsa:1024"}, False)])
-def test_what_helps_one_that_is_itself_in_cafile(world, authority, how, accepted):
+def test_a_certificate_in_cafile_needs_only_a_strong_key(world, authority, how, accepted):
     """As README.md's table says."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -235,7 +235,7 @@ def test_what_helps_one_that_is_itself_in_cafile(world, authority, how, accepted
     ("127.0.0.1", ["IP:127.0.0.2", "localhost"], "IP address mismatch"),
     ("localhost", ["IP:127.0.0.1", "elsewhere.example"], "[Hh]ostname mismatch"),
     ("localhost", ["*"], "[Hh]ostname mismatch")])
-def test_another_name(world, authority, url, names, reason):
+def test_a_certificate_for_another_name_is_refused(world, authority, url, names, reason):
     context = authority.server(authority.issue(*names))
     b = behind_tls(world, context)
     world.configure(f"[MasterController]\nCaFile={authority.file}",
@@ -279,15 +279,15 @@ def test_without_verifying(world, stranger):
     assert said == ["The certificate of master-controller is not verified (VerifyTls=no)"]
 
 
-def test_verifying_says_nothing(world, authority, backend_tls):
+def test_verified_certificates_leave_no_entry(world, authority, backend_tls):
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c, _ = world.tunnel()
     assert not any("VerifyTls" in line for line in c.log)
 
 
-# What is no TLS
+# Backends that do not complete a handshake
 
-def test_plain_http_spoken_back(world):
+def test_a_backend_that_speaks_plain_http_is_named(world):
     b = behind_tls(world, None)
     world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
 
@@ -310,7 +310,7 @@ def test_the_end_amid_the_handshake(world):
     def one():
         p = b.accept()
         p.half_close()
-        while p.sock.recv(1000):    # to its end: bytes that nobody has read make a close a reset
+        while p.sock.recv(1000):    # to the end, for a close with unread bytes is a reset
             pass
         p.close()
     t = threading.Thread(target=one)
@@ -373,7 +373,7 @@ def test_a_client_certificate_with_its_key_in_one_file(world, authority, tmp_pat
 
 
 def test_a_missing_client_certificate(world, authority):
-    """TLS 1.3 tells it only after the handshake; TLS 1.2 in it."""
+    """The alert comes within the handshake of TLS 1.2 and after that of TLS 1.3."""
     b = behind_tls(world, demanding(authority, authority, version=ssl.TLSVersion.TLSv1_2),
                    f"CaFile={authority.file}")
     fails(world, b, "alert handshake failure")
@@ -400,12 +400,12 @@ def test_a_missing_client_certificate(world, authority):
     ("ClientCertificate={crt}\nClientKey={locked}",
      "ClientKey={locked}: contains no private key, or one with a passphrase")])
 @pytest.mark.parametrize("which", ["page", "session"])
-def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, which, tmp_path):
-    """A configuration entry that names section and key; 500 to the client, without names of files."""
+def test_faulty_files_are_a_500_and_named_in_the_log(world, authority, backend_tls, lines, reason, which, tmp_path):
+    """The entry names section, key and file; the 500 names no file."""
     crt, key = authority.issue(subject="/CN=gate")
     _, other = authority.issue(subject="/CN=other")
     _, rsa = authority.issue(subject="/CN=other", key="rsa:2048")
-    locked = tmp_path / "locked.key"        # for which a passphrase would be asked
+    locked = tmp_path / "locked.key"        # which has a passphrase
     subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked],
                    check=True, capture_output=True)
     (empty := tmp_path / "empty").touch()
@@ -426,10 +426,10 @@ def test_files_that_are_wrong(world, authority, backend_tls, lines, reason, whic
     assert r.returncode == 78 and r.stderr.startswith(f"[{section}] {reason}"), r
 
 
-# What README.md tells of a self-signed controller
+# The commands in README.md for a self-signed controller
 
 def test_the_commands_that_fetch_a_self_signed_certificate(world, authority, tmp_path):
-    """From a server that has another one for clients that do not say whom they want."""
+    """From a server that shows another certificate to clients without SNI."""
     readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
     commands, = re.findall(r"^    openssl s_client.*\n(?:    .*\n)+", readme, re.M)
     key = tmp_path / "self.key"
@@ -459,7 +459,7 @@ def test_the_commands_that_fetch_a_self_signed_certificate(world, authority, tmp
 
 def test_check_tries_the_handshake(world, authority, stranger, backend_tls):
     def check():
-        with Answering(world.controller), Answering(world.nextjs):
+        with Responder(world.controller), Responder(world.nextjs):
             return world.check()
     b = behind_tls(world, backend_tls, f"CaFile={authority.file}")
     r = check()
@@ -494,7 +494,7 @@ def test_an_upgrade_leaves_a_connection_that_has_no_tls_yet_alone(world, authori
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c = world.direct(request(), binary=tmp_path / "novnc-gate")
     b = world.nextjs.asked()
-    b.send(answer(b"x"))
+    b.send(response(b"x"))
     assert c.response().status == 200
     shutil.copy(BINARY.with_name("novnc-gate-tls.so"), tmp_path / "new")
     (tmp_path / "new").rename(tmp_path / "novnc-gate-tls.so")
@@ -523,7 +523,7 @@ def test_a_module_of_another_build_is_refused(world, authority, backend_tls, tmp
 # Ends
 
 def test_a_backend_that_ends_without_close_notify_loses_nothing_in_a_tunnel(world, authority, backend_tls):
-    """websockify ends so. What it sent before is passed on whole, however slowly the client reads."""
+    """As websockify does. All bytes before the end arrive, however slowly the client reads."""
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c, b = world.tunnel()
     last = os.urandom(1_000_000)
@@ -531,7 +531,7 @@ def test_a_backend_that_ends_without_close_notify_loses_nothing_in_a_tunnel(worl
     sender.start()
     c.logged("Proxying: ")
     got = c.exactly(10)
-    sender.join()       # nobody reads meanwhile, so the gate has to keep what came
+    sender.join()       # the client does not read meanwhile, so the gate has to keep the bytes
     assert got + c.exactly(len(last) - 10) == last
     assert c.end() == "FIN"
     c.close()
@@ -540,7 +540,7 @@ def test_a_backend_that_ends_without_close_notify_loses_nothing_in_a_tunnel(worl
 
 
 def test_a_missing_close_notify_of_the_side_that_ended_second_is_no_reason(world, authority, backend_tls):
-    """nginx closes so, once the client has ended."""
+    """As nginx does after the client has ended."""
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c, b = world.tunnel()
     c.close()
@@ -571,26 +571,11 @@ def test_a_backend_gets_a_close_notify(world, authority, backend_tls):
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c, b = world.tunnel()
     c.close()
-    assert b.end() == "FIN"     # which for TLS is a close_notify
+    assert b.end() == "FIN"     # with TLS, a close_notify
 
 
-@pytest.mark.parametrize("direction", ["up", "down"])
-def test_half_close(world, authority, backend_tls, direction):
-    behind_tls(world, backend_tls, f"CaFile={authority.file}")
-    c, b = world.tunnel()
-    first, second = (c, b) if direction == "up" else (b, c)
-    first.send(b"bye")
-    first.half_close()
-    assert second.exactly(3) == b"bye" and second.end() == "FIN"
-    for _ in range(10):
-        second.send(b"x" * 100000)
-        assert first.exactly(100000) == b"x" * 100000
-    second.close()
-    assert first.end() == "FIN"
-
-
-def test_an_answer_before_the_end_of_the_upload(world, authority, backend_tls):
-    """Writing fails long before the answer is read."""
+def test_a_response_before_the_end_of_the_upload(world, authority, backend_tls):
+    """Writes to the backend fail before its response is read."""
     world.nextjs = world.backend(tls=backend_tls)
     world.configure(f"[NextJs]\nCaFile={authority.file}")
     c = world.client(request("POST", "/", "Content-Length: 100000000"))
@@ -622,7 +607,7 @@ def test_a_gibibyte(world, authority, direction, version):
 
 
 def test_openssl_as_the_backend_updates_its_keys(world, authority):
-    """TLS 1.3's KeyUpdate, with one demanded back, amid a tunnel."""
+    """A KeyUpdate of TLS 1.3 in a tunnel, which demands one in return."""
     crt, key = authority.issue("IP:127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -660,17 +645,17 @@ def test_openssl_as_the_backend_updates_its_keys(world, authority):
         c.more()
 
 
-# A connection that was to a TLS backend and then is a plain tunnel
+# A plain tunnel after a page over TLS
 
 @pytest.mark.parametrize("lines", [(), ("Connection: close",)], ids=["kept", "closed"])
 def test_a_plain_tunnel_after_a_page_over_tls(world, authority, backend_tls, lines):
     page = world.backend(tls=backend_tls)
     world.configure(f"[NextJs]\nCaFile={authority.file}\n", nextjs=page.url)
     c = world.client()
-    world.exchange(c, request(), answer(b"ok", *lines), backend=page)
+    world.exchange(c, request(), response(b"ok", *lines), backend=page)
     c.send(upgrade())
     b = world.tunnel_of(c)
-    assert page.peers[-1].end() == "FIN"    # nothing will use it any more
+    assert page.peers[-1].end() == "FIN"    # for it will not be used again
     c.close()
     b.close()
     assert c.exited() == 0
@@ -696,7 +681,7 @@ MinProtocol = TLSv1.3
 
 @pytest.fixture
 def engine(tmp_path):
-    """An openssl.cnf as for a machine with such an engine, which asks the kernel what it can do."""
+    """An openssl.cnf with an engine that makes system calls which the sandbox forbids."""
     (tmp_path / "openssl.cnf").write_text(ENGINE)
     return {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")}
 
@@ -704,7 +689,7 @@ def engine(tmp_path):
 @pytest.mark.parametrize("options", [(), ("--tls",)], ids=["plain", "tls"])
 def test_an_engine_in_openssl_cnf_is_left_alone(world, authority, certificate, backend_tls, engine,
                                                 options):
-    """On port 3000 OpenSSL starts where only what the gate needs can be asked of the kernel."""
+    """Without --tls OpenSSL starts inside the sandbox."""
     behind_tls(world, backend_tls,
                f"CaFile={authority.file}\n[Tls]\nCertificate={certificate[0]}\nKey={certificate[1]}")
     c = world.direct(options=options, env=engine.items())

@@ -1,4 +1,4 @@
-"""TLS from clients: what is spoken, resumed, refused, and passed on."""
+"""TLS from clients: versions, certificates, resumption, ends."""
 
 import os
 import re
@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from gate import (BINARY, GROWTH_KB, HOST, SANITIZED, SECRET, Answering, Ended, answer, clean_env,
-                  connection, cpu_seconds, head, memory_kb, request, switching, upgrade)
+from gate import (BINARY, GROWTH_KB, HOST, SANITIZED, SECRET, Ended, Responder, clean_env, connection,
+                  cpu_seconds, head, memory_kb, request, response, switching, upgrade)
 from test_sandbox import confined
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import (PRE_SHARED_KEY, PSK_DHE_KE, PSK_KE, Authority, Ragged, TlsSocket,
@@ -28,7 +28,7 @@ def gate(tls_gate):
 
 
 def fails_handshake(world, context, logged, **kw):
-    """A handshake that the gate ends, and why it says so in the log."""
+    """The gate ends the handshake and logs the reason; returns the client's error."""
     sock = socket.create_connection((world.gate.host, world.gate.port), 10)
     process = lambda: world.gate.process(sock.getsockname()[1])
     with pytest.raises((ssl.SSLError, Ragged, OSError)) as e:
@@ -40,7 +40,7 @@ def fails_handshake(world, context, logged, **kw):
     return str(e.value)
 
 
-def test_a_page_and_who_asked(world):
+def test_a_page_over_tls_has_the_forwarded_fields(world):
     seen = world.seen(request())
     assert seen["X-Forwarded-Proto"] == "https" and "X-Client-Cert-Subject" not in seen
 
@@ -59,7 +59,7 @@ def test_http11_is_what_alpn_says(world, authority):
 @pytest.mark.parametrize("version, cipher", [
     (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-GCM-SHA256"),
     (ssl.TLSVersion.TLSv1_3, "TLS_AES_256_GCM_SHA384")])
-def test_versions_that_are_spoken(world, authority, version, cipher):
+def test_tls_1_2_and_1_3_are_spoken(world, authority, version, cipher):
     c = world.client(tls=authority.client(version=version))
     assert c.sock.tls.cipher()[0] == cipher
     world.exchange(c, request())
@@ -67,7 +67,7 @@ def test_versions_that_are_spoken(world, authority, version, cipher):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_versions_that_are_not(world, authority, version):
+def test_older_versions_are_refused(world, authority, version):
     context = authority.client(version=version)
     context.set_ciphers("ALL:@SECLEVEL=0")
     assert "PROTOCOL_VERSION" in fails_handshake(world, context, "unsupported protocol")
@@ -75,7 +75,7 @@ def test_versions_that_are_not(world, authority, version):
 
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA",
                                     "ECDHE-ECDSA-AES256-SHA384"])
-def test_ciphers_that_are_not(world, authority, cipher):
+def test_weak_ciphers_are_refused(world, authority, cipher):
     context = authority.client(version=ssl.TLSVersion.TLSv1_2)
     context.set_ciphers(cipher)
     fails_handshake(world, context, "no shared cipher")
@@ -99,7 +99,7 @@ def test_a_client_that_does_not_trust_us_is_logged(world, tmp_path):
     assert p.wait() == 0 and any("alert unknown ca" in line for line in p.log), p.log
 
 
-def test_rubbish_is_logged_and_nothing_more(world):
+def test_a_malformed_handshake_is_one_entry(world):
     c = world.client(b"\x16\x03\x01\x00\x05hello", tls=False)
     with pytest.raises(Ended):
         while True:
@@ -108,13 +108,13 @@ def test_rubbish_is_logged_and_nothing_more(world):
     assert len(c.log) == 1 and "TLS handshake with 127.0.0.1:" in c.log[0], c.log
 
 
-def test_nobody_who_says_nothing_is_logged(world):
+def test_a_client_that_sends_nothing_is_not_logged(world):
     c = world.client(tls=False)
     c.close()
     assert c.exited() == 0 and c.log == []
 
 
-def test_half_a_handshake_is_not_waited_for_for_ever(world):
+def test_half_a_handshake_times_out(world):
     world.configure("[Limits]\nHeadTimeoutSec=300ms")
     c = world.client(b"\x16\x03\x01", tls=False)
     assert c.end() in ("FIN", "RST")
@@ -127,14 +127,14 @@ def test_half_a_handshake_is_not_waited_for_for_ever(world):
 def test_sigterm_amid_the_handshake(world):
     c = world.client(b"\x16\x03\x01", tls=False)
     deadline = time.monotonic() + 10
-    while "libssl" not in open(f"/proc/{c.pid}/maps").read():   # it has taken its signals
+    while "libssl" not in open(f"/proc/{c.pid}/maps").read():   # by then it has blocked its signals
         assert time.monotonic() < deadline
     os.kill(c.pid, 15)
     assert c.exited() == 0
 
 
 def test_no_renegotiation(world, authority):
-    """openssl s_client's R; the connection goes on, or the client gives up."""
+    """The command R of openssl s_client asks for one."""
     with openssl_client(world, authority, "-tls1_2") as (client, _):
         client.stdin.write(b"R\n")
         client.stdin.flush()
@@ -142,8 +142,8 @@ def test_no_renegotiation(world, authority):
     assert "RENEGOTIATING" in out and "no renegotiation" in out, out
 
 
-def test_it_is_confined_all_the_same(secure):
-    """Two filters once the tunnel stands, as without TLS."""
+def test_the_sandbox_is_the_same_as_without_tls(secure):
+    """Two filters in a tunnel, as without TLS."""
     c, b = secure.tunnel()
     if not SANITIZED:
         assert confined(c.pid) == 2
@@ -209,8 +209,8 @@ def check(world, env=(), what="--check=config"):
     ("Key={fifo}", "Key={fifo}: is a FIFO"),
     ("TicketKey={fifo}", "TicketKey={fifo}: is neither 80 nor 160 bytes long"),
     ("ClientCaFile={fifo}", "ClientCaFile={fifo}: is a FIFO"),
-    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: contains no certificate")])
-def test_what_is_wrong_is_said(world, authority, certificate, tls, reason, tmp_path):
+    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: no certificate in it")])
+def test_errors_name_key_and_file(world, authority, certificate, tls, reason, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     disorder = tmp_path / "disorder"        # the chain begins with the authority
     disorder.write_text(authority.file.read_text() + open(certificate[0]).read())
@@ -227,28 +227,28 @@ def test_what_is_wrong_is_said(world, authority, certificate, tls, reason, tmp_p
     ("Certificate=/dev/null/x", "/dev/null/x: Not a directory"),
     ("Key={key}", None),
     ("Key=/nowhere", "/nowhere: No such file"),
-    ("TicketKey=/nowhere", None),  # then no session is resumed
+    ("TicketKey=/nowhere", None),  # then sessions are not resumed
     ("TicketKey=/dev/null/x", "/dev/null/x: Not a directory")])
 def test_a_check_without_credentials_looks_at_the_other_files(world, certificate, tls, reason):
     crt, key = certificate
     world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n" + tls.format(crt=crt, key=key))
     r = check(world)
-    # not where it fails: there it would be taken for the reason
-    assert ("credentials are not checked" in r.stdout) == (not reason)
+    # not if the check fails, for it would be mistaken for the reason
+    assert ("credentials are not looked at" in r.stdout) == (not reason)
     assert r.returncode == (78 if reason else 0) and re.search(reason or "^$", r.stderr), r
 
 
 @pytest.mark.parametrize("since, until, said", [
     (-7200, -3600, "expired on .* GMT"), (3600, 7200, "not valid before .* GMT")])
 def test_a_certificate_that_is_not_valid_now(world, authority, since, until, said):
-    """The socket comes up with it all the same: a site with a warning is better than none."""
+    """A warning only: the sockets start all the same."""
     now = time.time()
     crt, key = authority.issue(NAME, since=now + since, until=now + until)
     world.drop_in("50-x.conf", f"[Tls]\nCertificate={crt}\nKey={key}\n")
     said = rf"\[Tls\] Certificate={crt}: {said}\n"
     r = check(world)
     assert r.returncode == 0 and re.fullmatch(f"warning: {said}", r.stderr), r
-    with Answering(world.nextjs), Answering(world.controller):
+    with Responder(world.nextjs), Responder(world.controller):
         r = check(world, what="--check")
     assert r.returncode == 1 and re.fullmatch(said, r.stderr), r
     assert r.stdout.count("speaks HTTP (status 200)") == 2
@@ -265,7 +265,7 @@ def test_a_certificate_that_is_not_valid_now(world, authority, since, until, sai
     ("ec -pkeyopt ec_paramgen_curve:P-384", [NAME], None), ("rsa:2048", [NAME], None),
     ("rsa:3072", [NAME], None)])
 def test_a_certificate_that_browsers_refuse(world, authority, tmp_path, key, names, said):
-    # without it OpenSSL takes no short key
+    # otherwise OpenSSL refuses short keys
     (tmp_path / "openssl.cnf").write_text("openssl_conf=a\n[a]\nssl_conf=b\n[b]\nsystem_default=c\n"
                                           "[c]\nCipherString=DEFAULT@SECLEVEL=0\n")
     crt, key = authority.issue(*names, subject="/CN=x", key=key)
@@ -280,13 +280,13 @@ def test_a_certificate_that_browsers_refuse(world, authority, tmp_path, key, nam
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "./x"])
-def test_neither_a_path_nor_a_credential(world, name):
+def test_a_relative_path_is_no_credential(world, name):
     world.drop_in("50-x.conf", f"[Tls]\nKey={name}\n")
     r = world.check("--check=config")
     assert r.returncode == 78 and "credential" in r.stderr
 
 
-def test_a_broken_configuration_is_told_through_tls(world):
+def test_the_500_of_a_broken_configuration_is_sent_over_tls(world):
     world.drop_in("60-x.conf", "[Nonsense]\n")
     c = world.client(request())
     c.exit_code = 78
@@ -333,17 +333,17 @@ def test_the_subject_is_passed_on_and_a_forged_one_is_not(asking, authority, ver
         r"CN=Zo\C3\AB \0D\0AX: y,O=A\, B \+ C,C=DE"
 
 
-def test_it_is_passed_on_with_an_upgrade(asking, authority):
+def test_the_subject_is_passed_on_with_an_upgrade(asking, authority):
     asking.client(upgrade(), tls=authority.client(authority.issue(subject="/CN=u")))
     assert asking.controller.accept().request()["X-Client-Cert-Subject"] == "CN=u"
 
 
-def test_none_is_demanded_and_none_is_forged(asking):
+def test_no_certificate_is_demanded_and_no_subject_is_forged(asking):
     seen = asking.seen(request("GET", "/", "X-Client-Cert-Subject: CN=admin"))
     assert "X-Client-Cert-Subject" not in seen
 
 
-def test_one_that_was_not_asked_for_is_not_passed_on(world, authority):
+def test_without_a_client_ca_no_subject_is_passed_on(world, authority):
     world.client(request("GET", "/", "X-Client-Cert-Subject: CN=admin"),
                  tls=authority.client(authority.issue(subject="/CN=u")))
     assert "X-Client-Cert-Subject" not in world.nextjs.accept().request()
@@ -353,7 +353,7 @@ def test_one_that_was_not_asked_for_is_not_passed_on(world, authority):
     ("stranger", "unable to get local issuer|self.signed"), ("expired", "certificate has expired"),
     ("server", "unsuitable certificate purpose|unsupported certificate purpose"),
     ("long", "subject is empty or too long")])
-def test_a_bad_one_is_refused(asking, authority, tmp_path, kind, reason):
+def test_a_bad_client_certificate_is_refused(asking, authority, tmp_path, kind, reason):
     if kind == "stranger":
         other = Authority(tmp_path / "x", "X")
         crt = other.issue(subject="/CN=u")
@@ -373,11 +373,11 @@ def tickets(world, *keys):
 
 
 def resume(world, context, session=None):
-    """One page; whether its connection was resumed, and the session it leaves."""
+    """One page: True if its session was resumed, and the session for the next one."""
     c = world.client(request(), tls=context, session=session)
     b, _ = world.nextjs.next()
-    b.send(answer(b"ok"))
-    assert c.response().body == b"ok"       # and the tickets before it
+    b.send(response(b"ok"))
+    assert c.response().body == b"ok"       # which the tickets precede
     reused, left = c.sock.tls.session_reused, c.sock.tls.session
     c.close()
     return reused, left
@@ -418,7 +418,7 @@ def test_a_ticket_that_was_tampered_with(world, authority):
 
 
 def test_a_client_certificate_is_verified_by_each_connection(asking, authority):
-    """Resumption would carry on with one whose time has come."""
+    """A resumed session would accept a certificate that has expired since."""
     tickets(asking, os.urandom(80))
     end = int(time.time()) + 10
     crt = authority.issue(subject="/CN=u", until=end)
@@ -433,7 +433,7 @@ def test_a_client_certificate_is_verified_by_each_connection(asking, authority):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_from_before_certificates_were_asked_for(world, authority, version):
-    """Resumed, it would be nobody's for as long as its tickets last."""
+    """A resumed session would have no subject."""
     tickets(world, os.urandom(80))
     context = authority.client(authority.issue(subject="/CN=u"), version=version)
     _, session = resume(world, context)
@@ -478,7 +478,7 @@ def test_openssl_resumes_tls13(world, authority, tmp_path):
             client.stdin.write(request("GET", "/", "Connection: close"))
             client.stdin.flush()
             b, _ = world.nextjs.next()
-            b.send(answer(b"hello"))
+            b.send(response(b"hello"))
             said.append(client.communicate(timeout=20)[0].decode())
     assert "New, TLSv1.3" in said[0] and "Reused, TLSv1.3" in said[1], said[1]
     assert "Early data was not sent" in said[1]
@@ -495,13 +495,13 @@ def test_openssl_reconnects_with_tls12(world, authority):
 @pytest.mark.parametrize("mode, resumed", [(PSK_DHE_KE, True), (PSK_KE, False)],
                          ids=["psk_dhe_ke", "psk_ke"])
 def test_a_session_is_resumed_with_an_exchange_of_keys_only(world, authority, mode, resumed):
-    """psk_ke would give up forward secrecy."""
+    """psk_ke has no forward secrecy."""
     tickets(world, os.urandom(80))
     with openssl_client(world, authority, "-tls1_3", "-ign_eof") as (client, _):
         client.stdin.write(request("GET", "/", "Connection: close"))
         client.stdin.flush()
         b, _ = world.nextjs.next()
-        b.send(answer(b"hello"))
+        b.send(response(b"hello"))
         out = client.communicate(timeout=20)[0].decode()
     c = world.client(resuming_hello(out[out.rindex("SSL-Session:"):], mode), tls=False)
     record = c.exactly(5)
@@ -520,15 +520,15 @@ def test_curl_resumes_on_its_second_connection(world, authority):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for _ in range(2):
         b, _ = world.nextjs.next()
-        b.send(answer(b"hello"))
+        b.send(response(b"hello"))
     out = client.communicate(timeout=20)[0].decode()
     assert client.returncode == 0, out
-    assert out.count("TLS handshake, Certificate (11)") == 1, out    # the second shows none
+    assert out.count("TLS handshake, Certificate (11)") == 1, out    # none for the second page
 
 
 # Ends
 
-def test_every_answer_ends_with_a_close_notify(world):
+def test_every_response_ends_with_a_close_notify(world):
     c = world.client(request("GET", "/", "Connection: close"))
     b, _ = world.nextjs.next()
     b.send(head("HTTP/1.1 200 OK", "Connection: close"), b"until the end")
@@ -550,7 +550,7 @@ def test_a_cut_body_is_a_reset_not_a_close_notify(world):
 
 
 def test_a_client_that_ends_without_close_notify(world):
-    """Between messages nothing; in a body an error; in a tunnel an end as any other."""
+    """Between messages no entry, in a body an error, in a tunnel an ordinary end."""
     c = world.client()
     world.exchange(c, request())
     c.sock.cut()
@@ -577,26 +577,8 @@ def test_a_client_that_ends_second_without_close_notify(world):
     c.logged(r"master-controller closed first; 0 bytes up")
 
 
-@pytest.mark.parametrize("direction", ["up", "down"])
-def test_half_close(world, direction):
-    c, b = world.tunnel()
-    first, second = (c, b) if direction == "up" else (b, c)
-    first.send(b"bye")
-    first.half_close()
-    assert second.exactly(3) == b"bye" and second.end() == "FIN"
-    used = cpu_seconds(c.pid)
-    first.quiet(0.5)
-    assert cpu_seconds(c.pid) - used < 0.05, "busy while one direction has ended"
-    for _ in range(10):
-        second.send(b"x" * 100000)
-        assert first.exactly(100000) == b"x" * 100000
-    second.close()
-    assert first.end() == "FIN"
-    assert c.exited() == 0
-
-
 def test_a_close_notify_waits_for_room(world):
-    """The reader has stalled, so there is no room for it; it comes in the end all the same."""
+    """The client does not read, so there is no room for a close_notify until it does."""
     c, b = world.tunnel()
     total = 0
     b.sock.settimeout(0.5)
@@ -616,7 +598,7 @@ def test_a_close_notify_waits_for_room(world):
     assert e.value.how == "FIN" and got == total
 
 
-# Much, and held back
+# Large amounts and back-pressure
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("direction", ["up", "down"])
@@ -669,12 +651,12 @@ def test_a_reader_that_stalls_costs_no_memory(world):
 
 @pytest.mark.parametrize("secret", [f"Cookie: {SECRET}"])
 def test_a_pipeline_of_pages_and_then_a_session(world, secret):
-    """Everything in few records; a record's end is no message's end."""
+    """In few records: the end of a record is not the end of a message."""
     c = world.client(b"".join(request("GET", f"/{n}", secret) for n in range(20)) + upgrade())
     for n in range(20):
         b, m = world.nextjs.next()
         assert m.target == f"/{n}"
-        b.send(answer(b"%d" % n))
+        b.send(response(b"%d" % n))
         assert c.response().body == b"%d" % n
     b, _ = world.controller.next()
     b.send(switching())
@@ -683,7 +665,7 @@ def test_a_pipeline_of_pages_and_then_a_session(world, secret):
 
 @pytest.mark.parametrize("early", [b"", b"GET "])
 def test_bytes_and_the_end_at_once(world, early):
-    """Both come with one read of the socket, after which poll has nothing to tell."""
+    """One read of the socket gets both, and poll() reports nothing after that."""
     c = world.client(early)
     c.quiet(0.2)        # until the gate waits
     c.sock.tls.write(b"GET / HT")
@@ -693,13 +675,13 @@ def test_bytes_and_the_end_at_once(world, early):
     assert time.monotonic() - start < 5
 
 
-def test_one_byte_a_record(world):
+def test_records_of_one_byte(world):
     c = world.client()
     for byte in request("POST", "/", body=b"abc"):
         c.send(bytes([byte]))
     b, m = world.nextjs.next()
     assert m.body == b"abc"
-    b.send(answer(b"ok"))
+    b.send(response(b"ok"))
     assert c.response().body == b"ok"
 
 
@@ -712,7 +694,7 @@ def test_key_updates(world, authority):
         for n in range(3):
             client.stdin.write(b"K\n")
             client.stdin.flush()
-            until(client, b"KEYUPDATE")      # it takes a command only as a read of its own
+            until(client, b"KEYUPDATE")      # s_client recognises a command only at the start of a read
             client.stdin.write(b"ping%d\n" % n)
             client.stdin.flush()
             assert b.exactly(6) == b"ping%d\n" % n
@@ -720,7 +702,7 @@ def test_key_updates(world, authority):
             until(client, b"pong%d" % n)
 
 
-# What has no payload
+# Records without payload
 
 @pytest.fixture(scope="module")
 def key_updates(tmp_path_factory):

@@ -16,7 +16,7 @@ import pytest
 from gate import (DEADLINE, GROWTH_KB, SANITIZED, Ended, cpu_seconds, memory_kb, request, switching,
                   upgrade)
 
-BLOCK = memoryview(os.urandom((1 << 20) + 4099))    # no multiple of anybody's buffer
+BLOCK = memoryview(os.urandom((1 << 20) + 4099))    # not a multiple of any buffer
 
 
 def send_stream(peer, total):
@@ -50,7 +50,7 @@ def crc_of_stream(total):
 
 
 def fill(peer):
-    """Send the stream until nothing more is taken; how much that was."""
+    """Sends the stream until the peer takes no more; returns the number of bytes."""
     sent = 0
     peer.sock.settimeout(0.3)
     try:
@@ -72,6 +72,12 @@ def threads():
         yield pool
 
 
+with_and_without_tls = pytest.mark.parametrize(
+    "world", [(), ("client",), ("backend",), ("client", "backend")], indirect=True,
+    ids=["plain", "TLS client", "TLS backend", "TLS on both sides"])
+
+
+@with_and_without_tls
 def test_every_byte_value_both_ways(world):
     c, b = world.tunnel()
     data = bytes(range(256)) * 3
@@ -81,6 +87,7 @@ def test_every_byte_value_both_ways(world):
     assert c.exactly(len(data)) == data[::-1]
 
 
+@with_and_without_tls
 def test_bytes_that_look_like_http_are_just_bytes(world):
     c, b = world.tunnel()
     for data in (request("GET", "/x"), upgrade("/evil"), b"0\r\n\r\n", b"GET / HTTP/9.9\n\n"):
@@ -91,6 +98,7 @@ def test_bytes_that_look_like_http_are_just_bytes(world):
     world.nextjs.untouched()
 
 
+@with_and_without_tls
 @pytest.mark.parametrize("seed", range(3))
 def test_ping_pong_of_random_sizes(world, seed):
     rng = random.Random(seed)
@@ -174,11 +182,11 @@ def wake_ups(pid):
 
 
 PAGES_KEPT_KB = 8   # a page for each direction
-TAKEN_KB = 48       # less than what is read at once into a buffer
+TAKEN_KB = 48       # less than one read into a buffer
 
 
 class Peak:
-    """The most that a process has as its own, looked at again and again by a thread."""
+    """The maximum of a process's private memory, which a thread samples."""
 
     def __init__(self, pid):
         self.pid, self.kb, self.stop = pid, 0, threading.Event()
@@ -197,7 +205,7 @@ class Peak:
         self.thread.join()
 
 
-def test_at_rest_it_gives_back_what_much_traffic_took(world):
+def test_a_tunnel_at_rest_gives_back_memory_and_descriptors(world):
     c, b = world.tunnel()
     fresh, files = memory_kb(c.pid, "Private_Dirty"), descriptors(c.pid)
     for _ in range(2):
@@ -205,7 +213,7 @@ def test_at_rest_it_gives_back_what_much_traffic_took(world):
             for sender, receiver in ((c, b), (b, c)):
                 sent = fill(sender)
                 assert read_stream(receiver, sent) == crc_of_stream(sent)
-        # a sanitizer's own memory grows with the calls that it watches, and is never given back
+        # the memory of a sanitizer grows with each call and is never given back
         allowed = peak.kb - TAKEN_KB if SANITIZED else fresh + PAGES_KEPT_KB
         end = time.monotonic() + DEADLINE
         while memory_kb(c.pid, "Private_Dirty") > allowed or descriptors(c.pid) > files:
@@ -225,10 +233,10 @@ def wakes_up(pid, before, seconds):
     return wake_ups(pid) != before
 
 
-def test_at_rest_it_forgets_nothing_that_still_has_to_go(world):
+def test_a_tunnel_at_rest_keeps_bytes_that_are_not_sent_yet(world):
     c, b = world.tunnel()
     sent, taken = 0, True
-    while taken:    # in pieces too small for a pipe, until the last stays in the gate's buffer
+    while taken:    # in pieces too small for a pipe, until one stays in the gate's buffer
         before = wake_ups(c.pid)
         sent += c.sock.send(BLOCK[sent % len(BLOCK):][:16384])
         taken = wakes_up(c.pid, before, 0.3)
@@ -236,7 +244,7 @@ def test_at_rest_it_forgets_nothing_that_still_has_to_go(world):
     assert read_stream(b, sent) == crc_of_stream(sent)
 
 
-def test_at_rest_it_forgets_nothing_of_tls(secure):
+def test_a_tls_tunnel_gives_back_memory_again_and_again(secure):
     c, b = secure.tunnel()
 
     def gives_back_after_much():
@@ -248,13 +256,14 @@ def test_at_rest_it_forgets_nothing_of_tls(secure):
         while memory_kb(c.pid) >= much and time.monotonic() < end:
             time.sleep(0.001)
         return memory_kb(c.pid) < much
-    # a busy machine may have seen only the end of it
+    # on a busy machine the test may miss it once
     assert any(gives_back_after_much() for _ in range(4)), "it gives nothing back"
     assert any(gives_back_after_much() for _ in range(4)), "it gives nothing back"
 
 
 # Half-close
 
+@with_and_without_tls
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_half_close_is_passed_on_and_the_other_direction_lives(world, direction):
     c, first, second = both(world, direction)
@@ -273,7 +282,7 @@ def test_half_close_is_passed_on_and_the_other_direction_lives(world, direction)
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_what_was_sent_before_a_half_close_is_drained(world, direction, threads):
+def test_bytes_sent_before_a_half_close_arrive(world, direction, threads):
     c, first, second = both(world, direction)
     total = 20_000_000
 
@@ -289,8 +298,8 @@ def test_what_was_sent_before_a_half_close_is_drained(world, direction, threads)
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_what_was_sent_before_a_close_arrives(world, direction):
-    """A full close of the one end, with all of it still on the way."""
+def test_bytes_sent_before_a_close_arrive(world, direction):
+    """Also with all of them still on their way."""
     c, first, second = both(world, direction)
     sent = fill(first)
     first.close()
@@ -300,6 +309,7 @@ def test_what_was_sent_before_a_close_arrives(world, direction):
     assert c.exited() == 0
 
 
+@with_and_without_tls
 def test_both_close_at_once(world):
     c, b = world.tunnel()
     c.close()
@@ -311,7 +321,7 @@ def test_both_close_at_once(world):
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("stalled", [False, True], ids=["idle", "with bytes on the way"])
-def test_a_reset_ends_it_all(world, stalled, direction):
+def test_a_reset_ends_both_sides(world, stalled, direction):
     c, first, second = both(world, direction)
     pid = c.pid
     if stalled:
@@ -338,7 +348,8 @@ def test_a_reset_of_one_that_does_not_read(world, direction):
     assert c.exited() == 0 and pid == c.pid
 
 
-def test_sigterm_ends_it_at_once(world):
+@with_and_without_tls
+def test_sigterm_ends_a_tunnel_at_once(world):
     c, b = world.tunnel()
     c.send(b"x")
     assert b.exactly(1) == b"x"
@@ -369,7 +380,7 @@ def timer_of(local, remote):
     raise AssertionError("no such connection")
 
 
-def test_both_ends_are_probed_so_that_a_vanished_peer_is_noticed(world):
+def test_both_ends_have_keep_alive_probes(world):
     c, b = world.tunnel()
     c.send(b"x")
     b.exactly(1)
@@ -379,7 +390,7 @@ def test_both_ends_are_probed_so_that_a_vanished_peer_is_noticed(world):
         for _ in range(100):
             if timer_of(end.sock.getpeername()[1], end.sock.getsockname()[1]) == "02":
                 break
-            end.quiet()     # until what was sent is acknowledged
+            end.quiet()     # until the byte is acknowledged
         else:
             pytest.fail("not probed")
 

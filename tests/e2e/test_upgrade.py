@@ -1,8 +1,8 @@
-"""Only a checked 101 opens a tunnel; every other answer is an ordinary one."""
+"""Only a checked 101 opens a tunnel; every other status is an ordinary response."""
 
 import pytest
 
-from gate import KEY, NOVNC, Ended, accept_of, answer, chunked, head, request, switching, upgrade
+from gate import KEY, NOVNC, Ended, accept_of, chunked, head, request, response, switching, upgrade
 
 
 def asked(world, *pieces):
@@ -12,16 +12,16 @@ def asked(world, *pieces):
     return c, b
 
 
-@pytest.mark.parametrize("reply", [
+@pytest.mark.parametrize("sent", [
     switching(), switching("upgrade: WebSocket", "connection: UPGRADE"),
     switching("Connection: keep-alive, Upgrade"), switching("Connection: keep-alive",
                                                             "Connection: upgrade"),
     switching(status="101 Web Socket Protocol Handshake"), switching(status="101 "),
     head("HTTP/1.1 103 Early Hints") + switching(), head("HTTP/1.1 100 Continue") + switching()],
     ids=["usual", "case", "list", "two lines", "reason", "no reason", "103 first", "100 first"])
-def test_a_valid_101(world, reply):
+def test_a_valid_101(world, sent):
     c, b = asked(world)
-    b.send(reply)
+    b.send(sent)
     r = c.response()
     while r.status in (100, 103):
         r = c.response()
@@ -45,8 +45,8 @@ def test_the_accept_belongs_to_the_key(world, key):
 GOOD = accept_of(KEY)
 
 
-@pytest.mark.parametrize("reply", [
-    pytest.param(reply, id=name) for name, reply in (
+@pytest.mark.parametrize("sent", [
+    pytest.param(sent, id=name) for name, sent in (
         ("no Upgrade", switching(without=["Upgrade"])),
         ("another Upgrade", switching("Upgrade: h2c")),
         ("an empty Upgrade", switching("Upgrade: ")),
@@ -66,9 +66,9 @@ GOOD = accept_of(KEY)
         ("nothing but the status", head("HTTP/1.1 101 Switching Protocols")),
         ("HTTP/1.0", switching(version="1.0")),
     )])
-def test_a_101_with_a_flaw_is_a_502(world, reply):
+def test_a_101_with_a_flaw_is_a_502(world, sent):
     c, b = asked(world)
-    b.send(reply + b"\x82\x04evil")
+    b.send(sent + b"\x82\x04evil")
     r = world.error(c, 502)
     assert r.body.startswith(b"WebSocket proxy error: ")
     assert b"evil" not in r.body
@@ -80,7 +80,7 @@ def test_a_101_with_a_flaw_is_a_502(world, reply):
                                                                  "Connection: Upgrade")],
                          ids=["plain", "no connection option", "h2c"])
 @pytest.mark.parametrize("target", ["/", NOVNC])
-def test_a_101_that_nobody_asked_for_is_a_502(world, target, lines):
+def test_an_unsolicited_101_is_a_502(world, target, lines):
     c = world.client(request("GET", target, *lines, f"Sec-WebSocket-Key: {KEY}"))
     b = world.nextjs.asked()
     b.send(switching() + b"evil")
@@ -107,7 +107,7 @@ def test_bytes_that_come_while_the_101_is_awaited(world):
     assert b.exactly(10) == b"early bird"
 
 
-def test_more_early_bytes_than_any_buffer_holds(world):
+def test_early_bytes_beyond_every_buffer_arrive(world):
     early = bytes(1_000_000)
     c = world.client()
     c.sock.settimeout(0.2)
@@ -150,23 +150,23 @@ def test_a_half_close_right_after_the_head_is_passed_on(world):
                                     "500 Internal Server Error", "503 Service Unavailable"])
 def test_any_other_status_passes_and_the_connection_stays_http(world, status):
     c, b = asked(world)
-    b.send(answer(b"why", "X-Why: 1", status=status))
+    b.send(response(b"why", "X-Why: 1", status=status))
     r = c.response()
     assert r.status == int(status[:3]) and r.body == b"why" and r["X-Why"] == "1"
     c.send(request("GET", "/next"))
     page = world.nextjs.accept()
     assert page.request().target == "/next"
-    page.send(answer(b"next"))
+    page.send(response(b"next"))
     assert c.response().body == b"next"
 
 
-@pytest.mark.parametrize("reply, body", [
-    (answer(b""), b""), (head("HTTP/1.1 204 No Content"), b""),
+@pytest.mark.parametrize("sent, body", [
+    (response(b""), b""), (head("HTTP/1.1 204 No Content"), b""),
     (head("HTTP/1.1 404 Not Found", "Transfer-Encoding: chunked") + chunked(b"a", b"b"), b"ab")],
     ids=["empty", "204", "chunked"])
-def test_the_framing_of_a_refusal(world, reply, body):
+def test_the_framing_of_a_refusal(world, sent, body):
     c, b = asked(world)
-    b.send(reply)
+    b.send(sent)
     assert c.response().body == body
     c.send(upgrade())
     b, _ = world.controller.next()
@@ -177,9 +177,9 @@ def test_the_framing_of_a_refusal(world, reply, body):
 @pytest.mark.parametrize("early", [b"x", b"\x82\x80abcd", request("GET", "/admin")],
                          ids=["a byte", "a frame", "a request"])
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
-def test_it_closes_if_bytes_had_followed_the_head(world, status, early):
+def test_the_connection_closes_if_bytes_had_followed_the_head(world, status, early):
     c, b = asked(world, upgrade() + early)
-    b.send(answer(b"why", status=status))
+    b.send(response(b"why", status=status))
     r = c.response()
     assert r.body == b"why" and r.options("Connection") == ["close"]
     assert c.end() == "FIN"
@@ -192,9 +192,9 @@ def test_it_closes_if_bytes_had_followed_the_head(world, status, early):
 
 
 def test_websocket_smuggling(world):
-    """A 426 for a bad version, that a lax proxy takes for a tunnel; see the next request."""
+    """After a 426, a lax proxy opens a tunnel, in which the next request reaches the backend."""
     c, b = asked(world)
-    b.send(answer(b"", "Sec-WebSocket-Version: 13", status="426 Upgrade Required"))
+    b.send(response(b"", "Sec-WebSocket-Version: 13", status="426 Upgrade Required"))
     assert c.response().status == 426
     c.send(request("GET", "/api/internal"))
     page = world.nextjs.accept()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from gate import Backend, Ended, Gate, World, head, request, upgrade, switching
+from gate import Backend, Ended, Gate, World, head, request, switching, upgrade
 from network import Network
 from test_tunnel import crc_of_stream, fill, read_stream, send_stream
 
@@ -45,7 +45,7 @@ class Apart:
         return c, backend.accept()
 
     def tunnel(self, far):
-        """The far end, the near one, and the client among them."""
+        """The far end, the near end, and the one of them that is the client."""
         c, b = self.connection(far, upgrade())
         b.request()
         b.send(switching())
@@ -69,7 +69,7 @@ SIDES = ["client", "backend"]
 
 
 @pytest.mark.parametrize("far", SIDES)
-def test_a_link_that_is_back_costs_nothing(apart, network, far):
+def test_a_link_that_recovers_loses_nothing(apart, network, far):
     there, here, _ = apart.tunnel(far)
     network.down()
     sent = 1_000_000
@@ -84,7 +84,7 @@ def test_a_link_that_is_back_costs_nothing(apart, network, far):
 
 
 def end_of(peer, since, give_up=160):
-    """How a peer that is sent nothing ends, and after how many seconds."""
+    """Waits for the end of a peer: how it ended, and after how many seconds."""
     while True:
         try:
             peer.sock.settimeout(max(1, since + give_up - time.monotonic()))
@@ -101,7 +101,7 @@ def goes_on_sending(peer, stop):
 
 
 @pytest.mark.long
-def test_who_vanishes_while_bytes_are_on_their_way_is_noticed(apart, network):
+def test_a_peer_that_vanishes_with_bytes_on_their_way_is_noticed(apart, network):
     tunnels = [apart.tunnel(far) for far in SIDES]
     frozen = [apart.tunnel(far) for far in SIDES]
     for _, here, _ in frozen:
@@ -136,11 +136,11 @@ def test_who_vanishes_while_bytes_are_on_their_way_is_noticed(apart, network):
 
 
 @pytest.mark.long
-def test_who_does_not_read_for_five_minutes_goes_on(apart, network):
+def test_a_peer_that_does_not_read_for_five_minutes_is_kept(apart, network):
     tunnels = [apart.tunnel(far) for far in SIDES]
     sent = [fill(here) for _, here, _ in tunnels]
     time.sleep(200)
-    network.down()      # for no longer than a link is allowed to
+    network.down()      # for less than the time after which a peer counts as gone
     time.sleep(20)
     network.up()
     time.sleep(100)

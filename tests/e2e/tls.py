@@ -12,7 +12,7 @@ import time
 
 
 class Authority:
-    """A certificate authority in a directory, and what it issues."""
+    """A certificate authority in a directory, and the certificates that it issues."""
 
     def __init__(self, directory, name="Test CA"):
         self.directory, self.name = pathlib.Path(directory), name
@@ -33,9 +33,9 @@ class Authority:
               usage="serverAuth,clientAuth", digest="sha256"):
         """A certificate for DNS names and IP:... addresses: the paths of chain and key.
 
-        It is good for 30 days, or since or until a time in seconds. One that has expired ended in the second in
-        which it was made: for OpenSSL that is over, and newer openssl commands make none that ended
-        before it began.
+        It is valid for 30 days, or since and until times in seconds. An expired one ends in the second in
+        which it is made: OpenSSL counts that as over, and newer openssl commands make none that ends before
+        it begins.
         """
         self.count += 1
         base = self.directory / f"{self.count}"
@@ -68,7 +68,7 @@ class Authority:
                       "-extfile", f"{base}.ext", "-out", f"{base}.crt")
 
     def client(self, certificate=None, **kw):
-        """What a client trusts and shows."""
+        """The context of a client that trusts this authority."""
         context = ssl.create_default_context(cafile=self.file)
         return configure(context, certificate, **kw)
 
@@ -78,7 +78,7 @@ class Authority:
 
 
 def configure(context, certificate=None, alpn=("http/1.1",), version=None, ca=None, demand=False):
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF     # Python would not tell
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF     # otherwise Python hides a missing close_notify
     if certificate:
         context.load_cert_chain(*certificate)
     if alpn:
@@ -96,7 +96,7 @@ class Ragged(Exception):
 
 
 class TlsSocket:
-    """A socket with TLS on it, each step of which is seen: its ends are not papered over."""
+    """A socket with TLS, which reports how its peer ended."""
 
     def __init__(self, sock, context, server=False, name=None, session=None):
         self.raw, self.notify = sock, True
@@ -163,7 +163,7 @@ class TlsSocket:
         try:
             self.tls.unwrap()
         except ssl.SSLError:
-            pass        # it has not heard the peer's end yet
+            pass        # the peer has not ended yet
         self._flush()
 
     def close(self):
@@ -190,7 +190,7 @@ PRE_SHARED_KEY = 41
 
 
 def vector(size, data):
-    """RFC 8446 3.4: its length, in so many bytes, and then it."""
+    """RFC 8446 3.4: the length in size bytes, then the data."""
     return len(data).to_bytes(size, "big") + data
 
 
@@ -230,7 +230,7 @@ def resuming_hello(session, mode):
 
 
 def server_hello_extensions(record):
-    """Which extensions a ServerHello has, as numbers."""
+    """The numbers of a ServerHello's extensions."""
     assert record[:1] == b"\x16" and record[5:6] == b"\2", record
     at = 5 + 4 + 2 + 32
     at += 1 + record[at] + 2 + 1 + 2        # past the session id, cipher, compression, a length

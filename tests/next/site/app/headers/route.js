@@ -1,4 +1,4 @@
-// What Next.js shows of the request.
+// The fields of the request as Next.js shows them.
 export function GET(request) {
 	return Response.json({ url: request.url, ...Object.fromEntries(request.headers) });
 }
