@@ -46,7 +46,7 @@ START_TEST(a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost)
 	haul_open(&h, (enum direction)(_i % 2), false, framing, framings[_i / 2].chunks);
 	flow_begin(h.s.flow, framing, MUCH, h.t.chunks);
 	relaying_start(&h.w);
-	stuff(&h.t, h.s);
+	stuff(&h.t, *h.s.source);
 	ck_assert_uint_lt(h.t.sent, BETWEEN);
 	ck_assert(still_asks(h.s.to->fd, POLLOUT));
 	ck_assert(!still_asks(h.s.from->fd, POLLIN));
@@ -168,7 +168,7 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 	relaying_start(&w);
 	for (enum direction d = UP; d < DIRECTIONS; d++) {
 		traffic_open(&t[d], &m, false);
-		stuff(&t[d], side_of(&w, d));
+		stuff(&t[d], *side_of(&w, d).source);
 	}
 	for (enum direction d = UP; d < DIRECTIONS; d++)
 		pour(&t[d], *side_of(&w, d).source, *side_of(&w, d).sink);

@@ -105,18 +105,14 @@ static inline bool send_some(struct traffic *t, int source)
 	return n > 0;
 }
 
-/*
- * Sends until the relay waits for room and nothing between the peers takes more. That the sender's
- * buffer is full does not say so: TCP holds back what would be a small segment for a while.
- */
-static inline void stuff(struct traffic *t, struct side s)
+/* Sends until nothing between the peers takes more. */
+static inline void stuff(struct traffic *t, int source)
 {
 	do {
-		while (t->sent < t->m->raw_len && send_some(t, *s.source))
+		while (t->sent < t->m->raw_len && send_some(t, source))
 			;
 		still_wait();
-	} while (!still_asks(s.to->fd, POLLOUT) || is_under_way(s.to->fd) ||
-		 (t->sent < t->m->raw_len && send_some(t, *s.source)));
+	} while (t->sent < t->m->raw_len && send_some(t, source));
 }
 
 /* Sends what is left and receives at the same time, until all is there. */
@@ -196,7 +192,7 @@ static inline void haul_pour(struct haul *h)
 /* All of it, to a sink that makes it wait. */
 static inline void haul_pass(struct haul *h)
 {
-	stuff(&h->t, h->s);
+	stuff(&h->t, *h->s.source);
 	haul_pour(h);
 }
 
@@ -204,7 +200,7 @@ static inline void haul_pass(struct haul *h)
 static inline void haul_stuff_again(struct haul *h)
 {
 	h->t.sent = h->t.got = 0;
-	stuff(&h->t, h->s);
+	stuff(&h->t, *h->s.source);
 	h->m.raw_len = h->m.len = h->t.sent;
 }
 
