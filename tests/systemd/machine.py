@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
-# What a step waits for at most before a test fails, s. Only a broken gate takes so long.
+# The longest wait of a step before its test fails, s. Only a broken gate takes so long.
 PATIENCE = 90
 PIDS = "/run/novnc-gate-pids"   # see count_processes()
 
@@ -44,9 +44,9 @@ class Machine:
                         f"lowerdir=/,upperdir={work}/upper,workdir={work}/work", self.root],
                        check=True)
         (self.root / "etc/fstab").write_text("")
-        # No backups and caches that are renewed at some hour of the day.
+        # No timers, which renew caches at some hour of the day.
         (self.root / "etc/systemd/system/timers.target").symlink_to("/dev/null")
-        # Not this machine's journal, nor where it forwards to.
+        # A journal of its own, which is not forwarded.
         journald = self.root / "etc/systemd/journald.conf.d/test.conf"
         journald.parent.mkdir(exist_ok=True)
         journald.write_text("[Journal]\nStorage=volatile\nForwardToSyslog=no\n")
@@ -71,7 +71,7 @@ class Machine:
             self.count_processes()
 
     def count_processes(self):
-        """A container on control groups of version 1 has no count of its processes: one by hand."""
+        """With control groups of version 1 a container has no pids.current: a file of our own replaces it."""
         self.run("sh", "-ec", f"echo 1 >{PIDS}; cd /run/systemd/system; for kind in http tls; do "
                  "mkdir -p novnc-gate-$kind-@.service.d; done; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --spread=%s\\n' "
@@ -88,8 +88,8 @@ class Machine:
             "systemctl", "list-units", "--state=active", "basic.target", check=False)
 
     def reboot(self):
-        self.run("systemctl", "reboot", check=False)    # may end with all else there
-        self.nspawn.wait(PATIENCE)      # it leaves it to its own starter to start it again
+        self.run("systemctl", "reboot", check=False)    # which the reboot may end
+        self.nspawn.wait(PATIENCE)      # systemd-nspawn ends and has to be started again
         self.boot()
 
     def alive(self):
@@ -146,13 +146,13 @@ class Machine:
                                  if u.endswith(f"{host}:{port}.service")])[0]
 
     def filters(self, unit):
-        """How many seccomp programs its process has, beside those of the container."""
+        """The number of seccomp programs of its process, without those of the container."""
         count = lambda pid: int(re.search(r"Seccomp_filters:\s*(\d+)",
                                           self.run("cat", f"/proc/{pid}/status"))[1])
         return count(self.property(unit, "MainPID")) - count(1)
 
     def listens(self, umbrella="novnc-gate"):
-        """Waits until that one's sockets, which start after it, all listen."""
+        """Waits until all sockets of that service listen, which start after it."""
         kind = {"novnc-gate": "http", "novnc-gate-tls": "tls"}[umbrella.removesuffix(".service")]
         wait_for(lambda: set(self.run("systemctl", "show", "--value", "-p", "SubState", *(
             f"novnc-gate-{kind}-{n:02}.socket" for n in range(32))).split()) == {"listening"})
@@ -164,20 +164,38 @@ class Machine:
         return said
 
     def accepted(self):
-        """How many connections the plain sockets have accepted."""
+        """The number of connections that the plain sockets have accepted."""
         out = self.run("systemctl", "show", "--value", "-p", "NAccepted", "novnc-gate-http-*.socket")
         return sum(map(int, out.split()))
 
+    def write(self, path, text):
+        self.run("sh", "-ec", 'mkdir -p "${2%/*}"; printf %s "$1" >"$2"', "sh", text, path)
+
+    def read(self, path):
+        return self.run("cat", path)
+
     @contextlib.contextmanager
-    def drop_in(self, unit, source):
-        """A unit with a drop-in that is a copy of that file on the machine."""
+    def drop_in(self, unit, text):
+        """A unit with a drop-in; yields its path."""
         file = f"/etc/systemd/system/{unit}.d/test.conf"
-        self.run("install", "-D", "-m", "644", source, file)
+        self.write(file, text)
         self.run("systemctl", "daemon-reload")
-        yield
-        self.run("rm", file)
-        self.run("rmdir", f"/etc/systemd/system/{unit}.d")
-        self.run("systemctl", "daemon-reload")
+        try:
+            yield file
+        finally:
+            self.run("rm", file)
+            self.run("rmdir", f"/etc/systemd/system/{unit}.d")
+            self.run("systemctl", "daemon-reload")
+
+    @contextlib.contextmanager
+    def configured(self, text):
+        """The gate with a drop-in of its configuration; yields its path."""
+        file = "/etc/novnc-gate.conf.d/test.conf"
+        self.write(file, text)
+        try:
+            yield file
+        finally:
+            self.run("rm", "-r", "/etc/novnc-gate.conf.d")
 
 
 def accept_of(key):
@@ -186,7 +204,7 @@ def accept_of(key):
 
 
 class Backend(socketserver.ThreadingTCPServer):
-    """Answers plain requests with its name; a WebSocket upgrade with a 101, then echoes."""
+    """Responds to plain requests with its name; to an upgrade with a 101, then echoes."""
 
     allow_reuse_address = True
     daemon_threads = True

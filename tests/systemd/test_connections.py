@@ -76,7 +76,7 @@ def test_a_spare_connection_is_no_process_before_its_first_byte(gate):
     wait_for(lambda: not gate.instances())
     accepted = gate.accepted()
     with socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE) as spare:
-        assert get() == (200, b"Next.js")  # so systemd has seen all that is to be seen
+        assert get() == (200, b"Next.js")  # so systemd has seen the connections before it
         assert gate.accepted() == accepted + 1
         spare.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert spare.makefile("rb").read().endswith(b"Next.js")
@@ -131,7 +131,7 @@ def test_an_instance_runs_unprivileged_and_limited(gate):
 
 
 def test_a_connection_has_one_seccomp_program_and_a_tunnel_two(gate):
-    """All of their own: none of the unit's, for the kernel frees them slowly."""
+    """Its own only and none of the unit, for the kernel frees such programs slowly."""
     with socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE) as page:
         page.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3000\r\n\r\n")
         assert page.recv(100).startswith(b"HTTP/1.1 200")
@@ -177,7 +177,7 @@ STRICT = "/usr/local/share/doc/novnc-gate/strict.conf"
 
 @pytest.fixture
 def strict(gate):
-    with gate.drop_in("novnc-gate-http-@.service", STRICT):
+    with gate.drop_in("novnc-gate-http-@.service", gate.read(STRICT)):
         yield gate
 
 
@@ -195,11 +195,11 @@ def test_with_the_strict_drop_in_it_serves_and_logs_all_the_same(strict):
 
 
 @pytest.mark.parametrize("kind", ["http", "tls"])
-def test_what_systemd_says_of_the_exposure(gate, kind):
+def test_the_exposure_stays_below_its_threshold(gate, kind):
     says = lambda most: gate.run("systemd-analyze", "security", "--offline=true",
                                  f"--threshold={most}", f"novnc-gate-{kind}-00@x.service")
     says(63)
-    with gate.drop_in(f"novnc-gate-{kind}-@.service", STRICT):
+    with gate.drop_in(f"novnc-gate-{kind}-@.service", gate.read(STRICT)):
         says(10)
         assert "novnc" not in gate.run("systemd-analyze", "--man=no", "verify",
                                        f"novnc-gate-{kind}-00@1.service")
@@ -223,7 +223,7 @@ def test_a_page_leaves_nothing_in_the_journal(gate):
 
 
 def test_each_of_many_refusals_is_found_by_its_invocation(gate):
-    """Also that of a process which ends right after its only entry."""
+    """Although the process ends right after its only entry."""
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         for status in pool.map(lambda n: Session(path=f"/other/{n}").status, range(100)):
             assert status == 403
@@ -235,7 +235,7 @@ def test_each_of_many_refusals_is_found_by_its_invocation(gate):
 
 
 def test_a_journald_that_stops_reading_holds_up_nothing_and_loses_nothing(gate):
-    """What its queue has no room for are lines on standard error, which it reads later."""
+    """Entries without room in its queue go to standard error, which it reads later."""
     queue = int(gate.run("cat", "/proc/sys/net/unix/max_dgram_qlen"))
     pid = gate.property("systemd-journald.service", "MainPID")
     gate.run("kill", "-STOP", pid)
@@ -256,28 +256,19 @@ def test_a_journald_that_stops_reading_holds_up_nothing_and_loses_nothing(gate):
 
 
 def test_a_changed_configuration_holds_for_the_next_connection(gate):
-    conf = "/etc/novnc-gate.conf.d/test.conf"
-    with Session() as session:
-        gate.run("sh", "-c", f"mkdir -p /etc/novnc-gate.conf.d; "
-                             f"printf '[NextJs]\\nUrl=http://127.0.0.1:4000\\n' >{conf}")
-        try:
-            assert get() == (200, b"master-controller")
-        finally:
-            gate.run("rm", "-r", "/etc/novnc-gate.conf.d")
+    with Session() as session, gate.configured("[NextJs]\nUrl=http://127.0.0.1:4000\n"):
+        assert get() == (200, b"master-controller")
         assert session.echoes()
 
 
 def test_an_unknown_key_stops_the_socket_from_starting_and_says_where(gate):
-    conf = "/etc/novnc-gate.conf.d/test.conf"
     gate.run("systemctl", "stop", "novnc-gate")
-    gate.run("sh", "-c", f"mkdir -p /etc/novnc-gate.conf.d; "
-                         f"printf '[Limits]\\n# a slip\\nHeadTimeout=5\\n' >{conf}")
     try:
-        gate.run("systemctl", "start", "novnc-gate", check=False)
-        assert gate.property("novnc-gate", "ActiveState") == "failed"
-        status = gate.run("systemctl", "status", "--full", "novnc-gate", check=False)
-        assert f"{conf}:3" in status and "HeadTimeout" in status
+        with gate.configured("[Limits]\n# a slip\nHeadTimeout=5\n") as conf:
+            gate.run("systemctl", "start", "novnc-gate", check=False)
+            assert gate.property("novnc-gate", "ActiveState") == "failed"
+            status = gate.run("systemctl", "status", "--full", "novnc-gate", check=False)
+            assert f"{conf}:3" in status and "HeadTimeout" in status
     finally:
-        gate.run("rm", "-r", "/etc/novnc-gate.conf.d")
         gate.start()
     assert get() == (200, b"Next.js")

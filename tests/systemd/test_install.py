@@ -1,4 +1,4 @@
-"""What `make install` puts where, and that `make uninstall` takes exactly that away."""
+"""The files that `make install` installs, and that `make uninstall` removes exactly those."""
 
 import itertools
 import re
@@ -13,15 +13,14 @@ UMBRELLAS = "novnc-gate.service", "novnc-gate-tls.service"
 CONF = "/etc/novnc-gate.conf"
 COPY = "/usr/local/share/novnc-gate/novnc-gate.conf"
 URLS = "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000"
-# Not files of a program: logs, databases made from installed files, and what keeps the system user,
-# which stays.
+# Logs, databases made from installed files, and the files that have the system user, who stays.
 PRUNE = "/var/tmp", "/var/log", "/var/lib/systemd"
 USERS = {f"/etc/{n}{s}" for n in ("passwd", "group", "shadow", "gshadow") for s in ("", "-")} | {
     "/etc/.pwd.lock", "/etc"}
 
 
 def describe(path):
-    """What would show a change of it; None where it is not there."""
+    """The attributes that change with the file; None if there is no file."""
     try:
         st = path.lstat()
     except FileNotFoundError:
@@ -32,7 +31,7 @@ def describe(path):
 
 
 def listing(machine):
-    """What the machine has changed where something could be installed, a line each.
+    """The files that the machine has changed in directories for installed ones, a line each.
 
     Only its own layer is looked through: the one below is this machine's root, where others write.
     """
@@ -45,14 +44,6 @@ def listing(machine):
                     not any(path.is_relative_to(p) for p in PRUNE):
                 found.add(f"{path}\t{now}")
     return found
-
-
-def content(machine, path):
-    return machine.run("cat", path)
-
-
-def write(machine, path, text):
-    machine.run("sh", "-c", 'printf %s "$1" >"$2"', "sh", text, path)
 
 
 @pytest.fixture
@@ -90,7 +81,7 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
         "/usr/local/share/man/man8/novnc-gate.8",
         "/usr/local/share/man/man5/novnc-gate.conf.5",
     }
-    assert "novnc-gate:" in content(bare, "/etc/passwd")
+    assert "novnc-gate:" in bare.read("/etc/passwd")
 
     bare.run("systemctl", "enable", "--now", "novnc-gate")
     bare.make("uninstall")
@@ -103,9 +94,9 @@ def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
     before = listing(bare)
     bare.make("install", "DESTDIR=/tmp/image", "PREFIX=/usr")
     assert listing(bare) == before
-    unit = content(bare, "/tmp/image/usr/lib/systemd/system/novnc-gate-http-00@.service")
+    unit = bare.read("/tmp/image/usr/lib/systemd/system/novnc-gate-http-00@.service")
     assert "ExecStart=/usr/sbin/novnc-gate --spread=" in unit
-    strict = content(bare, "/tmp/image/usr/share/doc/novnc-gate/strict.conf")
+    strict = bare.read("/tmp/image/usr/share/doc/novnc-gate/strict.conf")
     assert "ExecPaths=/usr/sbin/novnc-gate -/usr/lib/novnc-gate " in strict
     bare.make("uninstall", "DESTDIR=/tmp/image", "PREFIX=/usr")
     assert bare.run("find", "/tmp/image", "-type", "f") == ""
@@ -113,7 +104,7 @@ def test_destdir_holds_all_of_it_and_nothing_else_changes(bare):
 
 
 def test_another_sysconfdir_is_that_of_all_that_is_installed(bare):
-    """Also where the program has been built for another one before."""
+    """Even if the program has been built for another one before."""
     image = "DESTDIR=/tmp/image", "SYSCONFDIR=/opt/etc"
     bare.make("all")
     bare.make("install", *image)
@@ -121,7 +112,7 @@ def test_another_sysconfdir_is_that_of_all_that_is_installed(bare):
         out = bare.run("/tmp/image/usr/local/sbin/novnc-gate", "--check=config", check=False)
         assert "/opt/etc/novnc-gate.conf: " in out
         units = "/tmp/image/usr/local/lib/systemd/system"
-        assert "tls.crt:/opt/etc/novnc-gate/tls.crt\n" in content(bare, f"{units}/novnc-gate-tls-00@.service")
+        assert "tls.crt:/opt/etc/novnc-gate/tls.crt\n" in bare.read(f"{units}/novnc-gate-tls-00@.service")
         assert "/etc/novnc-gate" not in bare.run("grep", "-rhI", "/etc/novnc-gate", "/tmp/image"
                                                  ).replace("/opt/etc/novnc-gate", "")
     finally:
@@ -133,7 +124,7 @@ def test_another_sysconfdir_is_that_of_all_that_is_installed(bare):
 def test_the_configuration_has_both_urls_and_passes_the_check(installed):
     installed.make("uninstall")
     installed.make("install", "NEXTJS=http://localhost:8001", "CONTROLLER=http://[::1]:4000")
-    conf = content(installed, CONF)
+    conf = installed.read(CONF)
     assert "\nUrl=http://localhost:8001\n" in conf and "\nUrl=http://[::1]:4000\n" in conf
     installed.run("novnc-gate", "--check=config")
 
@@ -141,7 +132,7 @@ def test_the_configuration_has_both_urls_and_passes_the_check(installed):
 @pytest.mark.parametrize("url", ["", "localhost:3001", "http://h:1/x y", "http://h:1&", "http://h'",
                                  "http://h:1|e touch /tmp/x", "http://h:1\\n[Log]", "ftp://h",
                                  "http://HOST:4000"])
-def test_a_url_that_is_none_installs_nothing(bare, url):
+def test_a_malformed_url_installs_nothing(bare, url):
     before = listing(bare)
     out = bare.make("install", f"CONTROLLER={url}", check=False)
     assert f"CONTROLLER={url.split()[0] if url else ''}" in out and "/tmp/tmp" not in out
@@ -155,19 +146,19 @@ def test_the_word_host_is_to_be_replaced(bare, url):
     assert f"CONTROLLER={url}: put a name or an address in the place of HOST\n" in out
 
 
-def test_it_is_refused_where_it_was_installed_until_a_url_is_given(installed):
-    conf = content(installed, CONF)
+def test_an_installed_host_placeholder_is_refused_until_a_url_is_given(installed):
+    conf = installed.read(CONF)
     for file in CONF, COPY:
-        write(installed, file, conf.replace("//127.0.0.1:4000", "//HOST:4000"))
+        installed.write(file, conf.replace("//127.0.0.1:4000", "//HOST:4000"))
     out = installed.make("install", check=False)
     assert f"{CONF}, [MasterController] Url=http://HOST:4000: put a name or an address" in out
     installed.make("install", "CONTROLLER=http://127.0.0.1:4000")
-    assert content(installed, CONF) == conf
+    assert installed.read(CONF) == conf
 
 
-def test_a_host_that_is_called_so_is_one(installed):
+def test_a_host_called_host_is_accepted(installed):
     installed.make("install", "CONTROLLER=http://host:4000", "NEXTJS=http://HOST1:3001")
-    assert "\nUrl=http://host:4000\n" in content(installed, CONF)
+    assert "\nUrl=http://host:4000\n" in installed.read(CONF)
 
 
 def test_white_space_in_a_path_is_refused(bare):
@@ -180,19 +171,19 @@ def test_white_space_in_a_path_is_refused(bare):
 
 def test_given_urls_go_into_a_configuration_that_nobody_edited(installed):
     installed.make("install", "CONTROLLER=http://10.0.0.9:4000")
-    conf = content(installed, CONF)
+    conf = installed.read(CONF)
     assert "\nUrl=http://127.0.0.1:3001\n" in conf and "\nUrl=http://10.0.0.9:4000\n" in conf
-    assert content(installed, COPY) == conf
+    assert installed.read(COPY) == conf
     assert "No such file" in installed.run("ls", f"{CONF}.new", check=False)
 
 
 def test_a_configuration_that_nobody_edited_is_renewed_with_its_urls(installed):
     installed.make("install", "CONTROLLER=http://10.0.0.9:4000")
-    conf = content(installed, CONF)
+    conf = installed.read(CONF)
     for file in CONF, COPY:
-        write(installed, file, conf.replace("[Log]\n", "# of an older version\n[Log]\n"))
+        installed.write(file, conf.replace("[Log]\n", "# of an older version\n[Log]\n"))
     installed.make("install")
-    assert content(installed, CONF) == conf
+    assert installed.read(CONF) == conf
 
 
 def test_an_upgrade_keeps_the_urls(installed):
@@ -202,31 +193,31 @@ def test_an_upgrade_keeps_the_urls(installed):
     assert f"{CONF}.new" not in installed.make("install")
     assert listing(installed) == before
 
-    conf = content(installed, CONF)
-    write(installed, CONF, conf.replace("Url=http://10", "  Url =  http://10"))
+    conf = installed.read(CONF)
+    installed.write(CONF, conf.replace("Url=http://10", "  Url =  http://10"))
     installed.make("install")
-    assert content(installed, f"{CONF}.new") == conf
+    assert installed.read(f"{CONF}.new") == conf
     installed.make("install", "NEXTJS=http://10.0.0.2:3001")
-    assert content(installed, f"{CONF}.new") == conf.replace("10.0.0.1", "10.0.0.2")
+    assert installed.read(f"{CONF}.new") == conf.replace("10.0.0.1", "10.0.0.2")
 
 
-def test_a_url_that_was_installed_and_is_none_is_named_with_its_file(installed):
-    write(installed, CONF, content(installed, CONF).replace(":4000", ":port"))
+def test_a_malformed_installed_url_is_named_with_its_file(installed):
+    installed.write(CONF, installed.read(CONF).replace(":4000", ":port"))
     out = installed.make("install", check=False)
     assert f"{CONF}, [MasterController] Url=http://127.0.0.1:port has an invalid port" in out
 
 
 def test_an_edited_configuration_is_kept_with_the_new_one_beside_it(installed):
-    edited = content(installed, CONF) + "# mine\n"
-    write(installed, CONF, edited)
+    edited = installed.read(CONF) + "# mine\n"
+    installed.write(CONF, edited)
     said = f"{CONF} was edited and stays as it is. The new one is {CONF}.new"
     assert f"{said}.\n" in installed.make("install")
     assert f"{said}, with the given URLs.\n" in installed.make("install", *URLS)
-    assert content(installed, CONF) == edited
-    assert content(installed, f"{CONF}.new") == edited.removesuffix("# mine\n")
+    assert installed.read(CONF) == edited
+    assert installed.read(f"{CONF}.new") == edited.removesuffix("# mine\n")
 
     assert f"{CONF} was edited and stays" in installed.make("uninstall")
-    assert content(installed, CONF) == edited
+    assert installed.read(CONF) == edited
     assert "No such file" in installed.run("ls", f"{CONF}.new", check=False)
 
 
@@ -252,7 +243,7 @@ def test_the_ticket_key_goes_with_the_rest(installed):
     assert "No such file" in installed.run("ls", "/run/novnc-gate-tls", check=False)
 
 
-def test_what_is_disabled_stays_disabled_at_the_first_boot_of_an_image(bare):
+def test_disabled_units_stay_disabled_at_the_first_boot_of_an_image(bare):
     """Without /etc/machine-id systemd enables all that no preset disables, and nothing more."""
     bare.make("install", "DESTDIR=/tmp/image")
     systemctl = "systemctl", "--root=/tmp/image"
@@ -272,14 +263,14 @@ def test_what_is_disabled_stays_disabled_at_the_first_boot_of_an_image(bare):
 
 
 def test_the_example_for_nextjs_says_at_once_that_node_is_too_old(installed):
-    """Next.js tells by itself which one it needs; a stand-in for it does so here. Before that Node 18
-    asks for a system call that the unit does not allow, and can do without."""
+    """Next.js prints the version that it needs, as a stand-in does here. Before that, Node 18 tries a
+    system call that the unit forbids, and continues without it."""
     unit, home = "/etc/systemd/system/novnc-gate-nextjs.service", "/srv/dashboard"
     program = f"{home}/node_modules/next/dist/bin/next"
     try:
         installed.run("mkdir", "-p", program.rpartition("/")[0], f"{home}/.next")
         pkey_alloc = "import ctypes; ctypes.CDLL(None).pkey_alloc(0, 0)"
-        write(installed, program, f"/usr/bin/python3 -c '{pkey_alloc}' || exit\n"
+        installed.write(program, f"/usr/bin/python3 -c '{pkey_alloc}' || exit\n"
                                   "echo 'You are using Node.js 18.20.4.'; exit 1\n")
         installed.run("sed", f"s|/usr/bin/node|/bin/sh|; w {unit}",
                       "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service")
@@ -300,7 +291,7 @@ def test_no_description_names_a_port_that_may_be_another(installed):
 
 
 def blocks(after):
-    """README.md's indented blocks behind these words."""
+    """The indented blocks of README.md after these words."""
     text = (TREE / "README.md").read_text()
     lines = text[text.index(after):].splitlines()
     return [[line[4:] for line in group] for indented, group in
@@ -309,17 +300,16 @@ def blocks(after):
 
 def test_the_readmes_drop_in_makes_it_listen_on_loopback_only(installed):
     drop_in, = (block for block in blocks("**Who can reach it.**")[:2] if "[Socket]" in block)
-    write(installed, "/tmp/loopback.conf", "\n".join(drop_in) + "\n")
     installed.start()
-    with installed.drop_in("novnc-gate-http-.socket", "/tmp/loopback.conf"):
+    with installed.drop_in("novnc-gate-http-.socket", "\n".join(drop_in) + "\n"):
         installed.start(verb="restart")
         listening = installed.run("ss", "-Hltn", "sport = :3000")
         assert {line.split()[3] for line in listening.splitlines()} == {
             "127.0.0.1:3000", "[::1]:3000"}
 
 
-def test_each_command_of_the_papers_finds_the_program():
-    """It lies where only root's PATH leads to: with sudo, or by its whole name."""
+def test_each_command_in_the_documents_finds_the_program():
+    """Only root's PATH has its directory: each command has sudo or the absolute path."""
     commands = [line for block in blocks("# novnc-gate") for line in block if "novnc-gate --" in line]
     commands += [line.strip() for line in (TREE / "units/novnc-gate.catalog").read_text().splitlines()
                  if line.startswith("    novnc-gate ") or line.startswith("    sudo novnc-gate ")]
@@ -343,10 +333,10 @@ User=novnc-gate
 
 def test_units_of_version_01_are_replaced_with_their_port_and_their_sessions(installed, backends):
     units, etc = "/usr/local/lib/systemd/system", "/etc/systemd/system"
-    write(installed, f"{units}/novnc-gate.socket", OLD_SOCKET)
-    write(installed, f"{units}/novnc-gate@.service", OLD_SERVICE)
+    installed.write(f"{units}/novnc-gate.socket", OLD_SOCKET)
+    installed.write(f"{units}/novnc-gate@.service", OLD_SERVICE)
     installed.run("mkdir", f"{etc}/novnc-gate.socket.d")
-    write(installed, f"{etc}/novnc-gate.socket.d/port.conf", "[Socket]\nListenStream=\nListenStream=3100\n")
+    installed.write(f"{etc}/novnc-gate.socket.d/port.conf", "[Socket]\nListenStream=\nListenStream=3100\n")
     installed.run("systemctl", "daemon-reload")
     installed.run("systemctl", "enable", "--now", "novnc-gate.socket")
     with Session("1", port=3100) as session:
@@ -418,6 +408,6 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
         bare.run("loginctl", "disable-linger", "dev", check=False)
         bare.run("loginctl", "terminate-user", "dev", check=False)
         bare.run("systemctl", "stop", f"user@{bare.run('id', '-u', 'dev').strip()}.service")
-        # its last processes may take a moment
+        # its last processes may end a moment later
         wait_for(lambda: "used by process" not in bare.run("userdel", "--remove", "dev", check=False))
     assert {l for l in listing(bare) - before if "subuid" not in l and "subgid" not in l} == set()

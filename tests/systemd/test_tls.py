@@ -1,4 +1,4 @@
-"""novnc-gate-tls.service: credentials, tickets, and that port 3000 has nothing of it."""
+"""novnc-gate-tls.service: credentials, tickets, and that port 3000 does without OpenSSL."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def tls(gate, tmp_path_factory):
 
 
 def restart(machine, unit, check=True):
-    """As often as a test likes: without a limit on its starts."""
+    """Restarts a unit in spite of its start limit."""
     machine.run("systemctl", "reset-failed", unit)
     said = machine.run("systemctl", "restart", unit, check=check)
     if check and unit in ("novnc-gate.service", "novnc-gate-tls.service"):
@@ -97,7 +97,7 @@ def test_the_files_are_roots_and_the_process_has_its_own_view(tls):
 
 
 def test_a_connection_has_one_seccomp_program_and_a_tunnel_two(tls):
-    """As without TLS: their own, and none of the unit's."""
+    """As without TLS: its own only, and none of the unit."""
     with connect(tls) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3443\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 200")
@@ -199,8 +199,7 @@ def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls):
     for what in ("restart", "stop"):
         tls.run("systemctl", what, ticket)
         assert page(tls, session)[1].session_reused
-    tls.run("sh", "-ec", "printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/root/broken.conf")
-    with tls.drop_in(ticket, "/root/broken.conf"):
+    with tls.drop_in(ticket, "[Service]\nExecStart=\nExecStart=/bin/false\n"):
         tls.run("rm", "-r", "/run/novnc-gate-tls")
         assert "failed" in tls.run("systemctl", "start", ticket, check=False)
         body, sock = page(tls, session)
@@ -213,7 +212,7 @@ def test_without_the_key_of_the_tickets_only_resumption_is_missing(tls):
 
 
 def test_with_the_strict_drop_in_it_serves_all_the_same(tls):
-    with tls.drop_in("novnc-gate-tls-@.service", "/usr/local/share/doc/novnc-gate/strict.conf"), \
+    with tls.drop_in("novnc-gate-tls-@.service", tls.read("/usr/local/share/doc/novnc-gate/strict.conf")), \
             connect(tls) as sock:
         unit = tls.instance_of(sock)
         assert tls.property(unit, "ProtectSystem") == "strict"
@@ -237,9 +236,9 @@ def test_the_timer_renews_a_key_that_is_due(tls):
     timer = "novnc-gate-tls-ticket.timer"
     key = lambda: tls.run("sha256sum", TICKET)
     looked = lambda: tls.property(timer, "LastTriggerUSecMonotonic")
-    tls.run("sh", "-ec", "printf '[Timer]\\nOnActiveSec=\\nOnActiveSec=1s\\nOnUnitActiveSec=\\n"
-            "OnUnitActiveSec=1s\\nAccuracySec=1ms\\n' >/root/often.conf")
-    with tls.drop_in(timer, "/root/often.conf"):
+    often = ("[Timer]\nOnActiveSec=\nOnActiveSec=1s\nOnUnitActiveSec=\nOnUnitActiveSec=1s\n"
+             "AccuracySec=1ms\n")
+    with tls.drop_in(timer, often):
         tls.run("systemctl", "restart", timer)
         for _ in range(2):
             before = key()
@@ -286,34 +285,30 @@ def test_a_certificate_that_has_expired_does_not_keep_the_socket_from_starting(t
 def test_root_checks_as_the_user_of_the_service(tls, mode):
     file = "/etc/novnc-gate/backend-ca.pem"
     put(tls, tls.tls_work / "ca.pem", file)
-    tls.run("sh", "-ec", f"chmod {mode} {file}; chmod 755 /etc/novnc-gate; mkdir /etc/novnc-gate.conf.d; "
-            f"printf '[MasterController]\\nUrl=https://localhost:1\\nCaFile={file}\\n' "
-            ">/etc/novnc-gate.conf.d/ca.conf")
-    try:
+    tls.run("sh", "-ec", f"chmod {mode} {file}; chmod 755 /etc/novnc-gate")
+    with tls.configured(f"[MasterController]\nUrl=https://localhost:1\nCaFile={file}\n"):
         said = tls.run("novnc-gate", "--check=config", check=False)
         assert said == ("" if mode == "644" else
                         f"[MasterController] CaFile={file}: Permission denied\n"
                         "novnc-gate: checked as user novnc-gate, which serves the "
                         "connections\n")
-    finally:
-        tls.run("rm", "-r", "/etc/novnc-gate.conf.d", file)
+    tls.run("rm", file)
 
 
 @pytest.mark.parametrize("key", ["ClientCaFile", "Certificate"])
 def test_a_file_that_only_root_may_read_stops_the_start(tls, key):
-    """No connection could, unless it is a credential."""
+    """The connections could not read it either, unless it is a credential."""
     file = "/root/only-roots.pem"
     put(tls, tls.tls_work / ("ca.pem" if key == "ClientCaFile" else "first.crt"), file)
     put_both(tls, tls.tls_work, "first")
-    tls.run("sh", "-ec", "mkdir /etc/novnc-gate.conf.d; "
-            f"printf '[Tls]\\n{key}={file}\\n' >/etc/novnc-gate.conf.d/tls.conf")
     try:
-        assert "failed" in restart(tls, "novnc-gate-tls.service", check=False)
-        assert f"{file}: Permission denied" in tls.run("journalctl", "-u", "novnc-gate-tls.service")
-        restart(tls, "novnc-gate.service")  # it has nothing to do with that
-        assert get() == (200, b"Next.js")
+        with tls.configured(f"[Tls]\n{key}={file}\n"):
+            assert "failed" in restart(tls, "novnc-gate-tls.service", check=False)
+            assert f"{file}: Permission denied" in tls.run("journalctl", "-u", "novnc-gate-tls.service")
+            restart(tls, "novnc-gate.service")  # which does not read it
+            assert get() == (200, b"Next.js")
     finally:
-        tls.run("rm", "-r", "/etc/novnc-gate.conf.d", file)
+        tls.run("rm", file)
         restart(tls, "novnc-gate-tls.service")
     assert page(tls)[0] == b"Next.js"
 
@@ -347,8 +342,8 @@ def test_a_browser_opens_the_terminal(tls):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# What the test's own certificate explains; what is the page's and not the gate's; what testssl says of
-# the openssl command; and that its client may be gone before a ticket of TLS 1.3 has come.
+# Findings about the test's own certificate, about the page, and about the openssl command; and that the
+# client of testssl may be gone before a ticket of TLS 1.3 has come.
 EXPLAINED = {"cert_revocation", "security_headers", "engine_problem", "sessionresumption_ticket"}
 
 

@@ -11,8 +11,9 @@ from machine import Session, get, wait_for
 NO_CERTIFICATE = "[Service]\nExecStart=\nExecStart=+/usr/local/lib/novnc-gate/port-is-free novnc-gate-tls\n"
 
 
-def write(machine, path, text):
-    machine.run("sh", "-ec", 'printf %s "$1" >"$2"', "sh", text, path)
+def port(listen):
+    """A drop-in for a socket that listens there only."""
+    return f"[Socket]\nListenStream=\nListenStream={listen}\n"
 
 
 def listeners(machine, port=3000):
@@ -41,7 +42,7 @@ def test_its_sockets_share_one_port_and_have_a_slice_each(gate):
     wait_for(lambda: not gate.instances())
 
 
-def test_stopped_it_says_how_many_connections_go_on(gate):
+def test_the_status_of_a_stopped_service_counts_open_connections(gate):
     with Session("1") as first, Session("2") as second:
         with stopped(gate):
             assert listeners(gate) == []
@@ -67,8 +68,7 @@ def test_stopping_the_slice_ends_all_sessions(gate):
 
 
 def test_a_drop_in_holds_for_all_sockets_of_one_kind(gate):
-    write(gate, "/root/port.conf", "[Socket]\nListenStream=\nListenStream=3100\n")
-    with gate.drop_in("novnc-gate-http-.socket", "/root/port.conf"):
+    with gate.drop_in("novnc-gate-http-.socket", port(3100)):
         gate.start(verb="restart")
         assert len(listeners(gate, 3100)) == 32 and listeners(gate) == []
         assert get(port=3100) == (200, b"Next.js")
@@ -77,10 +77,8 @@ def test_a_drop_in_holds_for_all_sockets_of_one_kind(gate):
 
 
 def test_two_kinds_on_one_port_are_refused_and_both_are_named(gate):
-    write(gate, "/root/port.conf", "[Socket]\nListenStream=\nListenStream=3000\n")
-    write(gate, "/root/no-certificate.conf", NO_CERTIFICATE)
-    with gate.drop_in("novnc-gate-tls-.socket", "/root/port.conf"), \
-            gate.drop_in("novnc-gate-tls.service", "/root/no-certificate.conf"):
+    with gate.drop_in("novnc-gate-tls-.socket", port(3000)), \
+            gate.drop_in("novnc-gate-tls.service", NO_CERTIFICATE):
         said = gate.run("systemctl", "start", "novnc-gate-tls", check=False)
         assert "failed" in said
         status = gate.run("systemctl", "status", "--full", "novnc-gate-tls", check=False)
@@ -105,8 +103,7 @@ def test_another_program_on_the_port_is_named_even_where_it_would_share_it(gate,
 
 
 def test_a_program_on_another_address_is_no_hindrance(gate):
-    write(gate, "/root/loopback.conf", "[Socket]\nListenStream=\nListenStream=127.0.0.1:3000\n")
-    with gate.drop_in("novnc-gate-http-.socket", "/root/loopback.conf"):
+    with gate.drop_in("novnc-gate-http-.socket", port("127.0.0.1:3000")):
         with stopped(gate), socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             other.bind(("127.0.0.2", 3000))
