@@ -1,4 +1,4 @@
-// What the tests share: a world, a browser that remembers what went wrong in it, the VM's screen.
+// Helpers for the tests: a world, a browser that collects its errors, the VM's screen.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ const { chromium } = createRequire(join(DEMO, 'package.json'))('playwright-core'
 const ARTIFACTS = process.env.ARTIFACTS || join(BUILD, 'artifacts');
 const PATIENCE_MS = 30_000;
 
-// Resolves once check() returns or resolves to something true; else fails with what it said last.
+// Resolves once check() returns or resolves to a true value; in the end fails with its last error.
 export async function until(check) {
 	for (const deadline = Date.now() + PATIENCE_MS; ; await pause(50)) {
 		let wrong = new Error(`never so: ${check}`);
@@ -71,7 +71,7 @@ function homeThatTrusts(ca, dir) {
 	return home;
 }
 
-// it.errors: what the console or the page complained of.  it.closed: the close code of each
+// it.errors: the errors of the console and the page.  it.closed: the close code of each
 // WebSocket that has closed, noVNC's in its frame and Next.js' own alike.
 async function openPage(it) {
 	Object.assign(it, { errors: [], closed: [] });
@@ -91,7 +91,7 @@ async function openPage(it) {
 	});
 }
 
-// A test that goes on where the one before it stopped, and so is skipped once one has failed.
+// A test that continues the one before it, so it is skipped once one has failed.
 let failed = false;
 
 export function step(name, todo) {
@@ -108,8 +108,8 @@ export async function statusIs(page, words) {
 	await page.getByRole('status').filter({ hasText: new RegExp(`^${words}$`) }).waitFor();
 }
 
-// What share of the VM's screen, as noVNC has drawn it, has each of these colours ('#rrggbb'), or
-// nearly: VNC sends what is not flat as JPEG.
+// The share of the VM's screen, as noVNC has drawn it, that has each of these colours ('#rrggbb') or
+// nearly so: VNC sends areas that are not flat as JPEG.
 export async function shares(page, colours) {
 	const canvas = page.frameLocator('iframe').locator('#noVNC_container canvas');
 

@@ -1,4 +1,4 @@
-// What `make demo` starts, it ends: on Ctrl-C, when a part of it dies, even when it is killed itself.
+// `make demo` ends all that it starts: on Ctrl-C, when a part of it dies, even when it is killed.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -62,7 +62,7 @@ async function nothingIsLeft({ parts }) {
 	await until(() => Object.values(parts).flat().every((pid) => !existsSync(`/proc/${pid}`)));
 }
 
-// What a WebSocket's handshake is answered with.
+// The status of the response to a WebSocket handshake.
 async function handshake(url, headers) {
 	const request = http.get(url, { agent: false, headers: { Connection: 'Upgrade', Upgrade: 'websocket',
 		'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==', ...headers } });

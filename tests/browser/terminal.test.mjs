@@ -94,8 +94,8 @@ step('a closing handshake goes through', async () => {
 	assert.equal(code, 1000);
 });
 
-// What noVNC closes with is not looked at: it gives no code, which websockify 0.10 (Debian 12)
-// answers with 1005, and that no browser accepts, gate or no gate.
+// The close code is not checked: noVNC sends none, websockify 0.10 (Debian 12) responds with 1005, and
+// browsers do not accept that, with or without the gate.
 step('disconnect, and connect again', async () => {
 	await it.page.getByRole('button', { name: 'Disconnect' }).click();
 	await statusIs(it.page, 'Disconnected');
@@ -118,7 +118,7 @@ step('with the master-controller stopped the page says so', async () => {
 step('the log names the cause when noVNC itself tries again', async () => {
 	const button = it.page.frameLocator('iframe').locator('#noVNC_connect_button');
 
-	await button.evaluate((element) => element.click());	// it lies below the page's own
+	await button.evaluate((element) => element.click());	// the page's own button covers it
 	await until(() => /WebSocket proxy error: .*refused/i.test(gateLog()));
 });
 
