@@ -209,7 +209,7 @@ def check(world, env=(), what="--check=config"):
     ("Key={fifo}", "Key={fifo}: is a FIFO"),
     ("TicketKey={fifo}", "TicketKey={fifo}: is neither 80 nor 160 bytes long"),
     ("ClientCaFile={fifo}", "ClientCaFile={fifo}: is a FIFO"),
-    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: no certificate in it")])
+    ("ClientCaFile=/dev/null", "ClientCaFile=/dev/null: contains no certificate")])
 def test_errors_name_key_and_file(world, authority, certificate, tls, reason, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     disorder = tmp_path / "disorder"        # the chain begins with the authority
@@ -234,7 +234,7 @@ def test_a_check_without_credentials_looks_at_the_other_files(world, certificate
     world.drop_in("50-x.conf", "[Tls]\nCertificate=\nKey=\n" + tls.format(crt=crt, key=key))
     r = check(world)
     # not if the check fails, for it would be mistaken for the reason
-    assert ("credentials are not looked at" in r.stdout) == (not reason)
+    assert ("credentials are not checked" in r.stdout) == (not reason)
     assert r.returncode == (78 if reason else 0) and re.search(reason or "^$", r.stderr), r
 
 
