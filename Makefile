@@ -248,24 +248,26 @@ clean:
 	rm -rf build compile_commands.json
 
 help:
-	@echo 'make                 build all that is installed, in build/'
+	@echo 'make                 build everything that is installed, in build/'
 	@echo 'make install         NEXTJS=URL CONTROLLER=URL; SOCKETS=$(SOCKETS), PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
-	@echo 'make uninstall       remove what was installed, but for an edited configuration'
-	@echo 'make install-user    the same for your own systemd --user, on loopback; needs no root'
-	@echo 'make uninstall-user'
+	@echo 'make uninstall       remove everything that was installed, except an edited configuration'
+	@echo 'make install-user    install for your own systemd --user, on loopback, without root'
+	@echo 'make uninstall-user  remove that again'
 	@echo
-	@echo 'make demo            Next.js, noVNC, a VM, and the gate on port 3000 (PORT=), to try it'
-	@echo 'make check           all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
-	@echo 'make check-long      Next.js 14 to 16, testssl.sh; on Debian 12 and 13, their kernels, demo and check (root, two hours)'
-	@echo 'make bench           speed, CPU and memory beside other proxies; QUICK=1: under a minute (root)'
-	@echo 'make lint            compiler warnings (gcc and clang), code layout, man pages'
-	@echo 'make debug           build/debug/novnc-gate, for gdb (src/README.md)'
+	@echo 'make demo            run Next.js, noVNC, a VM and the gate, on port 3000 (PORT=)'
+	@echo 'make check           run all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
+	@echo 'make check-long      test with Next.js 14 to 16, testssl.sh, fresh Debian 12 and 13, their kernels (root, two hours)'
+	@echo 'make bench           compare speed, CPU and memory with other proxies (root); QUICK=1: under a minute'
+	@echo 'make lint            check for compiler warnings (gcc and clang), code layout, man pages'
+	@echo 'make debug           build build/debug/novnc-gate for gdb (src/README.md)'
 	@echo 'make compile_commands.json'
-	@echo '                     the compiler commands, for clangd and clang-tidy'
+	@echo '                     write the compiler commands, for clangd and clang-tidy'
 	@echo 'make deps            install the Debian packages for all of these; demo and check install their own'
 	@echo 'make clean           remove build/ and compile_commands.json'
 	@echo
-	@echo 'NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER) unless given or installed before.'
+	@echo 'Unless given or installed before: NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER).'
+	@echo
+	@echo 'Unless given or installed before: NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER).'
 
 .PHONY: ALWAYS all debug lint check check-long demo bench deps clean help packages-for-build \
 	packages-for-check packages-for-demo packages-for-browser packages-for-check-long packages-for-bench

@@ -143,7 +143,7 @@ def test_a_malformed_url_installs_nothing(bare, url):
 @pytest.mark.parametrize("url", ["http://HOST:4000", "https://HOST", "http://HOST/"])
 def test_the_word_host_is_to_be_replaced(bare, url):
     out = bare.make("install", f"CONTROLLER={url}", check=False)
-    assert f"CONTROLLER={url}: put a name or an address in the place of HOST\n" in out
+    assert f"CONTROLLER={url}: replace HOST with a name or an address\n" in out
 
 
 def test_an_installed_host_placeholder_is_refused_until_a_url_is_given(installed):
@@ -151,7 +151,7 @@ def test_an_installed_host_placeholder_is_refused_until_a_url_is_given(installed
     for file in CONF, COPY:
         installed.write(file, conf.replace("//127.0.0.1:4000", "//HOST:4000"))
     out = installed.make("install", check=False)
-    assert f"{CONF}, [MasterController] Url=http://HOST:4000: put a name or an address" in out
+    assert f"{CONF}, [MasterController] Url=http://HOST:4000: replace HOST with a name or an address" in out
     installed.make("install", "CONTROLLER=http://127.0.0.1:4000")
     assert installed.read(CONF) == conf
 

@@ -48,7 +48,7 @@ def test_the_status_of_a_stopped_service_counts_open_connections(gate):
             assert listeners(gate) == []
             assert first.echoes() and second.echoes()
             said = gate.run("systemctl", "status", "novnc-gate", check=False)
-            assert 'Status: "takes no new connections; 2 open ones go on"' in said
+            assert 'Status: "accepts no new connections; 2 open connections continue"' in said
         assert first.echoes() and second.echoes()
 
 
@@ -83,7 +83,7 @@ def test_two_kinds_on_one_port_are_refused_and_both_are_named(gate):
         assert "failed" in said
         status = gate.run("systemctl", "status", "--full", "novnc-gate-tls", check=False)
         assert re.search(r"novnc-gate-tls-00.socket cannot listen on \[::\]:3000: "
-                         r"novnc-gate-http-\d\d.socket does", status)
+                         r"novnc-gate-http-\d\d.socket already listens there", status)
         assert len(listeners(gate)) == 32
     gate.run("systemctl", "reset-failed", "novnc-gate-tls")
 
