@@ -18,10 +18,10 @@ async function mustBeFree(port) {
 		const wrong = await listenOnce(port, address).then(() => null, (error) => error.code);
 
 		if (wrong === 'EADDRINUSE')
-			fail(`port ${port} is taken ('ss -ltnp sport = :${port}' shows by whom). ` +
-				'Another one: make demo PORT=3100');
+			fail(`port ${port} is in use ('ss -ltnp sport = :${port}' shows by which program). ` +
+				'To use another one: make demo PORT=3100');
 		if (wrong === 'EACCES')
-			fail(`port ${port} is for root only. Another one: make demo PORT=3100`);
+			fail(`port ${port} is for root only. To use another one: make demo PORT=3100`);
 	}
 }
 
@@ -30,7 +30,7 @@ function offerController(world) {
 	let up = true;
 	let last = Promise.resolve();
 
-	say('Enter stops the master-controller (and starts it again): see what the page says then.');
+	say('Press Enter to stop the master-controller, and again to start it: the page shows what happens.');
 	createInterface({ input: process.stdin }).on('line', () => {
 		last = last.then(async () => {
 			await (up ? world.stopController() : world.startController());
@@ -57,9 +57,9 @@ if (process.argv[2] === '--prepare') {
 const port = Number(process.env.PORT || 3000);
 
 if (!Number.isInteger(port) || port < 1 || port > 65535)
-	fail(`PORT=${process.env.PORT} is no port.`);
+	fail(`PORT=${process.env.PORT} is not a port.`);
 if (!existsSync(GATE))
-	fail('build/novnc-gate is not built yet: make');
+	fail('build/novnc-gate is not built yet: run make');
 await mustBeFree(port);
 prepare();
 
@@ -74,12 +74,12 @@ async function untilEnd() {
     ${world.page}
 
 Open it in a browser on this machine, click "Connect", then click into the terminal and type.
-The VM is a stand-in: its terminal is a shell of your own on this machine, without a password, which
-other users of this machine can reach as well.
+The VM is only simulated: its terminal is a shell of your own on this machine. It has no password, so other
+users of this machine can use it too.
 Logs: ${world.dir}/log/`);
 	if (process.stdin.isTTY)
 		offerController(world);
-	say('Ctrl-C stops everything.');
+	say('Press Ctrl-C to stop everything.');
 	return world.died;
 }
 
