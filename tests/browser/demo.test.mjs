@@ -129,5 +129,5 @@ test('a taken port is named', async (t) => {
 	await once(server, 'listening');
 	const demo = startDemo(t, server.address().port);
 	assert.deepEqual(await demo.ended, [1, null]);
-	assert.match(demo.complained, new RegExp(`port ${server.address().port} is taken`));
+	assert.match(demo.complained, new RegExp(`port ${server.address().port} is in use`));
 });
