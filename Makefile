@@ -266,8 +266,6 @@ help:
 	@echo 'make clean           remove build/ and compile_commands.json'
 	@echo
 	@echo 'Unless given or installed before: NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER).'
-	@echo
-	@echo 'Unless given or installed before: NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER).'
 
 .PHONY: ALWAYS all debug lint check check-long demo bench deps clean help packages-for-build \
 	packages-for-check packages-for-demo packages-for-browser packages-for-check-long packages-for-bench

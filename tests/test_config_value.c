@@ -228,12 +228,12 @@ START_TEST(yes_and_no_are_systemds)
 			config_done(&c);
 		}
 	expect_reports("[NextJs]\nVerifyTls=maybe\n",
-		       "f:2: VerifyTls=maybe is neither yes nor no; allowed: yes or no\n",
+		       "f:2: VerifyTls=maybe is not a boolean; allowed: yes or no\n",
 		       NULL);
-	expect_reports("[NextJs]\nVerifyTls=yes no\n", "neither yes nor no", NULL);
+	expect_reports("[NextJs]\nVerifyTls=yes no\n", "not a boolean", NULL);
 	expect_reports(
 		"[MasterController]\nRewriteOrigin=http://ctl\n",
-		"f:2: RewriteOrigin=http://ctl is neither yes nor no; allowed: yes or no\n",
+		"f:2: RewriteOrigin=http://ctl is not a boolean; allowed: yes or no\n",
 		NULL);
 	expect_reports("[NextJs]\nRewriteOrigin=yes\n",
 		       "f:2: unknown key RewriteOrigin=; keys of [NextJs]:", NULL);

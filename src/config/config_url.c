@@ -265,8 +265,8 @@ static const char *segment_check(struct slice s)
 			return "has a ** that is not a whole segment";
 	}
 	if (!path_segment_is_plain(s))
-		return "would never match: a path with a . or .. segment, or with an "
-		       "encoded . / \\ ; % or control character, is not routed";
+		return "would never match: it has a . or .. segment, or an encoded "
+		       ". / \\ ; % or control character";
 	return NULL;
 }
 
@@ -279,7 +279,7 @@ static const char *glob_check(const char *text)
 		return "does not begin with a /";
 	for (rest = slice_str(text + 1); slice_split(&rest, '/', &segment);) {
 		if (segment.len == 0 && rest.p)
-			return "would never match: a path with // is not routed";
+			return "would never match: it has an empty segment (//)";
 		why = segment_check(segment);
 		if (why)
 			return why;

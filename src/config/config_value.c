@@ -273,7 +273,7 @@ static const char *bool_parse(const char *text, void *ret)
 				*(bool *)ret = value == 1;
 				return NULL;
 			}
-	return "is neither yes nor no";
+	return "is not a boolean";
 }
 
 static void bool_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
