@@ -114,7 +114,7 @@ ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@[ ! -d /run/systemd/system ] || units/move-over systemctl $(unitdir) /etc/systemd/system
-	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check tells if all is well)"
+	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check shows errors)"
 endif
 
 uninstall:
@@ -130,7 +130,7 @@ endif
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
-	@echo "The user novnc-gate stays, as system users do; it owns no files (userdel novnc-gate)."
+	@echo "The user novnc-gate is kept; it owns no files. To remove it: userdel novnc-gate"
 endif
 
 # The same units for one's own `systemd --user`: on loopback only, without root.
