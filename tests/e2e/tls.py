@@ -175,9 +175,9 @@ class TlsSocket:
         self.raw.close()
 
     def cut(self):
-        """Ends the connection without a close_notify."""
+        """Ends its direction without a close_notify; a close would reset what tickets have come."""
         self.notify = False
-        self.raw.close()
+        self.raw.shutdown(socket.SHUT_WR)
 
     def version(self):
         return self.tls.version()
