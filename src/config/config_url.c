@@ -7,26 +7,10 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "http/authority.h"
 #include "http/path.h"
 
 /* ---- host[:port] */
-
-static bool port_parse(struct slice s, uint16_t *ret)
-{
-	unsigned v = 0;
-
-	if (s.len == 0 || s.len > 5 || s.p[0] == '0')
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (!isdigit((unsigned char)s.p[i]))
-			return false;
-		v = v * 10 + (unsigned)(s.p[i] - '0');
-	}
-	if (v > UINT16_MAX)
-		return false;
-	*ret = (uint16_t)v;
-	return true;
-}
 
 static bool is_label(struct slice s)
 {
@@ -84,17 +68,12 @@ static const char *host_parse(struct slice s, struct backend *ret)
 	return NULL;
 }
 
-/* An IPv6 address without its brackets; ret->host is as a browser would write it. */
+/* An IPv6 address; ret->host is as a browser would write it, but without brackets. */
 static const char *host_parse_v6(struct slice s, struct backend *ret)
 {
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&ret->addr;
-	char text[INET6_ADDRSTRLEN];
 
-	if (s.len >= sizeof(text))
-		return "has an invalid IPv6 address";
-	memcpy(text, s.p, s.len);
-	text[s.len] = '\0';
-	if (inet_pton(AF_INET6, text, &v6->sin6_addr) != 1)
+	if (!authority_ipv6(s, &v6->sin6_addr))
 		return "has an invalid IPv6 address";
 	(void)inet_ntop(AF_INET6, &v6->sin6_addr, ret->host,
 			sizeof(ret->host)); /* fits */
@@ -110,21 +89,18 @@ static const char *host_port_parse(struct slice s, uint16_t default_port,
 				   struct backend *ret)
 {
 	bool v6 = s.len > 0 && s.p[0] == '[';
-	size_t host_len = slice_find(s, v6 ? ']' : ':') + v6;
+	unsigned number = default_port;
+	struct slice host, port;
 	const char *why;
-	struct slice port;
 
 	if (slice_find(s, '@') < s.len)
 		return "has a user name";
-	if (host_len > s.len)
+	if (!authority_split(s, &host, &port))
 		return "has a [ without a ]";
-	port = slice_from(s, host_len);
-	ret->port = default_port;
-	if (port.len > 0 &&
-	    (port.p[0] != ':' || !port_parse(slice_from(port, 1), &ret->port)))
+	if (port.len > 0 && (!authority_port(port, &number) || port.p[1] == '0'))
 		return "has an invalid port (1 to 65535; write an IPv6 address in brackets)";
-	why = v6 ? host_parse_v6((struct slice){ s.p + 1, host_len - 2 }, ret)
-		 : host_parse((struct slice){ s.p, host_len }, ret);
+	ret->port = (uint16_t)number;
+	why = v6 ? host_parse_v6(host, ret) : host_parse(host, ret);
 	if (why)
 		return why;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Host and port as URLs, Host and Origin have them. No I/O. */
+/* Host and port as in URLs, Host and Origin. No I/O. */
 #include "http/authority.h"
 
 #include <arpa/inet.h>
@@ -22,50 +22,92 @@ static bool is_reg_name(struct slice s)
 	return s.len > 0;
 }
 
-/* An IPv6 address in brackets. */
-static bool ipv6_parse(struct slice s, struct in6_addr *ret)
+bool authority_ipv6(struct slice host, struct in6_addr *ret)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	if (s.len < 2 || s.p[0] != '[' || s.len - 2 >= sizeof(text) ||
-	    s.p[s.len - 1] != ']')
+	if (host.len < 2 || host.p[0] != '[' || host.len - 2 >= sizeof(text) ||
+	    host.p[host.len - 1] != ']')
 		return false;
-	memcpy(text, s.p + 1, s.len - 2);
-	text[s.len - 2] = '\0';
-	return strlen(text) == s.len - 2 && inet_pton(AF_INET6, text, ret) == 1;
+	memcpy(text, host.p + 1, host.len - 2);
+	text[host.len - 2] = '\0';
+	return strlen(text) == host.len - 2 && inet_pton(AF_INET6, text, ret) == 1;
+}
+
+bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port)
+{
+	bool bracket = s.len > 0 && s.p[0] == '[';
+	size_t len = slice_find(s, bracket ? ']' : ':') + bracket;
+
+	if (len > s.len)
+		return false;
+	*ret_host = (struct slice){ s.p, len };
+	*ret_port = slice_from(s, len);
+	return true;
+}
+
+bool authority_port(struct slice s, unsigned *ret)
+{
+	unsigned port = 0;
+
+	if (s.len < strlen(":1") || s.len > strlen(":65535") || s.p[0] != ':')
+		return false;
+	for (size_t i = 1; i < s.len; i++) {
+		if (!isdigit((unsigned char)s.p[i]))
+			return false;
+		port = port * 10 + (unsigned)(s.p[i] - '0');
+	}
+	if (port < 1 || port > UINT16_MAX)
+		return false;
+	*ret = port;
+	return true;
 }
 
 bool authority_parse(struct slice s, struct authority *ret)
 {
-	size_t len =
-		s.len > 0 && s.p[0] == '[' ? slice_find(s, ']') + 1 : slice_find(s, ':');
+	struct authority a = { .port = 0 };
 	struct in6_addr address;
 	struct slice port;
 
-	if (len > s.len)
+	if (!authority_split(s, &a.host, &port) ||
+	    !(authority_ipv6(a.host, &address) || is_reg_name(a.host)) ||
+	    !(port.len == 0 || slice_eq(port, SLICE(":")) ||
+	      authority_port(port, &a.port)))
 		return false;
-	*ret = (struct authority){ .host = { s.p, len } };
-	if (!ipv6_parse(ret->host, &address) && !is_reg_name(ret->host))
+	*ret = a;
+	return true;
+}
+
+bool authority_parse_origin(struct slice s, struct slice *ret_scheme,
+			    struct authority *ret)
+{
+	struct slice scheme = { s.p, slice_find(s, ':') }, host, port;
+	unsigned default_port = authority_default_port(scheme);
+
+	if (default_port == 0)
 		return false;
-	port = slice_from(s, len);
-	if (port.len == 0)
-		return true;
-	if (port.p[0] != ':' || port.len > strlen(":65535"))
+	s = slice_from(s, scheme.len);
+	if (!slice_casestarts(s, SLICE("://")))
 		return false;
-	for (size_t i = 1; i < port.len; i++) {
-		if (!isdigit((unsigned char)port.p[i]))
-			return false;
-		ret->port = ret->port * 10 + (unsigned)(port.p[i] - '0');
-	}
-	return ret->port <= UINT16_MAX && (port.len == 1 || ret->port > 0);
+	s = slice_from(s, strlen("://"));
+	if (!authority_split(s, &host, &port) || !authority_parse(s, ret))
+		return false;
+	/* a browser writes neither a ":" alone nor leading zeros */
+	if (port.len > 0 && (ret->port == 0 || port.p[1] == '0'))
+		return false;
+	if (ret->port == 0)
+		ret->port = default_port;
+	*ret_scheme = scheme;
+	return true;
 }
 
 bool authority_same_host(struct slice a, struct slice b)
 {
 	struct in6_addr one, other;
 
-	return slice_caseeq(a, b) || (ipv6_parse(a, &one) && ipv6_parse(b, &other) &&
-				      memcmp(&one, &other, sizeof(one)) == 0);
+	return slice_caseeq(a, b) ||
+	       (authority_ipv6(a, &one) && authority_ipv6(b, &other) &&
+		memcmp(&one, &other, sizeof(one)) == 0);
 }
 
 unsigned authority_default_port(struct slice scheme)

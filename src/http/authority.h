@@ -1,18 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Host and port as URLs, Host and Origin have them. No I/O. */
+/* Host and port as in URLs, Host and Origin; the one place that takes them apart. No I/O. */
 #ifndef NOVNC_GATE_AUTHORITY_H
 #define NOVNC_GATE_AUTHORITY_H
 
+#include <netinet/in.h>
+
 #include "base/buf.h"
 
-/* An authority taken apart, RFC 3986 3.2. */
+/* host [ ":" port ] of RFC 3986 3.2, without user names. */
 struct authority {
 	struct slice host; /* an IPv6 address with its brackets */
 	unsigned port;     /* 0: none */
 };
 
-/* host [ ":" port ], RFC 9110 7.2; a port without digits is none. False for anything else. */
+/* As in a Host field, RFC 9110 7.2; a ":" without digits is no port. */
 bool authority_parse(struct slice s, struct authority *ret);
+
+/*
+ * An Origin of http or https as browsers write it, RFC 6454 6.2: scheme "://" host [ ":" port ].
+ * The port is the scheme's where there is none.
+ */
+bool authority_parse_origin(struct slice s, struct slice *ret_scheme,
+			    struct authority *ret);
+
+/* The parts, for callers that judge them by rules of their own. */
+
+/* Splits behind the host; port has its ":", or is empty. False for a "[" without a "]". */
+bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port);
+
+/* ":" and a number from 1 to 65535 of at most five digits. */
+bool authority_port(struct slice s, unsigned *ret);
+
+/* An IPv6 address in brackets. */
+bool authority_ipv6(struct slice host, struct in6_addr *ret);
 
 /* Compares two hosts: names in any case, IPv6 addresses by their value. */
 bool authority_same_host(struct slice a, struct slice b);

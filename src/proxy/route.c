@@ -19,23 +19,6 @@ static bool any_match(config_list globs, struct slice path, struct slice *star)
 
 /* ---- origins */
 
-/* An origin of http or https, RFC 6454 6.2. If it has no port, *ret has the scheme's default. */
-static bool origin_parse(struct slice s, struct slice *scheme, struct authority *ret)
-{
-	*scheme = (struct slice){ s.p, slice_find(s, ':') };
-	if (authority_default_port(*scheme) == 0)
-		return false;
-	s = slice_from(s, scheme->len);
-	if (!slice_casestarts(s, SLICE("://")) || s.p[s.len - 1] == ':' ||
-	    !authority_parse(slice_from(s, strlen("://")), ret))
-		return false;
-	if (ret->port == 0)
-		ret->port = authority_default_port(*scheme);
-	else if (s.p[strlen("://") + ret->host.len + 1] == '0')
-		return false; /* browsers write no leading zeros */
-	return true;
-}
-
 /* Compares host and port. default_port is that of an authority without a port. */
 static bool origin_at(const struct authority *origin, struct slice authority,
 		      unsigned default_port)
@@ -74,8 +57,8 @@ static bool origin_listed(const struct config *cfg, struct slice value)
 	for (config_list o = cfg->allowed_origins; *o; o++) {
 		if (strcmp(*o, "*") == 0 || slice_caseeq(slice_str(*o), value))
 			return true;
-		if (origin_parse(value, &scheme, &origin) &&
-		    origin_parse(slice_str(*o), &listed_scheme, &listed) &&
+		if (authority_parse_origin(value, &scheme, &origin) &&
+		    authority_parse_origin(slice_str(*o), &listed_scheme, &listed) &&
 		    slice_caseeq(scheme, listed_scheme) &&
 		    slice_caseeq(origin.host, listed.host) && origin.port == listed.port)
 			return true;
@@ -97,7 +80,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 		return false;
 	if (origin_listed(cfg, field->value))
 		return true;
-	if (!origin_parse(field->value, &scheme, &origin))
+	if (!authority_parse_origin(field->value, &scheme, &origin))
 		return false;
 	return origin_is_ours(cfg, who, host, scheme, &origin);
 }
@@ -118,7 +101,8 @@ static bool origin_becomes_own(const struct config *cfg, const struct http1_head
 	if (v->kind == ROUTE_UPGRADE)
 		return true;
 	return http1_count(h, SLICE("Origin")) == 1 &&
-	       origin_parse(http1_field(h, SLICE("Origin"))->value, &scheme, &origin) &&
+	       authority_parse_origin(http1_field(h, SLICE("Origin"))->value, &scheme,
+				      &origin) &&
 	       origin_is_ours(cfg, who, v->host, scheme, &origin);
 }
 
