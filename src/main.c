@@ -129,9 +129,9 @@ static int check(const struct options *o, char *argv[])
 }
 
 /* Standard input is no connection to serve: say what would be. */
-static int explain_stdin(int r)
+static int explain_stdin(enum client_peer peer)
 {
-	if (r == -EINVAL)
+	if (peer == CLIENT_LISTENING)
 		(void)fputs(
 			"novnc-gate: standard input is a listening socket; the socket unit "
 			"needs Accept=yes\n",
@@ -253,7 +253,8 @@ int main(int argc, char *argv[])
 {
 	struct client client;
 	struct options o;
-	int code, r;
+	enum client_peer peer;
+	int code;
 
 	if (streams_complete() < 0)
 		return EX_OSERR;
@@ -262,11 +263,11 @@ int main(int argc, char *argv[])
 	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an errno */
 	if (o.check)
 		return check(&o, argv);
-	r = client_identify(STDIN_FILENO, &client);
-	if (r == -ENOTCONN)
-		return EXIT_SUCCESS; /* the client was quicker than we */
-	if (r < 0)
-		return explain_stdin(r);
+	peer = client_identify(STDIN_FILENO, &client);
+	if (peer == CLIENT_GONE)
+		return EXIT_SUCCESS;
+	if (peer != CLIENT_CONNECTED)
+		return explain_stdin(peer);
 	/* inetd style hands the connection on as standard output too: it has one owner */
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	return serve(&o, argv, &client);

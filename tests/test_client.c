@@ -72,13 +72,13 @@ static void expect_client(int fd, const char *address, const char *text)
 	struct client c;
 
 	memset(&c, 0xa5, sizeof(c));
-	ck_assert_int_eq(client_identify(fd, &c), 0);
+	ck_assert_int_eq(client_identify(fd, &c), CLIENT_CONNECTED);
 	ck_assert_str_eq(c.address, address);
 	ck_assert_str_eq(c.text, text);
 }
 
 /* The result is left alone where there is none. */
-static void expect_none(int fd, int r)
+static void expect_none(int fd, enum client_peer r)
 {
 	struct client c = { .address = "before", .text = "before" };
 
@@ -140,18 +140,18 @@ START_TEST(what_is_no_stream_socket_is_told_apart)
 {
 	int pair[2], fd;
 
-	expect_none(-1, -ENOTSOCK);
+	expect_none(-1, CLIENT_NO_STREAM);
 	ck_assert_int_eq(pipe2(pair, O_CLOEXEC), 0);
-	expect_none(pair[0], -ENOTSOCK);
+	expect_none(pair[0], CLIENT_NO_STREAM);
 	close_pair(pair);
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	expect_none(fd, -ENOTSOCK);
+	expect_none(fd, CLIENT_NO_STREAM);
 	close(fd);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
-	expect_none(pair[0], -ENOTSOCK);
+	expect_none(pair[0], CLIENT_NO_STREAM);
 	close_pair(pair);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	expect_none(pair[0], -ENOTSOCK);
+	expect_none(pair[0], CLIENT_NO_STREAM);
 	close_pair(pair);
 }
 END_TEST
@@ -161,13 +161,13 @@ START_TEST(a_listening_socket_is_told_apart)
 	static const struct sockaddr_un own = { .sun_family = AF_UNIX };
 	int fd = listener_open("127.0.0.1");
 
-	expect_none(fd, -EINVAL);
+	expect_none(fd, CLIENT_LISTENING);
 	close(fd);
 	/* an abstract name of the kernel's choice */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&own, sizeof(sa_family_t)), 0);
 	ck_assert_int_eq(listen(fd, 1), 0);
-	expect_none(fd, -EINVAL);
+	expect_none(fd, CLIENT_LISTENING);
 	close(fd);
 }
 END_TEST
@@ -182,7 +182,7 @@ START_TEST(a_client_that_is_gone_is_told_apart)
 	ck_assert_int_eq(
 		setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
 	close(pair[0]);
-	expect_none(pair[1], -ENOTCONN);
+	expect_none(pair[1], CLIENT_GONE);
 	close(pair[1]);
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes in memory and descriptors with one owner; the only header that holds bodies. */
+/* Bytes in memory, and descriptors with one owner. */
 #ifndef NOVNC_GATE_BUF_H
 #define NOVNC_GATE_BUF_H
 
@@ -12,13 +12,16 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Text inside somebody else's buffer: no NUL at its end, dies when that buffer next moves. */
+/*
+ * Text inside a buffer that belongs to somebody else: it has no NUL at its end, and is invalid
+ * once that buffer's content moves.
+ */
 struct slice {
 	const char *p;
 	size_t len;
 };
 
-/* What is only known at run time, as a slice (the string must outlive it). */
+/* A string as a slice, which must not outlive it. */
 static inline struct slice slice_str(const char *s)
 {
 	return (struct slice){ s, strlen(s) };
@@ -39,7 +42,10 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
-/* Equal but for the case of ASCII letters; most differ in the first byte, at no call. */
+/*
+ * s starts with prefix, whatever the case of ASCII letters. The first byte is compared without a
+ * call, since most differ there.
+ */
 static inline bool slice_casestarts(struct slice s, struct slice prefix)
 {
 	return s.len >= prefix.len &&
@@ -47,12 +53,13 @@ static inline bool slice_casestarts(struct slice s, struct slice prefix)
 				    strncasecmp(s.p, prefix.p, prefix.len) == 0));
 }
 
+/* Equal, whatever the case of ASCII letters. */
 static inline bool slice_caseeq(struct slice a, struct slice b)
 {
 	return a.len == b.len && slice_casestarts(a, b);
 }
 
-/* Likewise to one of n. */
+/* Equal to one of n, whatever the case of ASCII letters. */
 static inline bool slice_casein(struct slice s, const struct slice *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -76,7 +83,7 @@ static inline size_t slice_find(struct slice s, char c)
 	return hit ? (size_t)(hit - s.p) : s.len;
 }
 
-/* Without the spaces and tabs around it (OWS, RFC 9110 5.6.3). */
+/* The same without the spaces and tabs around it (OWS, RFC 9110 5.6.3). */
 static inline struct slice slice_trim(struct slice s)
 {
 	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
@@ -99,12 +106,12 @@ static inline bool slice_split(struct slice *rest, char c, struct slice *ret)
 	return true;
 }
 
-/* Traffic: the caller's storage, fixed capacity, start <= end <= cap at any time. */
+/* A buffer in the caller's storage, of fixed capacity; always start <= end <= cap. */
 struct buf {
 	char *data;
 	size_t cap;
 	size_t start; /* first byte not yet consumed */
-	size_t end;   /* one past the last byte */
+	size_t end;   /* behind the last byte */
 };
 
 static inline size_t buf_len(const struct buf *b)
@@ -137,7 +144,7 @@ static inline void buf_reset(struct buf *b)
 	b->start = b->end = 0;
 }
 
-/* Moves the content to the front; slices into the buffer are dead after it. */
+/* Moves the content to the front; slices into the buffer are invalid after it. */
 static inline void buf_compact(struct buf *b)
 {
 	if (b->start == 0)
@@ -202,7 +209,7 @@ static inline void fd_close_auto(int *fd)
 	int saved = errno;
 
 	if (*fd >= 0)
-		(void)close(*fd); /* nothing was written that could fail late */
+		(void)close(*fd); /* fails for written files only: there are none */
 	*fd = -1;
 	errno = saved;
 }

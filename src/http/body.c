@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* Bodies: where payload lies between what frames it. No I/O. */
+/* Bodies: payload and framing. No I/O. */
 #include "http/body.h"
 
 #include <ctype.h>
 
-/* What the next byte of a chunked body may be. */
+/* The next byte of a chunked body. */
 enum state {
-	SIZE, /* a first digit, */
+	SIZE, /* the first digit of a chunk's size */
 	SIZE_MORE,
-	EXTENSION, /* likewise a name's first character, */
+	EXTENSION, /* the first character of an extension's name */
 	EXTENSION_MORE,
-	VALUE, /* and a value's */
+	VALUE, /* the first character of its value */
 	VALUE_MORE,
 	QUOTED,
 	QUOTED_END,
-	LINE_END, /* the LF behind a CR */
+	LINE_END, /* the LF after the CR of that line */
 	PAYLOAD,
-	CHUNK_END, /* the CR behind payload, */
+	CHUNK_END, /* the CR after payload */
 	CHUNK_END_LF,
 	TRAILERS,
-	BROKEN,
+	BROKEN, /* no byte: the body is malformed */
 };
 
 void body_init(struct body *b, enum http1_framing framing, uint64_t length)
@@ -43,7 +43,7 @@ static enum state size_add(struct body *b, unsigned char digit)
 	return SIZE_MORE;
 }
 
-/* Behind a size, an extension's name or its value. */
+/* After a size, an extension's name or its value. */
 static enum state element_end(unsigned char c)
 {
 	return c == ';' ? EXTENSION : c == '\r' ? LINE_END : BROKEN;
@@ -56,7 +56,7 @@ static bool is_quotable(unsigned char c)
 }
 
 /*
- * Where a byte leads: RFC 9112 7.1, as narrow as llhttp reads it. That leaves no white space
+ * The state after a byte: RFC 9112 7.1, but only as much of it as llhttp reads, so no white space
  * around extensions, and neither tabs nor quoted pairs in them.
  */
 static enum state step(struct body *b, unsigned char c)
@@ -98,7 +98,7 @@ static int refuse(struct body *b, const char *why)
 	return -EBADMSG;
 }
 
-/* Takes what stands between two chunks' payloads, as far as it has come. */
+/* Takes the bytes that are no payload, as far as they have come. */
 static int take_framing(struct body *b, struct buf *in)
 {
 	struct slice rest = buf_slice(in);

@@ -13,7 +13,7 @@
 /* The most that chunk_last() appends, bytes: "A:b" becomes "A: b". */
 #define CHUNK_LAST_MAX  (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
-/* The lines around a chunk's len bytes, which the caller writes himself. */
+/* The framing before and after a chunk's len bytes; those the caller writes. */
 int chunk_begin(size_t len, struct buf *out);
 int chunk_end(struct buf *out);
 

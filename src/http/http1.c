@@ -5,12 +5,12 @@
 #include <ctype.h>
 #include <llhttp.h>
 
-/* What framing fields say, before it is known what the message's kind makes of it. */
+/* The content of the fields that tell the framing. */
 struct framing {
-	size_t lengths, codings; /* fields seen */
+	size_t lengths, codings; /* how many fields of each there are */
 	uint64_t length;
-	bool chunked;      /* the last coding so far is it */
-	bool other_coding; /* another one came before */
+	bool chunked;      /* the last coding is chunked */
+	bool other_coding; /* there is another coding */
 };
 
 static int refuse(struct http1_fault *fault, unsigned status, const char *why)
@@ -19,7 +19,7 @@ static int refuse(struct http1_fault *fault, unsigned status, const char *why)
 	return -EBADMSG;
 }
 
-/* 1*DIGIT that fits, RFC 9110 8.6. */
+/* 1*DIGIT (RFC 9110 8.6) of at most INT64_MAX. */
 static int length_parse(struct slice s, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -37,7 +37,7 @@ static int length_parse(struct slice s, uint64_t *ret)
 	return 0;
 }
 
-/* Adds one Transfer-Encoding line; false where nothing may follow or an element is empty. */
+/* Adds one Transfer-Encoding field; false if an element is empty or follows `chunked`. */
 static bool codings_add(struct framing *f, struct slice list)
 {
 	struct slice coding;
@@ -55,7 +55,10 @@ static bool codings_add(struct framing *f, struct slice list)
 	return true;
 }
 
-/* Sets the framing that the fields alone say; RFC 9112 6.1 and 6.3, without its mercy. */
+/*
+ * Sets the framing that the fields tell (RFC 9112 6.1 and 6.3), whatever kind of message it is.
+ * Also refuses what a recipient may repair.
+ */
 static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			 struct http1_fault *fault)
 {
@@ -103,15 +106,14 @@ static int fields_parse(struct slice rest, struct http1_head *h,
 static int on_headers_complete(llhttp_t *parser)
 {
 	(void)parser;
-	return HPE_PAUSED; /* bodies are read elsewhere */
+	return HPE_PAUSED; /* body.c reads the body */
 }
 
 /*
  * Gives llhttp the head with a space in place of each tab. HTTP allows both around a value (RFC
- * 9110 5.6.3), but llhttp 8.1 refuses a tab behind a Content-Length, and takes one behind a
- * coding or a Connection option for a part of its name. Nobody is sent such a tab:
- * compose.c writes these three fields itself, and all others without the white space
- * around their values.
+ * 9110 5.6.3), but llhttp 8.1 refuses a tab after a Content-Length, and takes one after a coding
+ * or a Connection option as part of its name. No such tab is forwarded: the gate writes these
+ * three fields itself, and all others without the white space around their values.
  */
 static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
 {
@@ -127,8 +129,8 @@ static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
 }
 
 /*
- * The second reading, by Next.js' own parser: a head goes on only where both find it well
- * formed, ending at the same byte, and its body framed alike. Returns llhttp's errno.
+ * Reads a head once more, with the parser of Next.js. Returns HPE_OK if that also finds it well
+ * formed, with the same end and the same framing of the body; else llhttp's errno.
  */
 static llhttp_errno_t reread(llhttp_type_t type, struct slice raw,
 			     const struct http1_head *h)
@@ -162,7 +164,7 @@ static bool version_parse(struct slice s, unsigned *major, unsigned *minor)
 	return true;
 }
 
-/* Visible ASCII; a fragment is not sent (RFC 9112 3.2). */
+/* Visible ASCII without a fragment (RFC 9112 3.2). */
 static bool is_target(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -210,7 +212,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	return 0;
 }
 
-/* RFC 9112 4; the space before an empty reason phrase is often left out. */
+/* RFC 9112 4; some servers leave out the space before an empty reason phrase. */
 static bool status_line_parse(struct slice line, struct http1_head *h)
 {
 	struct slice version, status;

@@ -29,7 +29,7 @@ bool lines_is_token(struct slice s)
 	return s.len > 0 && token_span(s) == s.len;
 }
 
-/* The bytes at the beginning of s that are no control characters: eight at a time. */
+/* The number of bytes at the beginning of s that are no control characters; reads eight at a time. */
 static size_t text_span(struct slice s)
 {
 	const uint64_t ones = UINT64_MAX / 255, tops = 0x80 * ones;
@@ -40,7 +40,7 @@ static size_t text_span(struct slice s)
 
 		memcpy(&eight, s.p + n, sizeof(eight));
 		del = eight ^ 0x7f * ones;
-		/* a top bit per byte below ' ' or DEL itself; above it also others */
+		/* true if a byte is below ' ' or is DEL */
 		if (((eight - ' ' * ones) & ~eight & tops) | ((del - ones) & ~del & tops))
 			break;
 		n += sizeof(eight);
@@ -56,7 +56,7 @@ static ssize_t refuse(struct lines_scan *s, const char *why)
 	return -EBADMSG;
 }
 
-/* Whether the line that begins at `line` and has this byte at `pos` may go on with it. */
+/* NULL, or the reason why byte c may not stand at s->pos of the line that began at s->line. */
 static const char *fault_at(const struct lines_scan *s, unsigned char c, bool after_cr)
 {
 	if (after_cr && c != '\n')
@@ -88,7 +88,7 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 			return refuse(s, why);
 		if (in.p[s->pos] != '\n')
 			continue;
-		if (s->pos - s->line == 1) /* nothing but its CRLF */
+		if (s->pos - s->line == 1) /* an empty line */
 			return (ssize_t)++s->pos;
 		s->line = s->pos + 1;
 		s->lines++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths: which all servers read alike, and which match a glob. No I/O. */
+/* Paths that all servers understand alike, and globs that match paths. No I/O. */
 #include "http/path.h"
 
 #include <ctype.h>
@@ -17,8 +17,9 @@ int path_percent_decode(struct slice s)
 }
 
 /*
- * Whether a byte that is encoded is no more than text to those who decode it, be it once more
- * than they should or from overlong UTF-8 (RFC 3629 10), as %C0%AE is for a dot.
+ * An encoded byte that has no special meaning when it is decoded; before is the encoded byte
+ * ahead of it, or 0. A server might decode twice, hence no %25; or decode overlong UTF-8 (RFC
+ * 3629 10), in which %C0%AE is a dot.
  */
 static bool is_text(int byte, int before)
 {
@@ -29,7 +30,7 @@ static bool is_text(int byte, int before)
 
 bool path_segment_is_plain(struct slice segment)
 {
-	/* Tomcat and its kind look at a name without its parameters */
+	/* servers such as Tomcat drop what follows a ";", so "..;a" is ".." to them */
 	struct slice name = { segment.p, slice_find(segment, ';') };
 	int byte, before = 0;
 
@@ -61,13 +62,13 @@ static bool path_is_plain(struct slice path)
 	rest = slice_from(path, 1);
 	while (slice_split(&rest, '/', &segment))
 		if (!path_segment_is_plain(segment) || (segment.len == 0 && rest.p))
-			return false; /* a trailing slash is no empty segment */
+			return false; /* an empty segment is allowed at the end only */
 	return true;
 }
 
 /*
- * One segment against one of a glob's, in which `*` is any text. Where it fails only the
- * last `*` is tried with more, which is enough and keeps the work bounded.
+ * Matches one segment with one of a glob, in which `*` is any text. After a mismatch only the
+ * last `*` is tried with more text, which is enough and keeps the work bounded.
  */
 static bool segment_match(struct slice glob, struct slice s)
 {
@@ -92,13 +93,13 @@ static bool segment_match(struct slice glob, struct slice s)
 	return g == glob.len;
 }
 
-/* A place in a glob and in a path, with what a segment `*` has stood for on the way. */
+/* A place in a glob and in a path. */
 struct place {
-	struct slice glob, path; /* what is left of them, segment by segment */
-	struct slice star;
+	struct slice glob, path; /* the segments that are left */
+	struct slice star;       /* the text that the first segment `*` has matched */
 };
 
-/* Past the next segment of both, where they match. */
+/* Goes past the next segment of both if they match. */
 static bool place_step(struct place *at)
 {
 	struct place next = *at;
@@ -117,7 +118,7 @@ static bool place_step(struct place *at)
 	return true;
 }
 
-/* Past a `**` of the glob. */
+/* Goes past a `**` of the glob if there is one. */
 static bool place_skip_globstar(struct place *at)
 {
 	struct slice rest = at->glob, g;
@@ -128,7 +129,7 @@ static bool place_skip_globstar(struct place *at)
 	return true;
 }
 
-/* As segment_match(), of segments: only the last `**` is tried with more. */
+/* As segment_match() for segments: only the last `**` is tried with more of them. */
 static bool segments_match(struct slice glob, struct slice path, struct slice *star)
 {
 	struct place at = { .glob = glob, .path = path }, again = { 0 };

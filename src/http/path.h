@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths: which all servers read alike, and which match a glob. No I/O. */
+/* Paths that all servers understand alike, and globs that match paths. No I/O. */
 #ifndef NOVNC_GATE_PATH_H
 #define NOVNC_GATE_PATH_H
 
 #include "base/buf.h"
 
-/* The byte that the percent-encoding at the beginning of s stands for; -1: it is none. */
+/* The byte that is percent-encoded at the beginning of s; -1: none is. */
 int path_percent_decode(struct slice s);
 
 /*
- * Whether all servers read the same in what stands between two slashes. They do not where it
- * is a dot segment, also one with parameters (`..;a`), nor where parameters are all there is
- * of it, where it has a backslash, or where a "%" is malformed or encodes what has a meaning
- * in a path: a control character, `.`, `/`, `\`, `;` or a "%" once more.
+ * All servers understand this segment alike. They do not if it is a dot segment, also with
+ * parameters (`..;a`); if it has nothing but parameters; if it has a backslash; or if a "%" is
+ * malformed or encodes a character with a meaning in paths: a control character, `.`, `/`, `\`,
+ * `;` or "%".
  */
 bool path_segment_is_plain(struct slice segment);
 
 /*
- * Whether a path matches a glob: `*` does not cross "/" and is not nothing where it is a
- * whole segment, `**` is any number of segments, none included. A path with an empty segment
- * or one that is not plain matches nothing. *star is what the first segment `*` of a glob
- * that matches stood for, else of no length.
+ * Matches a path with a glob: `*` is any text without a "/", but not empty if it is a whole
+ * segment; `**` is any number of segments, also none. A path with an empty segment or one that
+ * is not plain does not match. *star is the text that the first whole segment `*` has matched;
+ * it is empty if the glob has none or does not match.
  */
 bool path_match(const char *glob, struct slice path, struct slice *star);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* WebSocket's opening handshake. No I/O. */
+/* The WebSocket opening handshake. No I/O. */
 #include "http/upgrade.h"
 
 #include <sha1.h>
@@ -14,8 +14,8 @@ bool upgrade_requested(const struct http1_head *h)
 }
 
 /*
- * 16 bytes in base64: 22 digits and "==". Four bits of the last digit carry nothing and may have
- * any value (RFC 4648 3.5): in the example of RFC 6455 4.1 they are not zero.
+ * 16 bytes in base64: 22 digits and "==". Four bits of the last digit are unused and may have any
+ * value (RFC 4648 3.5); in the example of RFC 6455 4.1 they are not zero.
  */
 static bool key_valid(struct slice key)
 {
@@ -27,7 +27,7 @@ static bool key_valid(struct slice key)
 	return true;
 }
 
-/* The value of a field that stands there once, or one of no length. */
+/* The value of a field that occurs once, else an empty one. */
 static struct slice only_value(const struct http1_head *h, struct slice name)
 {
 	const struct field *field = http1_field(h, name);

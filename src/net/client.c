@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is at the other end of the connection. */
+/* The client: the peer that connected. */
 #include "net/client.h"
 
 #include <errno.h>
@@ -27,8 +27,7 @@ static void client_format(const struct sockaddr_storage *ss, struct client *ret)
 		(void)inet_ntop(AF_INET,
 				mapped ? (const void *)&v6->sin6_addr.s6_addr[12]
 				       : (const void *)&v4->sin_addr,
-				ret->address,
-				(socklen_t)size); /* has the room it needs */
+				ret->address, (socklen_t)size); /* fits */
 		(void)snprintf(ret->text, sizeof(ret->text), "%s:%u", ret->address,
 			       ntohs(mapped ? v6->sin6_port : v4->sin_port));
 	} else if (ss->ss_family == AF_INET6) {
@@ -38,26 +37,19 @@ static void client_format(const struct sockaddr_storage *ss, struct client *ret)
 	}
 }
 
-/* Why a socket has no peer. */
-static int peerless(int fd, int error)
-{
-	int listening;
-	int r = option_get(fd, SO_ACCEPTCONN, &listening);
-
-	return r < 0 ? r : listening ? -EINVAL : -error;
-}
-
-int client_identify(int fd, struct client *ret)
+enum client_peer client_identify(int fd, struct client *ret)
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
-	int type, r;
+	int type, listening;
 
-	r = option_get(fd, SO_TYPE, &type);
-	if (r < 0 || type != SOCK_STREAM)
-		return -ENOTSOCK;
+	if (option_get(fd, SO_TYPE, &type) < 0 || type != SOCK_STREAM ||
+	    option_get(fd, SO_ACCEPTCONN, &listening) < 0)
+		return CLIENT_NO_STREAM;
+	if (listening)
+		return CLIENT_LISTENING;
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
-		return peerless(fd, errno);
+		return errno == ENOTCONN ? CLIENT_GONE : CLIENT_NO_STREAM;
 	client_format(&ss, ret);
-	return 0;
+	return CLIENT_CONNECTED;
 }

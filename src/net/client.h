@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is at the other end of the connection. */
+/* The client: the peer that connected. */
 #ifndef NOVNC_GATE_CLIENT_H
 #define NOVNC_GATE_CLIENT_H
 
@@ -10,14 +10,18 @@ struct client {
 	char address[INET6_ADDRSTRLEN]; /* v4-mapped as v4; "" for a local socket */
 	char text[INET6_ADDRSTRLEN +
 		  8];        /* "192.0.2.1:51234", "[2001:db8::1]:51234", "local" */
-	bool tls;            /* it speaks TLS with us, */
-	const char *subject; /* and this is whom its certificate names; NULL for nobody */
+	bool tls;            /* its connection is TLS */
+	const char *subject; /* of its certificate; NULL: it sent none */
 };
 
-/*
- * Asks fd for its peer. Returns 0; -ENOTSOCK where fd is no stream socket, -EINVAL where
- * it listens (Accept=no), -ENOTCONN where the peer is gone already.
- */
-int client_identify(int fd, struct client *ret);
+enum client_peer {
+	CLIENT_CONNECTED,
+	CLIENT_GONE,      /* it has closed the connection already */
+	CLIENT_LISTENING, /* no connection, but a listening socket (Accept=no) */
+	CLIENT_NO_STREAM, /* no stream socket, or no socket at all */
+};
+
+/* Gets the address of fd's peer. *ret is written if that is CLIENT_CONNECTED. */
+enum client_peer client_identify(int fd, struct client *ret);
 
 #endif

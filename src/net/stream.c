@@ -188,7 +188,7 @@ static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 		return -errno;
 	}
 	if (n == 0 && s->output == STREAM_OUT_BROKEN)
-		return -ECONNRESET; /* the socket tells its error once, and told the write */
+		return -ECONNRESET; /* the kernel reports a reset once, and did so to the write */
 	if (n == 0)
 		s->input = STREAM_EOF;
 	if ((size_t)n < want)

@@ -75,7 +75,10 @@ static inline bool stream_ended(const struct stream *s)
 	return s->input >= STREAM_EOF;
 }
 
-/* TLS with a client, prepared before its first byte: what needs files comes before a sandbox. */
+/*
+ * TLS with a client, prepared before its first byte is read: it opens files, which the sandbox
+ * that follows forbids.
+ */
 struct stream_tls {
 	const struct tls_module *module;
 	struct tls *tls; /* NULL: handed on, or there is none */
@@ -96,13 +99,13 @@ int stream_handshake(struct stream *s);
 /* The subject of the peer's certificate, until the stream is closed, or NULL. */
 const char *stream_subject(const struct stream *s);
 
-/* The poll(2) events that a read or a write has to wait for; 0: none. */
+/* The events to poll(2) for before a read or a write; 0: none, it need not wait. */
 short stream_events(const struct stream *s, bool to_read, bool to_write);
 
 /* The event of the peer's end alone, also while nothing is read; 0 once it has come. */
 short stream_end_events(const struct stream *s);
 
-/* Takes in the events that poll(2) returned. */
+/* Notes the events that poll(2) returned. */
 void stream_take_events(struct stream *s, short revents);
 
 /* Nothing can have come yet: the next read waits for poll(2), but where TLS may have read ahead. */

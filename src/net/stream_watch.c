@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a peer that has been sent bytes is still there. */
+/* Finds out that a peer is gone which has been sent bytes and acknowledges none. */
 #include "net/stream.h"
 
 #include <linux/tcp.h> /* <netinet/tcp.h> has only the beginning of struct tcp_info */
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* So many tries in a row have to stay without an answer: one may be lost on the way. */
+/* This many tries in a row must go without a response, since one may be lost on the way. */
 #define STREAM_LOST      2
-/* Where they are still too few, the next look is this part of the span later. */
+/* While there are fewer, the next look is after this part of the span. */
 #define STREAM_LOOK_PART 8
 
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms)

@@ -16,19 +16,20 @@
 #define TLS_RECORD      16384
 #define TLS_SUBJECT_MAX 1024
 /*
- * What one call may take from the socket beyond the payload that it brings, bytes. OpenSSL reads on
- * for as long as what comes has none (such as KeyUpdate messages, of 27 bytes, for each of which
- * keys are derived), so it would never return, and neither a time-out nor SIGTERM be seen. Payload
- * alone is never short of it: more is read only where less than a record is left.
+ * The most that one call reads from the socket beyond the payload that it returns, bytes. Without
+ * a limit a call might never return, and no time-out or SIGTERM be noticed: OpenSSL reads on while
+ * there is no payload in what it reads, such as KeyUpdate messages, which are 27 bytes long and
+ * each make it derive keys. A call that brings payload does not reach the limit, because OpenSSL
+ * reads more only when it has less than a record left.
  */
 #define TLS_EXCESS_MAX  (64 * 1024)
 
 struct tls {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	size_t excess; /* taken in this call, payload that it brought not counted */
+	size_t excess; /* read in this call without the payload that it returned */
 	bool open;     /* the handshake is done, nothing has broken since */
-	int read_error, write_error; /* final ones; OpenSSL is not asked again */
+	int read_error, write_error; /* -errno after which OpenSSL is not called again */
 	struct tls_ticket_keys keys;
 	char subject[TLS_SUBJECT_MAX];
 	struct tls_why why;
@@ -45,7 +46,7 @@ static const char *verify_reason(long result)
 	       "CaFile=";
 }
 
-/* Why the handshake or a later record was not accepted. */
+/* Puts into words why the handshake or a later record was not accepted. */
 static void explain_tls(struct tls *t)
 {
 	unsigned long e = ERR_peek_error();
@@ -63,7 +64,7 @@ static void explain_tls(struct tls *t)
 	ERR_clear_error();
 }
 
-/* What an SSL_*() call that returned r <= 0 means. saved_errno is as the call left it. */
+/* After an SSL_*() call that returned r <= 0 and left saved_errno: -errno, or 0 at the end. */
 static int failure(struct tls *t, int r, int saved_errno, short *wants)
 {
 	unsigned long e = ERR_peek_error();
@@ -90,7 +91,7 @@ static int failure(struct tls *t, int r, int saved_errno, short *wants)
 
 /* ---- beginning */
 
-/* What the server's certificate has to name, which is also what it is asked for (SNI). */
+/* The name that the server's certificate must have; it is sent to the server as well (SNI). */
 static int expect_name(SSL *ssl, const char *host)
 {
 	struct in6_addr address;
@@ -100,7 +101,7 @@ static int expect_name(SSL *ssl, const char *host)
 	if (inet_pton(AF_INET, host, &address) == 1 ||
 	    inet_pton(AF_INET6, host, &address) == 1)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
-	if (host[len - 1] == '.') /* the root is in no certificate and no SNI */
+	if (host[len - 1] == '.') /* neither certificates nor SNI have the final dot */
 		len--;
 	memcpy(name, host, len);
 	name[len] = '\0';
@@ -113,7 +114,7 @@ static int expect_name(SSL *ssl, const char *host)
 static void tls_free(struct tls *t, bool notify)
 {
 	if (notify && t->open && !(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
-		(void)SSL_shutdown(t->ssl); /* where there is no room, there is none */
+		(void)SSL_shutdown(t->ssl); /* is not sent if the socket is full */
 	SSL_free(t->ssl);
 	SSL_CTX_free(t->ctx);
 	OPENSSL_cleanse(&t->keys, sizeof(t->keys));
@@ -121,7 +122,7 @@ static void tls_free(struct tls *t, bool notify)
 	free(t);
 }
 
-/* Also sets *why for every later lack of memory; other errors put their own words there. */
+/* Also sets *why for every later failure of malloc(); other errors overwrite it. */
 static struct tls *tls_new(struct tls_why *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));
@@ -130,7 +131,7 @@ static struct tls *tls_new(struct tls_why *why)
 	return t;
 }
 
-/* The end of both ways to begin: hands t on where all went well, else frees it. */
+/* The end of connect() and accept(): hands t on, or frees it after an error. */
 static enum tls_begin begin(struct tls *t, enum tls_begin r, struct tls **ret)
 {
 	if (r == TLS_READY)
@@ -148,7 +149,7 @@ static void call_begin(struct tls *t)
 	errno = 0;
 }
 
-/* The socket has nothing more to give in this call: poll() will tell that it has. */
+/* At the limit it pretends that the socket is empty; poll(2) will say that it is not. */
 static long on_socket(BIO *bio, int op, const char *data, size_t len, int argi, long argl,
 		      int ret, size_t *processed)
 {
@@ -265,8 +266,8 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 }
 
 /*
- * What goes into the next record: pieces that are less than one are put together. Never
- * more than one: what SSL_write() was given and has not taken must not get shorter.
+ * The payload of the next record: smaller pieces are put together in room. Never more than
+ * one record, for bytes that SSL_write() was given and did not take must come again.
  */
 static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
 				char room[static TLS_RECORD])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS on a connected socket. All of it is in a module of its own, novnc-gate-tls.so, that
- * is loaded (loader.h) when the first TLS endpoint is met: a plain connection pays neither
- * OpenSSL's start nor its memory. Non-blocking throughout.
+ * TLS on a connected socket. It is a module of its own, novnc-gate-tls.so, which is loaded
+ * (loader.h) before the first TLS connection: a plain one needs neither the time that OpenSSL
+ * takes to start nor its memory. It never blocks.
  */
 #ifndef NOVNC_GATE_TLS_H
 #define NOVNC_GATE_TLS_H
@@ -16,7 +16,7 @@
 
 #define TLS_SYMBOL "novnc_gate_tls"
 
-/* What went wrong, as OpenSSL words it. */
+/* An error in words, mostly those of OpenSSL. */
 struct tls_why {
 	char text[500];
 };
@@ -31,17 +31,17 @@ enum tls_begin {
 /* One end of a TLS connection. It borrows the socket. */
 struct tls;
 
-/* Told of a fault in a certificate; error is -EKEYEXPIRED where it is not valid now, else 0. */
+/* Called for a fault of a certificate; error is -EKEYEXPIRED if it is not valid now, else 0. */
 typedef void (*tls_tell)(void *userdata, int error, const char *what);
 
 /*
- * What the module offers. A function that has to wait returns -EAGAIN and in *wants what
- * poll(2) must wait for, POLLIN or POLLOUT, whichever way the bytes were to go. Other
- * errors are final and tls->why() has them in words: -ECONNABORTED where the peer ended
- * without a close_notify, -EPROTO for what is no valid TLS, or the socket's -errno.
+ * The functions of the module. One that would have to wait returns -EAGAIN and sets *wants to
+ * the event to poll(2) for: a read may need POLLOUT, and a write POLLIN. Other errors are final,
+ * and why() has them in words: -ECONNABORTED if the peer ended without a close_notify, -EPROTO
+ * if it sent invalid TLS, or the socket's -errno.
  */
 struct tls_module {
-	/* NOVNC_GATE_VERSION and TLS_LAYOUT: another's structs are laid out differently */
+	/* NOVNC_GATE_VERSION and TLS_LAYOUT; a module with others is not used */
 	const char *version;
 	uint64_t layout;
 
@@ -54,31 +54,31 @@ struct tls_module {
 	enum tls_begin (*accept)(int fd, const struct config_tls *cfg, struct tls **ret,
 				 struct tls_why *why);
 
-	/* Returns 0 once both sides are who they have to be. */
+	/* Returns 0 when it is complete and the certificates are accepted. */
 	int (*handshake)(struct tls *t, short *wants);
 
 	/*
-	 * Calls tell for each reason why clients will refuse the certificate that t, from
-	 * accept(), shows them.
+	 * Calls tell for each reason that clients have to refuse the certificate of t, which
+	 * is from accept().
 	 */
 	void (*inspect)(const struct tls *t, tls_tell tell, void *userdata);
 
 	/*
 	 * Fills the room of b (which must have some). Returns the count, or 0 at the peer's
-	 * close_notify. *wants is set with a count too where no more is there.
+	 * close_notify. With a count, *wants is set if the next read would have to wait.
 	 */
 	ssize_t (*read)(struct tls *t, struct buf *b, short *wants);
 
 	/*
-	 * Writes what the socket takes; *wants as with read. Returns the count. All that was
-	 * not taken must come again as the beginning of the next write; more may follow it.
+	 * Writes as much as the socket takes; *wants as with read. Returns the count. The bytes
+	 * that were not taken must be the beginning of the next write; more may follow them.
 	 */
 	ssize_t (*write)(struct tls *t, const struct iovec *iov, size_t n, short *wants);
 
-	/* Sends the close_notify. 0 once it is out. What comes in can still be read. */
+	/* Sends the close_notify: 0 when it is sent. The stream can still be read. */
 	int (*shut)(struct tls *t, short *wants);
 
-	/* Whether neither bytes have come nor an end. */
+	/* Neither bytes nor an end have come. */
 	bool (*is_quiet)(struct tls *t);
 
 	/* The subject of the peer's certificate (RFC 2253), or NULL. */
@@ -90,11 +90,11 @@ struct tls_module {
 	/* The words for the last error that was returned. */
 	const char *(*why)(const struct tls *t);
 
-	/* With notify, a close_notify is sent before, if none was and it can be. */
+	/* With notify it sends a close_notify first, if none was sent and there is room. */
 	void (*free)(struct tls *t, bool notify);
 };
 
-/* The sizes of what both sides lay out, 12 bits each. */
+/* The sizes of the structs that program and module share, 12 bits each. */
 #define TLS_LAYOUT                                                                  \
 	((uint64_t)sizeof(struct tls_module) << 48 |                                \
 	 (uint64_t)sizeof(struct tls_why) << 36 |                                   \

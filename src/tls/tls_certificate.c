@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Certificates: what they say, and which are accepted. */
+/* Certificates: their content, and which are accepted. */
 #include "tls/tls_certificate.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
 	return len > 0 ? 0 : -EPROTO;
 }
 
-/* Whether it names a host: its subjectAltName has a DNS name or an address. */
+/* Its subjectAltName has a DNS name or an address. */
 static bool names_hosts(const X509 *certificate)
 {
 	GENERAL_NAMES *names =
@@ -39,7 +39,7 @@ static bool names_hosts(const X509 *certificate)
 	return found;
 }
 
-/* Whether the store that was read from CaFile= has that very certificate. */
+/* This very certificate is in the store that was read from CaFile=. */
 static bool is_in_store(X509_STORE_CTX *ctx, const X509 *certificate)
 {
 	STACK_OF(X509) *same =
@@ -52,7 +52,7 @@ static bool is_in_store(X509_STORE_CTX *ctx, const X509 *certificate)
 	return found;
 }
 
-/* As a chain of one, for any name: what OpenSSL still looks at is its time and its key. */
+/* As a chain of one and for any host: OpenSSL still verifies its period and its key. */
 static int verify_alone(X509_STORE_CTX *ctx, X509 *certificate)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
@@ -90,7 +90,7 @@ int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust)
 	return r;
 }
 
-/* ---- the gate's own */
+/* ---- the gate's own certificate */
 
 static void tell_time(const char *what, const ASN1_TIME *time, tls_tell tell,
 		      void *userdata)
@@ -119,7 +119,7 @@ static void inspect_time(const X509 *certificate, tls_tell tell, void *userdata)
 		tell_time("not valid before", since, tell, userdata);
 }
 
-/* All browsers take RSA from 2048 bits on, P-256 and P-384. */
+/* All browsers accept RSA with 2048 bits or more, P-256 and P-384. */
 static void inspect_key(const X509 *certificate, tls_tell tell, void *userdata)
 {
 	EVP_PKEY *key = X509_get0_pubkey(certificate);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Certificates: what they say, and which are accepted. Part of the TLS module. */
+/* Certificates: their content, and which are accepted. Part of the TLS module. */
 #ifndef NOVNC_GATE_TLS_CERTIFICATE_H
 #define NOVNC_GATE_TLS_CERTIFICATE_H
 
@@ -8,19 +8,19 @@
 
 #include "tls/tls.h"
 
-/* The error of verification where the certificate names nobody in its subjectAltName. */
+/* The verification error of a certificate that names no host in its subjectAltName. */
 #define TLS_CERTIFICATE_NAMELESS X509_V_ERR_APPLICATION_VERIFICATION
 
 /*
- * Writes the subject as RFC 2253 does, in printable ASCII whatever is in the certificate. 0, or
- * -EPROTO with an empty text where there is none or it does not fit.
+ * Writes the subject in the form of RFC 2253, whose other characters than printable ASCII are
+ * escaped. 0, or -EPROTO with an empty text if it is empty or does not fit.
  */
 int tls_certificate_subject(const X509 *certificate, char *ret, size_t size);
 
 /*
  * For SSL_CTX_set_cert_verify_callback(), on a backend's certificate; trust is the backend's
- * struct config_trust. What is itself in CaFile= is believed whatever it names and whoever
- * issued it, as long as it is valid; all others are OpenSSL's to judge.
+ * struct config_trust. A certificate that is itself in CaFile= is accepted for any host and
+ * from any issuer while it is valid; OpenSSL verifies all others.
  */
 int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust);
 

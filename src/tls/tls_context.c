@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is configured, as OpenSSL's contexts. */
+/* OpenSSL's contexts, made from the configuration. */
 #include "tls/tls_context.h"
 
 #include <limits.h>
@@ -14,12 +14,12 @@
 
 #include "tls/tls_certificate.h"
 
-/* What is read from the socket at once, bytes: some records. */
+/* The most that one read of the socket brings, bytes: several records. */
 #define TLS_READ_AHEAD (64 * 1024)
-/* How long a ticket is good; novnc-gate-tls-ticket.service keeps a key as long at least. */
+/* The life of a ticket; novnc-gate-tls-ticket.service keeps a key at least as long. */
 #define TLS_TICKET_SEC (8 * 60 * 60L)
 
-/* Mozilla's "intermediate", without finite-field Diffie-Hellman; TLS 1.3 has its own. */
+/* For TLS 1.2: Mozilla's "intermediate" without finite-field Diffie-Hellman. */
 static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 			      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
 			      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
@@ -34,14 +34,13 @@ static int skip_engines(CONF_IMODULE *section, const CONF *cnf)
 }
 
 /*
- * Where only a backend speaks TLS, OpenSSL starts inside the sandbox, and an engine in
- * openssl.cnf may ask the kernel for what that forbids. So engines are left out on both
- * ports; all other settings hold. Of two modules of one name OpenSSL uses the first, and it adds
- * its own later.
+ * Ignores the engines in openssl.cnf, on both ports. If only a backend speaks TLS, OpenSSL starts
+ * inside the sandbox, and an engine may make system calls that are forbidden there. All other
+ * settings hold. Of two modules of one name OpenSSL uses the first, and it adds its own later.
  */
 __attribute__((constructor)) static void leave_out_engines(void)
 {
-	/* without memory for it all else fails as well */
+	/* fails for lack of memory only, which shows up elsewhere */
 	(void)CONF_module_add("engines", skip_engines, NULL);
 }
 
@@ -62,7 +61,7 @@ void tls_context_explain(struct tls_why *why)
 
 /* ---- files */
 
-/* A file, and where the configuration names it. */
+/* A file, and the section and key that name it. */
 struct file {
 	const char *section, *key, *path;
 };
@@ -75,7 +74,7 @@ static enum tls_begin blame(const struct file *f, const char *what, struct tls_w
 	return TLS_MISCONFIGURED;
 }
 
-/* Where OpenSSL did not like what it read for certificates. */
+/* After OpenSSL has failed to read certificates from the file. */
 static enum tls_begin blame_certificates(const struct file *f, struct tls_why *why)
 {
 	unsigned long e = ERR_peek_error();
@@ -87,7 +86,7 @@ static enum tls_begin blame_certificates(const struct file *f, struct tls_why *w
 	return blame(f, reason(), why);
 }
 
-/* A passphrase would be asked for on a terminal. */
+/* OpenSSL would ask for a passphrase on a terminal. */
 static int no_passphrase(char *room, int size, int writing, void *userdata)
 {
 	(void)room;
@@ -97,7 +96,7 @@ static int no_passphrase(char *room, int size, int writing, void *userdata)
 	return -1;
 }
 
-/* Without one, *why stays "out of memory", as the caller has set it, or says more. */
+/* If it returns NULL, *why stays "out of memory", as the caller has set it, or says more. */
 static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
@@ -107,9 +106,10 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 			       "no random numbers from the kernel (getrandom)");
 	if (!ctx)
 		return NULL;
-	/* openssl.cnf may ask for more */
+	/* openssl.cnf may demand a later one */
 	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION)
-		(void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION); /* is known */
+		(void)SSL_CTX_set_min_proto_version(ctx,
+						    TLS1_2_VERSION); /* cannot fail */
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					       SSL_OP_CIPHER_SERVER_PREFERENCE |
 					       SSL_OP_PRIORITIZE_CHACHA);
@@ -121,18 +121,18 @@ static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
 	return ctx;
 }
 
-/* OpenSSL would wait until somebody writes to a FIFO, and finds nothing in a directory. */
+/* OpenSSL would wait for a writer of a FIFO, and reads a directory as an empty file. */
 static bool is_no_file(const struct file *f, struct tls_why *why)
 {
 	struct stat st;
 
 	if (stat(f->path, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode)))
-		return false; /* what else is wrong with it OpenSSL tells */
+		return false; /* OpenSSL has words for all other faults */
 	(void)blame(f, S_ISDIR(st.st_mode) ? "is a directory" : "is a FIFO", why);
 	return true;
 }
 
-/* The usual causes: another key, or a chain that begins with an authority's certificate. */
+/* Usually it is another key, or the chain begins with an authority's certificate. */
 static enum tls_begin blame_mismatch(const struct file *certificate, const char *subject,
 				     const struct file *key, struct tls_why *why)
 {
@@ -173,7 +173,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	return blame(key, "contains no private key, or one with a passphrase", why);
 }
 
-/* The system's store is a directory that is looked up by hash: none of it is read before. */
+/* Of the system's store, a directory with names by hash, no file is read before it is needed. */
 static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 				struct tls_why *why)
 {
@@ -185,13 +185,13 @@ static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(ctx, tls_certificate_verify, (void *)trust);
 	if (!trust->ca_file) {
-		/* a directory that is missing has no certificates */
+		/* a missing directory is like an empty one */
 		(void)SSL_CTX_set_default_verify_dir(ctx);
 		return TLS_READY;
 	}
 	if (is_no_file(&file, why))
 		return TLS_MISCONFIGURED;
-	/* an authority in there is trusted, whoever issued its certificate */
+	/* an authority in CaFile= need not be self-signed */
 	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
 					  X509_V_FLAG_PARTIAL_CHAIN);
 	return SSL_CTX_load_verify_file(ctx, trust->ca_file) == 1
@@ -251,14 +251,14 @@ static struct file tls_file(const char *key, const char *name, char room[static 
 	return f;
 }
 
-/* Nothing is resumed; these cannot fail. */
+/* So that no session is resumed; these calls cannot fail. */
 static void no_tickets(SSL_CTX *ctx)
 {
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	(void)SSL_CTX_set_num_tickets(ctx, 0);
 }
 
-/* Without a key that the next process has as well, a ticket is of no use. */
+/* Issues tickets if there is a key: one that only this process knew would be of no use. */
 static enum tls_begin use_tickets(SSL_CTX *ctx, const char *name,
 				  struct tls_ticket_keys *keys, struct tls_why *why)
 {
@@ -281,8 +281,8 @@ static enum tls_begin use_tickets(SSL_CTX *ctx, const char *name,
 }
 
 /*
- * Client certificates are asked for, not demanded. A ticket would carry one on that nobody
- * verifies again, past its end and its authority's.
+ * A client certificate is asked for, but not required. No tickets are issued: a session that was
+ * resumed from one would keep its certificate after that has expired, for it is not verified again.
  */
 static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is configured, as OpenSSL's contexts. Part of the TLS module. */
+/* OpenSSL's contexts, made from the configuration. Part of the TLS module. */
 #ifndef NOVNC_GATE_TLS_CONTEXT_H
 #define NOVNC_GATE_TLS_CONTEXT_H
 
@@ -17,7 +17,7 @@ enum tls_begin tls_context_server(const struct config_tls *cfg,
 				  struct tls_ticket_keys *keys, SSL_CTX **ret,
 				  struct tls_why *why);
 
-/* OpenSSL's first word on what has just failed. */
+/* The first error that OpenSSL has noted, in words. */
 void tls_context_explain(struct tls_why *why);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Session tickets under keys that all processes share. */
+/* Session tickets, with keys that all processes share. */
 #include "tls/tls_ticket.h"
 
 #include <fcntl.h>
@@ -43,8 +43,8 @@ static int mac_init(EVP_MAC_CTX *mac, struct tls_ticket_key *key)
 }
 
 /*
- * 1: as it should be; 2: likewise, but the client is to get another one; 0: no such key. A
- * ticket of TLS 1.3 is used once, so a client that resumes needs one for the next time.
+ * Returns 1; 2 if the client shall get a new ticket as well; 0 if the key is not known; -1 after
+ * an error. A ticket of TLS 1.3 is used once, so a client that resumes needs another.
  */
 int tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
 		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)

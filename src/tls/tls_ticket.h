@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session tickets under keys that all processes share (RFC 5077, RFC 8446 4.6.1): each
- * connection is served by a process of its own, so nothing else could resume a session.
- * Part of the TLS module.
+ * Session tickets (RFC 5077, RFC 8446 4.6.1). Each connection is served by a process of its own,
+ * so a session can be resumed only with keys that all processes share. Part of the TLS module.
  */
 #ifndef NOVNC_GATE_TLS_TICKET_H
 #define NOVNC_GATE_TLS_TICKET_H
@@ -20,8 +19,8 @@ struct tls_ticket_keys {
 };
 
 /*
- * Reads one key of 80 random bytes or two, the newest first. 0, -ENOENT also where it
- * is the word none, -EINVAL where it is of another size, or the -errno of reading it.
+ * Reads one or two keys of 80 random bytes, the newest first. Returns 0; -ENOENT if there is no
+ * file or its content is the word none; -EINVAL if it has another size; or another -errno.
  */
 int tls_ticket_read(const char *file, struct tls_ticket_keys *ret);
 
