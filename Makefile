@@ -159,7 +159,7 @@ build/novnc-gate-unconfined: build/no_sandbox.o \
 		$(filter-out $(call sandbox_object,build),$(call static_program_objects,build))
 	$(link)
 
-# libseccomp compiles the sandbox's filters here, so that no process has to.
+# The seccomp programs of the sandbox are made here, so that no process has to make them.
 build/filter-generator: $(filter_generator_objects)
 	$(link_filter_generator)
 build/filters.h: build/filter-generator

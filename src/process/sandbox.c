@@ -280,8 +280,7 @@ static int seccomp_enter_needs(unsigned needs)
 	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
 	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
 	case SANDBOX_TLS | SANDBOX_UNIX: return SECCOMP_ENTER(filter_tls_unix);
-	case SANDBOX_RESOLVE: return SECCOMP_ENTER(filter_resolve);
-	default: return SECCOMP_ENTER(filter_tls_resolve);
+	default: return SECCOMP_ENTER(filter_resolve); /* and all else */
 	}
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Run by make: the table of what the gate may ask of the kernel, compiled by libseccomp into
- * the programs of build/filters.h, so that at run time each is one call.
+ * Run by make: the table of the system calls that the gate may make. It becomes the programs in
+ * build/filters.h, so that a process installs each with one call.
  *
- * Whatever is not in the table ends the process, so that it shows. Two exceptions: what
- * the libraries only try (the table says how it fails), and calls younger than this
- * libseccomp's list, which fail as on an older kernel: a newer C library that uses them
- * has a way back.
+ * A call that is not in the table ends the process, so that it is noticed. Two exceptions: calls
+ * that libraries try and can do without (the table has their errors), and calls that this
+ * libseccomp does not know yet. These fail as on an older kernel, for which a newer C library
+ * has a way round.
  */
+#include <endian.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -29,7 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "process/gen/shorten.h"
+#include "process/gen/program.h"
 #include "process/sandbox.h"
 
 #define SERVE   16 /* the first stage, whatever it needs */
@@ -40,13 +40,24 @@
 #define RESOLVE (SANDBOX_RESOLVE & ~LOAD & ~UNIX) /* what only the resolver does */
 #define TLS     (SANDBOX_TLS & ~LOAD)             /* what only OpenSSL does */
 
-#define PROGRAM_MAX 512
-#define LEAD_MAX    5
+#define RULES_MAX 256
 
-/* An int argument: the kernel does not look at a register's upper half either. */
-#define IS(arg, value)         BITS(arg, UINT32_MAX, value)
-#define BITS(arg, mask, value) SCMP_CMP64(arg, SCMP_CMP_MASKED_EQ, mask, value)
-#define NULL_POINTER(arg)      SCMP_CMP64(arg, SCMP_CMP_EQ, 0, 0)
+/* The two halves of an argument. */
+#define HALF(arg, half) (offsetof(struct seccomp_data, args) + 8 * (arg) + 4 * (half))
+#define LOWER(arg)      HALF(arg, __BYTE_ORDER == __LITTLE_ENDIAN ? 0 : 1)
+#define UPPER(arg)      HALF(arg, __BYTE_ORDER == __LITTLE_ENDIAN ? 1 : 0)
+
+/* Tests of an int argument: of that the kernel does not look at the upper half either. */
+#define IS(arg, value) BITS(arg, UINT32_MAX, value)
+#define BITS(arg, mask, value)                                  \
+	{                                                       \
+		LOWER(arg), (uint32_t)(mask), (uint32_t)(value) \
+	}
+#define NULL_POINTER(arg)                 \
+	IS(arg, 0),                       \
+	{                                 \
+		UPPER(arg), UINT32_MAX, 0 \
+	}
 
 #define SOCK_TYPE       0xf /* without SOCK_CLOEXEC, SOCK_NONBLOCK */
 #define SOCK(family, t) IS(0, family), BITS(1, SOCK_TYPE, t), IS(2, 0)
@@ -89,12 +100,12 @@ static const struct plain {
 
 #define ALLOWED 0
 
-/* Where all these arguments are so: allowed, or failing with that error. */
+/* Allowed, or failing with that error, where all tests hold. */
 static const struct rule {
 	unsigned when;
 	int error;
 	const char *call;
-	struct scmp_arg_cmp arg[3]; /* up to the first without an op */
+	struct program_test test[3];
 } rules[] = {
 	{ SERVE | TUNNEL, ALLOWED, "fcntl", { IS(1, F_SETPIPE_SZ) } },
 	/* the message of a failed assert(); what abort() then asks for ends the process too */
@@ -168,48 +179,10 @@ static const struct rule {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static void check(int r, const char *what)
-{
-	if (r < 0)
-		errx(EXIT_FAILURE, "%s: %s", what, strerror(-r));
-}
-
-static void add(scmp_filter_ctx ctx, const char *call, int error, unsigned args,
-		const struct scmp_arg_cmp arg[])
-{
-	uint32_t action =
-		error == ALLOWED ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO((uint32_t)error);
-	int number = seccomp_syscall_resolve_name(call);
-
-	if (number == __NR_SCMP_ERROR)
-		errx(EXIT_FAILURE, "%s: no such system call", call);
-	if (number >= 0) /* else this architecture has another for it */
-		check(seccomp_rule_add_array(ctx, action, number, args, arg), call);
-}
-
-static void plain_add(scmp_filter_ctx ctx, const struct plain *p)
-{
-	char calls[256], *rest = calls, *call;
-
-	if (snprintf(calls, sizeof(calls), "%s", p->calls) >= (int)sizeof(calls))
-		errx(EXIT_FAILURE, "%s: too long", p->calls);
-	while ((call = strsep(&rest, " ")))
-		add(ctx, call, ALLOWED, 0, NULL);
-}
-
-static void rule_add(scmp_filter_ctx ctx, const struct rule *rule)
-{
-	unsigned args = 0;
-
-	while (args < COUNT(rule->arg) && rule->arg[args].op != 0)
-		args++;
-	add(ctx, rule->call, rule->error, args, rule->arg);
-}
-
 /* One more than the highest number that this libseccomp knows. */
 static uint32_t calls_known(void)
 {
-	for (int n = CALLS_MAX; n > 0; n--) {
+	for (int n = PROGRAM_CALLS; n > 0; n--) {
 		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, n - 1);
 
 		free(name);
@@ -219,58 +192,64 @@ static uint32_t calls_known(void)
 	errx(EXIT_FAILURE, "libseccomp knows no system calls");
 }
 
-/* libseccomp's program, which it only writes into a file. Returns the count. */
-static size_t program_export(scmp_filter_ctx ctx, struct sock_filter program[])
-{
-	FILE *file = tmpfile();
+struct list {
+	struct program_rule rule[RULES_MAX];
 	size_t n;
+};
 
-	if (!file)
-		err(EXIT_FAILURE, "tmpfile");
-	check(seccomp_export_bpf(ctx, fileno(file)), "seccomp_export_bpf");
-	rewind(file);
-	n = fread(program, sizeof(*program), PROGRAM_MAX, file);
-	if (n == 0 || n == PROGRAM_MAX)
-		errx(EXIT_FAILURE, "a program of %zu instructions", n);
-	(void)fclose(file); /* has been read */
-	return n;
+static void list_add(struct list *l, const char *call, const struct rule *rule)
+{
+	int number = seccomp_syscall_resolve_name(call);
+	struct program_rule *r = &l->rule[l->n];
+
+	if (number == __NR_SCMP_ERROR)
+		errx(EXIT_FAILURE, "%s: no such system call", call);
+	if (number < 0)
+		return; /* this architecture has another one for it */
+	if (l->n++ == RULES_MAX)
+		errx(EXIT_FAILURE, "more than %d rules", RULES_MAX);
+	r->call = (uint32_t)number;
+	r->action = rule->error == ALLOWED ? SECCOMP_RET_ALLOW
+					   : SECCOMP_RET_ERRNO | (uint32_t)rule->error;
+	memcpy(r->test, rule->test, sizeof(r->test));
 }
 
-/* The program of what has any of these bits. Returns the count. */
-static size_t program_make(unsigned when, struct sock_filter program[])
+/* All calls in the table that have any of these bits. */
+static void list_fill(struct list *l, unsigned when)
 {
-	uint32_t arch = seccomp_arch_native();
-	const struct sock_filter too_young[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, calls_known(), 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SCMP_ACT_ERRNO(ENOSYS)),
-	};
-	size_t lead = COUNT(too_young), n;
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	static const struct rule allowed = { .error = ALLOWED };
 
-	if (!ctx)
-		errx(EXIT_FAILURE, "seccomp_init");
-	check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
-	      "arch");
-	for (size_t i = 0; i < COUNT(plain); i++)
-		if (plain[i].when & when)
-			plain_add(ctx, &plain[i]);
+	l->n = 0;
+	for (size_t i = 0; i < COUNT(plain); i++) {
+		char calls[256], *rest = calls, *call;
+
+		if (snprintf(calls, sizeof(calls), "%s", plain[i].calls) >=
+		    (int)sizeof(calls))
+			errx(EXIT_FAILURE, "%s: too long", plain[i].calls);
+		while (plain[i].when & when && (call = strsep(&rest, " ")))
+			list_add(l, call, &allowed);
+	}
 	for (size_t i = 0; i < COUNT(rules); i++)
 		if (rules[i].when & when)
-			rule_add(ctx, &rules[i]);
-	memcpy(program, too_young, sizeof(too_young));
-	n = lead + program_export(ctx, program + lead);
-	seccomp_release(ctx);
-	return shorten(program, n, arch);
+			list_add(l, rules[i].call, &rules[i]);
 }
 
-static void program_print(const char *name, unsigned when)
+static void filter_print(const char *name, unsigned when)
 {
-	struct sock_filter program[PROGRAM_MAX + LEAD_MAX];
-	size_t n = program_make(when, program);
+	static struct list list;
+	struct sock_filter program[PROGRAM_MAX];
+	struct program_rules r = {
+		.rule = list.rule,
+		.arch = seccomp_arch_native(),
+		.unknown = calls_known(),
+		.otherwise = SECCOMP_RET_KILL_PROCESS,
+		.newer = SECCOMP_RET_ERRNO | ENOSYS,
+	};
+	size_t n;
 
+	list_fill(&list, when);
+	r.rules = list.n;
+	n = program_make(&r, program);
 	(void)printf("static const struct sock_filter %s[] = {\n", name);
 	for (size_t i = 0; i < n; i++)
 		(void)printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", program[i].code,
@@ -280,15 +259,15 @@ static void program_print(const char *name, unsigned when)
 
 int main(void)
 {
-	(void)printf("/* Made by src/gen/filters.c; linux/filter.h comes first. */\n\n");
-	program_print("filter_serve", SERVE);
-	program_print("filter_unix", SERVE | UNIX);
-	program_print("filter_resolve", SERVE | LOAD | UNIX | RESOLVE);
-	program_print("filter_tls", SERVE | LOAD | TLS);
-	program_print("filter_tls_unix", SERVE | LOAD | UNIX | TLS);
-	program_print("filter_tls_resolve", SERVE | LOAD | UNIX | RESOLVE | TLS);
-	program_print("filter_tunnel", TUNNEL);
-	program_print("filter_tunnel_tls", TUNNEL | SECURED);
+	(void)printf(
+		"/* Made by src/process/gen/filters.c; linux/filter.h comes first. */\n\n");
+	filter_print("filter_serve", SERVE);
+	filter_print("filter_unix", SERVE | UNIX);
+	filter_print("filter_tls", SERVE | LOAD | TLS);
+	filter_print("filter_tls_unix", SERVE | LOAD | UNIX | TLS);
+	filter_print("filter_resolve", SERVE | LOAD | UNIX | RESOLVE | TLS);
+	filter_print("filter_tunnel", TUNNEL);
+	filter_print("filter_tunnel_tls", TUNNEL | SECURED);
 	if (fflush(stdout) != 0)
 		err(EXIT_FAILURE, "standard output");
 	return EXIT_SUCCESS;
