@@ -11,6 +11,7 @@
 #include "config/config_load.h"
 #include "config/config_print.h"
 #include "process/loader.h"
+#include "process/sandbox.h"
 
 static enum check_result worse(enum check_result a, enum check_result b)
 {
@@ -219,11 +220,8 @@ static void preload_tls(const struct check *c, const struct config *cfg)
 {
 	const struct tls_module *module;
 	struct tls_why why;
-	bool needed = c->tls;
 
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		needed |= cfg->backend[i].tls;
-	if (needed)
+	if (sandbox_needs(cfg, c->tls, SANDBOX_TLS))
 		(void)loader_tls(&module, &why); /* check_tls() reports errors */
 }
 

@@ -21,7 +21,7 @@
 #include "process/spread.h"
 #include "proxy/conn.h"
 
-#define EXIT_NOT_READY 1 /* --check: the configuration is right, something else is not */
+#define EXIT_NOT_READY 1 /* --check: valid configuration, but another check failed */
 #define EXIT_USAGE     2
 
 static const char help[] =
@@ -50,10 +50,11 @@ static void help_print(FILE *file)
 
 struct options {
 	const char *file, *spread;
-	bool check, whole, tls; /* as in struct check */
+	bool check, whole; /* --check; without =config */
+	bool tls;
 };
 
-/* Returns 0 to go on, or 1 with the exit code. */
+/* Returns 0, or 1 where the process is to exit, with *ret as its exit code. */
 static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 {
 	static const struct option options[] = {
@@ -128,8 +129,8 @@ static int check(const struct options *o, char *argv[])
 	return fflush(stdout) == 0 ? codes[result] : EX_OSERR;
 }
 
-/* Standard input is no connection to serve: say what would be. */
-static int explain_stdin(enum client_peer peer)
+/* Standard input is no connection: says what is wrong with it. Returns the exit code. */
+static int stdin_explain(enum client_peer peer)
 {
 	if (peer == CLIENT_LISTENING)
 		(void)fputs(
@@ -142,7 +143,7 @@ static int explain_stdin(enum client_peer peer)
 	return EXIT_USAGE;
 }
 
-/* One broken line of the configuration, met on this client's connection. */
+/* Logs one thing that is wrong with the configuration, with the client of this connection. */
 static void on_config_error(void *userdata, const char *file, unsigned line,
 			    const char *what)
 {
@@ -158,7 +159,7 @@ static void on_config_error(void *userdata, const char *file, unsigned line,
 					.reason = slice_str(reason) });
 }
 
-/* What is opened next would become the standard stream that is closed, and a line go there. */
+/* A file opened later must not become a standard stream, to which messages are written. */
 static int streams_complete(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -167,76 +168,89 @@ static int streams_complete(void)
 	return 0;
 }
 
-/* SIGTERM as something to poll for. */
+/* Returns a descriptor that is readable after SIGTERM, or -1: then SIGTERM ends the process. */
 static int signals_take(void)
 {
 	sigset_t term;
 	int fd;
 
-	(void)sigemptyset(&term); /* these have no way to fail with these arguments */
+	(void)sigemptyset(&term); /* these three cannot fail with these arguments */
 	(void)sigaddset(&term, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &term, NULL);
 	fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0) /* then it ends us without another word */
+	if (fd < 0)
 		(void)sigprocmask(SIG_UNBLOCK, &term, NULL);
 	return fd;
 }
 
-/* Before anything that a peer says is read. */
-static int confine(const struct config *cfg, const struct client *client, bool tls,
-		   struct sandbox *ret)
+/* After an error the connection cannot be served; the first error is the one that is logged. */
+static void unfit(struct conn_setup *setup, int r, const char *why)
 {
-	int r = sandbox_enter(cfg, tls, ret);
+	if (r < 0 && setup->unfit == 0) {
+		setup->unfit = r;
+		setup->unfit_why = why;
+	}
+}
 
-	if (r == 0 && ret->missing)
-		log_event(LOG_SANDBOX,
-			  &(struct log_fields){ .client = slice_str(client->text),
-						.reason = slice_str(ret->missing) });
+/*
+ * Reads the configuration. Where TLS or a name needs the dynamic loader, re-executes this program
+ * as novnc-gate-dynamic: with --tls before that, or an error would be logged twice.
+ */
+static enum config_result configure(const struct options *o, char *argv[],
+				    struct conn_setup *setup, struct config *ret)
+{
+	enum config_result r;
+
+	if (o->tls)
+		unfit(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
+	r = config_load(o->file, on_config_error, setup, ret);
+	journal_level(ret->log_level);
+	if (r == CONFIG_OK && sandbox_needs(ret, o->tls, SANDBOX_LOAD))
+		unfit(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
+	setup->broken = r != CONFIG_OK;
+	setup->cfg = ret;
 	return r;
 }
 
-/* Whether what the configuration asks for takes the dynamic loader. */
-static bool needs_loader(const struct config *cfg)
+static void enter_sandbox(const struct options *o, struct conn_setup *setup,
+			  struct sandbox *ret)
 {
-	bool needs = false;
+	int r = sandbox_enter(setup->cfg, o->tls, ret);
 
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		needs |= !cfg->backend[i].literal || cfg->backend[i].tls;
-	return needs;
+	if (r == 0 && ret->missing)
+		log_event(LOG_SANDBOX,
+			  &(struct log_fields){ .client = slice_str(setup->client->text),
+						.reason = slice_str(ret->missing) });
+	unfit(setup, r, "cannot enter the sandbox");
+	setup->sandbox = ret;
 }
 
+/*
+ * In this order: re-execute, which loses all that the process has made; then open and map what
+ * needs files; then enter the sandbox, in which neither is possible. Only then is anything read
+ * that the client has sent.
+ */
 static int serve(const struct options *o, char *argv[], const struct client *client)
 {
 	AUTO_FD int sigfd = signals_take();
 	AUTO_FD int spread = -1;
+	struct conn_setup setup = { .client = client, .sigfd = sigfd };
 	struct sandbox sandbox;
-	struct conn_setup setup = { .client = client,
-				    .sigfd = sigfd,
-				    .sandbox = &sandbox };
 	struct stream_tls tls;
 	struct config cfg;
 	enum config_result config;
-	int r, walls;
+	int r;
 
 	journal_open();
-	r = o->tls ? loader_need(argv) : 0; /* first, or broken lines are logged twice */
-	config = config_load(o->file, on_config_error, &setup, &cfg);
-	journal_level(cfg.log_level);
-	if (r == 0 && config == CONFIG_OK && needs_loader(&cfg))
-		r = loader_need(argv);
-	setup.broken = config != CONFIG_OK;
-	setup.cfg = &cfg;
+	config = configure(o, argv, &setup, &cfg);
 	if (o->tls) {
 		stream_tls_prepare(STDIN_FILENO, &cfg.tls, &tls);
 		setup.tls = &tls;
 	}
 	if (o->spread)
 		spread = spread_open(o->spread);
-	/* also where it cannot serve: it still answers and lingers */
-	walls = confine(&cfg, client, o->tls, &sandbox);
-	setup.unfit = r < 0 ? r : walls;
-	setup.unfit_why =
-		r < 0 ? "cannot execute " LOADER_PROGRAM : "cannot enter the sandbox";
+	/* even where it cannot serve: it still sends an error response and lingers */
+	enter_sandbox(o, &setup, &sandbox);
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)
 		stream_tls_done(&tls);
@@ -260,15 +274,15 @@ int main(int argc, char *argv[])
 		return EX_OSERR;
 	if (options_parse(argc, argv, &o, &code))
 		return code;
-	(void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an errno */
+	(void)signal(SIGPIPE, SIG_IGN); /* writing to a closed connection fails: EPIPE */
 	if (o.check)
 		return check(&o, argv);
 	peer = client_identify(STDIN_FILENO, &client);
 	if (peer == CLIENT_GONE)
 		return EXIT_SUCCESS;
 	if (peer != CLIENT_CONNECTED)
-		return explain_stdin(peer);
-	/* inetd style hands the connection on as standard output too: it has one owner */
+		return stdin_explain(peer);
+	/* systemd passes the connection as standard output as well: one owner is enough */
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	return serve(&o, argv, &client);
 }

@@ -461,7 +461,7 @@ static int unknown_call(void)
 
 static int one_stage_more(void)
 {
-	return -sandbox_narrow(&(struct sandbox){ .seccomp = true }, false);
+	return -sandbox_tighten(&(struct sandbox){ .seccomp = SANDBOX_SECCOMP });
 }
 
 static const struct attempt {
@@ -608,7 +608,7 @@ static int enter(enum stage stage, struct sandbox *ret)
 	configure(stage == RESOLVE ? "localhost" : "127.0.0.1", &cfg);
 	r = sandbox_enter(&cfg, tls, ret);
 	if (r == 0 && (stage == TUNNEL || stage == SECURED_TUNNEL))
-		r = sandbox_narrow(ret, tls);
+		r = sandbox_tighten(ret);
 	return r;
 }
 
@@ -932,7 +932,7 @@ START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 		r = enter(SERVE, &sandbox);
 		if (r < 0)
 			_exit(-r);
-		if (kernels[_i].seccomp && sandbox_narrow(&sandbox, false) < 0)
+		if (kernels[_i].seccomp && sandbox_tighten(&sandbox) < 0)
 			_exit(NOT_ENTERED);
 		_exit(same(sandbox.missing, expected) ? 0 : LESS);
 	}

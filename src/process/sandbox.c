@@ -1,92 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The process shuts itself in: limits, Landlock, seccomp. */
+/* The sandbox: resource limits, Landlock, seccomp. */
 #include "process/sandbox.h"
 
-#ifdef NOVNC_GATE_NO_SANDBOX
-
-int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
-{
-	(void)cfg;
-	(void)tls;
-	*ret = (struct sandbox){ .missing = "this build has no sandbox" };
-	return 0;
-}
-
-int sandbox_narrow(const struct sandbox *sandbox, bool tls)
-{
-	(void)sandbox;
-	(void)tls;
-	return 0;
-}
-
-#else
-
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/landlock.h>
-#include <linux/seccomp.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-
-#include "base/buf.h"
-#include "filters.h" /* made by src/gen/filters.c */
-#include "process/loader.h"
-
-#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
-
-/*
- * The highest number a descriptor may have, and one: standard streams, signals, a connection
- * to each backend, the pipes of two flows, a socket to the journal, and what a library opens
- * for a moment while it is loaded or resolves a name.
- */
-#define SANDBOX_FILES 32
-
-#define DNS_PORT        53 /* for an answer that a datagram does not hold */
-
-/* linux/landlock.h as of Linux 6.12; older headers, and the kernels themselves, know less. */
-struct ruleset {
-	uint64_t fs, net, scoped;
-};
-struct port_rule {
-	uint64_t allowed, port;
-};
-#define RULE_NET_PORT   2
-#define NET_BIND_TCP    (UINT64_C(1) << 0)
-#define NET_CONNECT_TCP (UINT64_C(1) << 1)
-#define SCOPE_ALL       UINT64_C(3) /* abstract Unix sockets, signals */
-#define ABI_NET         4
-#define ABI_SCOPE       6
-
-/* How many access rights to files each version knows, from the lowest bit on. */
-static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
-
-/* What is read where it is there: files, and all files below directories. */
-static const struct {
-	unsigned needs;
-	const char *path;
-} readable[] = {
-	{ SANDBOX_LOAD, "/etc/ld.so.cache" },
-	{ SANDBOX_LOAD, "/usr/lib" }, /* on Debian /lib leads there */
-	{ SANDBOX_LOAD, "/usr/lib64" },
-	{ SANDBOX_RESOLVE, "/etc/nsswitch.conf" },
-	{ SANDBOX_RESOLVE, "/etc/resolv.conf" },
-	{ SANDBOX_RESOLVE, "/etc/hosts" },
-	{ SANDBOX_RESOLVE, "/etc/host.conf" },
-	{ SANDBOX_RESOLVE, "/etc/gai.conf" },
-	{ SANDBOX_RESOLVE, "/etc/services" },
-	{ SANDBOX_RESOLVE, "/etc/mdns.allow" },
-	/* resolv.conf is replaced there while a connection stands */
-	{ SANDBOX_RESOLVE, "/run/systemd/resolve" },
-	{ SANDBOX_RESOLVE, "/run/resolvconf" },
-	{ SANDBOX_RESOLVE, "/run/NetworkManager" },
-	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
-	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
-};
-
+/* Of enum sandbox_need, all together. */
 static unsigned needs_of(const struct config *cfg, bool tls)
 {
 	unsigned needs = tls ? SANDBOX_TLS : 0;
@@ -104,11 +20,100 @@ static unsigned needs_of(const struct config *cfg, bool tls)
 	return needs;
 }
 
+bool sandbox_needs(const struct config *cfg, bool tls, enum sandbox_need need)
+{
+	return (needs_of(cfg, tls) & need) == need;
+}
+
+#ifdef NOVNC_GATE_NO_SANDBOX
+
+int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
+{
+	(void)cfg;
+	(void)tls;
+	*ret = (struct sandbox){ .missing = "this build has no sandbox" };
+	return 0;
+}
+
+int sandbox_tighten(const struct sandbox *sandbox)
+{
+	(void)sandbox;
+	return 0;
+}
+
+#else
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/buf.h"
+#include "filters.h" /* made by src/process/gen/filters.c */
+#include "process/loader.h"
+
+#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * Descriptors are below this number: standard streams, signals, a connection to each backend, the
+ * pipes of two flows, sockets to the journal and systemd, and those that a library has open for
+ * a moment while it is loaded or resolves a name.
+ */
+#define SANDBOX_FILES 32
+
+#define DNS_PORT        53 /* by TCP, for a response that a datagram does not hold */
+
+/* From linux/landlock.h of Linux 6.12; older headers, and older kernels, have less of it. */
+struct ruleset {
+	uint64_t fs, net, scoped;
+};
+struct port_rule {
+	uint64_t allowed, port;
+};
+#define RULE_NET_PORT   2
+#define NET_BIND_TCP    (UINT64_C(1) << 0)
+#define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define SCOPE_ALL       UINT64_C(3) /* abstract Unix sockets, signals */
+#define ABI_NET         4
+#define ABI_SCOPE       6
+
+/* By version of Landlock: the number of access rights to files, which are its lowest bits. */
+static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
+
+/* Where a process has these needs: files that it may read, and directories with all below. */
+static const struct {
+	unsigned needs;
+	const char *path;
+} readable[] = {
+	{ SANDBOX_LOAD, "/etc/ld.so.cache" },
+	{ SANDBOX_LOAD, "/usr/lib" }, /* /lib is a link to it on Debian */
+	{ SANDBOX_LOAD, "/usr/lib64" },
+	{ SANDBOX_RESOLVE, "/etc/nsswitch.conf" },
+	{ SANDBOX_RESOLVE, "/etc/resolv.conf" },
+	{ SANDBOX_RESOLVE, "/etc/hosts" },
+	{ SANDBOX_RESOLVE, "/etc/host.conf" },
+	{ SANDBOX_RESOLVE, "/etc/gai.conf" },
+	{ SANDBOX_RESOLVE, "/etc/services" },
+	{ SANDBOX_RESOLVE, "/etc/mdns.allow" },
+	/* directories, since resolv.conf may be replaced during a connection */
+	{ SANDBOX_RESOLVE, "/run/systemd/resolve" },
+	{ SANDBOX_RESOLVE, "/run/resolvconf" },
+	{ SANDBOX_RESOLVE, "/run/NetworkManager" },
+	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
+	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
+};
+
 /* ---- limits */
 
 /*
- * NPROC counts all processes of the user, but is this one's own to set: with 0 it cannot
- * fork, whatever the others do. FSIZE would end it at a line for a log that is a file.
+ * With NPROC 0 the process cannot fork, however few other processes its user has. FSIZE stays
+ * as it is where standard error is a file: a line written to it would end the process.
  */
 static int limits_set(void)
 {
@@ -141,7 +146,7 @@ static int allow_access(int ruleset, const char *path, uint64_t access)
 	};
 
 	if (fd < 0)
-		return 0; /* not there, or not for us: nor will it be read */
+		return 0; /* it cannot be read later either */
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
 		       0) < 0
 		       ? -errno
@@ -163,15 +168,16 @@ static int allow_port(int ruleset, uint16_t port)
 }
 
 /*
- * What a backend's own keys name, and the directory of the module that reads it: an upgrade
- * puts another file there, which loader_tls() takes if it fits.
+ * The files that keys of backends name, those of OpenSSL, and the directory of the TLS module:
+ * not its file, for an upgrade puts another one in its place, and loader_tls() looks whether it
+ * is of this version.
  */
 static int allow_tls(int ruleset, const struct config *cfg)
 {
-	/* of OpenSSL: where the system's store and its settings are */
+	/* OpenSSL's, for its certificates and its settings elsewhere than in /etc/ssl */
 	static const char *const variables[] = { "SSL_CERT_DIR", "OPENSSL_CONF" };
 	char own[PATH_MAX];
-	/* openssl.cnf may include a directory there */
+	/* openssl.cnf may include a directory */
 	int r = allow_access(ruleset, "/etc/ssl",
 			     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 
@@ -215,8 +221,8 @@ static int allow_ports(int ruleset, const struct config *cfg, unsigned needs)
 }
 
 /*
- * The version of the kernel's Landlock; 0 where it has none, or where it is switched off. To
- * this question it has no EPERM itself: that is a container whose filter has not heard of it.
+ * The version of the kernel's Landlock, or 0 where it has none or it is disabled. Landlock itself
+ * never fails here with EPERM: that is the seccomp filter of a container that does not know it.
  */
 static int landlock_abi(void)
 {
@@ -256,7 +262,7 @@ static int landlock_enter(const struct config *cfg, unsigned needs, int abi)
 
 /* ---- seccomp */
 
-static bool seccomp_is_there(void)
+static bool seccomp_exists(void)
 {
 	static const uint32_t action = SECCOMP_RET_KILL_PROCESS;
 
@@ -280,7 +286,7 @@ static int seccomp_enter_needs(unsigned needs)
 	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
 	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
 	case SANDBOX_TLS | SANDBOX_UNIX: return SECCOMP_ENTER(filter_tls_unix);
-	default: return SECCOMP_ENTER(filter_resolve); /* and all else */
+	default: return SECCOMP_ENTER(filter_resolve); /* allows what all others allow */
 	}
 }
 
@@ -313,18 +319,23 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 	if (r < 0)
 		return r;
 	r = seccomp_enter_needs(needs);
-	if (r < 0 && !((r == -ENOSYS || r == -EINVAL) && !seccomp_is_there()))
+	if (r < 0 && !((r == -ENOSYS || r == -EINVAL) && !seccomp_exists()))
 		return r;
-	*ret = (struct sandbox){ missing(abi, r == 0), r == 0 };
+	ret->missing = missing(abi, r == 0);
+	ret->seccomp = r < 0                                  ? SANDBOX_NO_SECCOMP
+		       : (needs & SANDBOX_TLS) == SANDBOX_TLS ? SANDBOX_SECCOMP_TLS
+							      : SANDBOX_SECCOMP;
 	return 0;
 }
 
-/* The first stage forbids to ask whether seccomp is there: it is if that stage has one. */
-int sandbox_narrow(const struct sandbox *sandbox, bool tls)
+int sandbox_tighten(const struct sandbox *sandbox)
 {
-	if (!sandbox->seccomp)
-		return 0;
-	return tls ? SECCOMP_ENTER(filter_tunnel_tls) : SECCOMP_ENTER(filter_tunnel);
+	switch (sandbox->seccomp) {
+	case SANDBOX_NO_SECCOMP: break; /* sandbox_enter() has named it as missing */
+	case SANDBOX_SECCOMP: return SECCOMP_ENTER(filter_tunnel);
+	case SANDBOX_SECCOMP_TLS: return SECCOMP_ENTER(filter_tunnel_tls);
+	}
+	return 0;
 }
 
 #endif

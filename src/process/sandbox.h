@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process shuts itself in, in two stages that only narrow: before the first byte of input
- * is parsed, and once a tunnel stands. For microseconds, which is why it is here and not in
- * the unit. Left out of builds with NOVNC_GATE_NO_SANDBOX (sanitizers need what it forbids).
+ * The sandbox: what this process cannot do any more. It enters it before it reads the first byte
+ * of its client, and tightens it when a tunnel is established. That costs microseconds, where
+ * the same in the unit would cost milliseconds. Builds with NOVNC_GATE_NO_SANDBOX have none
+ * (sanitizers and valgrind need system calls that it forbids).
  */
 #ifndef NOVNC_GATE_SANDBOX_H
 #define NOVNC_GATE_SANDBOX_H
@@ -11,31 +12,37 @@
 
 #include "config/config.h"
 
-/* What the first stage has to leave open beside TCP to a literal address. */
+/* What a process needs beside TCP connections to literal addresses, before a tunnel. */
 enum sandbox_need {
-	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
-	SANDBOX_LOAD = 2,    /* libraries */
-	SANDBOX_RESOLVE = 7, /* a backend given by name; the resolver needs all of it */
-	SANDBOX_TLS = 10,    /* TLS; its module, and the certificates of backends */
+	SANDBOX_UNIX = 1, /* a backend behind a Unix socket */
+	SANDBOX_LOAD = 2, /* libraries, so the dynamic loader */
+	SANDBOX_RESOLVE =
+		7,        /* a backend given by name; name resolution needs all of it */
+	SANDBOX_TLS = 10, /* TLS: its module, and certificates of backends */
 };
 
-/* The result of the first stage. */
+/* The sandbox that the process is in. */
 struct sandbox {
-	const char *missing; /* what is not to be had here, in words, or NULL */
-	bool seccomp;
+	const char
+		*missing; /* the parts that the system does not have, in words, or NULL */
+	enum {
+		SANDBOX_NO_SECCOMP,
+		SANDBOX_SECCOMP,
+		SANDBOX_SECCOMP_TLS, /* OpenSSL is loaded: a tunnel needs its system calls */
+	} seccomp;
 };
 
-/*
- * The first stage, for what the configuration tells and, with tls, TLS with the client.
- * Returns 0 or -errno, after which nothing may be served.
- */
+/* Returns true if the configuration or, with tls, TLS with the client brings that need. */
+bool sandbox_needs(const struct config *cfg, bool tls, enum sandbox_need need);
+
+/* Enters the sandbox. Returns 0, or -errno, after which nothing may be served. */
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
 
 /*
- * The second: nothing is opened, dialled or loaded any more, bytes go where they went, tls
- * those of TLS as well.
- * Returns 0 or -errno, after which the tunnel must not go on.
+ * Tightens it for a tunnel: from now on the process opens, connects and loads nothing, and moves
+ * bytes between the descriptors that it has. Returns 0, or -errno, after which the tunnel must
+ * not go on.
  */
-int sandbox_narrow(const struct sandbox *sandbox, bool tls);
+int sandbox_tighten(const struct sandbox *sandbox);
 
 #endif

@@ -55,22 +55,12 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 	conn_reply(c, status, CONN_REFUSED, why);
 }
 
-/* With OpenSSL loaded, the process makes its system calls until exit(), even if unused. */
-static bool conn_has_tls(const struct conn *c)
-{
-	bool tls = c->down.stream.tls;
-
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		tls |= c->down.cfg->backend[i].tls;
-	return tls;
-}
-
-/* A tunnel stands: logs it, and tightens the sandbox, for it needs less of the kernel. */
+/* The tunnel is established: logs it and tightens the sandbox. */
 static int conn_opened(struct conn *c)
 {
 	conn_log_opened(&c->request);
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
-	return sandbox_narrow(c->setup->sandbox, conn_has_tls(c));
+	return sandbox_tighten(c->setup->sandbox);
 }
 
 static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
