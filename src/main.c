@@ -226,9 +226,9 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 }
 
 /*
- * In this order: re-execute, which loses all that the process has made; then open and map what
- * needs files; then enter the sandbox, in which neither is possible. Only then is anything read
- * that the client has sent.
+ * The order: re-execute, which loses all that the process has opened; open or map all files that
+ * the connection needs; enter the sandbox, in which that is not possible any more; only then
+ * read what the client has sent.
  */
 static int serve(const struct options *o, char *argv[], const struct client *client)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where entries go: the journal, else standard error. */
+/* Writes entries to the journal or to standard error. */
 #include "log/journal.h"
 
 #include <ctype.h>
@@ -17,8 +17,8 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_WAIT_MS  200 /* for room in the log, all in all */
-#define JOURNAL_DRAIN_MS 200 /* for it to be read, that for room included */
+#define JOURNAL_WAIT_MS  200 /* for room in the log, once in a process */
+#define JOURNAL_DRAIN_MS 200 /* until the journal has read the last entry */
 
 enum sink {
 	SINK_NONE,
@@ -30,9 +30,9 @@ static struct {
 	int level;
 	enum sink sink; /* since journal_open() */
 	int fd;         /* a datagram socket to the journal, or -1 */
-	int notify_fd;  /* another to systemd, so that nobody waits for it, or -1 */
-	int wait_ms;    /* for room, at most */
-	bool sent;      /* an entry that the journal may not have read yet */
+	int notify_fd;  /* another one to systemd, or -1 */
+	int wait_ms;    /* for room, at most; 0 after a wait that was in vain */
+	bool sent;      /* entries that the journal may not have read yet */
 } journal = {
 	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_WAIT_MS
 };
@@ -40,20 +40,20 @@ static struct {
 static const struct sockaddr_un journal_address = { AF_UNIX,
 						    "/run/systemd/journal/socket" };
 
-/* No log may hold up its connection: whether fd takes an entry, now or soon. */
+/* Waits for room for an entry, but not long: no log may hold up a connection. */
 static bool has_room(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 	if (poll(&p, 1, journal.wait_ms) != 0)
-		return true; /* or an error, which the entry will meet as well */
-	journal.wait_ms = 0; /* who has waited in vain once does not wait again */
+		return true; /* or an error, with which sending fails as well */
+	journal.wait_ms = 0;
 	return false;
 }
 
 /* ---- datagrams */
 
-/* A journal that has been started anew is found: each datagram names its address. */
+/* Each datagram has the address, so that a restarted journal gets it too. */
 static int send_datagram(struct slice datagram)
 {
 	return sendto(journal.fd, datagram.p, datagram.len, MSG_NOSIGNAL | MSG_DONTWAIT,
@@ -74,25 +74,26 @@ static int send_entry(struct slice datagram)
 }
 
 /*
- * The journal takes what it adds to an entry (unit, invocation) from the sender's /proc,
- * after it has read it, so the sender has to live on for a moment. Entries are dealt with
- * one by one: once it has read an empty datagram behind the last of them, which it drops,
- * it is done. But nobody waits for ever.
+ * Waits until the journal has dealt with all entries: it reads the sender's unit and invocation
+ * from /proc, after it has read the entry, so the sender must not have exited. It deals with one
+ * datagram after the other and drops empty ones. So an empty one is sent behind the last entry;
+ * when that has been read, all are done.
  */
 static void drain(void)
 {
 	uint64_t end_ms = clock_ms() + JOURNAL_DRAIN_MS;
 	int queued;
 
-	(void)send_entry(SLICE("")); /* without room the entries are waited for */
+	(void)send_entry(
+		SLICE("")); /* where that fails: until the entries have been read */
 	while (ioctl(journal.fd, SIOCOUTQ, &queued) == 0 && queued > 0 &&
 	       clock_ms() < end_ms)
-		(void)poll(NULL, 0, 1); /* nothing tells when a queue is empty */
+		(void)poll(NULL, 0, 1); /* no event says that the queue is empty */
 }
 
 /* ---- standard error */
 
-/* systemd says by $JOURNAL_STREAM which file it connected to the journal. */
+/* $JOURNAL_STREAM has device and inode of the file that systemd has connected to the journal. */
 static bool stderr_is_journal(const struct stat *st)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -103,7 +104,7 @@ static bool stderr_is_journal(const struct stat *st)
 	return stream && strcmp(stream, own) == 0;
 }
 
-/* inetd and xinetd make standard error the connection as well: no entry belongs there. */
+/* inetd and xinetd pass the connection as standard error too: no entry may go there. */
 static bool stderr_is_client(const struct stat *st)
 {
 	struct stat client;
@@ -112,14 +113,14 @@ static bool stderr_is_client(const struct stat *st)
 	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
 }
 
-/* Where standard error cannot be looked at: it must not be a socket that may be the client. */
+/* Used where fstat() fails: a socket may be the client's. */
 static enum sink sink_guess(void)
 {
 	socklen_t len = sizeof(int);
 	int type;
 
 	if (getenv("JOURNAL_STREAM"))
-		return SINK_JOURNAL; /* for which standard error is not written to */
+		return SINK_JOURNAL; /* which is not reached by standard error */
 	return getsockopt(STDERR_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) == 0
 		       ? SINK_NONE
 		       : SINK_LINE;
@@ -136,7 +137,7 @@ static enum sink sink_find(void)
 	return stderr_is_journal(&st) ? SINK_JOURNAL : SINK_LINE;
 }
 
-/* One call and no more than PIPE_BUF, so that lines of several processes do not mix. */
+/* One call and at most PIPE_BUF bytes, so that lines of several processes do not mix. */
 static void stderr_line(const char *prefix, struct slice message)
 {
 	struct iovec line[] = {
@@ -148,7 +149,7 @@ static void stderr_line(const char *prefix, struct slice message)
 	if (!has_room(STDERR_FILENO))
 		return;
 	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
-		return; /* there is nowhere left to say so */
+		return; /* and there is nowhere to report it */
 }
 
 /* ---- what journal.h promises */
@@ -170,9 +171,9 @@ void journal_open(void)
 		journal.notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (journal.sink != SINK_JOURNAL)
 		return;
-	/* where either fails, so will the entries, and be lines */
+	/* where either fails, sending entries fails, and they become lines on standard error */
 	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	/* only so that poll() tells of its room */
+	/* only so that poll() waits for room at its end */
 	(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
 		      sizeof(journal_address));
 }
@@ -186,7 +187,7 @@ void journal_write(const struct journal_entry *e)
 	if (journal.sink == SINK_JOURNAL) {
 		if (send_entry(e->datagram) == 0)
 			return;
-		/* without its fields, but not lost */
+		/* not lost, but without its fields */
 		(void)snprintf(prefix, sizeof(prefix), "<%d>", e->level);
 	} else {
 		(void)snprintf(prefix, sizeof(prefix), "novnc-gate[%d]: ", getpid());
@@ -205,7 +206,7 @@ void journal_notify(struct slice state)
 	memcpy(sa.sun_path, path, len);
 	if (path[0] == '@')
 		sa.sun_path[0] = '\0'; /* an abstract one, unix(7) */
-	/* only for show: without room or a listener there is none */
+	/* without room or a listener `systemctl status` shows the last one; no more harm */
 	(void)sendto(journal.notify_fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
 		     (const struct sockaddr *)&sa,
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where entries go: to the journal, where standard error is connected to it, else to standard
- * error. The only file with mutable globals.
+ * Writes entries to the journal if standard error is connected to it, else to standard error. The
+ * only file with mutable globals.
  *
- * The journal's and systemd's interfaces are spoken as they are documented (and promised to
- * stay), one datagram each: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/, sd_notify(3). Loading
- * libsystemd for them cost three times the rest of the process; the tests hold ours against
- * what it sends.
+ * It sends datagrams in the documented and stable formats of the journal and of systemd:
+ * https://systemd.io/JOURNAL_NATIVE_PROTOCOL/, sd_notify(3). Loading libsystemd for that cost
+ * three times the rest of the process; the tests compare ours with those of libsystemd.
  */
 #ifndef NOVNC_GATE_JOURNAL_H
 #define NOVNC_GATE_JOURNAL_H
@@ -15,40 +14,40 @@
 
 #include "base/buf.h"
 
-/* All borrowed. */
+/* All text is borrowed. */
 struct journal_entry {
 	int level;             /* of syslog(3) */
-	struct slice message;  /* what MESSAGE= says, for standard error */
+	struct slice message;  /* the value of MESSAGE=, for standard error */
 	struct slice datagram; /* NAME=value lines; no value has a line end */
 };
 
-/* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)); before it is notice. */
+/* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)). Until then it is LOG_NOTICE. */
 void journal_level(int level);
 
-/* Whether entries of that level are wanted. */
+/* Returns true if entries of that level are written. */
 bool journal_takes(int level);
 
 /*
- * Finds out where entries go and opens what they need, so that writing one only sends: a
- * sandbox may follow. Before it there are none. Wants journal_close().
+ * Finds out where entries go, and opens the sockets for that: before the sandbox is entered,
+ * which allows only to send. Without it no entry is written. The caller calls journal_close().
  */
 void journal_open(void);
 
 /*
- * Never fails: a log that cannot be written costs no connection. For one that is not read a
- * connection waits 200 ms, once; then what the journal has no room for is a line on standard
- * error, and what that has no room for is lost.
+ * Writes an entry. Never fails, since a full log must not end a connection: it waits for room up
+ * to 200 ms, once in a process. An entry for which the journal has no room becomes a line on
+ * standard error; one for which that has no room is lost.
  */
 void journal_write(const struct journal_entry *e);
 
-/* Tells systemd about this connection (STATUS=...), where it listens. Never waits. */
+/* Sends systemd the state of this process (STATUS=...), if it listens. Never waits. */
 void journal_notify(struct slice state);
 
-/* After the last entry: waits until the journal has read it, at most 200 ms. */
+/* Waits until the journal has read the last entry, at most 200 ms, and closes the sockets. */
 void journal_close(void);
 
 /*
- * The id by which a person finds this connection's entries: $INVOCATION_ID, or
+ * Returns the id by which people find the entries of this connection: $INVOCATION_ID, or
  * "novnc-gate[PID]" outside of systemd. Borrowed, and the same at each call.
  */
 const char *journal_id(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What happened, one entry per event: its sentence and its fields. */
+/* The table of events, and how an event becomes a log entry. */
 #include "log/log.h"
 
 #include <inttypes.h>
@@ -12,10 +12,10 @@
 #define LOG_ENTRY_MAX 8192
 
 /*
- * The table of events. @NAME@ in a sentence is the value of NOVNC_GATE_NAME=, as it is in
- * units/novnc-gate.catalog, which explains each of them under the same MESSAGE_ID; @WHO@ is
- * whose request it was. A new row takes its id from `systemd-id128 new`; an id that was once
- * released keeps its meaning.
+ * The table of events. In a sentence, @NAME@ stands for the value of NOVNC_GATE_NAME=, as in
+ * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID, and @WHO@ for
+ * the request and its client. A new row gets its id from `systemd-id128 new`; an id that has
+ * been released keeps its meaning.
  */
 static const struct {
 	int level;
@@ -56,7 +56,7 @@ static const struct {
 			"Internal error: @REASON@@WHO@" },
 };
 
-/* An entry while it is put together: NAME=value lines in one buffer that never moves. */
+/* An entry that is being written: NAME=value lines in a buffer that never moves. */
 struct entry {
 	struct buf text;
 	char storage[LOG_ENTRY_MAX];
@@ -65,9 +65,9 @@ struct entry {
 /* ---- text */
 
 /*
- * Appends a peer's text so that it can neither steer a terminal, nor start a line of its own,
- * nor look like something else: all but printable ASCII becomes \xNN (C1 controls and marks
- * that turn the reading direction are valid UTF-8), and so does the backslash itself.
+ * Appends a peer's text. All but printable ASCII becomes \xNN, and so does the backslash, so that
+ * the text can neither control a terminal, nor start a new line, nor look like another text: C1
+ * controls and marks that change the reading direction are valid UTF-8.
  */
 static void put_escaped(struct buf *b, struct slice s)
 {
@@ -93,7 +93,7 @@ static void put_escaped(struct buf *b, struct slice s)
 	}
 }
 
-/* ---- fields. Every buf_put() fits: log_event() has the sum. */
+/* ---- fields. Every buf_put() has room: entry_write() asserts the sum. */
 
 static void field_begin(struct entry *e, const char *name)
 {
@@ -106,7 +106,7 @@ static void field_end(struct entry *e)
 	(void)buf_put_slice(&e->text, SLICE("\n"));
 }
 
-/* A peer's text; none where there is none. */
+/* A field with a peer's text, if there is any. */
 static void field_text(struct entry *e, const char *name, struct slice value)
 {
 	if (value.len == 0)
@@ -116,7 +116,7 @@ static void field_text(struct entry *e, const char *name, struct slice value)
 	field_end(e);
 }
 
-/* Our own text, which needs no escaping. */
+/* A field with our own text, which needs no escaping. */
 static void field_own(struct entry *e, const char *name, struct slice value)
 {
 	field_begin(e, name);
@@ -132,7 +132,7 @@ static void field_number(struct entry *e, const char *name, uint64_t value)
 	field_own(e, name, slice_str(digits));
 }
 
-/* The value of NOVNC_GATE_<name>= among these lines, which all begin so; without p: none. */
+/* The value of NOVNC_GATE_<name>= in these lines, which all begin so; p is NULL if not there. */
 static struct slice field_value(struct slice lines, struct slice name)
 {
 	const size_t prefix = sizeof("NOVNC_GATE_") - 1;
@@ -148,7 +148,7 @@ static struct slice field_value(struct slice lines, struct slice name)
 	return (struct slice){ 0 };
 }
 
-/* As much as is known of " (GET /path, session 4711, client 192.0.2.1:51234)". */
+/* Appends " (GET /path, session 4711, client 192.0.2.1:51234)", less what is not known. */
 static void put_who(struct buf *b, struct slice fields)
 {
 	static const struct {
@@ -175,7 +175,7 @@ static void put_who(struct buf *b, struct slice fields)
 		(void)buf_put_slice(b, SLICE(")"));
 }
 
-/* What @name@ in a sentence stands for. */
+/* Appends the text for @name@ in a sentence. */
 static void put_named(struct buf *b, struct slice fields, struct slice name)
 {
 	struct slice value = field_value(fields, name);
@@ -186,7 +186,7 @@ static void put_named(struct buf *b, struct slice fields, struct slice name)
 		(void)buf_put_slice(b, value.p ? value : SLICE("-"));
 }
 
-/* For the sentence and the catalog, as systemd does it: a second field for people. */
+/* A duration is in two fields: the number, and a text for the sentence and the catalog. */
 static void field_duration(struct entry *e, uint64_t ms)
 {
 	uint64_t s = ms / 1000, min = s / 60, h = min / 60;
@@ -205,10 +205,11 @@ static void field_duration(struct entry *e, uint64_t ms)
 	field_own(e, "NOVNC_GATE_DURATION_PRETTY", slice_str(pretty));
 }
 
-/* All that is known of the event. */
+/* The fields of all that is known of the event. */
 static void entry_describe(struct entry *e, const struct log_fields *f)
 {
-	struct slice path = { f->path.p, slice_find(f->path, '?') }; /* no secrets */
+	struct slice path = { f->path.p,
+			      slice_find(f->path, '?') }; /* a query may be secret */
 
 	field_text(e, "NOVNC_GATE_CLIENT", f->client);
 	field_text(e, "NOVNC_GATE_SESSION", f->session);
@@ -226,7 +227,7 @@ static void entry_describe(struct entry *e, const struct log_fields *f)
 	field_duration(e, f->duration_ms);
 }
 
-/* MESSAGE=: the sentence with each @NAME@ filled in. Returns the value. */
+/* Appends MESSAGE=, the sentence with each @NAME@ replaced. Returns its value. */
 static struct slice entry_message(struct entry *e, const char *sentence)
 {
 	struct slice fields = buf_slice(&e->text), rest = slice_str(sentence), part;
@@ -247,14 +248,7 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 	return (struct slice){ e->text.data + start, len };
 }
 
-/* ---- what log.h promises */
-
-bool log_takes(enum log_event ev)
-{
-	return journal_takes(events[ev].level);
-}
-
-void log_event(enum log_event ev, const struct log_fields *f)
+static void entry_write(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
 	struct journal_entry out = { .level = events[ev].level };
@@ -263,8 +257,6 @@ void log_event(enum log_event ev, const struct log_fields *f)
 	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
-	if (!log_takes(ev))
-		return;
 	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
 	entry_describe(&e, f);
 	out.message = entry_message(&e, events[ev].sentence);
@@ -275,9 +267,23 @@ void log_event(enum log_event ev, const struct log_fields *f)
 	journal_write(&out);
 }
 
+/* ---- what log.h promises */
+
+bool log_takes(enum log_event ev)
+{
+	return journal_takes(events[ev].level);
+}
+
+/* Each event passes here, whether its level is logged or not. */
+void log_event(enum log_event ev, const struct log_fields *f)
+{
+	if (log_takes(ev))
+		entry_write(ev, f);
+}
+
 void log_status(struct slice text)
 {
-	/* an escape may be written past the limit, before the cut */
+	/* an escape may go past the limit before the text is cut */
 	char line[sizeof("STATUS=") + LOG_VALUE_MAX + 3];
 	struct buf b = { .data = line, .cap = sizeof(line) };
 

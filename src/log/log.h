@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of events, and an event as an entry of the journal. All text is escaped here (what
- * is not printable ASCII, and the backslash, as \xNN) and cut, so callers pass it as it came.
+ * Events and their log entries. All text is escaped here (all but printable ASCII, and the
+ * backslash, as \xNN) and cut, so callers pass it as it was received.
  */
 #ifndef NOVNC_GATE_LOG_H
 #define NOVNC_GATE_LOG_H
@@ -12,28 +12,28 @@
 #include "base/buf.h"
 
 /*
- * The longest a text gets once it is escaped; what is longer is cut and ends in "...". So who
- * keeps a copy keeps a byte more.
+ * The longest text of a field, escaped; a longer one is cut and ends in "...". A caller that keeps
+ * a copy keeps one byte more, so that it is cut here.
  */
 #define LOG_VALUE_MAX 512
 
-/* One row of the table in log.c each: level, MESSAGE_ID, sentence, catalog entry. */
+/* Each has a row in the table in log.c and an entry in the catalog. */
 enum log_event {
 	LOG_HANDLING, /* notice: Handling noVNC connection: PATH */
 	LOG_PROXYING, /* notice: Proxying: PATH */
-	LOG_CLOSED,   /* notice: a session's closing entry */
+	LOG_CLOSED,   /* notice: the end of a session */
 	LOG_REJECTED, /* notice: Rejecting non-noVNC connection: PATH */
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; reason names both values */
-	LOG_TLS,    /* notice: a client that did not get as far as a request, REASON */
-	LOG_UNVERIFIED, /* notice: a session whose backend's certificate nobody checks */
-	LOG_REFUSED, /* notice: any other request that was answered with an error, REASON */
-	LOG_WS_ERROR, /* warning: WebSocket proxy error: REASON */
-	LOG_BACKEND,  /* warning: a backend failed on a plain request, REASON */
-	LOG_PAGE,     /* debug: one plain request served */
-	LOG_DROPPED,  /* debug: fields that are not passed on; reason has their names */
-	LOG_SANDBOX,  /* debug: REASON is not to be had here */
-	LOG_CONFIG, /* error: where in the configuration, and what is wrong, in reason */
-	LOG_FAULT,  /* error: the gate's own fault, REASON */
+	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
+	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
+	LOG_REFUSED,    /* notice: an error response to any other request, REASON */
+	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */
+	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
+	LOG_PAGE,       /* debug: a plain request and its response */
+	LOG_DROPPED,    /* debug: fields that are not passed on; reason has their names */
+	LOG_SANDBOX,    /* debug: REASON is missing in the sandbox */
+	LOG_CONFIG,     /* error: in the configuration; REASON has file, line and error */
+	LOG_FAULT,      /* error: the gate's own fault, REASON */
 	LOG_EVENTS,
 };
 
@@ -56,13 +56,13 @@ struct log_fields {
 	uint64_t duration_ms; /* and once more for people: NOVNC_GATE_DURATION_PRETTY */
 };
 
-/* Whether an entry of that event would be written. */
+/* Returns true if an entry of that event would be written. */
 bool log_takes(enum log_event ev);
 
-/* Writes one entry, where its level is wanted. Never fails. */
+/* Reports an event; writes an entry if its level is logged. Never fails. */
 void log_event(enum log_event ev, const struct log_fields *f);
 
-/* What `systemctl status` shows of this connection (STATUS= of sd_notify(3)). */
+/* Sets the status of this connection in `systemctl status` (STATUS= of sd_notify(3)). */
 void log_status(struct slice text);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where what belongs to the program is, wherever it has been installed. */
+/* Paths of the files that are installed with the program. */
 #include "process/loader.h"
 
 #include <stdio.h>

@@ -31,7 +31,7 @@ int loader_resolve(const struct backend *be, struct addrinfo **ret)
 	int r;
 
 	(void)snprintf(port, sizeof(port), "%u", be->port);
-	(void)sigemptyset(&term); /* these three cannot fail with these arguments */
+	(void)sigemptyset(&term); /* none of these calls fails with these arguments */
 	(void)sigaddset(&term, SIGTERM);
 	(void)pthread_sigmask(SIG_UNBLOCK, &term, &saved);
 	r = getaddrinfo(be->host, port, &hints, ret);
@@ -79,7 +79,7 @@ int loader_tls(const struct tls_module **ret, struct tls_why *why)
 			       strerror(-r));
 	else if (!library)
 		(void)snprintf(why->text, sizeof(why->text), "%s", dlerror());
-	else /* a connection that has outlived an upgrade; the next one has both anew */
+	else /* an upgrade has replaced it during this connection */
 		(void)snprintf(why->text, sizeof(why->text),
 			       MODULE " is not from version " NOVNC_GATE_VERSION);
 	return -ENOENT;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* In novnc-gate: there is no loader, but a program that has one. */
+/* In novnc-gate, which has no loader: executes the program that has one. */
 #include "process/loader.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* An installation gone wrong must not end in a circle. */
+/* A broken installation, such as a link to this program, must not lead to endless re-execution. */
 static bool is_own(const char *path)
 {
 	struct stat own, other;
@@ -17,7 +17,7 @@ static bool is_own(const char *path)
 
 int loader_need(char *argv[])
 {
-	/* beside this one as it is built, and where `make install` puts it */
+	/* where `make` puts it and where `make install` does */
 	static const char *const directories[] = { "", "../lib/novnc-gate/" };
 	char path[PATH_MAX];
 	int r = -ENOENT;
@@ -29,13 +29,13 @@ int loader_need(char *argv[])
 			break;
 		if (is_own(path))
 			return -ELOOP;
-		(void)execv(path, argv); /* returns only where it fails */
+		(void)execv(path, argv); /* returns only on failure */
 		r = -errno;
 	}
 	return r;
 }
 
-/* What follows is reached only if that failed. */
+/* The functions below are called only after loader_need() has failed. */
 
 int loader_resolve(const struct backend *be, struct addrinfo **ret)
 {

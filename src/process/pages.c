@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory back to the kernel. */
+/* Gives memory back to the kernel. */
 #include "process/pages.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Deeper than any call goes, bytes. */
+/* No call uses more of the stack, bytes. */
 #define PAGES_STACK (256 * 1024)
-/* Room for our own frame and that of madvise(), with sanitizers as well. */
+/* Room for our own frame and that of madvise(), bytes; enough with sanitizers as well. */
 #define PAGES_FRAME 1024
 
 void pages_release(void *p, size_t len)
@@ -21,11 +21,11 @@ void pages_release(void *p, size_t len)
 		(void)madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
-/* Part of its caller, as link-time optimization would have it, it would give away what is there. */
+/* Inlined by link-time optimization, it would give back part of the frame of its caller. */
 __attribute__((noinline)) void pages_release_stack(void)
 {
 	char *end = (char *)__builtin_frame_address(0) - PAGES_FRAME;
 
-	/* the kernel passes over what the stack has not grown to */
+	/* where the stack has not grown to, there is nothing to give back, which is no error */
 	pages_release(end - PAGES_STACK, PAGES_STACK);
 }

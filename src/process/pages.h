@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that a tunnel used on its way and does not need while it waits goes back to the
- * kernel; it reads as zeros until it is written to again.
+ * Gives memory back to the kernel that an idle tunnel does not need. It reads as zeros until it is
+ * written to again.
  */
 #ifndef NOVNC_GATE_PAGES_H
 #define NOVNC_GATE_PAGES_H
 
 #include <stddef.h>
 
-/* Gives the whole pages in there back; where that fails they stay. */
+/* Gives back the whole pages in that block; where that fails they stay. */
 void pages_release(void *p, size_t len);
 
-/* Likewise of the stack, what calls that have returned have used of it. */
+/* Gives back the pages of the stack below the caller: deeper calls have used them before. */
 void pages_release_stack(void);
 
 #endif

@@ -10,16 +10,17 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-/* Up to so many processes may exit at one moment. */
+/* Up to this number, all processes may exit at one moment. */
 #define SPREAD_FEW      100
 /*
- * Of more, so many exit in a second. Each has two seccomp programs at most; of 2,000 programs
- * in a second Linux 6.12 came to a standstill, in an emulator (novnc-gate(8), MANY SESSIONS).
+ * Of more, this many exit in a second. Each has at most two seccomp programs. Linux 6.12
+ * came to a standstill, in an emulator, when 2,000 programs were freed in a second
+ * (novnc-gate(8), MANY SESSIONS).
  */
 #define SPREAD_RATE     125
 /* Three quarters of TimeoutStopSec= in the units. */
 #define SPREAD_MAX_MS   67500
-/* The connections that all sockets of the units admit together (MaxConnections=). */
+/* The sum of MaxConnections= of all sockets as shipped. */
 #define SPREAD_ADMITTED 11264
 
 int spread_open(const char *file)
@@ -41,7 +42,7 @@ uint64_t spread_delay_ms(uint64_t processes, uint64_t random)
 	return random % (longest_ms + 1);
 }
 
-/* The count in pids.current. */
+/* Reads the number in pids.current. */
 static uint64_t processes(int fd)
 {
 	char digits[sizeof("18446744073709551615")];
@@ -66,6 +67,6 @@ static uint64_t random_number(void)
 
 void spread_wait(int fd)
 {
-	/* a signal that is caught would only shorten it, and none is */
+	/* no signal has a handler, so none ends this early */
 	(void)poll(NULL, 0, (int)spread_delay_ms(processes(fd), random_number()));
 }
