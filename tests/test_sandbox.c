@@ -612,8 +612,19 @@ static int enter(enum stage stage, struct sandbox *ret)
 	return r;
 }
 
-/* What a child's exit says: a value below 256, or SIGNAL(). */
-static int outcome(pid_t child)
+/* Starts a child that exits with what run() returns. */
+static pid_t child_start(int (*run)(const void *arg), const void *arg)
+{
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(run(arg));
+	return child;
+}
+
+/* How it ended: a value below 256, or SIGNAL(). */
+static int child_end(pid_t child)
 {
 	int status;
 
@@ -696,25 +707,36 @@ static int landlock_age(int version)
 			    : -pthread_create(&thread, NULL, claim_version, claim);
 }
 
+static int in_child(int (*run)(const void *arg), const void *arg)
+{
+	return child_end(child_start(run, arg));
+}
+
+struct trial {
+	const struct attempt *a;
+	enum stage stage;
+	int version; /* of Landlock */
+};
+
+static int attempt_in_stage(const void *arg)
+{
+	const struct trial *t = arg;
+	struct sandbox sandbox;
+
+	if (t->version != landlock_version() && landlock_age(t->version) < 0)
+		return NOT_ENTERED;
+	if (enter(t->stage, &sandbox) < 0)
+		return NOT_ENTERED;
+	return same(sandbox.missing, what_lacks(t->version, true)) ? t->a->run() : LESS;
+}
+
 static void try(const struct attempt *a, enum stage stage, int version)
 {
 	int expected = expect(a->expected[stage], version);
-	struct sandbox sandbox;
-	pid_t child;
 	int r;
 
 	prepare();
-	child = fork();
-	if (child == 0) {
-		if (version != landlock_version() && landlock_age(version) < 0)
-			_exit(NOT_ENTERED);
-		if (enter(stage, &sandbox) < 0)
-			_exit(NOT_ENTERED);
-		if (!same(sandbox.missing, what_lacks(version, true)))
-			_exit(LESS);
-		_exit(a->run());
-	}
-	r = outcome(child);
+	r = in_child(attempt_in_stage, &(struct trial){ a, stage, version });
 	if (r == LESS)
 		printf("SKIP: this kernel has no seccomp\n");
 	else
@@ -757,17 +779,33 @@ static int (*const works[])(void) = {
 	memory_segment,   socket_netlink_other,
 };
 
+static int attempt_without_sandbox(const void *arg)
+{
+	return works[*(const int *)arg]();
+}
+
 START_TEST(without_a_wall_it_would_work)
 {
-	pid_t child;
-
 	prepare();
-	child = fork();
-	if (child == 0)
-		_exit(works[_i]());
-	ck_assert_int_eq(outcome(child), 0);
+	ck_assert_int_eq(in_child(attempt_without_sandbox, &_i), 0);
 }
 END_TEST
+
+struct unix_trial {
+	const struct config *cfg;
+	const char *missing;
+	int (*run)(void);
+};
+
+static int attempt_with_unix_backend(const void *arg)
+{
+	const struct unix_trial *t = arg;
+	struct sandbox sandbox;
+
+	if (sandbox_enter(t->cfg, false, &sandbox) < 0)
+		return NOT_ENTERED;
+	return same(sandbox.missing, t->missing) ? t->run() : LESS;
+}
 
 START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 {
@@ -781,23 +819,15 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 		{ open_library, KILLED },
 	};
 	int version = landlock_version();
-	struct sandbox sandbox;
 	struct config cfg;
 
 	prepare();
 	configure("/run/next.sock", &cfg);
 	for (size_t i = 0; i < LENGTH(table); i++) {
-		pid_t child = fork();
-		int r;
+		int r = in_child(attempt_with_unix_backend,
+				 &(struct unix_trial){ &cfg, what_lacks(version, true),
+						       table[i].run });
 
-		if (child == 0) {
-			if (sandbox_enter(&cfg, false, &sandbox) < 0)
-				_exit(NOT_ENTERED);
-			_exit(same(sandbox.missing, what_lacks(version, true))
-				      ? table[i].run()
-				      : LESS);
-		}
-		r = outcome(child);
 		if (r != LESS)
 			ck_assert_int_eq(r, expect(table[i].expected, version));
 	}
@@ -805,25 +835,34 @@ START_TEST(a_unix_backend_gets_unix_sockets_and_no_port)
 }
 END_TEST
 
+struct failing_trial {
+	enum stage stage;
+	int told; /* becomes standard error */
+};
+
+static int fail_assertion(const void *arg)
+{
+	const struct failing_trial *t = arg;
+	struct sandbox sandbox;
+
+	if (dup2(t->told, STDERR_FILENO) < 0 || enter(t->stage, &sandbox) < 0)
+		return NOT_ENTERED;
+	assert(t->stage == STAGES);
+	return 0;
+}
+
 /* Whichever wall it dies at on its way out, the message is what the operator needs. */
 START_TEST(a_failed_assertion_is_told)
 {
-	const char *expected = "Assertion `_i == STAGES' failed";
+	const char *expected = "Assertion `t->stage == STAGES' failed";
 	char text[1024] = "";
-	struct sandbox sandbox;
 	int told[2];
-	pid_t child;
 
 	prepare();
 	ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
-	child = fork();
-	if (child == 0) {
-		if (dup2(told[1], STDERR_FILENO) < 0 ||
-		    enter((enum stage)_i, &sandbox) < 0)
-			_exit(NOT_ENTERED);
-		assert(_i == STAGES);
-	}
-	ck_assert_int_ge(outcome(child), SIGNAL(1));
+	ck_assert_int_ge(in_child(fail_assertion,
+				  &(struct failing_trial){ (enum stage)_i, told[1] }),
+			 SIGNAL(1));
 	close(told[1]);
 	ck_assert_int_ge(read(told[0], text, sizeof(text) - 1), 0);
 	ck_assert_msg(strstr(text, expected), "it says: %s", text);
@@ -831,43 +870,51 @@ START_TEST(a_failed_assertion_is_told)
 }
 END_TEST
 
+struct hidden_trial {
+	int ready[2], end[2];
+};
+
+static int wait_inside(const void *arg)
+{
+	const struct hidden_trial *t = arg;
+	struct iovec iov = { "x", 1 };
+	struct pollfd ended = { .fd = t->end[0] };
+	struct sandbox sandbox;
+	char byte;
+
+	close(t->end[1]);
+	if (geteuid() == 0 && setuid(65534) < 0)
+		return NOT_ENTERED;
+	/* setuid() had taken it away */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || writev(t->ready[1], &iov, 1) != 1 ||
+	    read(t->end[0], &byte, 1) != 1 || enter(SERVE, &sandbox) < 0 ||
+	    writev(t->ready[1], &iov, 1) != 1)
+		return NOT_ENTERED;
+	return poll(&ended, 1, -1) == 1 ? 0 : NOT_ENTERED;
+}
+
 /* What belongs to root in /proc is nothing for others of the same user. */
 START_TEST(others_of_its_user_cannot_look_inside)
 {
-	struct sandbox sandbox;
+	struct hidden_trial t;
 	char path[64], byte;
-	int ready[2], end[2];
 	struct stat st;
 	pid_t child;
 
 	prepare();
-	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
-	ck_assert_int_eq(pipe2(end, O_CLOEXEC), 0);
-	child = fork();
-	if (child == 0) {
-		struct iovec iov = { "x", 1 };
-		struct pollfd ended = { .fd = end[0] };
-
-		close(end[1]);
-		if (geteuid() == 0 && setuid(65534) < 0)
-			_exit(NOT_ENTERED);
-		/* setuid() had taken it away */
-		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ||
-		    writev(ready[1], &iov, 1) != 1 || read(end[0], &byte, 1) != 1 ||
-		    enter(SERVE, &sandbox) < 0 || writev(ready[1], &iov, 1) != 1)
-			_exit(NOT_ENTERED);
-		_exit(poll(&ended, 1, -1) == 1 ? 0 : NOT_ENTERED);
-	}
+	ck_assert_int_eq(pipe2(t.ready, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(t.end, O_CLOEXEC), 0);
+	child = child_start(wait_inside, &t);
 	(void)snprintf(path, sizeof(path), "/proc/%d/mem", child);
-	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(read(t.ready[0], &byte, 1), 1);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_ne(st.st_uid, 0);
-	ck_assert_int_eq(write(end[1], "x", 1), 1);
-	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(write(t.end[1], "x", 1), 1);
+	ck_assert_int_eq(read(t.ready[0], &byte, 1), 1);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_uid, 0);
-	close(end[1]);
-	ck_assert_int_eq(outcome(child), 0);
+	close(t.end[1]);
+	ck_assert_int_eq(child_end(child), 0);
 }
 END_TEST
 
@@ -887,7 +934,7 @@ static void lack(long call, int error)
 	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
 }
 
-static const struct {
+static const struct kernel {
 	int landlock, seccomp, limit, stat; /* errno of these calls; 0: as they are */
 	int result;
 } kernels[] = {
@@ -907,36 +954,45 @@ static const struct {
 	{ 0, 0, 0, EIO, EIO },
 };
 
+struct kernel_trial {
+	const struct kernel *kernel;
+	const char *missing;
+};
+
+static int enter_on_kernel(const void *arg)
+{
+	const struct kernel_trial *t = arg;
+	const struct kernel *k = t->kernel;
+	struct sandbox sandbox;
+	int r;
+
+	if (k->landlock)
+		lack(SYS_landlock_create_ruleset, k->landlock);
+	if (k->limit)
+		lack(SYS_prlimit64, k->limit);
+	if (k->stat) {
+		lack(SYS_newfstatat, k->stat);
+		lack(SYS_fstat, k->stat);
+	}
+	if (k->seccomp)
+		lack(SYS_seccomp, k->seccomp);
+	r = enter(SERVE, &sandbox);
+	if (r < 0)
+		return -r;
+	if (k->seccomp && sandbox_tighten(&sandbox) < 0)
+		return NOT_ENTERED;
+	return same(sandbox.missing, t->missing) ? 0 : LESS;
+}
+
 START_TEST(what_a_kernel_lacks_is_said_and_what_fails_is_fatal)
 {
-	const char *expected = what_lacks(kernels[_i].landlock ? 0 : landlock_version(),
-					  !kernels[_i].seccomp);
-	struct sandbox sandbox;
-	pid_t child;
+	const struct kernel *k = &kernels[_i];
+	const struct kernel_trial t = {
+		k, what_lacks(k->landlock ? 0 : landlock_version(), !k->seccomp)
+	};
 
 	prepare();
-	child = fork();
-	if (child == 0) {
-		int r;
-
-		if (kernels[_i].landlock)
-			lack(SYS_landlock_create_ruleset, kernels[_i].landlock);
-		if (kernels[_i].limit)
-			lack(SYS_prlimit64, kernels[_i].limit);
-		if (kernels[_i].stat) {
-			lack(SYS_newfstatat, kernels[_i].stat);
-			lack(SYS_fstat, kernels[_i].stat);
-		}
-		if (kernels[_i].seccomp)
-			lack(SYS_seccomp, kernels[_i].seccomp);
-		r = enter(SERVE, &sandbox);
-		if (r < 0)
-			_exit(-r);
-		if (kernels[_i].seccomp && sandbox_tighten(&sandbox) < 0)
-			_exit(NOT_ENTERED);
-		_exit(same(sandbox.missing, expected) ? 0 : LESS);
-	}
-	ck_assert_int_eq(outcome(child), kernels[_i].result);
+	ck_assert_int_eq(in_child(enter_on_kernel, &t), k->result);
 }
 END_TEST
 
@@ -1094,27 +1150,36 @@ static const struct call {
 #endif
 };
 
+struct forbidden_trial {
+	const struct call *call;
+	enum stage stage;
+};
+
+static int make_forbidden_call(const void *arg)
+{
+	const struct forbidden_trial *t = arg;
+	struct sandbox sandbox;
+
+	lack(t->call->number,
+	     EDOM); /* without a sandbox it would fail, with no harm done */
+	if (enter(t->stage, &sandbox) < 0)
+		return NOT_ENTERED;
+	return result(syscall(t->call->number, -1, -1, -1));
+}
+
 /*
  * These two stages have between them all that any program allows: tunnels keep the program of
  * the first stage, and the others leave out a part of it.
  */
 START_TEST(what_systemd_would_forbid_ends_the_process)
 {
-	const struct call *call = &forbidden[_i / 2];
-	struct sandbox sandbox;
-	pid_t child;
+	const struct forbidden_trial t = { &forbidden[_i / 2],
+					   _i % 2 ? RESOLVE : SECURED };
 	int r;
 
 	prepare();
-	child = fork();
-	if (child == 0) {
-		lack(call->number, EDOM); /* were there no wall, nothing happens */
-		if (enter(_i % 2 ? RESOLVE : SECURED, &sandbox) < 0)
-			_exit(NOT_ENTERED);
-		_exit(result(syscall(call->number, -1, -1, -1)));
-	}
-	r = outcome(child);
-	ck_assert_msg(r == KILLED, "%s (%s): %d", call->name, call->asked, r);
+	r = in_child(make_forbidden_call, &t);
+	ck_assert_msg(r == KILLED, "%s (%s): %d", t.call->name, t.call->asked, r);
 }
 END_TEST
 
@@ -1135,42 +1200,48 @@ static int call_x32(void)
 	return result(syscall(X32_BIT | SYS_getppid));
 }
 
-/* A kernel without 32-bit programs ends whoever tries by SIGSEGV. */
-static bool i386_is_there(void)
-{
-	pid_t child = fork();
+static const struct foreign_call {
+	int (*run)(void);
+	int expected;
+} foreign_calls[] = {
+	{ call_i386, KILLED },
+	{ call_x32, ENOSYS },
+};
 
-	if (child == 0)
-		_exit(call_i386());
-	return outcome(child) == 0;
+static int call_without_sandbox(const void *arg)
+{
+	return ((const struct foreign_call *)arg)->run();
+}
+
+struct foreign_trial {
+	const struct foreign_call *call;
+	enum stage stage;
+};
+
+static int make_foreign_call(const void *arg)
+{
+	const struct foreign_trial *t = arg;
+	struct sandbox sandbox;
+
+	/* a kernel without x32 fails with the same error as the sandbox */
+	lack(X32_BIT | SYS_getppid, EDOM);
+	if (enter(t->stage, &sandbox) < 0)
+		return NOT_ENTERED;
+	return t->call->run();
 }
 
 START_TEST(another_architecture_has_no_calls)
 {
-	static const struct {
-		int (*run)(void);
-		int expected;
-	} table[] = {
-		{ call_i386, KILLED },
-		{ call_x32, ENOSYS },
-	};
-	struct sandbox sandbox;
-	pid_t child;
+	const struct foreign_trial t = { &foreign_calls[_i / STAGES],
+					 (enum stage)(_i % STAGES) };
 
-	if (table[_i / STAGES].run == call_i386 && !i386_is_there()) {
+	/* a kernel without 32-bit programs ends the process by SIGSEGV */
+	if (t.call->run == call_i386 && in_child(call_without_sandbox, t.call) != 0) {
 		printf("SKIP: this kernel runs no 32-bit programs\n");
 		return;
 	}
 	prepare();
-	child = fork();
-	if (child == 0) {
-		/* a kernel without x32 says the same as the wall */
-		lack(X32_BIT | SYS_getppid, EDOM);
-		if (enter((enum stage)(_i % STAGES), &sandbox) < 0)
-			_exit(NOT_ENTERED);
-		_exit(table[_i / STAGES].run());
-	}
-	ck_assert_int_eq(outcome(child), table[_i / STAGES].expected);
+	ck_assert_int_eq(in_child(make_foreign_call, &t), t.call->expected);
 }
 END_TEST
 
