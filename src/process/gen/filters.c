@@ -32,22 +32,24 @@
 #include "process/gen/program.h"
 #include "process/sandbox.h"
 
-#define SERVE   16 /* the first stage, whatever it needs */
-#define TUNNEL  32 /* the second */
-#define SECURED 64 /* the second, with TLS */
-#define LOAD    SANDBOX_LOAD
+/* When a call is allowed. Before a tunnel: */
+#define SERVE   16 /* whatever the needs */
 #define UNIX    SANDBOX_UNIX
-#define RESOLVE (SANDBOX_RESOLVE & ~LOAD & ~UNIX) /* what only the resolver does */
-#define TLS     (SANDBOX_TLS & ~LOAD)             /* what only OpenSSL does */
+#define LOAD    SANDBOX_LOAD
+#define RESOLVE (SANDBOX_RESOLVE & ~LOAD & ~UNIX) /* more than these two */
+#define TLS     (SANDBOX_TLS & ~LOAD)             /* more than that one */
+/* In a tunnel: */
+#define TUNNEL  32
+#define SECURED 64 /* if OpenSSL is loaded */
 
 #define RULES_MAX 256
 
-/* The two halves of an argument. */
+/* Offsets of the two halves of an argument. */
 #define HALF(arg, half) (offsetof(struct seccomp_data, args) + 8 * (arg) + 4 * (half))
 #define LOWER(arg)      HALF(arg, __BYTE_ORDER == __LITTLE_ENDIAN ? 0 : 1)
 #define UPPER(arg)      HALF(arg, __BYTE_ORDER == __LITTLE_ENDIAN ? 1 : 0)
 
-/* Tests of an int argument: of that the kernel does not look at the upper half either. */
+/* Tests of an int argument, of which the kernel ignores the upper half too. */
 #define IS(arg, value) BITS(arg, UINT32_MAX, value)
 #define BITS(arg, mask, value)                                  \
 	{                                                       \
@@ -62,36 +64,36 @@
 #define SOCK_TYPE       0xf /* without SOCK_CLOEXEC, SOCK_NONBLOCK */
 #define SOCK(family, t) IS(0, family), BITS(1, SOCK_TYPE, t), IS(2, 0)
 
-/* Allowed whatever the arguments, in any of these. */
+/* Calls that are allowed with any arguments. */
 static const struct plain {
 	unsigned when;
 	const char *calls;
 } plain[] = {
-	/* bytes of the connection, their end, and waiting for them: on some architectures
-	 * poll() is ppoll, and after SIGSTOP it goes on as restart_syscall */
+	/* moving bytes, ending connections, waiting: poll() is ppoll on some architectures,
+	 * and the kernel resumes it as restart_syscall after SIGSTOP */
 	{ SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close" },
 	{ SERVE | TUNNEL, "poll ppoll restart_syscall" },
-	/* what splice() cannot take out of a pipe; how many processes there are */
+	/* to empty a pipe where splice() fails; the number of processes */
 	{ SERVE | TUNNEL, "read" },
-	{ SERVE | TUNNEL, "clock_gettime" }, /* where the vDSO cannot */
+	{ SERVE | TUNNEL, "clock_gettime" }, /* where there is no vDSO for it */
 	{ SERVE | TUNNEL, "brk munmap exit_group" },
 	{ SERVE | TUNNEL, "getpid" },         /* for a line on standard error */
-	{ SERVE, "connect" },                 /* which ports is for Landlock to say */
+	{ SERVE, "connect" },                 /* Landlock limits the ports */
 	{ SERVE, "getsockname getpeername" }, /* whether a backend is the gate itself */
-	/* dlopen(); which files is for Landlock to say */
+	/* dlopen(); Landlock limits the files */
 	{ LOAD, "pread64 lseek fstat newfstatat madvise mremap" },
 	{ LOAD, "futex getrandom" }, /* pthread_once(), malloc() */
 	/* OpenSSL on a socket, its random numbers and its locks */
 	{ TLS | SECURED, "write getrandom futex" },
 	{ TLS | SECURED, "uname" },     /* where getrandom() fails; see below */
-	{ TLS, "readlink readlinkat" }, /* where the module is */
+	{ TLS, "readlink readlinkat" }, /* to find the module */
 	{ TLS, "getdents64" },          /* a directory that openssl.cnf includes */
-	{ TLS, "sysinfo" },             /* qsort() of glibc up to 2.36 asks for memory */
+	{ TLS, "sysinfo" }, /* qsort() of glibc up to 2.36: how much memory there is */
 	/* getaddrinfo(): DNS, and the modules of nsswitch.conf (resolve, myhostname, mdns) */
 	{ RESOLVE, "bind getsockopt setsockopt getuid geteuid getgid getegid" },
 	{ RESOLVE, "recvmsg write access faccessat faccessat2 uname gettid" },
 	{ RESOLVE, "rt_sigprocmask rt_sigaction rt_sigreturn" }, /* SIGTERM may end it */
-	/* and what modules of other makers may use, which is as harmless */
+	/* for modules of other vendors; no more harmful than those above */
 	{ RESOLVE, "recvmmsg readv select pselect6 gettimeofday clock_nanosleep" },
 	{ RESOLVE, "epoll_create1 epoll_ctl epoll_wait epoll_pwait" },
 	{ RESOLVE, "timerfd_create timerfd_settime eventfd2 sched_getaffinity" },
@@ -100,7 +102,7 @@ static const struct plain {
 
 #define ALLOWED 0
 
-/* Allowed, or failing with that error, where all tests hold. */
+/* Calls that are allowed, or fail with that error, where all tests hold. */
 static const struct rule {
 	unsigned when;
 	int error;
@@ -108,25 +110,25 @@ static const struct rule {
 	struct program_test test[3];
 } rules[] = {
 	{ SERVE | TUNNEL, ALLOWED, "fcntl", { IS(1, F_SETPIPE_SZ) } },
-	/* the message of a failed assert(); what abort() then asks for ends the process too */
+	/* the message of a failed assert(); the calls of abort() then end the process as well */
 	{ SERVE | TUNNEL, ALLOWED, "write", { IS(0, STDERR_FILENO) } },
 	/* memory given back */
 	{ SERVE | TUNNEL, ALLOWED, "madvise", { IS(2, MADV_DONTNEED) } },
-	/* a reset in place of an end */
+	/* to end a connection with a reset */
 	{ SERVE | TUNNEL,
 	  ALLOWED,
 	  "setsockopt",
 	  { IS(1, SOL_SOCKET), IS(2, SO_LINGER) } },
-	/* whether a peer still acknowledges what it is sent */
+	/* whether a peer still acknowledges bytes */
 	{ SERVE | TUNNEL,
 	  ALLOWED,
 	  "getsockopt",
 	  { IS(1, IPPROTO_TCP), IS(2, TCP_INFO) } },
 	{ SERVE | TUNNEL, ALLOWED, "mmap", { BITS(2, PROT_EXEC, 0) } },
-	/* the next stage */
+	/* sandbox_tighten() */
 	{ SERVE, ALLOWED, "seccomp", { IS(0, SECCOMP_SET_MODE_FILTER) } },
 
-	/* Dialling. Protocol 0 only: MPTCP and SCTP would go round Landlock. */
+	/* Connecting. Only protocol 0: the rules of Landlock do not hold for MPTCP and SCTP. */
 	{ SERVE, ALLOWED, "socket", { SOCK(AF_INET, SOCK_STREAM) } },
 	{ SERVE, ALLOWED, "socket", { SOCK(AF_INET6, SOCK_STREAM) } },
 	{ UNIX, ALLOWED, "socket", { SOCK(AF_UNIX, SOCK_STREAM) } },
@@ -139,7 +141,7 @@ static const struct rule {
 	{ SERVE, ALLOWED, "fcntl", { IS(1, F_GETFL) } },
 	{ SERVE, ALLOWED, "fcntl", { IS(1, F_SETFL) } },
 
-	/* Entries for the journal and the look whether it has read them; systemd's status. */
+	/* Log entries, whether journald has read them, and the status for systemd. */
 	{ SERVE | TUNNEL, ALLOWED, "sendto", { IS(3, MSG_NOSIGNAL | MSG_DONTWAIT) } },
 	{ SERVE | TUNNEL, ALLOWED, "ioctl", { IS(1, SIOCOUTQ) } },
 
@@ -151,17 +153,20 @@ static const struct rule {
 	  { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0) } },
 	{ LOAD, ALLOWED, "mprotect", { BITS(2, PROT_EXEC, 0) } },
 
-	/* What OpenSSL tries where getrandom() fails, before it gives up. It also opens files:
-	 * in the first stage Landlock refuses those. */
+	/* OpenSSL tries these where getrandom() fails, before it gives up. Before a tunnel Landlock
+	 * refuses the files. */
 	{ TLS | SECURED, ENOSYS, "shmget", { { 0 } } },
 	{ SECURED, EACCES, "openat", { { 0 } } },
 
-	{ RESOLVE, ALLOWED, "prctl", { IS(0, PR_CAPBSET_READ) } }, /* libcap's start */
-	/* what modules may try, and have a way round */
+	{ RESOLVE,
+	  ALLOWED,
+	  "prctl",
+	  { IS(0, PR_CAPBSET_READ) } }, /* libcap when it is loaded */
+	/* tried by modules that can do without */
 	{ RESOLVE, ENOSYS, "memfd_create", { { 0 } } },
 	{ RESOLVE, EACCES, "openat", { BITS(2, O_ACCMODE, O_WRONLY) } },
 	{ RESOLVE, EACCES, "openat", { BITS(2, O_ACCMODE, O_RDWR) } },
-	/* Fast Open would be a connect() that Landlock does not see */
+	/* without Fast Open, which connects without regard to Landlock */
 	{ RESOLVE, ALLOWED, "sendto", { BITS(3, MSG_FASTOPEN, 0) } },
 	{ RESOLVE, ALLOWED, "socket", { SOCK(AF_UNIX, SOCK_DGRAM) } },
 	{ RESOLVE, ALLOWED, "sendmsg", { BITS(2, MSG_FASTOPEN, 0) } },

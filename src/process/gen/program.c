@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes a seccomp program: a tree that finds the number, behind it the tests of each call. */
+/* Makes a seccomp program: a tree that finds the number of the call, then the tests of each. */
 #include "process/gen/program.h"
 
 #include <err.h>
@@ -20,7 +20,7 @@
 #define RULE_TESTS \
 	(sizeof(((struct program_rule *)0)->test) / sizeof(struct program_test))
 
-/* Numbers from `first` up to that of the next leaf, for which the program goes on at `to`. */
+/* Numbers from `first` up to the next leaf, for which the program continues at `to`. */
 struct leaf {
 	uint32_t first;
 	size_t to;
@@ -60,12 +60,12 @@ static size_t put_return(struct program *p, uint32_t action)
 	return put(p, (struct sock_filter)BPF_STMT(RETURN, action));
 }
 
-/* Goes on at `yes` where the test holds, else at `no`. */
+/* Continues at `yes` if the test holds, else at `no`. */
 static size_t put_test(struct program *p, const struct program_test *t, size_t yes,
 		       size_t no)
 {
 	const struct sock_filter load = BPF_STMT(LOAD, t->offset);
-	/* the word is still there for the next rule */
+	/* the next rule need not load the same word again */
 	bool loaded =
 		t->mask == UINT32_MAX && memcmp(&p->code[no], &load, sizeof(load)) == 0;
 
@@ -107,11 +107,11 @@ static void put_leaves(struct program *p, const struct program_rules *r)
 			errx(EXIT_FAILURE, "a program for more calls than expected");
 		p->leaf[p->leaves++] = (struct leaf){ call, to };
 	}
-	/* the last leaf weighs little: few calls of a kernel are newer than libseccomp */
+	/* the last leaf counts as few numbers: a kernel has few calls newer than libseccomp */
 	p->leaf[p->leaves].first = p->leaf[p->leaves - 1].first + 16;
 }
 
-/* The last leaf of the lower half, by numbers. */
+/* The last leaf of the lower half of the numbers. */
 static size_t middle(const struct leaf leaf[], size_t low, size_t high)
 {
 	uint32_t half = leaf[low].first + (leaf[high + 1].first - leaf[low].first) / 2;
@@ -182,7 +182,7 @@ static void try(const struct program *p, const struct program_rules *r,
 		const struct seccomp_data *data)
 {
 	if (run(p, data) != wanted(r, data))
-		errx(EXIT_FAILURE, "call %d is decided otherwise than by the rules",
+		errx(EXIT_FAILURE, "call %d: the program contradicts the rules",
 		     data->nr);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Part of the program that make runs (filters.c): seccomp programs made from rules. */
+/* Makes seccomp programs from rules; used by filters.c, which make runs. */
 #ifndef NOVNC_GATE_PROGRAM_H
 #define NOVNC_GATE_PROGRAM_H
 
@@ -10,21 +10,21 @@
 #define PROGRAM_MAX   256  /* instructions: a jump leads over at most 255 */
 #define PROGRAM_CALLS 2048 /* higher than the number of any system call */
 
-/* Holds where a 32-bit word of struct seccomp_data is so: (word & mask) == value. */
+/* Holds if (word & mask) == value for the 32-bit word at the offset in struct seccomp_data. */
 struct program_test {
 	uint32_t offset, mask, value; /* mask 0: no test */
 };
 
-/* One system call, and the action (SECCOMP_RET_*) where all tests hold. */
+/* The action (SECCOMP_RET_*) for a system call if all tests hold. */
 struct program_rule {
 	uint32_t call, action;
 	struct program_test test[3]; /* up to the first without a mask */
 };
 
 /*
- * Of several rules for one call the first that holds decides.
- * A call without a rule that holds gets `otherwise`, one with a number of `unknown` or higher
- * gets `newer`, one of another architecture than `arch` (AUDIT_ARCH_*) gets `otherwise`.
+ * The first rule for a call whose tests hold gives the action. Without such a rule it is
+ * `otherwise`, or `newer` for a call whose number is `unknown` or higher. For calls of another
+ * architecture than `arch` (AUDIT_ARCH_*) it is `otherwise`.
  */
 struct program_rules {
 	const struct program_rule *rule;
@@ -34,12 +34,12 @@ struct program_rules {
 };
 
 /*
- * Makes the program that decides so. Returns its length; exits where it would be too long or,
- * tried out, decides otherwise.
+ * Makes the program for these rules, and tries it with each call. Returns its length; exits if it
+ * is too long or contradicts the rules.
  *
- * Each process pays for its program when it installs it: the kernel compiles each instruction,
- * and runs the program once for each number to learn which calls are allowed whatever their
- * arguments. So the program is short, and searches the number in a tree.
+ * The program is short and searches the number of the call in a tree, because each process pays
+ * for both when it installs the program: the kernel compiles all instructions, and runs the
+ * program with each number, to know the calls that are allowed with any arguments.
  */
 size_t program_make(const struct program_rules *r,
 		    struct sock_filter ret[static PROGRAM_MAX]);
