@@ -84,8 +84,7 @@ static void drain(void)
 	uint64_t end_ms = clock_ms() + JOURNAL_DRAIN_MS;
 	int queued;
 
-	(void)send_entry(
-		SLICE("")); /* where that fails: until the entries have been read */
+	(void)send_entry(SLICE("")); /* if that fails, the last entry is waited for */
 	while (ioctl(journal.fd, SIOCOUTQ, &queued) == 0 && queued > 0 &&
 	       clock_ms() < end_ms)
 		(void)poll(NULL, 0, 1); /* no event says that the queue is empty */
@@ -113,14 +112,14 @@ static bool stderr_is_client(const struct stat *st)
 	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
 }
 
-/* Used where fstat() fails: a socket may be the client's. */
+/* For when fstat() fails: no entry may go to a socket, since it may be the client's. */
 static enum sink sink_guess(void)
 {
 	socklen_t len = sizeof(int);
 	int type;
 
 	if (getenv("JOURNAL_STREAM"))
-		return SINK_JOURNAL; /* which is not reached by standard error */
+		return SINK_JOURNAL; /* which gets them through a socket of its own */
 	return getsockopt(STDERR_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) == 0
 		       ? SINK_NONE
 		       : SINK_LINE;
@@ -171,7 +170,7 @@ void journal_open(void)
 		journal.notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (journal.sink != SINK_JOURNAL)
 		return;
-	/* where either fails, sending entries fails, and they become lines on standard error */
+	/* if either fails, so does sending, and entries become lines on standard error */
 	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	/* only so that poll() waits for room at its end */
 	(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
