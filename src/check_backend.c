@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "net/wait.h"
-#include "proxy/compose.h"
+#include "proxy/error_response.h"
 #include "proxy/upstream.h"
 
 /* Added to the usual reactions of a TLS server to plain HTTP. */
@@ -120,7 +120,7 @@ static bool is_gate(const struct probe *p)
 {
 	const struct field *server = http1_field(&p->upstream.response, SLICE("Server"));
 
-	return server && slice_eq(server->value, SLICE(COMPOSE_SERVER));
+	return server && slice_eq(server->value, SLICE(ERROR_RESPONSE_SERVER));
 }
 
 static void print_response(const struct backend *be, unsigned status)

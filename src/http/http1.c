@@ -5,6 +5,9 @@
 #include <ctype.h>
 #include <llhttp.h>
 
+/* Nobody means longer than a day, s. */
+#define HTTP1_KEEP_ALIVE_MAX_SEC 86400
+
 /* The content of the fields that tell the framing. */
 struct framing {
 	size_t lengths, codings; /* how many fields of each there are */
@@ -324,4 +327,30 @@ bool http1_persistent(const struct http1_head *h)
 		return false;
 	return h->minor > 0 ||
 	       http1_has_token(h, SLICE("Connection"), SLICE("keep-alive"));
+}
+
+/* The digits at the beginning of s, or HTTP1_KEEP_ALIVE_MAX_SEC where they say more. */
+static uint64_t seconds_parse(struct slice s)
+{
+	uint64_t seconds = 0;
+
+	for (size_t i = 0; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
+		seconds = seconds * 10 + (uint64_t)(s.p[i] - '0');
+		if (seconds > HTTP1_KEEP_ALIVE_MAX_SEC)
+			return HTTP1_KEEP_ALIVE_MAX_SEC;
+	}
+	return seconds;
+}
+
+uint64_t http1_keep_alive_ms(const struct http1_head *h)
+{
+	const struct field *field = http1_field(h, SLICE("Keep-Alive"));
+	struct slice list = field ? field->value : (struct slice){ NULL, 0 }, item;
+
+	while (slice_split(&list, ',', &item)) {
+		item = slice_trim(item);
+		if (slice_casestarts(item, SLICE("timeout=")))
+			return seconds_parse(slice_from(item, strlen("timeout="))) * 1000;
+	}
+	return CLOCK_INFINITY;
 }

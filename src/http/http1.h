@@ -8,6 +8,7 @@
 #define NOVNC_GATE_HTTP1_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "http/lines.h"
 
 /* Field lines in one head. */
@@ -68,5 +69,11 @@ bool http1_has_token(const struct http1_head *h, struct slice name, struct slice
 
 /* The sender keeps the connection open after this message (RFC 9112 9.3). */
 bool http1_persistent(const struct http1_head *h);
+
+/*
+ * The time for which the sender keeps the connection without a message, ms: `Keep-Alive: timeout=5,
+ * max=100`, as RFC 2068 19.7.1.1 left it; CLOCK_INFINITY if it does not say.
+ */
+uint64_t http1_keep_alive_ms(const struct http1_head *h);
 
 #endif

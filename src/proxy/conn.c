@@ -6,9 +6,9 @@
 
 #include "log/journal.h"
 #include "process/pages.h"
-#include "proxy/compose.h"
 #include "proxy/conn_log.h"
 #include "proxy/downstream.h"
+#include "proxy/error_response.h"
 
 struct conn {
 	struct downstream down;
@@ -22,14 +22,12 @@ struct conn {
 	bool misconfigured; /* a request has shown a fault of the configuration */
 };
 
-/* Replies. */
-
-/* The gate's own reply, after which the connection ends. */
-static void conn_reply(struct conn *c, unsigned status, const char *prefix,
-		       const char *reason)
+/* The gate's own response, after which the connection ends. */
+static void conn_send_error(struct conn *c, unsigned status, const char *prefix,
+			    const char *reason)
 {
 	char sentence[640];
-	struct compose_reply reply = {
+	struct error_response response = {
 		.status = status,
 		.log_id = journal_id(),
 		.head_request = c->head_request,
@@ -38,8 +36,9 @@ static void conn_reply(struct conn *c, unsigned status, const char *prefix,
 	};
 
 	(void)snprintf(sentence, sizeof(sentence), "%s: %s", prefix, reason);
-	reply.sentence = slice_str(sentence);
-	if (compose_reply(&reply, &c->down.out) == 0 && downstream_flush(&c->down) == 0)
+	response.sentence = slice_str(sentence);
+	if (error_response_write(&response, &c->down.out) == 0 &&
+	    downstream_flush(&c->down) == 0)
 		downstream_linger(&c->down);
 }
 
@@ -52,7 +51,7 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 
 	conn_log_begin(&c->request, c->down.cfg, &none, SLICE(""));
 	conn_log(&c->request, LOG_REFUSED, status, why);
-	conn_reply(c, status, CONN_REFUSED, why);
+	conn_send_error(c, status, CONN_REFUSED, why);
 }
 
 /* The tunnel is established: logs it and tightens the sandbox. */
@@ -90,11 +89,11 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	case EXCHANGE_NEXT: return true;
 	case EXCHANGE_LAST: downstream_linger(&c->down); break;
 	case EXCHANGE_REFUSED:
-		conn_reply(c, x.status,
-			   fault->blame == FAULT_CLIENT ? CONN_REFUSED
-			   : v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"
-							: "Proxy error",
-			   fault->shown[0] ? fault->shown : fault->reason);
+		conn_send_error(c, x.status,
+				fault->blame == FAULT_CLIENT ? CONN_REFUSED
+				: v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"
+							     : "Proxy error",
+				fault->shown[0] ? fault->shown : fault->reason);
 		break;
 	case EXCHANGE_RESET: stream_reset(&c->down.stream); break;
 	case EXCHANGE_TUNNEL:
@@ -222,13 +221,13 @@ static bool conn_next(struct conn *c)
 		route_to_https(&c->head, &v);
 	conn_log_begin(&c->request, c->down.cfg, &v, c->head.method);
 	if (c->setup->broken) {
-		conn_reply(c, 500, "The gate's configuration cannot be used",
-			   "see the log");
+		conn_send_error(c, 500, "The gate's configuration cannot be used",
+				"see the log");
 		return false;
 	}
 	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {
 		conn_log_refused(&c->request, &c->head, c->down.client.tls);
-		conn_reply(c, v.status, CONN_REFUSED, v.why);
+		conn_send_error(c, v.status, CONN_REFUSED, v.why);
 		return false;
 	}
 	c->served = conn_forward(c, len);
@@ -272,8 +271,8 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		r = setup->unfit;
 		conn_log_fault(&c.request, setup->unfit_why, r);
 		if (!setup->tls) /* nobody there could read it */
-			conn_reply(&c, 500, "The gate cannot serve this connection",
-				   "see the log");
+			conn_send_error(&c, 500, "The gate cannot serve this connection",
+					"see the log");
 	} else {
 		r = setup->tls ? conn_secure(&c) : 0;
 		while (r == 0 && conn_next(&c))

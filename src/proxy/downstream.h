@@ -17,7 +17,7 @@ struct downstream {
 	int sigfd;            /* borrowed; readable when SIGTERM has come */
 	struct stream stream;
 	struct buf in;  /* from the client; after an exchange, the next requests */
-	struct buf out; /* composed for the client */
+	struct buf out; /* for the client */
 	struct buf up_in, up_out; /* likewise of the backend of the current exchange */
 	char *storage;            /* of the four buffers */
 	size_t storage_len;

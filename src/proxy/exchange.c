@@ -3,7 +3,7 @@
 #include "proxy/exchange.h"
 
 #include "process/pages.h"
-#include "proxy/compose.h"
+#include "proxy/rewrite.h"
 #include "proxy/tunnel.h"
 
 /* A tunnel in which much has moved, and then nothing for so long, gives memory back. */
@@ -36,23 +36,23 @@ static bool bytes_follow(struct downstream *d)
 }
 
 /* Writes a head, final or not, for the client; 0, or -1 with the fault. */
-static int exchange_compose(struct exchange *x, bool chunked, bool close)
+static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 {
-	const struct compose_how how = {
+	const struct rewrite_how how = {
 		.from = x->up->be,
 		.chunked = chunked,
 		.close = close,
 	};
 	struct buf *out = &x->down->out;
 	size_t end = out->end;
-	int r = compose_response(&x->up->response, &how, out);
+	int r = rewrite_response(&x->up->response, &how, out);
 
 	if (r == 0)
 		return 0;
 	out->end = end; /* an error response follows, not half a head */
 	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent a response with %s",
 		  x->up->be->name,
-		  r == -E2BIG ? COMPOSE_OPTIONS_MANY
+		  r == -E2BIG ? REWRITE_OPTIONS_MANY
 			      : "header fields that are too large");
 	return -1;
 }
@@ -63,7 +63,7 @@ static int exchange_interim(struct exchange *x)
 		x->relay.expects = false;
 		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
-	return x->request.http10 ? 0 : exchange_compose(x, false, false);
+	return x->request.http10 ? 0 : exchange_write_head(x, false, false);
 }
 
 /* The final response: its body follows. */
@@ -74,7 +74,7 @@ static int exchange_respond(struct exchange *x)
 	struct response_plan plan;
 
 	response_plan(&x->request, h, &x->relay.up, more, &plan);
-	if (exchange_compose(x, plan.chunked, plan.last) < 0)
+	if (exchange_write_head(x, plan.chunked, plan.last) < 0)
 		return -1;
 	x->status = h->status;
 	x->last = plan.last;
@@ -98,7 +98,7 @@ static int exchange_open_tunnel(struct exchange *x)
 			  "%s sent an invalid response: %s", x->up->be->name, wrong);
 		return -1;
 	}
-	if (exchange_compose(x, false, false) < 0)
+	if (exchange_write_head(x, false, false) < 0)
 		return -1;
 	x->status = 101;
 	x->tunnel = true;
@@ -359,11 +359,11 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 	int r;
 
 	exchange_init(x, d, h, v);
-	r = compose_request(h, v, x->up->be, &d->client, &d->up_out);
+	r = rewrite_request(h, v, x->up->be, &d->client, &d->up_out);
 	buf_consume(&d->in, head_len);
 	if (r < 0)
 		end = FAIL(x, FAULT_CLIENT, 431,
-			   r == -E2BIG ? COMPOSE_OPTIONS_MANY
+			   r == -E2BIG ? REWRITE_OPTIONS_MANY
 				       : "header fields are too large");
 	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out) ==
 		 UPSTREAM_FAILED)

@@ -269,3 +269,8 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	(void)refuse(v, ROUTE_REFUSED, safe && known ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }
+
+struct slice route_root(struct slice target)
+{
+	return target.len > 0 && target.p[0] != '?' ? SLICE("") : SLICE("/");
+}

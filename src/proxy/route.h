@@ -47,4 +47,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
  */
 void route_to_https(const struct http1_head *h, struct verdict *v);
 
+/* The "/" that an absolute-form target may omit; else nothing. */
+struct slice route_root(struct slice target);
+
 #endif

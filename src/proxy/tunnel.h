@@ -5,7 +5,7 @@
 
 #include "proxy/relay.h"
 
-/* The 101 has been composed for the client: from here on bytes are bytes. */
+/* The 101 has been written for the client: from here on bytes are bytes. */
 void tunnel_begin(struct relay *r);
 
 /*

@@ -2,94 +2,15 @@
 /* The connection to one backend: dial, send a request's head, read the response's heads. */
 #include "proxy/upstream.h"
 
-/* At rest for longer, it is not trusted with a request that cannot be repeated. */
-#define UPSTREAM_TRUST_MS     2000
-/* This long before the backend's own time-out it counts as closed. */
-#define UPSTREAM_MARGIN_MS    1000
-/* No backend means longer than a day. */
-#define UPSTREAM_KEEP_MAX_SEC 86400
 /* More interim responses than anybody has a use for. */
-#define UPSTREAM_INTERIM_MAX  100
+#define UPSTREAM_INTERIM_MAX 100
 /* Bytes that are read at once; a head is rarely longer, and a body may go through a pipe. */
-#define UPSTREAM_READ_MAX     (64 * 1024)
+#define UPSTREAM_READ_MAX    (64 * 1024)
 /* Bytes of what is not HTTP that are logged. */
-#define UPSTREAM_SHOWN_MAX    63
+#define UPSTREAM_SHOWN_MAX   63
 
 #define FAIL(u, blame, status, ...) \
 	(fault_set(&(u)->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
-
-/* Between two requests. */
-
-/* The digits at the beginning of s, or UPSTREAM_KEEP_MAX_SEC where they say more. */
-static uint64_t seconds_parse(struct slice s)
-{
-	uint64_t seconds = 0;
-
-	for (size_t i = 0; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
-		seconds = seconds * 10 + (uint64_t)(s.p[i] - '0');
-		if (seconds > UPSTREAM_KEEP_MAX_SEC)
-			return UPSTREAM_KEEP_MAX_SEC;
-	}
-	return seconds;
-}
-
-/* `Keep-Alive: timeout=5, max=100`, as RFC 2068 19.7.1.1 left it. */
-static uint64_t keep_alive_ms(const struct http1_head *h)
-{
-	const struct field *field = http1_field(h, SLICE("Keep-Alive"));
-	struct slice list = field ? field->value : (struct slice){ NULL, 0 }, item;
-
-	while (slice_split(&list, ',', &item)) {
-		item = slice_trim(item);
-		if (slice_casestarts(item, SLICE("timeout=")))
-			return seconds_parse(slice_from(item, strlen("timeout="))) * 1000;
-	}
-	return CLOCK_INFINITY;
-}
-
-void upstream_keep(struct upstream *u)
-{
-	if (u->persistent && !stream_ended(&u->stream) && buf_len(u->in) == 0) {
-		u->phase = UPSTREAM_KEPT;
-		u->since_ms = clock_ms();
-	} else {
-		upstream_close(u);
-	}
-}
-
-int upstream_kept_fd(const struct upstream *u)
-{
-	/* TLS has input that is not HTTP: tickets come at any time */
-	return u->phase == UPSTREAM_KEPT && stream_is_plain(&u->stream) ? u->stream.fd
-									: -1;
-}
-
-void upstream_kept_events(struct upstream *u, short revents)
-{
-	u->quiet = upstream_kept_fd(u) >= 0;
-	if (revents)
-		upstream_close(u);
-}
-
-void upstream_kept_unseen(struct upstream *u)
-{
-	u->quiet = false;
-}
-
-/*
- * Is the kept connection good for this request? It has not ended, the backend's own time-out is
- * not near, and for a request that cannot be repeated it was used a moment ago.
- */
-static bool kept_is_good(const struct upstream *u)
-{
-	uint64_t rest_ms = clock_ms() - u->since_ms;
-
-	return u->phase == UPSTREAM_KEPT &&
-	       (u->repeatable || rest_ms < UPSTREAM_TRUST_MS) &&
-	       (u->keep_ms == CLOCK_INFINITY ||
-		rest_ms + UPSTREAM_MARGIN_MS < u->keep_ms) &&
-	       (u->quiet || stream_is_quiet(&u->stream));
-}
 
 void upstream_init(struct upstream *ret, const struct backend *be)
 {
@@ -185,7 +106,7 @@ enum upstream_result upstream_start(struct upstream *u,
 	u->unparsed = false;
 	u->scan = (struct lines_scan){ 0 };
 	u->fault = FAULT_NONE;
-	u->reused = !request->new_connection && kept_is_good(u);
+	u->reused = !request->new_connection && upstream_kept_is_good(u);
 	return u->reused ? upstream_connected(u) : upstream_dial(u);
 }
 
@@ -210,15 +131,15 @@ static enum upstream_result upstream_repeat(struct upstream *u)
 /* A read or a write has failed. */
 static enum upstream_result upstream_broken(struct upstream *u, int error)
 {
-	const char *name = u->be->name;
+	bool local = stream_is_local(error);
 
 	if (may_repeat(u))
 		return upstream_repeat(u);
-	if (stream_is_local(error))
-		return FAIL(u, FAULT_GATE, 500, "the connection to %s failed: %s", name,
-			    strerror(-error));
-	return FAIL(u, FAULT_BACKEND, error == -ETIMEDOUT ? 504 : 502,
-		    "the connection to %s failed: %s", name,
+	return FAIL(u, local ? FAULT_GATE : FAULT_BACKEND,
+		    local                 ? 500
+		    : error == -ETIMEDOUT ? 504
+					  : 502,
+		    "the connection to %s failed: %s", u->be->name,
 		    stream_strerror(&u->stream, error));
 }
 
@@ -285,13 +206,9 @@ static enum upstream_result upstream_not_http(struct upstream *u)
 		return FAIL(u, FAULT_BACKEND, 502,
 			    "%s sent an invalid response: no HTTP/1.1 status line", name);
 	in = first_line(in);
-	if (in.len > 0)
-		fault_set(&u->fault, FAULT_BACKEND, 502,
-			  "%s does not speak HTTP/1.1%s (it sent \"%.*s\")", name,
-			  stranger, SLICE_FMT(in));
-	else
-		fault_set(&u->fault, FAULT_BACKEND, 502, "%s does not speak HTTP/1.1%s",
-			  name, stranger);
+	fault_set(&u->fault, FAULT_BACKEND, 502, "%s does not speak HTTP/1.1%s%s%.*s%s",
+		  name, stranger, in.len > 0 ? " (it sent \"" : "", SLICE_FMT(in),
+		  in.len > 0 ? "\")" : "");
 	fault_show(&u->fault, "%s does not speak HTTP/1.1%s", name, stranger);
 	return UPSTREAM_FAILED;
 }
@@ -339,7 +256,7 @@ static enum upstream_result upstream_parse(struct upstream *u)
 		u->phase = UPSTREAM_RESPONDED;
 		u->persistent = http1_persistent(&u->response) &&
 				u->response.framing != HTTP1_UNTIL_CLOSE;
-		u->keep_ms = keep_alive_ms(&u->response);
+		u->keep_ms = http1_keep_alive_ms(&u->response);
 	} else if (u->interim++ == UPSTREAM_INTERIM_MAX) {
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent too many interim responses",
 			    u->be->name);

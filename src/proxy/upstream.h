@@ -41,7 +41,7 @@ struct upstream {
 	uint64_t sent_ms;   /* when the last byte of the request was sent */
 	struct lines_scan scan;
 	size_t response_len; /* of the head at the beginning of in */
-	bool unparsed;       /* behind an interim response, another may have come with it */
+	bool unparsed; /* behind an interim response, another may have come with it */
 	struct fault fault;
 	/* between two requests */
 	bool persistent;   /* the backend keeps the connection after this response */
@@ -67,7 +67,7 @@ struct upstream_request {
 void upstream_init(struct upstream *ret, const struct backend *be);
 
 /*
- * Begins a request, whose composed head is in out; *request is borrowed until the final response.
+ * Begins a request, whose head is in out; *request is borrowed until the final response.
  * Resolves the backend's name if it has to, which blocks within the resolver's own limits.
  */
 enum upstream_result upstream_start(struct upstream *u,
@@ -105,6 +105,12 @@ void upstream_keep(struct upstream *u);
  */
 int upstream_kept_fd(const struct upstream *u);
 void upstream_kept_events(struct upstream *u, short revents);
+
+/*
+ * Is it good for the request that begins? It has not ended, the backend's own time-out is not near,
+ * and for a request that cannot be repeated it was used a moment ago.
+ */
+bool upstream_kept_is_good(const struct upstream *u);
 
 /* Time has passed since that poll: its word is old. */
 void upstream_kept_unseen(struct upstream *u);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* compose.c: what goes out, byte for byte, and what stays behind. */
-#include "proxy/compose.h"
+/* rewrite.c, error_response.c: heads byte for byte, and the fields that are left out. */
+#include "proxy/rewrite.h"
+
+#include "proxy/error_response.h"
 
 #include <stdio.h>
 
@@ -11,22 +13,22 @@ static struct http1_head head;
 static struct verdict verdict;
 static struct backend backend;
 static struct client client;
-static struct compose_how how;
-static struct compose_reply reply;
+static struct rewrite_how how;
+static struct error_response reply;
 
 static int put_request(struct buf *out)
 {
-	return compose_request(&head, &verdict, &backend, &client, out);
+	return rewrite_request(&head, &verdict, &backend, &client, out);
 }
 
 static int put_response(struct buf *out)
 {
-	return compose_response(&head, &how, out);
+	return rewrite_response(&head, &how, out);
 }
 
 static int put_reply(struct buf *out)
 {
-	return compose_reply(&reply, out);
+	return error_response_write(&reply, out);
 }
 
 /*
@@ -348,7 +350,7 @@ START_TEST(an_answer_is_written_anew)
 		  "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n" },
 	};
 
-	how = (struct compose_how){ .from = &backend };
+	how = (struct rewrite_how){ .from = &backend };
 	for (size_t i = 0; i < LENGTH(table); i++)
 		expect_response(table[i][0], table[i][1]);
 }
@@ -356,14 +358,14 @@ END_TEST
 
 START_TEST(an_answer_says_how_it_is_sent)
 {
-	how = (struct compose_how){ .from = &backend, .close = true };
+	how = (struct rewrite_how){ .from = &backend, .close = true };
 	expect_response(
 		"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n");
-	how = (struct compose_how){ .from = &backend, .chunked = true };
+	how = (struct rewrite_how){ .from = &backend, .chunked = true };
 	expect_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n");
-	how = (struct compose_how){ .from = &backend, .chunked = true, .close = true };
+	how = (struct rewrite_how){ .from = &backend, .chunked = true, .close = true };
 	expect_response(
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
@@ -372,7 +374,7 @@ END_TEST
 
 START_TEST(a_101_keeps_its_upgrade)
 {
-	how = (struct compose_how){ .from = &backend };
+	how = (struct rewrite_how){ .from = &backend };
 	expect_response(
 		"HTTP/1.1 101 Switching\r\nUPGRADE: WebSocket\r\nConnection: upgrade, X-A\r\n"
 		"X-A: b\r\nSec-WebSocket-Accept: c\r\nSec-WebSocket-Protocol: binary\r\n"
@@ -394,7 +396,7 @@ static void backend_at(const char *url)
 	config_init(&cfg);
 	ck_assert_int_eq(config_parse_text("f", text, (size_t)len, NULL, NULL, &cfg), 0);
 	backend = cfg.backend[CONFIG_NEXTJS];
-	how = (struct compose_how){ .from = &backend };
+	how = (struct rewrite_how){ .from = &backend };
 }
 
 /* The three fields, with text before and behind the URL in the last one. */
@@ -720,7 +722,7 @@ START_TEST(a_reply_is_a_complete_answer)
 	for (size_t i = 0; i < LENGTH(table); i++)
 		for (size_t k = 0; k < LENGTH(bodies); k++)
 			for (int no_content = 0; no_content <= 1; no_content++) {
-				reply = (struct compose_reply){
+				reply = (struct error_response){
 					.status = table[i].status,
 					.sentence = SLICE("It did not"),
 					.log_id = bodies[k][0],
@@ -750,9 +752,9 @@ START_TEST(a_reply_reads_as_an_answer)
 	struct lines_scan scan = { 0 };
 	ssize_t len;
 
-	reply = (struct compose_reply){ .status = 426,
-					.sentence = SLICE("a"),
-					.log_id = "b" };
+	reply = (struct error_response){ .status = 426,
+					 .sentence = SLICE("a"),
+					 .log_id = "b" };
 	ck_assert_int_eq(put_reply(&out), 0);
 	len = lines_scan(&scan, buf_slice(&out), sizeof(room));
 	ck_assert_int_gt(len, 0);
@@ -779,12 +781,12 @@ START_TEST(a_308_says_where_to)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct buf out = { room, sizeof(room), 0, 0 };
 
-		reply = (struct compose_reply){ .status = 308,
-						.sentence = SLICE("x"),
-						.log_id = "novnc-gate[1]",
-						.host = SLICE("h:1"),
-						.target = slice_str(table[i].target) };
-		ck_assert_int_eq(compose_reply(&reply, &out), 0);
+		reply = (struct error_response){ .status = 308,
+						 .sentence = SLICE("x"),
+						 .log_id = "novnc-gate[1]",
+						 .host = SLICE("h:1"),
+						 .target = slice_str(table[i].target) };
+		ck_assert_int_eq(error_response_write(&reply, &out), 0);
 		room[out.end] = '\0';
 		ck_assert_ptr_nonnull(strstr(room, table[i].location));
 	}
@@ -801,9 +803,9 @@ START_TEST(a_sentence_that_is_too_long_is_none)
 		int r;
 
 		out.end = 0;
-		reply = (struct compose_reply){ .status = 500,
-						.sentence = { sentence, len },
-						.log_id = "novnc-gate[1]" };
+		reply = (struct error_response){ .status = 500,
+						 .sentence = { sentence, len },
+						 .log_id = "novnc-gate[1]" };
 		r = put_reply(&out);
 		ck_assert(r == 0 ||
 			  (r == -ENOBUFS && len >= 640)); /* conn.c's are shorter */
@@ -814,7 +816,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("compose");
+	Suite *suite = suite_create("rewrite");
 	TCase *requests = tcase_create("requests"), *answers = tcase_create("answers");
 	TCase *replies = tcase_create("replies");
 

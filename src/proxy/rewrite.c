@@ -1,30 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes heads, and the gate's own responses. No I/O. */
-#include "proxy/compose.h"
-
-#include <stdarg.h>
-#include <stdio.h>
+/* Heads as they go on, written anew from what was parsed. No I/O. */
+#include "proxy/rewrite.h"
 
 #include "http/authority.h"
 #include "http/fields.h"
 #include "proxy/location.h"
-
-static int put_format(struct buf *out, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int put_format(struct buf *out, const char *format, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(out->data + out->end, buf_room(out), format, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= buf_room(out))
-		return -ENOBUFS;
-	out->end += (size_t)n;
-	return 0;
-}
 
 static int put_field(struct buf *out, struct slice name, struct slice value)
 {
@@ -33,7 +13,7 @@ static int put_field(struct buf *out, struct slice name, struct slice value)
 
 /* The fields that the sender names in Connection (RFC 9110 7.6.1). */
 struct options {
-	struct slice name[COMPOSE_OPTIONS_MAX];
+	struct slice name[REWRITE_OPTIONS_MAX];
 	size_t n;
 };
 
@@ -50,7 +30,7 @@ static int options_take(const struct http1_head *h, struct options *ret)
 			option = slice_trim(option);
 			if (option.len == 0)
 				continue;
-			if (ret->n == COMPOSE_OPTIONS_MAX)
+			if (ret->n == REWRITE_OPTIONS_MAX)
 				return -E2BIG;
 			ret->name[ret->n++] = option;
 		}
@@ -64,16 +44,10 @@ static bool is_left_out(struct slice name, unsigned rules, const struct options 
 	return (fields_rules(name) & rules) != 0 || slice_casein(name, o->name, o->n);
 }
 
-/* The "/" that an absolute-form target may omit. */
-static struct slice root_of(struct slice target)
-{
-	return target.len > 0 && target.p[0] != '?' ? SLICE("") : SLICE("/");
-}
-
 static int put_request_line(const struct http1_head *h, const struct verdict *v,
 			    struct buf *out)
 {
-	return BUF_PUT(out, h->method, SLICE(" "), root_of(v->target), v->target,
+	return BUF_PUT(out, h->method, SLICE(" "), route_root(v->target), v->target,
 		       SLICE(" HTTP/1.1\r\n"));
 }
 
@@ -130,7 +104,7 @@ static int put_upgrade(struct buf *out)
 	return BUF_PUT(out, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
 }
 
-int compose_request(const struct http1_head *h, const struct verdict *v,
+int rewrite_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out)
 {
 	bool own_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
@@ -177,7 +151,7 @@ static int put_url(struct buf *out, const struct field *f, struct slice url,
 }
 
 static int put_response_field(const struct options *o, const struct field *f,
-			      const struct compose_how *how, struct buf *out)
+			      const struct rewrite_how *how, struct buf *out)
 {
 	if (is_left_out(f->name, FIELDS_HOP_BY_HOP, o))
 		return 0;
@@ -189,7 +163,7 @@ static int put_response_field(const struct options *o, const struct field *f,
 	return put_field(out, f->name, f->value);
 }
 
-int compose_response(const struct http1_head *h, const struct compose_how *how,
+int rewrite_response(const struct http1_head *h, const struct rewrite_how *how,
 		     struct buf *out)
 {
 	bool bodiless = h->status < 200 || h->status == 204;
@@ -214,74 +188,4 @@ int compose_response(const struct http1_head *h, const struct compose_how *how,
 	else if (r == 0 && how->close)
 		r = put_field(out, SLICE("Connection"), SLICE("close"));
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
-}
-
-static const char *reason_phrase(unsigned status)
-{
-	switch (status) {
-	case 308: return "Permanent Redirect";
-	case 400: return "Bad Request";
-	case 403: return "Forbidden";
-	case 405: return "Method Not Allowed";
-	case 408: return "Request Timeout";
-	case 414: return "URI Too Long";
-	case 426: return "Upgrade Required";
-	case 431: return "Request Header Fields Too Large";
-	case 500: return "Internal Server Error";
-	case 501: return "Not Implemented";
-	case 502: return "Bad Gateway";
-	case 503: return "Service Unavailable";
-	case 504: return "Gateway Timeout";
-	case 505: return "HTTP Version Not Supported";
-	}
-	return "Error";
-}
-
-/* The fields that belong to one status only. */
-static struct slice reply_fields(unsigned status)
-{
-	switch (status) {
-	case 405:
-		return SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
-			     "Connection: close\r\n");
-	case 426:
-		return SLICE("Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
-			     "Connection: close, Upgrade\r\n");
-	}
-	return SLICE("Connection: close\r\n");
-}
-
-static int put_redirect(const struct compose_reply *r, struct buf *out)
-{
-	return BUF_PUT(out, SLICE("Location: https://"), r->host, root_of(r->target),
-		       r->target, SLICE("\r\n"));
-}
-
-int compose_reply(const struct compose_reply *r, struct buf *out)
-{
-	char text[1024];
-	int len;
-
-	if (strncmp(r->log_id, "novnc-gate[", strlen("novnc-gate[")) == 0)
-		len = snprintf(text, sizeof(text), "%.*s.\nLog entries: %s\n",
-			       SLICE_FMT(r->sentence), r->log_id);
-	else
-		len = snprintf(
-			text, sizeof(text),
-			"%.*s.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=%s\n",
-			SLICE_FMT(r->sentence), r->log_id);
-	if (len < 0 || (size_t)len >= sizeof(text))
-		return -ENOBUFS;
-	if (put_format(out, "HTTP/1.1 %u %s\r\n", r->status, reason_phrase(r->status)) <
-		    0 ||
-	    (r->status == 308 && put_redirect(r, out) < 0))
-		return -ENOBUFS;
-	return put_format(out,
-			  "Content-Type: text/plain; charset=utf-8\r\n"
-			  "Content-Length: %d\r\n"
-			  "Cache-Control: no-store\r\n"
-			  "Server: " COMPOSE_SERVER "\r\n"
-			  "%.*s\r\n%s",
-			  len, SLICE_FMT(reply_fields(r->status)),
-			  r->head_request ? "" : text);
 }
