@@ -311,7 +311,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	x->status = 0;
 	x->up_bytes = x->down_bytes = 0;
 	x->tunnel = x->last = false;
-	x->fault = FAULT_NONE;
+	fault_clear(&x->fault);
 	x->down = d;
 	x->up = &d->upstream[v->backend];
 	x->if_failed = EXCHANGE_REFUSED;

@@ -11,6 +11,13 @@ static void sentence(char *ret, size_t size, const char *format, va_list ap)
 	(void)vsnprintf(ret, size, format, ap);
 }
 
+void fault_clear(struct fault *f)
+{
+	f->blame = FAULT_NOBODY;
+	f->status = 0;
+	f->reason[0] = f->shown[0] = '\0'; /* to zero all of it would cost more */
+}
+
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	       const char *format, ...)
 {

@@ -19,7 +19,8 @@ struct fault {
 	char shown[256];
 };
 
-#define FAULT_NONE ((struct fault){ .blame = FAULT_NOBODY })
+/* Nothing has gone wrong yet. */
+void fault_clear(struct fault *f);
 
 /*
  * Sets it. The client does not read the reasons of FAULT_GATE and FAULT_CONFIG. With FAULT_NOBODY the

@@ -75,19 +75,22 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 	return up || down;
 }
 
+/* Both flows have ended as they should, or the response suffices. */
+static bool flows_done(const struct relay *r)
+{
+	return flow_over(&r->down) && (flow_over(&r->up) || r->down_suffices) &&
+	       r->up.to->output != STREAM_OUT_SHUTTING &&
+	       r->down.to->output != STREAM_OUT_SHUTTING;
+}
+
 /* Do the flows' states say that it is over, and how? */
 static bool flows_over(const struct relay *r, enum relay_end *ret)
 {
-	const struct flow *up = &r->up, *down = &r->down;
-	bool shutting = up->to->output == STREAM_OUT_SHUTTING ||
-			down->to->output == STREAM_OUT_SHUTTING;
-
-	if (up->failure != FLOW_OK)
+	if (r->up.failure != FLOW_OK)
 		*ret = RELAY_CLIENT_FAILED;
-	else if (down->failure != FLOW_OK && !flow_pending(down))
+	else if (r->down.failure != FLOW_OK && !flow_pending(&r->down))
 		*ret = RELAY_BACKEND_FAILED;
-	else if (r->phase != RELAY_REQUEST && !shutting && flow_over(down) &&
-		 (flow_over(up) || r->down_suffices))
+	else if (r->phase != RELAY_REQUEST && flows_done(r))
 		*ret = RELAY_DONE;
 	else
 		return false;

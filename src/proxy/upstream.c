@@ -105,7 +105,7 @@ enum upstream_result upstream_start(struct upstream *u,
 	u->response_len = 0;
 	u->unparsed = false;
 	u->scan = (struct lines_scan){ 0 };
-	u->fault = FAULT_NONE;
+	fault_clear(&u->fault);
 	u->reused = !request->new_connection && upstream_kept_is_good(u);
 	return u->reused ? upstream_connected(u) : upstream_dial(u);
 }
