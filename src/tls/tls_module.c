@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS on a connected socket: the module that is loaded for it. */
+/* A TLS connection with OpenSSL: the functions of tls.h. */
 #include "tls/tls.h"
 
 #include <arpa/inet.h>
