@@ -97,10 +97,10 @@ struct own {
 };
 
 /* The socket unit runs a check that is not whole: an expired certificate must not stop it. */
-static void on_objection(void *userdata, int error, const char *what)
+static void on_objection(void *userdata, bool invalid_now, const char *what)
 {
 	struct own *own = userdata;
-	bool fails = error < 0 && own->check->whole;
+	bool fails = invalid_now && own->check->whole;
 
 	(void)fprintf(stderr, "%s[Tls] Certificate=%s: %s\n",
 		      fails ? "" : "warning: ", own->tls->certificate, what);

@@ -31,8 +31,8 @@ enum tls_begin {
 /* One end of a TLS connection. It borrows the socket. */
 struct tls;
 
-/* Called for a fault of a certificate; error is -EKEYEXPIRED if it is not valid now, else 0. */
-typedef void (*tls_tell)(void *userdata, int error, const char *what);
+/* Called for a fault of a certificate; invalid_now: its period has not begun, or is over. */
+typedef void (*tls_tell)(void *userdata, bool invalid_now, const char *what);
 
 /*
  * The functions of the module. One that would have to wait returns -EAGAIN and sets *wants to

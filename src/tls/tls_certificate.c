@@ -105,7 +105,7 @@ static void tell_time(const char *what, const ASN1_TIME *time, tls_tell tell,
 		text[len + (n > 0 ? n : 0)] = '\0';
 	}
 	(void)BIO_free(bio);
-	tell(userdata, -EKEYEXPIRED, text);
+	tell(userdata, true, text);
 }
 
 static void inspect_time(const X509 *certificate, tls_tell tell, void *userdata)
@@ -139,14 +139,14 @@ static void inspect_key(const X509 *certificate, tls_tell tell, void *userdata)
 		"on P-256",
 		type ? type : "unknown type", curve[0] ? " on " : "", curve,
 		EVP_PKEY_get_bits(key));
-	tell(userdata, 0, text);
+	tell(userdata, false, text);
 }
 
 void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata)
 {
 	inspect_key(certificate, tell, userdata);
 	if (!names_hosts(certificate))
-		tell(userdata, 0,
+		tell(userdata, false,
 		     "names no host in its subjectAltName, so browsers refuse it");
 	inspect_time(certificate, tell, userdata);
 }
