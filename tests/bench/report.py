@@ -91,16 +91,23 @@ def targets_table(r):
     return table(head, lines + list(unit_targets(r)), "llrrl")
 
 
-def reasons(r):
-    """Of each target that is missed: whether that is more than noise, and what profiles say."""
-    lines, whys = [], {}
+def missed(r):
+    """(key of WHY_MISSED, sentence: whether that is more than noise)"""
     for key, whose, (*_, met), both_sides in targets(r):
-        if met == "yes":
-            continue
+        if met != "yes":
+            noise = "some rounds meet it, some do not" if both_sides else "no round meets it"
+            yield key, f"{ROW[key][1]}, by that of {whose}: {noise}"
+    for row, whose, _, reached, met in unit_targets(r):
+        if met != "yes":
+            yield "units", f"{row}, by that of {whose or 'systemd-analyze'}: {reached}"
+
+
+def reasons(r):
+    """Of each target that is missed, with the causes as footnotes."""
+    lines, whys = [], {}
+    for key, line in missed(r):
         why = WHY_MISSED.get(key, "")
-        mark = f" ({whys.setdefault(why, len(whys) + 1)})" if why else ""
-        noise = "some rounds meet it, some do not" if both_sides else "no round meets it"
-        lines.append(f"{ROW[key][1]}, by that of {whose}: {noise}{mark}")
+        lines.append(line + (f" ({whys.setdefault(why, len(whys) + 1)})" if why else ""))
     return bullets(lines) + "".join(f"\n\n({n}) {why}." for why, n in whys.items())
 
 
