@@ -131,7 +131,8 @@ START_TEST(a_request_goes_and_its_responses_come_one_after_the_other)
 	for (unsigned i = 0; i < 3; i++) {
 		static const unsigned status[] = { 103, 102, 200 };
 
-		ck_assert_msg(asking_go(&a) == UPSTREAM_RESPONSE, "%s", a.up.fault.reason);
+		ck_assert_msg(asking_go(&a) == UPSTREAM_RESPONSE, "%s",
+			      a.up.fault.reason);
 		ck_assert_uint_eq(a.up.response.status, status[i]);
 		ck_assert_int_eq(a.up.phase,
 				 i < 2 ? UPSTREAM_AWAITING : UPSTREAM_RESPONDED);
