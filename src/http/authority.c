@@ -53,9 +53,11 @@ bool authority_port(struct slice s, unsigned *ret)
 	if (s.len < strlen(":1") || s.len > strlen(":65535") || s.p[0] != ':')
 		return false;
 	for (size_t i = 1; i < s.len; i++) {
-		if (!isdigit((unsigned char)s.p[i]))
+		unsigned digit = (unsigned)(s.p[i] - '0');
+
+		if (digit > 9)
 			return false;
-		port = port * 10 + (unsigned)(s.p[i] - '0');
+		port = port * 10 + digit;
 	}
 	if (port < 1 || port > UINT16_MAX)
 		return false;
