@@ -756,6 +756,18 @@ START_TEST(without_a_descriptor_it_is_our_own_fault)
 }
 END_TEST
 
+/* Nobody is accepted by the controller until these are closed. */
+static void controller_fill(const struct exchanging *w, int fill[static 2])
+{
+	const struct backend *be = &w->cfg.backend[CONFIG_CONTROLLER];
+
+	for (size_t i = 0; i < 2; i++) { /* a backlog of one */
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(
+			connect(fill[i], (struct sockaddr *)&be->addr, be->addr_len), 0);
+	}
+}
+
 /* Nobody accepts: it times out, or SIGTERM or the client end it. */
 START_TEST(what_ends_a_dial_is_told)
 {
@@ -763,14 +775,7 @@ START_TEST(what_ends_a_dial_is_told)
 	struct exchanging w;
 
 	exchanging_open(&w);
-	for (size_t i = 0; i < 2; i++) { /* a backlog of one */
-		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		ck_assert_int_eq(
-			connect(fill[i],
-				(struct sockaddr *)&w.cfg.backend[CONFIG_CONTROLLER].addr,
-				w.cfg.backend[CONFIG_CONTROLLER].addr_len),
-			0);
-	}
+	controller_fill(&w, fill);
 	w.cfg.connect_ms = _i == 0 ? SHORT_MS : LONG_MS;
 	begin(&w, WS(""));
 	if (_i > 0) /* the first is over soon */
@@ -785,6 +790,30 @@ START_TEST(what_ends_a_dial_is_told)
 		ends(&w, EXCHANGE_GONE, 0, FAULT_NOBODY,
 		     "the connection to the client failed: Connection reset by peer");
 	}
+	close(fill[0]);
+	close(fill[1]);
+	exchanging_close(&w);
+}
+END_TEST
+
+/* A client that has closed still gets its upgrade, and must not be polled for. */
+START_TEST(a_hangup_during_a_dial_is_no_busy_loop)
+{
+	int fill[2];
+	struct exchanging w;
+
+	exchanging_open(&w);
+	controller_fill(&w, fill);
+	stream_done(&w.down.stream);
+	peer_close(&w.client);
+	stream_pair(false, &w.down.stream, &w.client); /* unlike TCP has POLLHUP */
+	begin(&w, WS(""));
+	still_wait();
+	peer_close(&w.client);
+	still_wait();
+	ck_assert_uint_lt(still_calls(), 10);
+	world_terminate(&w.world);
+	ends(&w, EXCHANGE_REFUSED, 503, FAULT_NOBODY, "stopped by SIGTERM");
 	close(fill[0]);
 	close(fill[1]);
 	exchanging_close(&w);
@@ -1092,6 +1121,7 @@ int main(void)
 	tcase_add_test(t, a_refusal_is_the_backends_fault);
 	tcase_add_test(t, without_a_descriptor_it_is_our_own_fault);
 	tcase_add_loop_test(t, what_ends_a_dial_is_told, 0, 3);
+	tcase_add_test(t, a_hangup_during_a_dial_is_no_busy_loop);
 	tcase_add_loop_test(t, a_span_that_passes_is_told, 0, (int)LENGTH(spans));
 	tcase_add_loop_test(t, sigterm_before_an_answer_refuses_and_later_cuts, 0, 2);
 	tcase_add_test(t, bytes_before_the_101_wait_for_it);

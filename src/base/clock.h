@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CLOCK_MONOTONIC in milliseconds: spans, deadlines and what poll(2) makes of them. */
+/* CLOCK_MONOTONIC in milliseconds: spans, deadlines and the time-outs of poll(2). */
 #ifndef NOVNC_GATE_CLOCK_H
 #define NOVNC_GATE_CLOCK_H
 
@@ -11,7 +11,7 @@
 /* The time now. */
 uint64_t clock_ms(void);
 
-/* now + span; CLOCK_INFINITY where the sum is no smaller than that. */
+/* now + span, but CLOCK_INFINITY at most. */
 uint64_t clock_deadline_ms(uint64_t now_ms, uint64_t span_ms);
 
 /* For poll(2): the time from now until deadline, rounded up; 0 when past, -1 for infinity. */

@@ -13,27 +13,27 @@
 #include "config/config.h"
 #include "tls/tls.h"
 
-/* The peer's direction: only forward, and either STREAM_EOF or STREAM_CUT is its last. */
+/* The state of the peer's direction. STREAM_EOF and STREAM_CUT are final. */
 enum stream_input {
 	STREAM_OPEN,
-	STREAM_ENDING, /* its end has come, behind bytes that are not yet read */
+	STREAM_ENDING, /* its end has come, after bytes that are not yet read */
 	STREAM_EOF,    /* its end has been read */
 	STREAM_CUT,    /* the same, but TLS ended without a close_notify */
 };
 
-/* Our direction. */
+/* The state of our direction. */
 enum stream_output {
 	STREAM_OUT_OPEN,
 	STREAM_OUT_SHUTTING, /* the close_notify of TLS is still to be written */
 	STREAM_OUT_SHUT,
-	STREAM_OUT_BROKEN, /* a write has failed: an end that a read finds is a reset */
+	STREAM_OUT_BROKEN, /* a write has failed, so that a later EOF is in fact a reset */
 };
 
-/* The acknowledgements that are awaited from a peer. */
+/* The wait for acknowledgements of a peer. */
 struct stream_watch {
 	/* when to look next; CLOCK_INFINITY: nothing is outstanding */
 	uint64_t look_ms;
-	/* when the first of it was sent or anything came, whichever is later */
+	/* when the first unacknowledged byte was sent or anything came, whichever is later */
 	uint64_t since_ms;
 	unsigned tries; /* without a response, at the last look */
 };
@@ -54,7 +54,7 @@ struct stream {
 
 #define STREAM_NONE ((struct stream){ .fd = -1, .watch = STREAM_UNWATCHED })
 
-/* Takes over a non-blocking fd; where it is TCP, without Nagle's delay. */
+/* Takes over a non-blocking fd; switches Nagle's delay off if it is TCP. */
 void stream_open(int fd, struct stream *ret);
 
 /* The same for one that may still block. 0 or -errno. */
