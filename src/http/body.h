@@ -27,7 +27,7 @@ struct body {
 	struct lines_scan scan; /* of the trailer section */
 };
 
-/* length counts with HTTP1_LENGTH only. */
+/* length is used with HTTP1_LENGTH only. */
 void body_init(struct body *b, enum http1_framing framing, uint64_t length);
 
 /*

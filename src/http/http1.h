@@ -51,7 +51,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 int http1_parse_response(struct slice raw, struct slice request_method,
 			 struct http1_head *ret, struct http1_fault *fault);
 
-/* These first bytes of a response may be those of HTTP; they may be less than a line. */
+/* True if an HTTP response may begin with these bytes, which may be only the first few. */
 bool http1_may_be_response(struct slice in);
 
 /*

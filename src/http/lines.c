@@ -29,7 +29,7 @@ bool lines_is_token(struct slice s)
 	return s.len > 0 && token_span(s) == s.len;
 }
 
-/* The number of bytes at the beginning of s that are no control characters; reads eight at a time. */
+/* The number of bytes ahead of the first control character in s; looks at eight at a time. */
 static size_t text_span(struct slice s)
 {
 	const uint64_t ones = UINT64_MAX / 255, tops = 0x80 * ones;

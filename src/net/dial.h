@@ -9,7 +9,7 @@
 
 enum dial_result {
 	DIAL_CONNECTED,
-	/* poll for dial_poll() until dial_deadline_ms(), then call dial_step() */
+	/* poll(2) with dial_poll() until dial_deadline_ms(), then call dial_step() */
 	DIAL_WAITING,
 	DIAL_TIMED_OUT,
 	DIAL_REFUSED,
@@ -30,19 +30,19 @@ struct dial {
 	unsigned left;               /* addresses that were not tried */
 	uint64_t end_ms;             /* the deadline of the whole */
 	uint64_t deadline_ms;        /* of the address that is tried, or of TLS */
-	int error; /* -errno, of the addresses that failed the one that tells most */
+	int error; /* -errno of the failed address whose error tells most; 0: none failed */
 };
 
 /*
- * Begins. A name is resolved first, which blocks and is bounded by the resolver's own options
- * only. Its addresses are then tried in turn: they share timeout_ms, each getting an equal
- * part of what is left, and TLS has the rest. A failure is that of an address which did not
- * accept in time, else of one which refused, else of one which cannot be reached.
+ * Begins to connect. A name is resolved first, which blocks and is bounded by the resolver's own
+ * options only. Its addresses are then tried in turn: they share timeout_ms, each getting an equal
+ * part of what is left, and TLS has the rest. A failure is that of an address which did not accept
+ * in time, else of one which refused, else of one which cannot be reached.
  */
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
 			    uint64_t timeout_ms);
 
-/* While it is DIAL_WAITING: goes on, with the events that came, or 0 where time has passed. */
+/* After DIAL_WAITING. dial_step() takes the events of poll(2), or 0 after the deadline. */
 enum dial_result dial_step(struct dial *d, short revents);
 struct pollfd dial_poll(const struct dial *d);
 uint64_t dial_deadline_ms(const struct dial *d);

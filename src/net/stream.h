@@ -177,7 +177,7 @@ void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
  */
 bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
-/* The facts that stream_watch_gone() judges by, and its judgement; *w carries the last one on. */
+/* The facts by which stream_watch_gone() decides, and its decision; *w is kept between two. */
 struct stream_acks {
 	bool outstanding;   /* sent and not acknowledged, or not yet sent */
 	uint64_t silent_ms; /* since anything came */

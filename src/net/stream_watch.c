@@ -8,7 +8,7 @@
 
 /* This many tries in a row must go without a response, since one may be lost on the way. */
 #define STREAM_LOST      2
-/* While there are fewer, the next look is after this part of the span. */
+/* With fewer of them, the next look is after the span divided by this. */
 #define STREAM_LOOK_PART 8
 
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms)
@@ -39,9 +39,9 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 	w->look_ms = clock_deadline_ms(w->since_ms, span_ms);
 	if (w->look_ms > now_ms)
 		return false;
-	/* the last one may have been made just now; those before it have had their time */
+	/* the last try may be too recent for a response; those before it are not */
 	if (before >= STREAM_LOST || a->tries > STREAM_LOST) {
-		*w = STREAM_UNWATCHED; /* told once */
+		*w = STREAM_UNWATCHED; /* so that it is reported once */
 		return true;
 	}
 	w->look_ms = clock_deadline_ms(now_ms, span_ms / STREAM_LOOK_PART + 1);

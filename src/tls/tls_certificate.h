@@ -12,8 +12,8 @@
 #define TLS_CERTIFICATE_NAMELESS X509_V_ERR_APPLICATION_VERIFICATION
 
 /*
- * Writes the subject in the form of RFC 2253, whose other characters than printable ASCII are
- * escaped. 0, or -EPROTO with an empty text if it is empty or does not fit.
+ * Writes the subject in the form of RFC 2253; all characters but printable ASCII are escaped.
+ * Returns 0, or -EPROTO with an empty text if the subject is empty or does not fit.
  */
 int tls_certificate_subject(const X509 *certificate, char *ret, size_t size);
 

@@ -173,7 +173,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	return blame(key, "contains no private key, or one with a passphrase", why);
 }
 
-/* Of the system's store, a directory with names by hash, no file is read before it is needed. */
+/* The system's store is a directory in which OpenSSL finds files by hash: none is read here. */
 static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 				struct tls_why *why)
 {
@@ -281,8 +281,8 @@ static enum tls_begin use_tickets(SSL_CTX *ctx, const char *name,
 }
 
 /*
- * A client certificate is asked for, but not required. No tickets are issued: a session that was
- * resumed from one would keep its certificate after that has expired, for it is not verified again.
+ * A client certificate is asked for, but not required. No tickets are issued: a resumed session
+ * would accept a certificate that has expired since, because it is not verified again.
  */
 static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
 {

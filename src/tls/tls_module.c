@@ -17,10 +17,10 @@
 #define TLS_SUBJECT_MAX 1024
 /*
  * The most that one call reads from the socket beyond the payload that it returns, bytes. Without
- * a limit a call might never return, and no time-out or SIGTERM be noticed: OpenSSL reads on while
- * there is no payload in what it reads, such as KeyUpdate messages, which are 27 bytes long and
- * each make it derive keys. A call that brings payload does not reach the limit, because OpenSSL
- * reads more only when it has less than a record left.
+ * a limit a call might never return, and neither a time-out nor SIGTERM would be noticed: OpenSSL
+ * reads on until it has payload. KeyUpdate messages, for one, have none; they are 27 bytes long,
+ * and OpenSSL derives keys for each. A call that returns payload does not reach the limit, because
+ * OpenSSL reads more only when it has less than a record left.
  */
 #define TLS_EXCESS_MAX  (64 * 1024)
 
