@@ -55,6 +55,15 @@ static inline struct side side_of(struct relaying *w, enum direction d)
 			      RELAY_DOWN };
 }
 
+/* Keeps TCP from enlarging a socket's buffers until much has room in them. */
+static inline void fix_room(int fd)
+{
+	static const int size = 256 * 1024;
+
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+}
+
 static inline void relaying_open(struct relaying *w, bool tcp)
 {
 	static const size_t size[4] = { IN_SIZE, OUT_SIZE, IN_SIZE, OUT_SIZE };
@@ -63,6 +72,10 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	world_open(&w->world);
 	stream_pair(tcp, &w->client, &w->client_peer);
 	stream_pair(tcp, &w->upstream.stream, &w->backend_peer);
+	fix_room(w->client.fd);
+	fix_room(w->client_peer);
+	fix_room(w->upstream.stream.fd);
+	fix_room(w->backend_peer);
 	for (size_t i = 0; i < 4; i++)
 		w->buf[i] = (struct buf){ .data = malloc(size[i]), .cap = size[i] };
 	w->cfg.body_ms = w->cfg.linger_ms = LONG_MS;
@@ -162,14 +175,14 @@ static inline void relaying_terminate(struct relaying *w)
 	ck_assert_int_eq(relaying_end(w), RELAY_TERMINATED);
 }
 
-/* The relay stops where it stands, by a SIGTERM that is taken back. */
+/* Stops the relay by a SIGTERM, which is taken back, so that it can run on. */
 static inline void relaying_pause(struct relaying *w)
 {
 	relaying_terminate(w);
 	world_resume(&w->world);
 }
 
-/* And goes on until the tunnel rests. */
+/* Runs the relay on until the tunnel rests. */
 static inline void relaying_rest(struct relaying *w)
 {
 	w->relay.rest_ms = SHORT_MS;
@@ -189,7 +202,7 @@ static inline enum relay_end failed(enum direction d)
 	return d == UP ? RELAY_CLIENT_FAILED : RELAY_BACKEND_FAILED;
 }
 
-/* What stands in a buffer. */
+/* The buffer holds this text. */
 static inline void holds(const struct buf *b, const char *text)
 {
 	ck_assert_msg(slice_eq(buf_slice(b), slice_str(text)), "\"%.*s\" is not \"%s\"",

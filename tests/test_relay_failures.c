@@ -55,7 +55,7 @@ START_TEST(a_client_that_resets_in_mid_transfer_ends_all)
 	else
 		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, MUCH, false);
 	relaying_start(&w);
-	stuff(&t, *side_of(&w, d).source);
+	stuff(&t, side_of(&w, d));
 	peer_reset(&w.client_peer);
 	ck_assert_int_eq(relaying_end(&w), RELAY_CLIENT_FAILED);
 	ck_assert_int_lt(w.relay.up.error, 0);
@@ -114,7 +114,7 @@ START_TEST(who_acknowledges_and_does_not_read_ends_nothing)
 	haul_open_tunnel(&h, 1 | _i << 1);
 	h.w.relay.gone_ms = 5 * SHORT_MS;
 	relaying_start(&h.w);
-	stuff(&h.t, *h.s.source);
+	stuff(&h.t, h.s);
 	/* by then the kernel probes its window less often than that */
 	(void)later(50 * SHORT_MS);
 	haul_pour(&h);

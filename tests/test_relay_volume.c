@@ -46,7 +46,7 @@ START_TEST(a_receiver_that_stalls_stalls_the_sender_and_nothing_is_lost)
 	haul_open(&h, (enum direction)(_i % 2), false, framing, framings[_i / 2].chunks);
 	flow_begin(h.s.flow, framing, MUCH, h.t.chunks);
 	relaying_start(&h.w);
-	stuff(&h.t, *h.s.source);
+	stuff(&h.t, h.s);
 	ck_assert_uint_lt(h.t.sent, BETWEEN);
 	ck_assert(still_asks(h.s.to->fd, POLLOUT));
 	ck_assert(!still_asks(h.s.from->fd, POLLIN));
@@ -135,7 +135,7 @@ static void pipes_use_up(bool room, int ends[PIPES][2])
 		ck_assert_int_gt(fcntl(ends[0][1], F_SETPIPE_SZ, 512 * 1024), 0);
 }
 
-/* What cannot grow is used as it is; two pages would take more calls than copying. */
+/* A pipe that cannot grow is used as it is, but not one of two pages, which takes more calls. */
 START_TEST(where_pipes_stay_small_much_goes_all_the_same)
 {
 	struct haul h;
@@ -168,7 +168,7 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 	relaying_start(&w);
 	for (enum direction d = UP; d < DIRECTIONS; d++) {
 		traffic_open(&t[d], &m, false);
-		stuff(&t[d], *side_of(&w, d).source);
+		stuff(&t[d], side_of(&w, d));
 	}
 	for (enum direction d = UP; d < DIRECTIONS; d++)
 		pour(&t[d], *side_of(&w, d).source, *side_of(&w, d).sink);

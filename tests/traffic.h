@@ -10,7 +10,7 @@
 
 /* More than everything between two peers holds: sockets, buffers, a pipe. */
 #define MUCH    (6 * 1024 * 1024)
-/* What all that may hold. */
+/* The most that all of these may hold. */
 #define BETWEEN (3 * 1024 * 1024)
 
 /* ---- messages of some size: raw as it is sent, and the payload in it */
@@ -77,7 +77,7 @@ static inline size_t unchunk(char *text, char **ret_rest)
 	return (size_t)(to - text);
 }
 
-/* What has gone into one end of a relay and come out of the other. */
+/* The bytes sent into one end of a relay and received from the other. */
 struct traffic {
 	const struct message *m;
 	bool chunks; /* so it comes out */
@@ -105,14 +105,18 @@ static inline bool send_some(struct traffic *t, int source)
 	return n > 0;
 }
 
-/* Sends until nothing between the peers takes more. */
-static inline void stuff(struct traffic *t, int source)
+/*
+ * Sends until the relay waits for room and nothing between the peers takes more. That the sender's
+ * buffer is full does not say so: TCP may hold it back until it probes the window, 200 ms later.
+ */
+static inline void stuff(struct traffic *t, struct side s)
 {
 	do {
-		while (t->sent < t->m->raw_len && send_some(t, source))
+		while (t->sent < t->m->raw_len && send_some(t, *s.source))
 			;
 		still_wait();
-	} while (t->sent < t->m->raw_len && send_some(t, source));
+	} while (t->sent < t->m->raw_len &&
+		 (!still_asks(s.to->fd, POLLOUT) || send_some(t, *s.source)));
 }
 
 /* Sends what is left and receives at the same time, until all is there. */
@@ -192,7 +196,7 @@ static inline void haul_pour(struct haul *h)
 /* All of it, to a sink that makes it wait. */
 static inline void haul_pass(struct haul *h)
 {
-	stuff(&h->t, *h->s.source);
+	stuff(&h->t, h->s);
 	haul_pour(h);
 }
 
@@ -200,7 +204,7 @@ static inline void haul_pass(struct haul *h)
 static inline void haul_stuff_again(struct haul *h)
 {
 	h->t.sent = h->t.got = 0;
-	stuff(&h->t, *h->s.source);
+	stuff(&h->t, h->s);
 	h->m.raw_len = h->m.len = h->t.sent;
 }
 
