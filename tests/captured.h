@@ -68,7 +68,7 @@ static inline const char *message(void)
 	return line + n;
 }
 
-/* What systemd does for a unit whose standard error is the journal. */
+/* As systemd does for a unit whose standard error is the journal. */
 static inline void pretend_journal(void)
 {
 	struct stat st;

@@ -127,7 +127,7 @@ static inline void llhttp_begin(llhttp_t *parser, llhttp_settings_t *settings,
 	ck_assert_int_eq(llhttp_execute(parser, head, sizeof(head) - 1), HPE_OK);
 }
 
-/* Whether text is a whole chunked body to llhttp, not a byte less, with that payload. */
+/* llhttp reads text as one whole chunked body that ends with its last byte; ret: the payload. */
 static inline bool llhttp_reads(struct slice text, struct drawn *ret)
 {
 	llhttp_settings_t settings;
@@ -138,7 +138,7 @@ static inline bool llhttp_reads(struct slice text, struct drawn *ret)
 	       llhttp_execute(&parser, text.p + text.len - 1, 1) == HPE_PAUSED;
 }
 
-/* Whether one is the beginning of text. */
+/* llhttp reads a whole chunked body at the beginning of text; ret: the payload. */
 static inline bool llhttp_begins(const struct drawn *text, struct drawn *ret)
 {
 	llhttp_settings_t settings;

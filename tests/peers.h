@@ -18,7 +18,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* What a peer waits for at most before a test fails, s. Only a broken gate takes so long. */
+/* The longest wait of a peer before its test fails, s. Only a broken gate takes so long. */
 #define PATIENCE_SEC 60
 
 /* ---- descriptors */
@@ -156,7 +156,7 @@ static inline void peer_say(int fd, const char *text)
 	peer_send(fd, text, strlen(text));
 }
 
-/* What comes next is exactly this text. */
+/* The next bytes are exactly this text. */
 static inline void peer_hears(int fd, const char *text)
 {
 	char got[65536];

@@ -68,7 +68,7 @@ int still_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	return r;
 }
 
-/* How many calls there have been since the last question. */
+/* The number of calls since the last question. */
 static unsigned still_calls(void)
 {
 	unsigned calls;
@@ -107,7 +107,7 @@ static inline bool still_asks(int fd, short event)
 	return asks;
 }
 
-/* What it gave poll() for how long it would wait, ms; -1: for ever. */
+/* The time-out that it gave poll(), ms; -1: none. */
 static inline int still_timeout(void)
 {
 	int timeout_ms;

@@ -5,13 +5,13 @@
 #include "drawn.h"
 #include "http/chunk.h"
 
-/* Whether s lies within the block. */
+/* s lies within the block. */
 static bool is_within(struct slice s, struct slice block)
 {
 	return s.p >= block.p && s.p + s.len <= block.p + block.len;
 }
 
-/* What is in front, and n times the same. */
+/* The start, n times the text, and the end. */
 static char *repeat(const char *start, const char *text, size_t n, const char *end_text)
 {
 	char *all = malloc(strlen(start) + n * strlen(text) + strlen(end_text) + 1);
@@ -390,7 +390,7 @@ END_TEST
 
 /* ---- against llhttp */
 
-/* What goes on to the other side, in one new chunk for each payload. */
+/* The body as it is forwarded, with one new chunk for each payload. */
 static void rewrite(struct drawn *text, struct drawn *ret)
 {
 	struct buf in = { text->data, text->len, 0, text->len };

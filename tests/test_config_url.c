@@ -224,7 +224,7 @@ START_TEST(other_urls_are_refused)
 }
 END_TEST
 
-/* What is reported may end up in the journal. */
+/* A report may end up in the journal. */
 START_TEST(a_password_is_not_repeated)
 {
 	expect_reports("[NextJs]\nUrl=http://u:secret@c:1\n",

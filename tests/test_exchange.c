@@ -462,7 +462,7 @@ START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 }
 END_TEST
 
-/* What follows a message that was HTTP may be the rest of a body: nothing of it is told. */
+/* Bytes after an HTTP message may be the rest of a body, so they are not shown. */
 START_TEST(what_is_not_http_behind_http_is_not_told)
 {
 	struct exchanging w;
@@ -552,7 +552,7 @@ START_TEST(pipelined_requests_follow_each_other)
 }
 END_TEST
 
-/* What a backend that is about to close does with a request on a kept connection. */
+/* A backend that is about to close gets a request on a kept connection. */
 START_TEST(a_kept_connection_that_closes_is_tried_once_more)
 {
 	struct exchanging w;

@@ -8,7 +8,7 @@
 
 #define IN_SIZE 6000
 
-/* What the next writes take at most, bytes. */
+/* The most that the next writes take, bytes. */
 static size_t most = SIZE_MAX;
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
@@ -59,7 +59,7 @@ static void pump_close(struct pump *w)
 	free(w->out.data);
 }
 
-/* What the sink has, some of it or all. */
+/* Receives some or all of the bytes that the sink has. */
 static void hear(struct pump *w, size_t room, struct drawn *heard)
 {
 	char got[DRAWN_MAX];
@@ -134,7 +134,7 @@ END_TEST
 /* The least that is written as a piece of its own. */
 #define LARGE 2048
 
-/* What is written around two chunks, as one. */
+/* The framing of one chunk in place of two. */
 static const char lead[] = "803\r\n", trail[] = "\r\n0\r\nA: b\r\n\r\n";
 
 /* A message of those chunks and what follows it have been read. */
@@ -158,7 +158,7 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* What the sink has is the first n bytes of all that is due, and the flow is as far. */
+/* The sink has the first n bytes of the output, and the flow has counted as many. */
 static void expect_written(const struct pump *w, const char *payload, size_t n,
 			   const struct drawn *heard)
 {

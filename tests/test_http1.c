@@ -101,7 +101,7 @@ static const struct {
 	  "/", 0, HTTP1_NO_BODY, 0, 2 },
 };
 
-/* Whether s lies within the block. */
+/* s lies within the block. */
 static bool is_within(struct slice s, struct slice block)
 {
 	return s.p >= block.p && s.p + s.len <= block.p + block.len;
@@ -317,7 +317,7 @@ END_TEST
 
 /* ---- white space, in requests and in answers */
 
-/* What a head says that a parser looks into. */
+/* The fields of a head that the parser interprets. */
 struct said {
 	unsigned status; /* of the refusal */
 	enum http1_framing framing;

@@ -13,7 +13,7 @@
 
 static size_t page;
 
-/* How many pages from there on, which is a page's beginning, are resident. */
+/* The number of resident pages among those from start, which is page-aligned. */
 static size_t resident(void *start, size_t pages)
 {
 	unsigned char in_core[64];

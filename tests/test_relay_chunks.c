@@ -8,7 +8,7 @@ static const char chunked[] = "4\r\nWiki\r\n"
 			      "0;last\r\nX-Sum: 1\r\nA:b\r\n\r\n";
 static const char unchunked[] = "Wikipedia in \r\n\r\nchunks.";
 
-/* What has come out of the flow is the message, and that is all. */
+/* The sink has received the message and nothing else. */
 static void hears_message(struct side s, bool rechunk)
 {
 	char out[4096], *rest = out;
@@ -125,7 +125,7 @@ START_TEST(what_came_before_a_fault_goes_out_before_it_is_told)
 }
 END_TEST
 
-/* What was read is more than fits behind it at once, and the end has been seen. */
+/* The bytes read are more than the other buffer takes at once, and the end has been seen. */
 START_TEST(an_end_waits_for_what_is_still_to_be_decoded)
 {
 	struct message m;

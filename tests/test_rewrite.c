@@ -415,7 +415,7 @@ static void expect_led(const char *at, const char *url, const char *to,
 	expect_response(text, expected);
 }
 
-/* What goes on as a path, and NULL where it stays as it came. */
+/* A URL and the path that it becomes; NULL: it stays as it is. */
 struct led {
 	const char *url, *path;
 };

@@ -823,7 +823,7 @@ START_TEST(without_an_origin_it_is_no_browser)
 }
 END_TEST
 
-/* What own_origin is for a request with these fields. */
+/* The own_origin of a request with these fields. */
 static bool gets_own_origin(const char *target, const char *fields)
 {
 	char text[400];

@@ -42,7 +42,7 @@
 #include "process/sandbox.h"
 #include "testing.h"
 
-/* How an attempt ended: 0, an errno, or a signal. */
+/* The result of an attempt: 0, an errno, or a signal. */
 #define SIGNAL(n) (1000 + (n))
 #define KILLED    SIGNAL(SIGSYS)
 /* EACCES by Landlock, from that version on; before, it works. */
@@ -329,7 +329,7 @@ static int socket_datagram(void)
 	return result(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
-/* What of the bytes that were sent has been acknowledged. */
+/* Asks for the sent bytes that are acknowledged. */
 static int look_at_acknowledgements(void)
 {
 	char info[256];
@@ -623,7 +623,7 @@ static pid_t child_start(int (*run)(const void *arg), const void *arg)
 	return child;
 }
 
-/* How it ended: a value below 256, or SIGNAL(). */
+/* The exit of a child: a value below 256, or SIGNAL(). */
 static int child_end(pid_t child)
 {
 	int status;
@@ -893,7 +893,7 @@ static int wait_inside(const void *arg)
 	return poll(&ended, 1, -1) == 1 ? 0 : NOT_ENTERED;
 }
 
-/* What belongs to root in /proc is nothing for others of the same user. */
+/* Files in /proc that belong to root are closed to other processes of the same user. */
 START_TEST(others_of_its_user_cannot_look_inside)
 {
 	struct hidden_trial t;

@@ -402,7 +402,7 @@ static struct stream stream_begin(void)
 	return s;
 }
 
-/* How the stream's handshake ends. */
+/* The result of the stream's handshake. */
 static int stream_shake(struct stream *s)
 {
 	short wants;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the suites share: inputs that end where their heap block ends, and heads from text. */
+/* Helpers for the suites: inputs that end where their heap block ends, and heads from text. */
 #ifndef NOVNC_GATE_TESTING_H
 #define NOVNC_GATE_TESTING_H
 
@@ -61,7 +61,7 @@ static inline struct slice request_read(const char *text, struct http1_head *ret
 	return raw;
 }
 
-/* Likewise an answer to a GET. */
+/* Likewise a response to a GET. */
 static inline struct slice answer_read(const char *text, struct http1_head *ret)
 {
 	struct slice raw = head_raw(text);

@@ -298,7 +298,7 @@ def test_a_client_that_stops_reading_is_logged_with_its_status(world):
 
 def test_stopping_before_the_response_is_the_gates_own_503(world):
     c = world.client(request())
-    b = world.nextjs.asked()
+    world.nextjs.asked()
     os.kill(c.pid, signal.SIGTERM)
     assert c.response().status == 503
     c.close()

@@ -145,13 +145,13 @@ def test_interim_responses_pass(world, status):
 def test_interim_responses_do_not_go_on_for_ever(world):
     """Each is a head of its own, but only the final one ends the wait."""
     world.configure("[Limits]\nResponseTimeoutSec=1500ms")
-    c, b = responded(world, head("HTTP/1.1 103 Early Hints"))
+    c, _ = responded(world, head("HTTP/1.1 103 Early Hints"))
     assert c.response().status == 103
     assert c.response().status == 504
 
 
 def test_interim_responses_without_a_pause_do_not_go_on_for_ever(world):
-    c, b = responded(world, head("HTTP/1.1 103 Early Hints") * 1000)
+    c, _ = responded(world, head("HTTP/1.1 103 Early Hints") * 1000)
     seen = 0
     while (r := c.response()).status == 103:
         seen += 1

@@ -403,7 +403,7 @@ def test_a_session_is_resumed_by_another_process_and_keys_rotate(world, authorit
 
 
 def test_without_a_key_there_are_no_tickets(world, authority):
-    reused, session = resume(world, authority.client())
+    _, session = resume(world, authority.client())
     assert session is None or not session.has_ticket
 
 

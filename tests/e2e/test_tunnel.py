@@ -61,7 +61,8 @@ def fill(peer):
         return sent
 
 
-def both(world, direction):
+def tunnel_in(world, direction):
+    """The client, and the ends that the direction leads from and to."""
     c, b = world.tunnel()
     return (c, c, b) if direction == "up" else (c, b, c)
 
@@ -138,7 +139,7 @@ def test_a_gibibyte_each_way_at_once(world, threads):
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_reader_that_stalls_costs_no_memory_and_no_byte(world, direction):
-    c, sender, reader = both(world, direction)
+    c, sender, reader = tunnel_in(world, direction)
     before = memory_kb(c.pid)
     sent = fill(sender)
     assert sent < 64 << 20, "the sender was never held back"
@@ -266,7 +267,7 @@ def test_a_tls_tunnel_gives_back_memory_again_and_again(secure):
 @with_and_without_tls
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_half_close_is_passed_on_and_the_other_direction_lives(world, direction):
-    c, first, second = both(world, direction)
+    c, first, second = tunnel_in(world, direction)
     first.send(b"bye")
     first.half_close()
     assert second.exactly(3) == b"bye" and second.end() == "FIN"
@@ -283,7 +284,7 @@ def test_half_close_is_passed_on_and_the_other_direction_lives(world, direction)
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_bytes_sent_before_a_half_close_arrive(world, direction, threads):
-    c, first, second = both(world, direction)
+    _, first, second = tunnel_in(world, direction)
     total = 20_000_000
 
     def all_and_fin():
@@ -300,7 +301,7 @@ def test_bytes_sent_before_a_half_close_arrive(world, direction, threads):
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_bytes_sent_before_a_close_arrive(world, direction):
     """Also with all of them still on their way."""
-    c, first, second = both(world, direction)
+    c, first, second = tunnel_in(world, direction)
     sent = fill(first)
     first.close()
     assert read_stream(second, sent) == crc_of_stream(sent)
@@ -322,7 +323,7 @@ def test_both_close_at_once(world):
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("stalled", [False, True], ids=["idle", "with bytes on the way"])
 def test_a_reset_ends_both_sides(world, stalled, direction):
-    c, first, second = both(world, direction)
+    c, first, second = tunnel_in(world, direction)
     pid = c.pid
     if stalled:
         fill(first)
@@ -337,7 +338,7 @@ def test_a_reset_ends_both_sides(world, stalled, direction):
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_reset_of_one_that_does_not_read(world, direction):
-    c, first, second = both(world, direction)
+    c, first, second = tunnel_in(world, direction)
     pid = c.pid
     fill(second)
     first.reset()
