@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from gate import BINARY, answer, request
+from gate import BINARY, request, response
 
 TREE = pathlib.Path(__file__).parents[2]
 
@@ -56,6 +56,6 @@ def test_a_recorded_request(world, tmp_path):
                            stdout=subprocess.PIPE)
     backend = world.nextjs.accept()
     assert backend.request().target == "/recorded"
-    backend.send(answer(b"response"))
+    backend.send(response(b"response"))
     assert run.communicate()[0].endswith(b"\r\n\r\nresponse")
     assert run.returncode == 0
