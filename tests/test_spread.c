@@ -13,9 +13,10 @@ static const struct {
 	{ 0, 0 },         { 1, 0 },
 	{ 100, 0 }, /* so many may exit at one moment */
 	{ 101, 808 },     { 1000, 8000 },
-	{ 4000, 32000 },  { 8437, 67496 },
-	{ 8438, 67500 }, /* three quarters of TimeoutStopSec=90 */
-	{ 10000, 67500 }, { UINT64_MAX, 67500 },
+	{ 4000, 32000 },  { 10000, 80000 },
+	{ 11249, 89992 }, { 11250, 90000 },
+	{ 11264, 90000 }, /* as many as the units admit; three quarters of TimeoutStopSec=2min */
+	{ 15000, 90000 }, { UINT64_MAX, 90000 },
 };
 
 START_TEST(it_grows_with_their_number_up_to_a_limit)

@@ -19,7 +19,7 @@
  */
 #define SPREAD_RATE     125
 /* Three quarters of TimeoutStopSec= in the units. */
-#define SPREAD_MAX_MS   67500
+#define SPREAD_MAX_MS   90000
 /* The sum of MaxConnections= of all sockets as shipped. */
 #define SPREAD_ADMITTED 11264
 
