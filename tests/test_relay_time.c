@@ -193,6 +193,27 @@ START_TEST(an_answer_is_due_from_the_end_of_the_request_on)
 }
 END_TEST
 
+/* The time that it took to connect and to send the head does not count. */
+START_TEST(a_body_is_due_from_the_end_of_the_head_on)
+{
+	uint64_t start_ms;
+	struct relaying w;
+
+	relaying_open(&w, false);
+	w.cfg.body_ms = SHORT_MS;
+	relaying_await(&w);
+	w.upstream.phase = UPSTREAM_SENDING;
+	ck_assert_int_eq(buf_put_slice(w.upstream.out, SLICE("head")), 0);
+	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
+	start_ms = clock_ms();
+	w.relay.up.moved_ms = start_ms - 2 * SHORT_MS;
+	ck_assert_int_eq(relaying_go(&w), RELAY_CLIENT_TIMEOUT);
+	ck_assert_uint_ge(clock_ms() - start_ms, SHORT_MS);
+	peer_hears(w.backend_peer, "head");
+	relaying_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = relay_suite("relay: time");
@@ -202,5 +223,6 @@ int main(void)
 	tcase_add_loop_test(t, sigterm_ends_it_at_once, 0, SPANS);
 	tcase_add_loop_test(t, each_byte_begins_a_span_anew, 0, 4);
 	tcase_add_test(t, an_answer_is_due_from_the_end_of_the_request_on);
+	tcase_add_test(t, a_body_is_due_from_the_end_of_the_head_on);
 	return suite_run(s);
 }

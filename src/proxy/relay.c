@@ -119,8 +119,10 @@ static bool upstream_moves(struct relay *r, uint64_t now_ms, bool *moved,
 	if (flow_pending(&r->down)) /* back-pressure: the client takes what came before */
 		return false;
 	result = upstream_step(u);
-	if (before == UPSTREAM_SENDING && u->phase == UPSTREAM_AWAITING)
+	if (before == UPSTREAM_SENDING && u->phase == UPSTREAM_AWAITING) {
 		stream_watch_begin(&u->stream, now_ms, r->gone_ms);
+		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
+	}
 	*moved |= u->phase != before;
 	return upstream_over(result, ret);
 }
