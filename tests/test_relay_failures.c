@@ -107,6 +107,38 @@ START_TEST(who_acknowledges_nothing_ends_it)
 }
 END_TEST
 
+/* A kept connection whose backend has vanished is like one that was closed. */
+START_TEST(a_request_that_nobody_acknowledges_is_sent_once_more)
+{
+	struct relaying w;
+	struct sockaddr_in *sa = (struct sockaddr_in *)&w.backend.addr;
+	int listener, peer;
+
+	relaying_open(&w, true);
+	listener = peer_listen("127.0.0.1", 1, &sa->sin_port);
+	*sa = (struct sockaddr_in){ AF_INET, htons(sa->sin_port),
+				    { htonl(INADDR_LOOPBACK) }, { 0 } };
+	w.backend.addr_len = sizeof(*sa);
+	w.backend.literal = true;
+	w.request.connect_ms = LONG_MS;
+	w.relay.gone_ms = SHORT_MS;
+	relaying_await(&w);
+	w.upstream.phase = UPSTREAM_SENDING;
+	w.upstream.reused = w.upstream.repeatable = true;
+	ck_assert_int_eq(buf_put_slice(w.upstream.out, SLICE("head")), 0);
+	w.upstream.request_len = strlen("head");
+	peer_vanish(w.backend_peer);
+	relaying_start(&w);
+	peer = peer_accept(listener);
+	peer_hears(peer, "head");
+	peer_say(peer, RESPONSE);
+	ck_assert_int_eq(relaying_end(&w), RELAY_RESPONSE);
+	peer_close(&peer);
+	peer_close(&listener);
+	relaying_close(&w);
+}
+END_TEST
+
 START_TEST(who_acknowledges_and_does_not_read_ends_nothing)
 {
 	struct haul h;
@@ -154,6 +186,7 @@ int main(void)
 	tcase_add_test(t, what_a_backend_sent_before_its_reset_is_passed_on);
 	t = case_add(s, "vanished");
 	tcase_add_loop_test(t, who_acknowledges_nothing_ends_it, 0, 2 * DIRECTIONS);
+	tcase_add_test(t, a_request_that_nobody_acknowledges_is_sent_once_more);
 	tcase_add_loop_test(t, who_acknowledges_and_does_not_read_ends_nothing, 0,
 			    DIRECTIONS);
 	tcase_add_loop_test(t, no_timer_runs_once_all_is_acknowledged, 0, DIRECTIONS);

@@ -160,13 +160,17 @@ static bool relay_steps(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 
 /* ---- deadlines */
 
-/* A peer that no longer acknowledges what it is sent has failed. */
-static void relay_look(struct relay *r, uint64_t now_ms)
+/* A peer that no longer acknowledges what it is sent has failed; true where the relay stops. */
+static bool relay_look(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 {
 	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms))
 		flow_fail(&r->up, -ETIMEDOUT);
-	if (stream_watch_gone(r->up.to, now_ms, r->gone_ms))
-		flow_fail(&r->down, -ETIMEDOUT);
+	if (!stream_watch_gone(r->up.to, now_ms, r->gone_ms))
+		return false;
+	if (r->phase == RELAY_REQUEST)
+		return upstream_over(upstream_broken(r->upstream, -ETIMEDOUT), ret);
+	flow_fail(&r->down, -ETIMEDOUT);
+	return false;
 }
 
 /* When to look next. */
@@ -343,8 +347,8 @@ enum relay_end relay_run(struct relay *r, int *ret_error)
 	for (;;) {
 		uint64_t now_ms = clock_ms();
 
-		if (now_ms >= look_ms(r))
-			relay_look(r, now_ms);
+		if (now_ms >= look_ms(r) && relay_look(r, now_ms, &end))
+			break;
 		if (relay_steps(r, now_ms, &end))
 			break;
 		error = relay_wait(r, now_ms, &had_hangup, &end);

@@ -128,8 +128,7 @@ static enum upstream_result upstream_repeat(struct upstream *u)
 
 /* The request. */
 
-/* A read or a write has failed. */
-static enum upstream_result upstream_broken(struct upstream *u, int error)
+enum upstream_result upstream_broken(struct upstream *u, int error)
 {
 	bool local = stream_is_local(error);
 

@@ -93,6 +93,9 @@ bool upstream_ready(const struct upstream *u);
 uint64_t upstream_deadline_ms(const struct upstream *u);
 enum upstream_result upstream_expire(struct upstream *u);
 
+/* Its connection has failed, with -errno, before the final head: the request may be sent once more. */
+enum upstream_result upstream_broken(struct upstream *u, int error);
+
 /* Bytes of the request's body have been sent: the time for the response begins behind them. */
 void upstream_body_sent(struct upstream *u, uint64_t now_ms);
 
