@@ -148,8 +148,7 @@ static void print_fault(const struct probe *p)
 	if (awaited && u->fault.status == 504)
 		(void)printf(is_controller(p) ? " (UpgradeTimeoutSec=)"
 					      : " (ResponseTimeoutSec=)");
-	else if (awaited && stream_ended(&u->stream) && buf_len(&p->in) == 0 &&
-		 !p->be->tls)
+	else if (awaited && u->fault.status == 502 && buf_len(&p->in) == 0 && !p->be->tls)
 		(void)printf(CHECK_MAY_BE_TLS);
 	(void)printf("\n");
 }
