@@ -7,7 +7,6 @@
 #ifndef NOVNC_GATE_TLS_H
 #define NOVNC_GATE_TLS_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -83,9 +82,6 @@ struct tls_module {
 
 	/* The subject of the peer's certificate (RFC 2253), or NULL. */
 	const char *(*subject)(const struct tls *t);
-
-	/* "TLSv1.3" */
-	const char *(*protocol)(const struct tls *t);
 
 	/* The words for the last error that was returned. */
 	const char *(*why)(const struct tls *t);

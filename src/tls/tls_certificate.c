@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Certificates: their content, and which are accepted. */
 #include "tls/tls_certificate.h"
 
-#include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/x509v3.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
 {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* OpenSSL's contexts, made from the configuration. */
 #include "tls/tls_context.h"
 
 #include <limits.h>

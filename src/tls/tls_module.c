@@ -347,11 +347,6 @@ static const char *tls_subject(const struct tls *t)
 	return t->subject[0] ? t->subject : NULL;
 }
 
-static const char *tls_protocol(const struct tls *t)
-{
-	return SSL_get_version(t->ssl);
-}
-
 static const char *tls_why(const struct tls *t)
 {
 	return t->why.text;
@@ -376,7 +371,6 @@ __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = 
 	.shut = tls_shut,
 	.is_quiet = tls_is_quiet,
 	.subject = tls_subject,
-	.protocol = tls_protocol,
 	.why = tls_why,
 	.free = tls_free,
 };

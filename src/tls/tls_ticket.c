@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Session tickets, with keys that all processes share. */
 #include "tls/tls_ticket.h"
 
 #include <fcntl.h>
