@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* `--check`: checks the configuration and the backends, and prints the routes. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -41,7 +40,7 @@ static enum check_result check_readable(const char *file)
 
 /* ---- TLS */
 
-static enum check_result complain(const struct tls_why *why)
+static enum check_result tls_failed(const struct tls_why *why)
 {
 	(void)fprintf(stderr, "%s\n", why->text);
 	return CHECK_INVALID;
@@ -56,12 +55,12 @@ static enum check_result check_backend_tls(const struct backend *be)
 
 	if (loader_tls(&module, &why) < 0 ||
 	    module->connect(-1, be, &t, &why) != TLS_READY)
-		return complain(&why);
+		return tls_failed(&why);
 	module->free(t, false);
 	return CHECK_GOOD;
 }
 
-/* Opens the files that are not credentials: this user needs to have the permission. */
+/* Opens the files that are not credentials, to see whether this user may. */
 static enum check_result check_files(const struct config_tls *tls)
 {
 	const struct {
@@ -89,40 +88,39 @@ static enum check_result check_files(const struct config_tls *tls)
 	return r;
 }
 
-/* The inspection of the gate's own certificate. */
-struct own {
+struct inspection {
 	const struct check *check;
 	const struct config_tls *tls;
 	enum check_result result;
 };
 
-/* The socket unit runs a check that is not whole: an expired certificate must not stop it. */
-static void on_objection(void *userdata, bool invalid_now, const char *what)
+/* An expired certificate must not stop the socket unit, whose check is not whole. */
+static void on_fault(void *userdata, bool invalid_now, const char *what)
 {
-	struct own *own = userdata;
-	bool fails = invalid_now && own->check->whole;
+	struct inspection *i = userdata;
+	bool fails = invalid_now && i->check->whole;
 
 	(void)fprintf(stderr, "%s[Tls] Certificate=%s: %s\n",
-		      fails ? "" : "warning: ", own->tls->certificate, what);
+		      fails ? "" : "warning: ", i->tls->certificate, what);
 	if (fails)
-		own->result = CHECK_NOT_READY;
+		i->result = CHECK_NOT_READY;
 }
 
 /* Loads the files of TLS to clients, and inspects the certificate as clients will. */
 static enum check_result check_client_tls(const struct check *c,
 					  const struct config_tls *tls)
 {
-	struct own own = { .check = c, .tls = tls };
+	struct inspection i = { .check = c, .tls = tls };
 	const struct tls_module *module;
 	struct tls_why why;
 	struct tls *t;
 
 	if (loader_tls(&module, &why) < 0 ||
 	    module->accept(-1, tls, &t, &why) != TLS_READY)
-		return complain(&why);
-	module->inspect(t, on_objection, &own);
+		return tls_failed(&why);
+	module->inspect(t, on_fault, &i);
 	module->free(t, false);
-	return own.result;
+	return i.result;
 }
 
 /* Only root and the service can read credentials. */

@@ -9,7 +9,7 @@ struct check {
 	const char *file;
 	bool installed; /* it is the file of the service, whose user must be able to read it */
 	bool tls;   /* check section [Tls] as well, as for a gate started with --tls */
-	bool whole; /* print the routes and contact the backends; else configuration only */
+	bool whole; /* print the routes and contact the backends; else check files only */
 };
 
 /* In order of severity. */

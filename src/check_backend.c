@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* `--check`: does a backend speak HTTP, and is it another program than the gate? */
 #include "check_backend.h"
 
 #include <netinet/in.h>
@@ -10,10 +9,9 @@
 #include "proxy/error_response.h"
 #include "proxy/upstream.h"
 
-/* Added to the usual reactions of a TLS server to plain HTTP. */
+/* TLS servers react to plain HTTP with 400 or by closing the connection. */
 #define CHECK_MAY_BE_TLS  "; if this is a TLS port, Url= must begin with https://"
-/* Room for the request's head, bytes. */
-#define CHECK_REQUEST_MAX 512
+#define CHECK_REQUEST_MAX 512 /* room for the request's head, bytes */
 
 /* One request, and the response's head. */
 struct probe {
@@ -21,40 +19,39 @@ struct probe {
 	const struct backend *be;
 	struct upstream upstream;
 	struct buf in, out;
-	bool here; /* the backend is on this machine */
+	bool local; /* the backend is on this machine */
 };
 
-/* The controller answers WebSockets, which get less time than pages. */
+/* UpgradeTimeoutSec= applies to the controller, ResponseTimeoutSec= to Next.js. */
 static bool is_controller(const struct probe *p)
 {
 	return p->be == &p->cfg->backend[CONFIG_CONTROLLER];
 }
 
 /*
- * Is the peer on this machine? Then both ends have the same address, or the peer has one of
- * 127.0.0.0/8, all of which are connected to from 127.0.0.1.
+ * The peer is on this machine: both ends have the same address, or the peer's is in 127.0.0.0/8,
+ * which is reached from 127.0.0.1.
  */
-static bool is_here(const struct stream *s)
+static bool is_local(const struct stream *s)
 {
-	struct sockaddr_storage here = { 0 }, there = { 0 };
-	socklen_t here_len = sizeof(here), there_len = sizeof(there);
-	const struct sockaddr_in6 *here6 = (void *)&here, *there6 = (void *)&there;
-	const struct sockaddr_in *here4 = (void *)&here, *there4 = (void *)&there;
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
+	socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
+	const struct sockaddr_in6 *own6 = (void *)&own, *peer6 = (void *)&peer;
+	const struct sockaddr_in *own4 = (void *)&own, *peer4 = (void *)&peer;
 
-	if (getsockname(s->fd, (struct sockaddr *)&here, &here_len) < 0 ||
-	    getpeername(s->fd, (struct sockaddr *)&there, &there_len) < 0)
+	if (getsockname(s->fd, (struct sockaddr *)&own, &own_len) < 0 ||
+	    getpeername(s->fd, (struct sockaddr *)&peer, &peer_len) < 0)
 		return false;
-	if (here.ss_family == AF_INET)
-		return here4->sin_addr.s_addr == there4->sin_addr.s_addr ||
-		       ntohl(there4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT ==
+	if (own.ss_family == AF_INET)
+		return own4->sin_addr.s_addr == peer4->sin_addr.s_addr ||
+		       ntohl(peer4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT ==
 			       IN_LOOPBACKNET;
-	if (here.ss_family == AF_INET6)
-		return memcmp(&here6->sin6_addr, &there6->sin6_addr,
-			      sizeof(here6->sin6_addr)) == 0;
+	if (own.ss_family == AF_INET6)
+		return IN6_ARE_ADDR_EQUAL(&own6->sin6_addr, &peer6->sin6_addr);
 	return true; /* a Unix socket */
 }
 
-/* Waits for what the upstream asks for, or for its deadline, and takes the next step. */
+/* Waits for the upstream's events or its deadline, and takes the next step. */
 static enum upstream_result probe_step(struct probe *p)
 {
 	struct upstream *u = &p->upstream;
@@ -108,14 +105,11 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 			  "unsolicited 101");
 		result = UPSTREAM_FAILED;
 	}
-	p->here = result == UPSTREAM_RESPONSE && is_here(&u->stream);
+	p->local = result == UPSTREAM_RESPONSE && is_local(&u->stream);
 	return result;
 }
 
-/*
- * Has a gate answered? Most requests it passes on, and then the response is its backend's; TRACE it
- * always answers itself.
- */
+/* The response is from a gate. Only TRACE shows that, because a gate forwards other requests. */
 static bool is_gate(const struct probe *p)
 {
 	const struct field *server = http1_field(&p->upstream.response, SLICE("Server"));
@@ -136,24 +130,24 @@ static void print_response(const struct backend *be, unsigned status)
 	(void)printf("\n");
 }
 
-/* The reason, whose bytes of the peer are escaped, with the key or the hint that belongs to it. */
+/* Prints the reason, with the peer's bytes escaped, and the key or a hint that belongs to it. */
 static void print_fault(const struct probe *p)
 {
 	const struct upstream *u = &p->upstream;
-	bool awaited = u->phase == UPSTREAM_AWAITING;
+	bool awaiting = u->phase == UPSTREAM_AWAITING;
 
 	(void)printf("%s: %s: ", p->be->name, p->be->url);
 	for (const char *c = u->fault.reason; *c; c++)
 		(void)printf(*c < ' ' || *c > '~' ? "\\x%02x" : "%c", (unsigned char)*c);
-	if (awaited && u->fault.status == 504)
+	if (awaiting && u->fault.status == 504)
 		(void)printf(is_controller(p) ? " (UpgradeTimeoutSec=)"
 					      : " (ResponseTimeoutSec=)");
-	else if (awaited && u->fault.status == 502 && buf_len(&p->in) == 0 && !p->be->tls)
+	else if (awaiting && u->fault.status == 502 && buf_len(&p->in) == 0 && !p->be->tls)
 		(void)printf(CHECK_MAY_BE_TLS);
 	(void)printf("\n");
 }
 
-/* Says what came of it. Returns 0, or -EPROTO. */
+/* Prints the result. Returns 0, -EPROTO or -ELOOP. */
 static int probe_backend(struct probe *p)
 {
 	enum upstream_result result = probe_run(p, "GET");
@@ -164,7 +158,7 @@ static int probe_backend(struct probe *p)
 		return -EPROTO;
 	}
 	upstream_close(&p->upstream);
-	if (p->here && probe_run(p, "TRACE") == UPSTREAM_RESPONSE && is_gate(p)) {
+	if (p->local && probe_run(p, "TRACE") == UPSTREAM_RESPONSE && is_gate(p)) {
 		(void)printf("%s: %s: points back to the gate itself\n", p->be->name,
 			     p->be->url);
 		return -ELOOP;
@@ -173,9 +167,9 @@ static int probe_backend(struct probe *p)
 	return 0;
 }
 
-int check_backend(const struct config *cfg, enum config_backend which)
+int check_backend(const struct config *cfg, enum config_backend backend)
 {
-	struct probe p = { .cfg = cfg, .be = &cfg->backend[which] };
+	struct probe p = { .cfg = cfg, .be = &cfg->backend[backend] };
 	char *room = malloc(cfg->head_max + CHECK_REQUEST_MAX);
 	int r;
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* `--check`: whether a backend answers HTTP, and what comes instead. */
+/* `--check`: requests a page from a backend. */
 #ifndef NOVNC_GATE_CHECK_BACKEND_H
 #define NOVNC_GATE_CHECK_BACKEND_H
 
 #include "config/config.h"
 
 /*
- * Asks the backend for a page, in the time that the configuration gives it, and prints what came
- * of it. 0 where that is an HTTP answer, of whatever status; else -errno, -ELOOP where the
- * gate itself has answered.
+ * Sends a request to the backend, with the configured time limits, and prints the result. Returns 0
+ * after an HTTP response with any status; -ELOOP if the gate itself has responded; else -errno.
  */
-int check_backend(const struct config *cfg, enum config_backend which);
+int check_backend(const struct config *cfg, enum config_backend backend);
 
 #endif

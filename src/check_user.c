@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a check as the user who serves the connections: root may read and reach more. */
 #include "check_user.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a check as the user who serves the connections. */
+/* Runs a check as the user who serves the connections: root may read and reach more. */
 #ifndef NOVNC_GATE_CHECK_USER_H
 #define NOVNC_GATE_CHECK_USER_H
 
