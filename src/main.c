@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* novnc-gate: options, --check, the order of start, the exit code. See novnc-gate(8). */
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 
@@ -110,7 +108,7 @@ static int check(const struct options *o, char *argv[])
 		[CHECK_INVALID] = EX_CONFIG,
 		[CHECK_NOT_DONE] = EX_OSERR,
 	};
-	const struct check what = {
+	const struct check c = {
 		.file = o->file,
 		.installed = strcmp(o->file, NOVNC_GATE_CONF) == 0,
 		.tls = o->tls,
@@ -125,11 +123,11 @@ static int check(const struct options *o, char *argv[])
 			      strerror(-r));
 		return EX_OSERR;
 	}
-	result = check_run(&what);
+	result = check_run(&c);
 	return fflush(stdout) == 0 ? codes[result] : EX_OSERR;
 }
 
-/* Standard input is no connection: says what is wrong with it. Returns the exit code. */
+/* Prints why standard input is no connection. Returns the exit code. */
 static int stdin_explain(enum client_peer peer)
 {
 	if (peer == CLIENT_LISTENING)
@@ -143,7 +141,7 @@ static int stdin_explain(enum client_peer peer)
 	return EXIT_USAGE;
 }
 
-/* Logs one thing that is wrong with the configuration, with the client of this connection. */
+/* Logs one error of the configuration, with the client of this connection. */
 static void on_config_error(void *userdata, const char *file, unsigned line,
 			    const char *what)
 {
@@ -169,7 +167,7 @@ static int streams_complete(void)
 }
 
 /* Returns a descriptor that is readable after SIGTERM, or -1: then SIGTERM ends the process. */
-static int signals_take(void)
+static int signals_open(void)
 {
 	sigset_t term;
 	int fd;
@@ -183,12 +181,12 @@ static int signals_take(void)
 	return fd;
 }
 
-/* After an error the connection cannot be served; the first error is the one that is logged. */
-static void unfit(struct conn_setup *setup, int r, const char *why)
+/* With an error the connection is not served; only the first error is logged. */
+static void note_error(struct conn_setup *setup, int r, const char *why)
 {
-	if (r < 0 && setup->unfit == 0) {
-		setup->unfit = r;
-		setup->unfit_why = why;
+	if (r < 0 && setup->error == 0) {
+		setup->error = r;
+		setup->failed_step = why;
 	}
 }
 
@@ -202,12 +200,12 @@ static enum config_result configure(const struct options *o, char *argv[],
 	enum config_result r;
 
 	if (o->tls)
-		unfit(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
+		note_error(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
 	r = config_load(o->file, on_config_error, setup, ret);
 	journal_level(ret->log_level);
 	if (r == CONFIG_OK && sandbox_needs(ret, o->tls, SANDBOX_LOAD))
-		unfit(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
-	setup->broken = r != CONFIG_OK;
+		note_error(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
+	setup->misconfigured = r != CONFIG_OK;
 	setup->cfg = ret;
 	return r;
 }
@@ -221,7 +219,7 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 		log_event(LOG_SANDBOX,
 			  &(struct log_fields){ .client = slice_str(setup->client->text),
 						.reason = slice_str(ret->missing) });
-	unfit(setup, r, "cannot enter the sandbox");
+	note_error(setup, r, "cannot enter the sandbox");
 	setup->sandbox = ret;
 }
 
@@ -232,7 +230,7 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
  */
 static int serve(const struct options *o, char *argv[], const struct client *client)
 {
-	AUTO_FD int sigfd = signals_take();
+	AUTO_FD int sigfd = signals_open();
 	AUTO_FD int spread = -1;
 	struct conn_setup setup = { .client = client, .sigfd = sigfd };
 	struct sandbox sandbox;
@@ -249,7 +247,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	}
 	if (o->spread)
 		spread = spread_open(o->spread);
-	/* even where it cannot serve: it still sends an error response and lingers */
+	/* also after an error: it still sends an error response and lingers */
 	enter_sandbox(o, &setup, &sandbox);
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)

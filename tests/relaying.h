@@ -40,7 +40,7 @@ struct side {
 	struct flow *flow, *other;
 	struct stream *from, *to;
 	int *source, *sink; /* the peers */
-	enum relay_first first;
+	enum relay_side first;
 };
 
 static inline struct side side_of(struct relaying *w, enum direction d)
@@ -49,10 +49,10 @@ static inline struct side side_of(struct relaying *w, enum direction d)
 		return (struct side){ &w->relay.up,    &w->relay.down,
 				      &w->client,      &w->upstream.stream,
 				      &w->client_peer, &w->backend_peer,
-				      RELAY_UP };
+				      RELAY_CLIENT };
 	return (struct side){ &w->relay.down, &w->relay.up,     &w->upstream.stream,
 			      &w->client,     &w->backend_peer, &w->client_peer,
-			      RELAY_DOWN };
+			      RELAY_BACKEND };
 }
 
 /* Keeps TCP from enlarging a socket's buffers until much has room in them. */
@@ -95,7 +95,7 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 		.upstream = &w->upstream,
 		.sigfd = w->world.stop[0],
 		.phase = RELAY_BODY,
-		.rest_ms = CLOCK_INFINITY,
+		.release_ms = CLOCK_INFINITY,
 		.gone_ms = CLOCK_INFINITY,
 	};
 	flow_init(&w->relay.up, &w->client, &w->upstream.stream, &w->buf[0], &w->buf[1]);
@@ -185,9 +185,9 @@ static inline void relaying_pause(struct relaying *w)
 /* Runs the relay on until the tunnel rests. */
 static inline void relaying_rest(struct relaying *w)
 {
-	w->relay.rest_ms = SHORT_MS;
-	ck_assert_int_eq(relaying_go(w), RELAY_AT_REST);
-	w->relay.rest_ms = CLOCK_INFINITY;
+	w->relay.release_ms = SHORT_MS;
+	ck_assert_int_eq(relaying_go(w), RELAY_RELEASE);
+	w->relay.release_ms = CLOCK_INFINITY;
 }
 
 /* All that the backend has sent is read, up to its end. */

@@ -76,7 +76,7 @@ static void run(struct pump *w, uint64_t *seed, const struct drawn *text,
 	size_t sent = 0, steps = 0;
 	int write_error = 0;
 
-	while (!flow_ended(&w->flow) && w->flow.failure == FLOW_OK) {
+	while (!flow_complete(&w->flow) && w->flow.failure == FLOW_OK) {
 		size_t n = 1 + draw(seed, 6000);
 
 		if (sent < text->len && draw(seed, 2) > 0) {
@@ -171,7 +171,7 @@ static void expect_written(const struct pump *w, const char *payload, size_t n,
 	ck_assert_mem_eq(heard->data + leads, payload, len);
 	ck_assert_mem_eq(heard->data + leads + len, trail, trails);
 	ck_assert_uint_eq(w->flow.bytes, len);
-	ck_assert_int_eq(flow_ended(&w->flow), trails == sizeof(trail) - 1);
+	ck_assert_int_eq(flow_complete(&w->flow), trails == sizeof(trail) - 1);
 	/* it stays until the last of it has been written */
 	if (len == 3 + LARGE)
 		ck_assert_slice_eq(buf_slice(&w->in), "next");
@@ -226,7 +226,7 @@ START_TEST(what_is_written_may_go_byte_by_byte)
 	while (write_some(&w, 1, &heard))
 		expect_written(&w, payload, ++n, &heard);
 	expect_written(&w, payload, ++n, &heard);
-	ck_assert(flow_ended(&w.flow));
+	ck_assert(flow_complete(&w.flow));
 	pump_close(&w);
 }
 END_TEST

@@ -188,7 +188,7 @@ START_TEST(an_answer_may_suffice)
 	relaying_open(&w, false);
 	flow_begin(&w.relay.up, HTTP1_LENGTH, 10, true);
 	flow_begin(&w.relay.down, HTTP1_LENGTH, 6, true);
-	w.relay.down_suffices = true;
+	w.relay.response_suffices = true;
 	peer_say(w.backend_peer, "answer");
 	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears(w.client_peer, "answer");

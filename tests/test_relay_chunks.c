@@ -39,7 +39,7 @@ static void pass_chunks(enum direction d, bool rechunk, size_t first, size_t sec
 	still_wait();
 	peer_send(*s.source, chunked + first, second - first);
 	still_wait();
-	ck_assert(!flow_ended(s.flow));
+	ck_assert(!flow_complete(s.flow));
 	peer_send(*s.source, chunked + second, len - second);
 	peer_say(*s.source, "next");
 	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);

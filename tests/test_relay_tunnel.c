@@ -34,7 +34,7 @@ START_TEST(a_tunnel_rests_once_and_after_much_again)
 	s = side_of(&w, _i ? UP : DOWN);
 	relaying_tunnel(&w);
 	relaying_rest(&w);
-	w.relay.rest_ms = SHORT_MS;
+	w.relay.release_ms = SHORT_MS;
 	relaying_start(&w);
 	still_wait();
 	peer_say(*s.source, "little");
@@ -43,7 +43,7 @@ START_TEST(a_tunnel_rests_once_and_after_much_again)
 	ck_assert_uint_lt(still_calls(), 12);
 	ck_assert_int_eq(still_timeout(), -1); /* nothing wakes it up */
 	peer_send(*s.source, much, sizeof(much));
-	ck_assert_int_eq(relaying_end(&w), RELAY_AT_REST);
+	ck_assert_int_eq(relaying_end(&w), RELAY_RELEASE);
 	ck_assert_int_eq(recv(*s.sink, heard, sizeof(heard), MSG_WAITALL), sizeof(much));
 	ck_assert_int_eq(memcmp(heard, much, sizeof(much)), 0);
 	relaying_close(&w);
@@ -65,7 +65,7 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	haul_pour(&h);
 	still_wait();
 	relaying_pause(&h.w);
-	if (h.s.flow->grown) /* unless room came before it rested, and all has gone on then */
+	if (h.s.flow->releasable) /* unless room came before it rested, and all has gone on then */
 		relaying_rest(&h.w);
 	ck_assert_int_lt(h.s.flow->pipe[0], 0);
 	haul_close(&h);
@@ -97,7 +97,7 @@ START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
 	peer_close(s.sink);
 	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
 	peer_hears_end(*s.source);
-	ck_assert_int_eq(w.relay.first, s.first);
+	ck_assert_int_eq(w.relay.closed_first, s.first);
 	relaying_close(&w);
 }
 END_TEST
@@ -161,7 +161,7 @@ START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
 	ck_assert_int_eq(relaying_end(&w), RELAY_LINGER_TIMEOUT);
 	ck_assert_uint_ge(clock_ms() - start_ms, SPAN_MS);
 	ck_assert_uint_lt(still_calls(), 12);
-	ck_assert_int_eq(w.relay.first, side_of(&w, d).first);
+	ck_assert_int_eq(w.relay.closed_first, side_of(&w, d).first);
 	relaying_close(&w);
 }
 END_TEST
@@ -198,7 +198,7 @@ START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
 	s = side_of(&w, d);
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
-	ck_assert_int_eq(w.relay.first, s.first);
+	ck_assert_int_eq(w.relay.closed_first, s.first);
 	unstall(s, jammed);
 	peer_say(*s.sink, "still here");
 	peer_hears(*s.source, "still here");

@@ -13,7 +13,7 @@ static struct http1_head head;
 static struct verdict verdict;
 static struct backend backend;
 static struct client client;
-static struct rewrite_how how;
+static struct rewrite_mode how;
 static struct error_response reply;
 
 static int put_request(struct buf *out)
@@ -350,7 +350,7 @@ START_TEST(an_answer_is_written_anew)
 		  "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n" },
 	};
 
-	how = (struct rewrite_how){ .from = &backend };
+	how = (struct rewrite_mode){ .from = &backend };
 	for (size_t i = 0; i < LENGTH(table); i++)
 		expect_response(table[i][0], table[i][1]);
 }
@@ -358,14 +358,14 @@ END_TEST
 
 START_TEST(an_answer_says_how_it_is_sent)
 {
-	how = (struct rewrite_how){ .from = &backend, .close = true };
+	how = (struct rewrite_mode){ .from = &backend, .close = true };
 	expect_response(
 		"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n");
-	how = (struct rewrite_how){ .from = &backend, .chunked = true };
+	how = (struct rewrite_mode){ .from = &backend, .chunked = true };
 	expect_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n");
-	how = (struct rewrite_how){ .from = &backend, .chunked = true, .close = true };
+	how = (struct rewrite_mode){ .from = &backend, .chunked = true, .close = true };
 	expect_response(
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
@@ -374,7 +374,7 @@ END_TEST
 
 START_TEST(a_101_keeps_its_upgrade)
 {
-	how = (struct rewrite_how){ .from = &backend };
+	how = (struct rewrite_mode){ .from = &backend };
 	expect_response(
 		"HTTP/1.1 101 Switching\r\nUPGRADE: WebSocket\r\nConnection: upgrade, X-A\r\n"
 		"X-A: b\r\nSec-WebSocket-Accept: c\r\nSec-WebSocket-Protocol: binary\r\n"
@@ -396,7 +396,7 @@ static void backend_at(const char *url)
 	config_init(&cfg);
 	ck_assert_int_eq(config_parse_text("f", text, (size_t)len, NULL, NULL, &cfg), 0);
 	backend = cfg.backend[CONFIG_NEXTJS];
-	how = (struct rewrite_how){ .from = &backend };
+	how = (struct rewrite_mode){ .from = &backend };
 }
 
 /* The three fields, with text before and behind the URL in the last one. */

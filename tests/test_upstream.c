@@ -347,7 +347,7 @@ START_TEST(what_poll_has_seen_is_not_looked_at_again)
 	asking_rest(&a, OK END, 0);
 	upstream_kept_events(&a.up, 0);
 	peer_say(a.peer, OK END);
-	upstream_kept_unseen(&a.up);
+	upstream_kept_forget(&a.up);
 	ck_assert(!is_used_again(&a, true));
 	asking_close(&a);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection, request after request: read a head, decide, carry out, reply. */
 #include "proxy/conn.h"
 
 #include <stdio.h>
@@ -17,12 +16,12 @@ struct conn {
 	struct conn_request request;
 	bool head_request;
 	uint64_t start_ms;
-	bool served;        /* a request has been answered: KeepAliveTimeoutSec= holds */
-	bool insecure;      /* plain HTTP where TLS was to be spoken */
-	bool misconfigured; /* a request has shown a fault of the configuration */
+	bool served;        /* one request, so KeepAliveTimeoutSec= applies to the next */
+	bool insecure;      /* plain HTTP on the port for TLS */
+	bool misconfigured; /* a request has shown an error in the configuration */
 };
 
-/* The gate's own response, after which the connection ends. */
+/* Sends an error response and ends the connection. */
 static void conn_send_error(struct conn *c, unsigned status, const char *prefix,
 			    const char *reason)
 {
@@ -42,9 +41,10 @@ static void conn_send_error(struct conn *c, unsigned status, const char *prefix,
 		downstream_linger(&c->down);
 }
 
-#define CONN_REFUSED "The request was refused"
+#define CONN_REFUSED      "The request was refused"
+#define CONN_TLS_ON_PLAIN "the client speaks TLS (https://) on the port for plain HTTP"
 
-/* A request that never got as far as a verdict. */
+/* Refuses a request whose head cannot be used. */
 static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 {
 	struct verdict none = { .kind = ROUTE_REFUSED };
@@ -54,23 +54,19 @@ static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
 	conn_send_error(c, status, CONN_REFUSED, why);
 }
 
-/* The tunnel is established: logs it and tightens the sandbox. */
-static int conn_opened(struct conn *c)
-{
-	conn_log_opened(&c->request);
-	pages_release(c->head.field, sizeof(c->head.field)); /* no other one follows */
-	return sandbox_tighten(c->setup->sandbox);
-}
-
+/* The tunnel is established: logs that, tightens the sandbox, and moves bytes. */
 static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
 {
-	int r = conn_opened(c);
+	int r;
 
+	conn_log_opened(&c->request);
+	pages_release(c->head.field, sizeof(c->head.field)); /* no other head follows */
+	r = sandbox_tighten(c->setup->sandbox);
 	return r < 0 ? exchange_abort(x, "cannot tighten the sandbox", r)
 		     : exchange_tunnel(x);
 }
 
-/* Carries out a verdict that forwards; true when another request may follow. */
+/* Forwards the request; true if another one may follow. */
 static bool conn_forward(struct conn *c, size_t head_len)
 {
 	const struct verdict *v = &c->request.verdict;
@@ -103,15 +99,15 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	return false;
 }
 
-/* Heads. */
+/* ---- heads */
 
 enum head_result {
 	HEAD_COMPLETE,
-	HEAD_NONE, /* the connection ends without a word: idle, reset, or SIGTERM */
+	HEAD_NONE, /* no request: the connection was idle, closed or reset, or SIGTERM */
 	HEAD_INVALID,
 	HEAD_TOO_LONG,
 	HEAD_TIMED_OUT,
-	HEAD_INCOMPLETE, /* the client ended within it */
+	HEAD_INCOMPLETE, /* the client closed before the end of the head */
 };
 
 /* Reads until a head is complete, *ret bytes long. */
@@ -124,7 +120,8 @@ static enum head_result conn_read_head(struct conn *c, struct lines_scan *scan,
 				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
 				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
 	bool begun, timed = !c->served;
-	bool empty_line = false; /* has come, which is not nothing before a first head */
+	bool empty_line =
+		false; /* has come; before the first head it counts as a beginning */
 
 	for (;;) {
 		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
@@ -143,14 +140,14 @@ static enum head_result conn_read_head(struct conn *c, struct lines_scan *scan,
 		if (len != -EAGAIN)
 			return len == -EMSGSIZE ? HEAD_TOO_LONG : HEAD_INVALID;
 		begun = (empty_line && !c->served) || buf_len(in) > 0;
-		if (begun && !timed) { /* once: empty lines before it gain no time */
+		if (begun && !timed) { /* only once: empty lines do not extend it */
 			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
 			timed = true;
 		}
 		if (stream_ended(&c->down.stream))
 			return begun ? HEAD_INCOMPLETE : HEAD_NONE;
 		buf_compact(in);
-		/* empty lines without a pause: no wait would see the deadline pass */
+		/* with empty lines in quick succession, downstream_read() never waits */
 		r = empty_line && clock_ms() >= deadline_ms
 			    ? -ETIMEDOUT
 			    : downstream_read(&c->down, in, deadline_ms);
@@ -165,26 +162,23 @@ static bool is_tls(struct slice in)
 	return in.len > 0 && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03);
 }
 
-static void conn_no_head(struct conn *c, enum head_result r,
-			 const struct lines_scan *scan)
+/* Refuses the request, unless there is none. */
+static void conn_head_failed(struct conn *c, enum head_result result,
+			     const struct lines_scan *scan)
 {
-	switch (r) {
+	bool plain_tls = !c->down.stream.tls && is_tls(buf_slice(&c->down.in));
+	bool line = scan->lines == 0; /* the request line itself */
+
+	switch (result) {
 	case HEAD_COMPLETE:
 	case HEAD_NONE: break;
 	case HEAD_INVALID:
-		conn_refuse_head(c, 400,
-				 !c->down.stream.tls && is_tls(buf_slice(&c->down.in))
-					 ? "the client speaks TLS (https://) on the port "
-					   "for plain HTTP"
-					 : scan->why);
+		conn_refuse_head(c, 400, plain_tls ? CONN_TLS_ON_PLAIN : scan->why);
 		break;
 	case HEAD_TOO_LONG:
-		if (scan->lines == 0)
-			conn_refuse_head(c, 414,
-					 "request line is longer than HeadMaxBytes=");
-		else
-			conn_refuse_head(c, 431,
-					 "request head is longer than HeadMaxBytes=");
+		conn_refuse_head(c, line ? 414 : 431,
+				 line ? "request line is longer than HeadMaxBytes="
+				      : "request head is longer than HeadMaxBytes=");
 		break;
 	case HEAD_TIMED_OUT:
 		conn_refuse_head(c, 408, "timed out waiting for the request head");
@@ -196,7 +190,7 @@ static void conn_no_head(struct conn *c, enum head_result r,
 	}
 }
 
-/* One request; true when another one may follow. */
+/* Serves one request; true if another one may follow. */
 static bool conn_next(struct conn *c)
 {
 	struct lines_scan scan = { 0 };
@@ -208,7 +202,7 @@ static bool conn_next(struct conn *c)
 
 	c->head_request = raw.len > 5 && memcmp(raw.p, "HEAD ", 5) == 0;
 	if (result != HEAD_COMPLETE) {
-		conn_no_head(c, result, &scan);
+		conn_head_failed(c, result, &scan);
 		return false;
 	}
 	raw.len = len;
@@ -220,7 +214,7 @@ static bool conn_next(struct conn *c)
 	if (c->insecure)
 		route_to_https(&c->head, &v);
 	conn_log_begin(&c->request, c->down.cfg, &v, c->head.method);
-	if (c->setup->broken) {
+	if (c->setup->misconfigured) {
 		conn_send_error(c, 500, "The gate's configuration cannot be used",
 				"see the log");
 		return false;
@@ -234,7 +228,7 @@ static bool conn_next(struct conn *c)
 	return c->served;
 }
 
-/* TLS with the client. Returns 0 to go on, 1 where the connection is over, or as conn_serve(). */
+/* TLS with the client. Returns 0 to continue, 1 if the connection ends, or as conn_serve(). */
 static int conn_secure(struct conn *c)
 {
 	uint64_t deadline_ms = clock_deadline_ms(c->start_ms, c->down.cfg->head_ms);
@@ -256,7 +250,7 @@ static int conn_secure(struct conn *c)
 
 int conn_serve(int fd, const struct conn_setup *setup)
 {
-	struct conn c; /* but for its head: to zero that would take pages for nothing */
+	struct conn c; /* not zeroed, since that would use pages for a large head */
 	int r = downstream_open(&c.down, fd, setup->cfg, setup->client, setup->sigfd);
 
 	c.setup = setup;
@@ -267,10 +261,10 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		conn_log_fault(&c.request, "cannot set up the connection", r);
 		return r;
 	}
-	if (setup->unfit < 0) {
-		r = setup->unfit;
-		conn_log_fault(&c.request, setup->unfit_why, r);
-		if (!setup->tls) /* nobody there could read it */
+	if (setup->error < 0) {
+		r = setup->error;
+		conn_log_fault(&c.request, setup->failed_step, r);
+		if (!setup->tls) /* without a handshake the client could not read it */
 			conn_send_error(&c, 500, "The gate cannot serve this connection",
 					"see the log");
 	} else {

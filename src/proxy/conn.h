@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection, request after request. */
+/* One connection, request after request: read a head, decide, forward or refuse. */
 #ifndef NOVNC_GATE_CONN_H
 #define NOVNC_GATE_CONN_H
 
@@ -10,19 +10,19 @@
 
 struct conn_setup {
 	const struct config *cfg;
-	const struct client *client;   /* copied */
-	int sigfd;                     /* borrowed; readable when SIGTERM has come */
-	bool broken;                   /* the configuration is: each request gets a 500 */
-	int unfit;                     /* -errno: nothing is read, a 500 is sent; or 0 */
-	const char *unfit_why;         /* what failed */
-	const struct sandbox *sandbox; /* borrowed; the first stage, where unfit is 0 */
-	struct stream_tls *tls; /* borrowed; TLS with the client; NULL: plain HTTP */
+	const struct client *client; /* copied */
+	int sigfd;                   /* borrowed; readable after SIGTERM */
+	bool misconfigured;          /* each request gets a 500 */
+	int error;               /* -errno of failed_step: a 500 is sent at once; or 0 */
+	const char *failed_step; /* "cannot ..." */
+	const struct sandbox *sandbox; /* borrowed; entered, unless error is set */
+	struct stream_tls *tls;        /* borrowed; NULL: plain HTTP */
 };
 
 /*
- * Serves the connection on fd, which it takes over, until either side ends it. What the
- * peers do wrong is answered and logged here. Returns 0; -EBADMSG where a fault of
- * the configuration showed only then; -errno where the gate itself had to give up (all logged).
+ * Serves the connection on fd, which it takes over, until one side ends it. Errors of the peers are
+ * logged here. Returns 0; -EBADMSG if a request has shown an error in the configuration; or
+ * another -errno after a fault of the gate itself (all are logged).
  */
 int conn_serve(int fd, const struct conn_setup *setup);
 

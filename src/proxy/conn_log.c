@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The entries and the status of one connection's requests. */
 #include "proxy/conn_log.h"
 
 #include <stdio.h>
@@ -17,13 +16,13 @@ void conn_log_init(struct conn_request *ret, const char *client)
 	*ret = (struct conn_request){ .fields = { .client = slice_str(client) } };
 }
 
-static struct slice keep(char *room, size_t size, struct slice s)
+static struct slice copy(char *ret, size_t size, struct slice s)
 {
 	size_t len = s.len < size ? s.len : size;
 
 	if (len > 0)
-		memcpy(room, s.p, len);
-	return (struct slice){ room, len };
+		memcpy(ret, s.p, len);
+	return (struct slice){ ret, len };
 }
 
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
@@ -33,9 +32,9 @@ void conn_log_begin(struct conn_request *q, const struct config *cfg,
 	q->start_ms = clock_ms();
 	q->fields = (struct log_fields){
 		.client = q->fields.client,
-		.session = keep(q->session, sizeof(q->session), v->session),
-		.path = keep(q->path, sizeof(q->path), v->path),
-		.method = keep(q->method, sizeof(q->method), method),
+		.session = copy(q->session, sizeof(q->session), v->session),
+		.path = copy(q->path, sizeof(q->path), v->path),
+		.method = copy(q->method, sizeof(q->method), method),
 	};
 	if (v->kind == ROUTE_PLAIN || v->kind == ROUTE_UPGRADE)
 		q->fields.backend = slice_str(cfg->backend[v->backend].name);
@@ -49,18 +48,15 @@ void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	log_event(ev, &q->fields);
 }
 
-void conn_log_fault(struct conn_request *q, const char *what, int r)
+void conn_log_fault(struct conn_request *q, const char *what, int error)
 {
 	char reason[256];
 
-	(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
+	(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-error));
 	conn_log(q, LOG_FAULT, 0, reason);
 }
 
-/*
- * An Origin from its user's name and password on, up to its query: browsers send neither. The
- * "@" and the "?" stay, to show that something is missing.
- */
+/* An Origin without user name, password and query. "@" and "?" show that one was there. */
 static struct slice without_secrets(struct slice origin)
 {
 	const char *at = origin.len > 0 ? memrchr(origin.p, '@', origin.len) : NULL;
@@ -73,23 +69,23 @@ static struct slice without_secrets(struct slice origin)
 	return origin;
 }
 
-/* Over TLS the scheme counts as well. */
 static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
 	bool several = http1_count(h, SLICE("Origin")) > 1;
-	char both[3 * LOG_VALUE_MAX]; /* the log cuts it where it shows */
+	char reason[3 * LOG_VALUE_MAX]; /* the log cuts it and shows that */
 
 	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
 	if (several)
-		(void)snprintf(both, sizeof(both),
+		(void)snprintf(reason, sizeof(reason),
 			       "more than one Origin, the first is %.*s",
 			       SLICE_FMT(q->fields.origin));
 	else
-		(void)snprintf(both, sizeof(both), "Origin %.*s does not match %s%.*s",
+		(void)snprintf(reason, sizeof(reason),
+			       "Origin %.*s does not match %s%.*s",
 			       SLICE_FMT(q->fields.origin), tls ? "https://" : "Host ",
 			       SLICE_FMT(v->host));
-	conn_log(q, LOG_ORIGIN, v->status, both);
+	conn_log(q, LOG_ORIGIN, v->status, reason);
 }
 
 void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls)
@@ -103,10 +99,10 @@ void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool t
 			 v->status, v->why);
 }
 
-/* Which fields a backend does not get, by their names: what they say may be a secret. */
+/* Logs the names of the fields that are not forwarded; their values may be secret. */
 static void log_dropped(struct conn_request *q, const struct http1_head *h)
 {
-	char names[LOG_VALUE_MAX + 2]; /* the log cuts it where it shows */
+	char names[LOG_VALUE_MAX + 2]; /* the log cuts it and shows that */
 	size_t len = 0;
 
 	if (!log_takes(LOG_DROPPED))
@@ -137,7 +133,7 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 void conn_log_opened(struct conn_request *q)
 {
 	const struct log_fields *f = &q->fields;
-	char status[LOG_VALUE_MAX + 128]; /* the log cuts it where it shows */
+	char status[LOG_VALUE_MAX + 128]; /* the log cuts it and shows that */
 
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");
@@ -150,7 +146,7 @@ void conn_log_opened(struct conn_request *q)
 	log_status(slice_str(status));
 }
 
-/* Whether an upgrade got an answer, of whatever status, that is no 101. */
+/* The backend has declined an upgrade: it sent another status than 101. */
 static bool was_denied(const struct verdict *v, enum exchange_end end,
 		       const struct exchange *x)
 {
@@ -158,7 +154,7 @@ static bool was_denied(const struct verdict *v, enum exchange_end end,
 	       x->status != 0;
 }
 
-/* Which entry an exchange that has ended leaves. */
+/* The event to log at the end of an exchange. */
 static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 				const struct exchange *x)
 {
@@ -188,7 +184,8 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	f->up_bytes = x->up_bytes;
 	f->down_bytes = x->down_bytes;
 	f->duration_ms = clock_ms() - q->start_ms;
-	if (was_denied(v, end, x)) { /* whatever happened behind it, this is the reason */
+	if (was_denied(v, end,
+		       x)) { /* this is the reason, even if another fault followed */
 		(void)snprintf(denied, sizeof(denied),
 			       "%.*s responded with %u instead of 101%s%s",
 			       SLICE_FMT(f->backend), x->status,

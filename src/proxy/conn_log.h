@@ -6,39 +6,39 @@
 #include "log/log.h"
 #include "proxy/exchange.h"
 
-/* One request, as the log and a reply need it once its head is gone. */
+/* The facts of a request that log entries and responses need after its head is consumed. */
 struct conn_request {
 	struct verdict verdict;
 	uint64_t start_ms;
 	char path[LOG_VALUE_MAX + 1], session[LOG_VALUE_MAX + 1], method[32];
-	struct log_fields fields; /* of the members above; at first only the client */
+	struct log_fields fields; /* point to the members above */
 };
 
-/* Before the first request; client has to outlive it. */
+/* Before the first request; client must outlive *ret. */
 void conn_log_init(struct conn_request *ret, const char *client);
 
-/* The next request: takes what outlives its head. */
+/* Begins the next request: copies what is needed of its head. */
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    const struct verdict *v, struct slice method);
 
-/* One entry of the request; status 0: none was sent. */
+/* Writes an entry; status 0: none was sent. */
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	      const char *reason);
 
-/* A fault of our own, with -errno. */
-void conn_log_fault(struct conn_request *q, const char *what, int r);
+/* Writes an entry about a fault of the gate: `what` has failed with -errno. */
+void conn_log_fault(struct conn_request *q, const char *what, int error);
 
-/* Its verdict forwards nothing; with tls it came over TLS. */
+/* The verdict refuses the request; tls: it came over TLS. */
 void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls);
 
-/* It goes to its backend: a session's first opening entry, and fields that are dropped. */
+/* The request is forwarded: the first entry of a session, and the fields that are dropped. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 			const struct http1_head *h);
 
-/* A tunnel stands: the second of a session's opening entries, and systemd's status. */
+/* The tunnel is established: the second entry of a session, and systemd's status. */
 void conn_log_opened(struct conn_request *q);
 
-/* It has ended. */
+/* The exchange has ended. */
 void conn_log_ended(struct conn_request *q, enum exchange_end end,
 		    const struct exchange *x);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection's streams and buffers. */
 #include "proxy/downstream.h"
 
 #include <ctype.h>
@@ -10,48 +9,49 @@
 #include "net/wait.h"
 #include "process/pages.h"
 
-/* A lingering close: how long and how much is still read. */
+/* The most that a lingering close reads. */
 #define DOWNSTREAM_LINGER_MS    2000
 #define DOWNSTREAM_LINGER_BYTES (256 * 1024)
-/* What is read at once of a chunked body, bytes; pages that it does not use cost nothing. */
+/* Bytes of one read of a chunked body; pages that are not used cost nothing. */
 #define DOWNSTREAM_INPUT_MIN    (256 * 1024)
-/* Room for what frames a body, and for all interim answers that are read at once, bytes. */
+/* Room for the framing of a body, and for interim responses that come together, bytes. */
 #define DOWNSTREAM_OUTPUT_MIN   (96 * 1024)
 
-static struct buf carve(char **rest, size_t cap)
+/* A buffer at *storage, behind which the next one is. */
+static struct buf buffer_next(char **storage, size_t cap)
 {
-	struct buf b = { .data = *rest, .cap = cap };
+	struct buf b = { .data = *storage, .cap = cap };
 
-	*rest += cap;
+	*storage += cap;
 	return b;
 }
 
-/* One mapping for the four buffers; its pages come into being when they are used. */
+/* One mapping for the four buffers; the kernel allocates its pages when they are used. */
 static int buffers_map(struct downstream *d)
 {
 	size_t head = d->cfg->head_max;
 	size_t in = head > DOWNSTREAM_INPUT_MIN ? head : DOWNSTREAM_INPUT_MIN;
-	size_t out =
-		2 * head + DOWNSTREAM_OUTPUT_MIN; /* X-Forwarded-Host may double a head */
-	char *rest;
+	/* X-Forwarded-Host may double a head */
+	size_t out = 2 * head + DOWNSTREAM_OUTPUT_MIN;
+	char *storage;
 
 	d->storage_len = 2 * (in + out);
 	d->storage = mmap(NULL, d->storage_len, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (d->storage == MAP_FAILED)
 		return -errno;
-	rest = d->storage;
-	d->in = carve(&rest, in);
-	d->up_in = carve(&rest, in);
-	d->up_out = carve(&rest, out);
-	d->out = carve(&rest, out);
+	storage = d->storage;
+	d->in = buffer_next(&storage, in);
+	d->up_in = buffer_next(&storage, in);
+	d->up_out = buffer_next(&storage, out);
+	d->out = buffer_next(&storage, out);
 	return 0;
 }
 
 int downstream_open(struct downstream *ret, int fd, const struct config *cfg,
 		    const struct client *client, int sigfd)
 {
-	struct downstream *d = ret; /* large: filled where it lies */
+	struct downstream *d = ret; /* large, so it is not copied */
 	int r = stream_adopt(fd, &d->stream);
 
 	d->cfg = cfg;
@@ -86,7 +86,7 @@ void downstream_release(struct downstream *d)
 
 /*
  * Waits for events on the client: 0, -ETIMEDOUT, -ECANCELED for SIGTERM, or -errno. The same poll
- * tells of the kept connections to backends, whether the next request can use them.
+ * finds kept connections that a backend has closed.
  */
 static int client_wait(struct downstream *d, short events, uint64_t deadline_ms)
 {
@@ -143,10 +143,10 @@ static enum downstream_tls client_handshake(struct downstream *d, uint64_t deadl
 enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *tls,
 				      uint64_t deadline_ms, struct tls_why *why)
 {
-	enum downstream_tls begins = client_first_byte(d, deadline_ms);
+	enum downstream_tls first_byte = client_first_byte(d, deadline_ms);
 
-	if (begins != DOWNSTREAM_TLS)
-		return begins;
+	if (first_byte != DOWNSTREAM_TLS)
+		return first_byte;
 	*why = tls->why;
 	switch (tls->error) {
 	case TLS_MISCONFIGURED: return DOWNSTREAM_MISCONFIGURED;
@@ -166,7 +166,7 @@ int downstream_read(struct downstream *d, struct buf *b, uint64_t deadline_ms)
 		r = client_wait(d, d->stream.read_wants, deadline_ms);
 		if (r == 0)
 			n = stream_read(&d->stream, b);
-		/* TLS has events that bring nothing */
+		/* an event of TLS may bring no payload */
 		if (r == 0 && n == -EAGAIN && clock_ms() >= deadline_ms)
 			r = -ETIMEDOUT;
 	}

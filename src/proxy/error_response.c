@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The responses that the gate makes itself. No I/O. */
 #include "proxy/error_response.h"
 
 #include <stdarg.h>
@@ -7,10 +6,8 @@
 
 #include "proxy/route.h"
 
-static int put_format(struct buf *out, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int put_format(struct buf *out, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int put_format(struct buf *out,
+							    const char *format, ...)
 {
 	va_list ap;
 	int n;

@@ -5,16 +5,15 @@
 
 #include "base/buf.h"
 
-/* Its Server field. */
-#define ERROR_RESPONSE_SERVER "novnc-gate"
+#define ERROR_RESPONSE_SERVER "novnc-gate" /* the Server field */
 
-/* One of the gate's own responses. Its content is a sentence and the id of its log entries. */
+/* The content is a sentence and the id of the log entries. */
 struct error_response {
 	unsigned status;
 	struct slice sentence;     /* no full stop, no bytes that a peer sent */
 	const char *log_id;        /* journal_id() */
-	bool head_request;         /* of HEAD: no content */
-	struct slice host, target; /* 308: the redirection; target is in origin-form */
+	bool head_request;         /* to HEAD: no content */
+	struct slice host, target; /* for Location of 308; target is in origin-form */
 };
 
 /* Appends it to out. Returns 0 or -ENOBUFS. */

@@ -1,59 +1,54 @@
 /* SPDX-License-Identifier: MIT */
-/* The course of one request with its backend, how it ends and who is to blame. */
 #include "proxy/exchange.h"
 
 #include "process/pages.h"
 #include "proxy/rewrite.h"
 #include "proxy/tunnel.h"
 
-/* A tunnel in which much has moved, and then nothing for so long, gives memory back. */
-#define EXCHANGE_REST_MS 500
-/*
- * A peer from which no acknowledgement comes for so long is gone: two minutes and some, for the
- * kernel may leave two minutes between one try and the next (TCP_RTO_MAX).
- */
-#define EXCHANGE_GONE_MS 125000
+/* An idle tunnel gives memory back after this time. */
+#define EXCHANGE_RELEASE_MS 500
+/* Longer than the pause between two retransmissions, TCP_RTO_MAX: up to two minutes. */
+#define EXCHANGE_GONE_MS    125000
 
 #define FAIL(x, blame, status, ...) \
 	(fault_set(&(x)->fault, blame, status, __VA_ARGS__), exchange_failed(x))
 
-/* It ends with the fault: in an error response where one can still be sent. */
+/* The exchange ends with the fault: with an error response if one can still be sent. */
 static enum exchange_end exchange_failed(struct exchange *x)
 {
-	if (x->if_failed == EXCHANGE_REFUSED)
+	if (x->end_if_failed == EXCHANGE_REFUSED)
 		x->status = x->fault.status;
-	return x->if_failed;
+	return x->end_if_failed;
 }
 
 /* ---- the response's heads */
 
-/* Has the client sent more behind an upgrade that was not granted? */
+/* True if the client has sent more after an upgrade, which the backend has not accepted. */
 static bool bytes_follow(struct downstream *d)
 {
 	if (buf_len(&d->in) == 0 && !stream_ended(&d->stream))
-		(void)stream_read(&d->stream, &d->in); /* an error: none came */
+		(void)stream_read(&d->stream, &d->in); /* after an error there are none */
 	return buf_len(&d->in) > 0;
 }
 
-/* Writes a head, final or not, for the client; 0, or -1 with the fault. */
+/* Writes the response's head for the client. Returns 0, or -1 with the fault. */
 static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 {
-	const struct rewrite_how how = {
+	const struct rewrite_mode mode = {
 		.from = x->up->be,
 		.chunked = chunked,
 		.close = close,
 	};
 	struct buf *out = &x->down->out;
 	size_t end = out->end;
-	int r = rewrite_response(&x->up->response, &how, out);
+	int r = rewrite_response(&x->up->response, &mode, out);
 
 	if (r == 0)
 		return 0;
-	out->end = end; /* an error response follows, not half a head */
+	out->end = end; /* removes half a head: an error response follows */
 	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent a response with %s",
 		  x->up->be->name,
-		  r == -E2BIG ? REWRITE_OPTIONS_MANY
-			      : "header fields that are too large");
+		  r == -E2BIG ? REWRITE_TOO_MANY : "header fields that are too large");
 	return -1;
 }
 
@@ -66,7 +61,7 @@ static int exchange_interim(struct exchange *x)
 	return x->request.http10 ? 0 : exchange_write_head(x, false, false);
 }
 
-/* The final response: its body follows. */
+/* The final response: writes its head and prepares for its body. */
 static int exchange_respond(struct exchange *x)
 {
 	const struct http1_head *h = &x->up->response;
@@ -78,9 +73,9 @@ static int exchange_respond(struct exchange *x)
 		return -1;
 	x->status = h->status;
 	x->last = plan.last;
-	x->if_failed = plan.reset_shows ? EXCHANGE_RESET : EXCHANGE_CUT;
+	x->end_if_failed = plan.needs_reset ? EXCHANGE_RESET : EXCHANGE_CUT;
 	x->relay.phase = RELAY_BODY;
-	x->relay.down_suffices = plan.down_suffices;
+	x->relay.response_suffices = plan.suffices;
 	flow_begin(&x->relay.down, h->framing, h->length, plan.chunked);
 	return 0;
 }
@@ -102,7 +97,7 @@ static int exchange_open_tunnel(struct exchange *x)
 		return -1;
 	x->status = 101;
 	x->tunnel = true;
-	x->if_failed = EXCHANGE_RESET;
+	x->end_if_failed = EXCHANGE_RESET;
 	tunnel_begin(&x->relay);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		if (&d->upstream[i] != x->up)
@@ -110,8 +105,8 @@ static int exchange_open_tunnel(struct exchange *x)
 	return 0;
 }
 
-/* A head has come; true where the exchange ends, or becomes a tunnel, with *ret. */
-static bool exchange_take_head(struct exchange *x, enum exchange_end *ret)
+/* After a head has come; true if the exchange ends or becomes a tunnel, with *ret. */
+static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 {
 	unsigned status = x->up->response.status;
 	int r;
@@ -151,7 +146,7 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 		fault_set(&x->fault, FAULT_NOBODY, 0,
 			  "the connection to the client failed: %s",
 			  stream_strerror(up->from, up->error));
-	return x->if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
+	return x->end_if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 
 static enum exchange_end exchange_backend_failed(struct exchange *x)
@@ -180,17 +175,17 @@ static enum exchange_end exchange_backend_failed(struct exchange *x)
 		    stream_strerror(down->from, down->error));
 }
 
-/* A tunnel or a response has come to its end. */
+/* The response or the tunnel is complete. */
 static enum exchange_end exchange_done(struct exchange *x)
 {
 	if (x->tunnel) {
 		tunnel_explain(&x->relay, NULL, FAULT_NOBODY, &x->fault);
 		return EXCHANGE_LAST;
 	}
-	return x->last || !flow_ended(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
+	return x->last || !flow_complete(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
 
-/* The relay has stopped for good; error is that of its poll. */
+/* The relay has stopped finally; error is for RELAY_POLL_FAILED. */
 static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end,
 					  int error)
 {
@@ -210,24 +205,25 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end
 	case RELAY_LINGER_TIMEOUT:
 		fault_set(&x->fault, FAULT_NOBODY, 0,
 			  "%s closed, then no data for LingerTimeoutSec=",
-			  tunnel_side(r, r->first));
+			  tunnel_side(r, r->closed_first));
 		return EXCHANGE_LAST;
 	case RELAY_IDLE_TIMEOUT:
 		fault_set(&x->fault, FAULT_NOBODY, 0, "no data for IdleTimeoutSec=");
 		return EXCHANGE_LAST;
 	case RELAY_TERMINATED:
 		(void)FAIL(x, FAULT_NOBODY, 503, "stopped by SIGTERM");
-		return x->tunnel ? EXCHANGE_GONE : x->if_failed;
+		return x->tunnel ? EXCHANGE_GONE : x->end_if_failed;
 	default: break;
 	}
 	return FAIL(x, FAULT_GATE, 500, "poll: %s", strerror(-error));
 }
 
-static void exchange_rest(struct exchange *x)
+/* Releases the memory that an idle tunnel does not need. */
+static void exchange_release(struct exchange *x)
 {
 	struct http1_head *h = &x->up->response;
 
-	x->relay.rest_ms = EXCHANGE_REST_MS;
+	x->relay.release_ms = EXCHANGE_RELEASE_MS;
 	downstream_release(x->down);
 	pages_release(h->field, sizeof(h->field));
 	pages_release_stack();
@@ -243,10 +239,10 @@ static enum exchange_end exchange_relay(struct exchange *x)
 		int error = 0;
 		enum relay_end stop = relay_run(&x->relay, &error);
 
-		if (stop == RELAY_AT_REST) {
-			exchange_rest(x);
+		if (stop == RELAY_RELEASE) {
+			exchange_release(x);
 		} else if (stop == RELAY_RESPONSE) {
-			over = exchange_take_head(x, &end);
+			over = exchange_on_head(x, &end);
 		} else {
 			end = exchange_stopped(x, stop, error);
 			over = true;
@@ -255,19 +251,19 @@ static enum exchange_end exchange_relay(struct exchange *x)
 	return end;
 }
 
-/* Leaves the connection as the next request needs it. */
+/* Prepares both connections for the next request, or closes the backend's. */
 static enum exchange_end exchange_finish(struct exchange *x, enum exchange_end end)
 {
 	struct downstream *d = x->down;
 
 	if (x->tunnel && end == EXCHANGE_RESET)
-		stream_reset(&x->up->stream); /* the backend sees a reset, too */
+		stream_reset(&x->up->stream);
 	x->up_bytes = x->relay.up.bytes;
 	x->down_bytes = x->relay.down.bytes;
 	flow_done(&x->relay.up);
 	flow_done(&x->relay.down);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		upstream_kept_unseen(&d->upstream[i]);
+		upstream_kept_forget(&d->upstream[i]);
 	if (end == EXCHANGE_NEXT)
 		upstream_keep(x->up);
 	else
@@ -290,7 +286,7 @@ enum exchange_end exchange_abort(struct exchange *x, const char *what, int error
 
 /* ---- the beginning */
 
-/* RFC 9110 9.2.2, of the methods that are without a body as a rule. */
+/* RFC 9110 9.2.2 */
 static bool is_idempotent(struct slice method)
 {
 	static const char *const names[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE" };
@@ -314,7 +310,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	fault_clear(&x->fault);
 	x->down = d;
 	x->up = &d->upstream[v->backend];
-	x->if_failed = EXCHANGE_REFUSED;
+	x->end_if_failed = EXCHANGE_REFUSED;
 	x->request = (struct request){
 		.kind = upgrade ? REQUEST_UPGRADE
 			: head  ? REQUEST_HEAD
@@ -363,7 +359,7 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 	buf_consume(&d->in, head_len);
 	if (r < 0)
 		end = FAIL(x, FAULT_CLIENT, 431,
-			   r == -E2BIG ? REWRITE_OPTIONS_MANY
+			   r == -E2BIG ? REWRITE_TOO_MANY
 				       : "header fields are too large");
 	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out) ==
 		 UPSTREAM_FAILED)

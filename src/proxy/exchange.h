@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One request with its backend: the response, or the tunnel that it opens. */
+/* One request to a backend, and its response or the tunnel that it opens. */
 #ifndef NOVNC_GATE_EXCHANGE_H
 #define NOVNC_GATE_EXCHANGE_H
 
@@ -10,21 +10,20 @@
 #include "proxy/route.h"
 
 enum exchange_end {
-	EXCHANGE_TUNNEL, /* a checked 101 is on its way: exchange_tunnel() follows */
-	EXCHANGE_NEXT,   /* the connection is ready for another request */
-	EXCHANGE_LAST,   /* the response is complete; the connection ends after it */
-	EXCHANGE_REFUSED, /* nothing has been sent to the client: an error response is due */
-	EXCHANGE_CUT,     /* incomplete, which a plain end of the stream shows */
-	EXCHANGE_RESET, /* incomplete, which only a reset shows */
-	EXCHANGE_GONE,  /* the client is gone, or the process is to end */
+	EXCHANGE_TUNNEL,  /* a checked 101 is sent: exchange_tunnel() follows */
+	EXCHANGE_NEXT,    /* the connection is ready for another request */
+	EXCHANGE_LAST,    /* complete; the client's connection ends now */
+	EXCHANGE_REFUSED, /* nothing has been sent to the client: send an error response */
+	EXCHANGE_CUT,     /* incomplete; closing the connection tells the client so */
+	EXCHANGE_RESET,   /* incomplete; only a reset tells the client so */
+	EXCHANGE_GONE,    /* the client is gone, or the process has to stop */
 };
 
 struct exchange {
-	/* what came of it */
-	unsigned
-		status; /* of the response, or of the error response that is due; 0: none */
+	/* results */
+	unsigned status; /* of the response, or for the error response; 0: none */
 	uint64_t up_bytes, down_bytes; /* of bodies or of the tunnel */
-	bool tunnel;                   /* it was opened */
+	bool tunnel;                   /* a tunnel was opened */
 	struct fault fault;
 	/* private */
 	struct downstream *down;
@@ -32,14 +31,14 @@ struct exchange {
 	struct relay relay;
 	struct request request;
 	struct upstream_request up_request;
-	enum exchange_end if_failed; /* its end, should it fail now */
-	bool last;                   /* the client's connection ends after the response */
+	enum exchange_end end_if_failed;
+	bool last; /* the client's connection ends after the response */
 	char accept[UPGRADE_ACCEPT_SIZE];
 };
 
 /*
- * Carries out a verdict that forwards: the head h (of head_len bytes at the beginning of the
- * client's input, consumed here) goes to the verdict's backend, the response to the client.
+ * Sends the request with the head h to the backend of the verdict, and the response to the client.
+ * The head's head_len bytes are the first in the client's input, and are consumed.
  */
 enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 			       const struct http1_head *h, size_t head_len,
@@ -48,7 +47,7 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 /* After EXCHANGE_TUNNEL: moves bytes until the tunnel ends. */
 enum exchange_end exchange_tunnel(struct exchange *x);
 
-/* Instead of that: the tunnel must not go on; what failed, with -errno. Both sides see a reset. */
+/* Instead of exchange_tunnel(): resets both sides, because `what` has failed with -errno. */
 enum exchange_end exchange_abort(struct exchange *x, const char *what, int error);
 
 #endif

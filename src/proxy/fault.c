@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Why an exchange cannot go on, in words. */
 #include "proxy/fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-/* A sentence that is cut says enough. */
-static void sentence(char *ret, size_t size, const char *format, va_list ap)
-{
-	(void)vsnprintf(ret, size, format, ap);
-}
-
 void fault_clear(struct fault *f)
 {
 	f->blame = FAULT_NOBODY;
 	f->status = 0;
-	f->reason[0] = f->shown[0] = '\0'; /* to zero all of it would cost more */
+	f->reason[0] = f->shown[0] = '\0'; /* cheaper than to zero all */
 }
 
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
@@ -31,7 +24,7 @@ void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	if (blame == FAULT_CONFIG)
 		fault_show(f, "the gate's configuration cannot be used");
 	va_start(ap, format);
-	sentence(f->reason, sizeof(f->reason), format, ap);
+	(void)vsnprintf(f->reason, sizeof(f->reason), format, ap);
 	va_end(ap);
 }
 
@@ -40,6 +33,6 @@ void fault_show(struct fault *f, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	sentence(f->shown, sizeof(f->shown), format, ap);
+	(void)vsnprintf(f->shown, sizeof(f->shown), format, ap);
 	va_end(ap);
 }

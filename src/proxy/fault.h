@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* Why an exchange cannot go on, in words: for the log, and for the error response. */
+/* Why an exchange has failed, as sentences for the log and for the error response. */
 #ifndef NOVNC_GATE_FAULT_H
 #define NOVNC_GATE_FAULT_H
 
 enum fault_blame {
-	FAULT_NOBODY, /* all went well, or the process was told to stop */
+	FAULT_NOBODY, /* no fault, or SIGTERM */
 	FAULT_CLIENT,
 	FAULT_BACKEND,
 	FAULT_GATE,   /* this process or this machine */
-	FAULT_CONFIG, /* a key that the administrator has to mend */
+	FAULT_CONFIG, /* a key that the administrator has to correct */
 };
 
 struct fault {
 	enum fault_blame blame;
-	unsigned status;  /* of the error response, where one can still be sent */
-	char reason[512]; /* one sentence without its full stop; "": all went well */
-	/* the same for the client, without addresses and files; "": it may read the reason */
-	char shown[256];
+	unsigned status;  /* for the error response, if one can still be sent */
+	char reason[512]; /* a sentence without full stop; "": no fault */
+	char shown[256]; /* for the client, without addresses and files; "": the reason */
 };
 
-/* Nothing has gone wrong yet. */
+/* Sets no fault. */
 void fault_clear(struct fault *f);
 
 /*
- * Sets it. The client does not read the reasons of FAULT_GATE and FAULT_CONFIG. With FAULT_NOBODY the
- * reason says how something ended that was nobody's fault.
+ * Sets blame, status and reason; too long a reason is cut. With FAULT_GATE and FAULT_CONFIG the
+ * client gets a general sentence. FAULT_NOBODY is for the regular end of a tunnel.
  */
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Sets the sentence that the client reads in place of the reason. */
+/* Then sets the sentence for the client. */
 void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* One direction of a relay: read, decode, write; splice. */
 #include "proxy/flow.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "http/chunk.h"
 
-/* What a pipe is grown to, bytes: more moves per system call (past that it stops paying). */
-#define FLOW_PIPE_SIZE (1024 * 1024)
-/* What it is born with as a rule; a quarter of that is no better than copying. */
-#define FLOW_PIPE_MIN  (64 * 1024)
-/* What is read at once where payload may soon go through a pipe, bytes. */
-#define FLOW_COPY_MAX  (64 * 1024)
-/* A chunk's payload below that, bytes, is moved: a piece of its own would cost more. */
-#define FLOW_PIECE_MIN 2048
-/* Room in `out` for all that is written anew around what is taken at once. */
-#define FLOW_FRAMES    (CHUNK_FRAME_MAX + CHUNK_LAST_MAX)
-/* What is not worth giving back: one page. */
-#define FLOW_SMALL     4096
+/* All in bytes. */
+#define FLOW_PIPE_SIZE (1024 * 1024) /* of a pipe; a larger one gained nothing */
+#define FLOW_PIPE_MIN  (64 * 1024)   /* a smaller pipe is no better than copying */
+#define FLOW_COPY_MAX  (64 * 1024)   /* one read before a pipe is opened */
+#define FLOW_PIECE_MIN 2048          /* a shorter payload is moved up to the last piece */
+#define FLOW_FRAMES    (CHUNK_FRAME_MAX + CHUNK_LAST_MAX) /* framing of one write */
+#define FLOW_SMALL     4096 /* one page, which is not worth releasing */
 
 static void pipe_close(struct flow *f, enum flow_pipe next)
 {
@@ -37,7 +30,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.out = out,
 		.state = FLOW_DONE,
 		.moved_ms = clock_ms(),
-		.grown = true, /* a head has come in there */
+		.releasable = true, /* a head has been read */
 		.pipe = { -1, -1 },
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
@@ -64,11 +57,11 @@ void flow_done(struct flow *f)
 	pipe_close(f, FLOW_PIPE_UNAVAILABLE);
 }
 
-void flow_rest(struct flow *f)
+void flow_release(struct flow *f)
 {
 	if (f->piped == 0)
 		pipe_close(f, FLOW_PIPE_NONE);
-	f->grown = false;
+	f->releasable = false;
 }
 
 void flow_fail(struct flow *f, int error)
@@ -95,23 +88,23 @@ bool flow_pending(const struct flow *f)
 	       (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
 }
 
-bool flow_hungry(const struct flow *f)
+bool flow_wants_input(const struct flow *f)
 {
 	return f->state == FLOW_READING && f->failure == FLOW_OK &&
 	       !stream_ended(f->from) && !flow_pending(f) && buf_len(f->in) < f->in->cap;
 }
 
-bool flow_ended(const struct flow *f)
+bool flow_complete(const struct flow *f)
 {
 	return f->state == FLOW_DONE && !flow_pending(f);
 }
 
-bool flow_over(const struct flow *f)
+bool flow_finished(const struct flow *f)
 {
-	return f->state == FLOW_SINK_CLOSED || flow_ended(f);
+	return f->state == FLOW_SINK_CLOSED || flow_complete(f);
 }
 
-/* All that came before the end of the stream has been passed on: does the body end here, too? */
+/* At the end of the stream, after all bytes before it have been passed on. */
 static void flow_eof(struct flow *f)
 {
 	bool whole = f->tunnel || f->from->input == STREAM_EOF;
@@ -122,7 +115,7 @@ static void flow_eof(struct flow *f)
 		f->failure = FLOW_INCOMPLETE;
 }
 
-/* Opens the pipe, for there is much to move; without one it is copied. */
+/* Opens the pipe, if both streams can be spliced. */
 static void flow_pipe(struct flow *f)
 {
 	int ends[2];
@@ -132,9 +125,9 @@ static void flow_pipe(struct flow *f)
 		return;
 	f->piping = FLOW_PIPE_UNAVAILABLE;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return; /* out of descriptors: slower, not wrong */
-	/* EPERM once the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: this one
-	 * keeps the size it was made with, two pages past the limit */
+		return; /* out of descriptors: copying is slower, but works */
+	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
+	 * pipe has two pages only */
 	if (fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
 	    fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0) {
 		fd_close_auto(&ends[0]);
@@ -184,7 +177,7 @@ static ssize_t flow_splice(struct flow *f)
 	return n;
 }
 
-/* What stands around the pieces and behind them, which are len bytes. */
+/* Writes the framing around the pieces, len bytes, and behind them. */
 static int flow_frame(struct flow *f, size_t len)
 {
 	int r = 0;
@@ -199,7 +192,7 @@ static int flow_frame(struct flow *f, size_t len)
 	return r;
 }
 
-/* Adds payload to the pieces: a small one is moved up to the end of the last. */
+/* Adds a piece; a short payload is moved to the end of the last piece instead. */
 static void flow_add(struct flow *f, struct slice payload)
 {
 	struct iovec *next = &f->piece[f->pieces], *last;
@@ -214,19 +207,19 @@ static void flow_add(struct flow *f, struct slice payload)
 	f->pieces++;
 }
 
-/* What the pieces came with makes room when they have been written. */
-static void flow_release(struct flow *f)
+/* Frees the room in `in` once all pieces have been written. */
+static void flow_free_input(struct flow *f)
 {
 	if (f->pieces > 0)
 		return;
-	buf_consume(f->in, f->taken);
-	f->taken = 0;
+	buf_consume(f->in, f->decoded);
+	f->decoded = 0;
 }
 
-/* Takes as much as can be written at once. */
-static void flow_take(struct flow *f)
+/* Decodes as much as can be written at once. */
+static void flow_decode(struct flow *f)
 {
-	struct buf rest = *f->in;
+	struct buf in = *f->in;
 	struct slice payload;
 	size_t len = 0;
 	int r = 1;
@@ -234,14 +227,13 @@ static void flow_take(struct flow *f)
 	if (f->state >= FLOW_DONE || f->failure != FLOW_OK || f->pieces > 0 ||
 	    buf_room(f->out) < FLOW_FRAMES)
 		return;
-	f->first = 0;
-	while (f->pieces < FLOW_PIECES &&
-	       (r = body_take(&f->body, &rest, &payload)) > 0) {
+	f->first_piece = 0;
+	while (f->pieces < FLOW_PIECES && (r = body_take(&f->body, &in, &payload)) > 0) {
 		flow_add(f, payload);
 		len += payload.len;
 	}
-	f->taken = buf_len(f->in) - buf_len(&rest);
-	flow_release(f);
+	f->decoded = buf_len(f->in) - buf_len(&in);
+	flow_free_input(f);
 	f->state = f->body.done ? FLOW_DONE : r == 0 ? FLOW_READING : FLOW_DECODING;
 	if (r < 0)
 		f->failure = FLOW_INVALID;
@@ -249,7 +241,7 @@ static void flow_take(struct flow *f)
 	assert(r == 0); /* there was room */
 }
 
-/* Adds what is not empty to a vector. */
+/* Adds a block to a vector, unless it is empty. */
 static size_t put_piece(struct iovec *iov, size_t n, void *p, size_t len)
 {
 	if (len > 0)
@@ -257,7 +249,7 @@ static size_t put_piece(struct iovec *iov, size_t n, void *p, size_t len)
 	return n;
 }
 
-/* So many bytes have been written: of the lead, of the pieces, of what is behind them. */
+/* n bytes have been written: of the lead, the pieces, then the framing behind them. */
 static void flow_written(struct flow *f, size_t n)
 {
 	size_t lead = n < f->lead ? n : f->lead;
@@ -265,8 +257,8 @@ static void flow_written(struct flow *f, size_t n)
 	buf_consume(f->out, lead);
 	f->lead -= lead;
 	n -= lead;
-	for (; n > 0 && f->pieces > 0; f->first++, f->pieces--) {
-		struct iovec *p = &f->piece[f->first];
+	for (; n > 0 && f->pieces > 0; f->first_piece++, f->pieces--) {
+		struct iovec *p = &f->piece[f->first_piece];
 		size_t len = n < p->iov_len ? n : p->iov_len;
 
 		f->bytes += len;
@@ -276,18 +268,18 @@ static void flow_written(struct flow *f, size_t n)
 		if (p->iov_len > 0)
 			return;
 	}
-	flow_release(f);
+	flow_free_input(f);
 	buf_consume(f->out, n);
 }
 
-/* Reads from the pipe what splice() cannot write to the socket: as much as fits, as a piece. */
-static int flow_unpipe(struct flow *f)
+/* Reads from the pipe as much as fits, as a piece, where splice(2) cannot write to the socket. */
+static int flow_drain_pipe(struct flow *f)
 {
 	struct buf *in = f->in;
 	size_t len;
 	ssize_t n;
 
-	assert(buf_len(in) == 0); /* all of it was taken before the pipe was filled */
+	assert(buf_len(in) == 0); /* it was empty before the pipe was filled */
 	buf_compact(in);
 	len = f->piped < buf_room(in) ? f->piped : buf_room(in);
 	n = read(f->pipe[0], in->data + in->end, len);
@@ -296,17 +288,17 @@ static int flow_unpipe(struct flow *f)
 	f->piece[0] =
 		(struct iovec){ .iov_base = in->data + in->end, .iov_len = (size_t)n };
 	in->end += (size_t)n;
-	f->first = f->lead = 0;
+	f->first_piece = f->lead = 0;
 	f->pieces = 1;
-	f->taken = (size_t)n;
-	f->bytes -= (uint64_t)n; /* counted once more when it has been written */
+	f->decoded = (size_t)n;
+	f->bytes -= (uint64_t)n; /* flow_written() counts them again */
 	f->piped -= (size_t)n;
 	if (f->piped == 0)
 		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
 	return 0;
 }
 
-/* From the pipe, 0 or -errno; -EINVAL where it has to be copied out of it. */
+/* 0 or -errno; -EINVAL if the socket cannot be spliced to. */
 static int flow_write_pipe(struct flow *f)
 {
 	ssize_t written = stream_splice_out(f->to, f->pipe[0], f->piped);
@@ -328,12 +320,12 @@ static int flow_write(struct flow *f)
 	if (total == 0 && f->pieces == 0) {
 		r = flow_write_pipe(f);
 		if (r == -EINVAL)
-			r = flow_unpipe(f);
+			r = flow_drain_pipe(f);
 		if (r < 0 || f->pieces == 0)
 			return r;
 	}
 	n = put_piece(iov, n, out, f->lead);
-	for (size_t i = f->first; i < f->first + f->pieces; i++) {
+	for (size_t i = f->first_piece; i < f->first_piece + f->pieces; i++) {
 		iov[n++] = f->piece[i];
 		total += f->piece[i].iov_len;
 	}
@@ -358,14 +350,14 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 {
 	bool moved = false, large;
 
-	flow_take(f);
-	if (flow_hungry(f) && f->from->can_read) {
+	flow_decode(f);
+	if (flow_wants_input(f) && f->from->can_read) {
 		ssize_t n = flow_read(f);
 
 		if (n < 0 && n != -EAGAIN)
 			flow_fail(f, (int)n);
 		moved = n != -EAGAIN;
-		flow_take(f);
+		flow_decode(f);
 	}
 	large = f->piping == FLOW_PIPE_OPEN || f->in->end > FLOW_SMALL;
 	if (flow_pending(f) && f->to->can_write) {
@@ -380,7 +372,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		flow_eof(f);
 	if (moved) {
 		f->moved_ms = now_ms;
-		f->grown |= large;
+		f->releasable |= large;
 	}
 	return moved;
 }
@@ -389,6 +381,6 @@ bool flow_ready(const struct flow *f)
 {
 	if (flow_pending(f))
 		return f->to->can_write;
-	return (flow_hungry(f) && f->from->can_read) ||
+	return (flow_wants_input(f) && f->from->can_read) ||
 	       (f->state == FLOW_DECODING && f->failure == FLOW_OK);
 }

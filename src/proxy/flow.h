@@ -14,9 +14,9 @@
 
 enum flow_state {
 	FLOW_DECODING,    /* `in` may hold more of the message */
-	FLOW_READING,     /* all that `in` holds is decoded: more has to be read */
+	FLOW_READING,     /* all of `in` is decoded: more has to be read */
 	FLOW_DONE,        /* the end of the message has been decoded */
-	FLOW_SINK_CLOSED, /* `to` takes nothing more; the rest is not read */
+	FLOW_SINK_CLOSED, /* nothing more can be written, so nothing more is read */
 };
 
 enum flow_failure {
@@ -27,82 +27,82 @@ enum flow_failure {
 };
 
 enum flow_pipe {
-	FLOW_PIPE_NONE, /* not yet: so far copying is good enough */
+	FLOW_PIPE_NONE, /* not yet opened */
 	FLOW_PIPE_OPEN,
-	FLOW_PIPE_UNAVAILABLE, /* there is none to be had: it is copied */
+	FLOW_PIPE_UNAVAILABLE, /* the flow copies */
 };
 
 /* Streams and buffers are borrowed; the pipe is owned. */
 struct flow {
 	struct stream *from, *to;
-	struct buf *in;   /* read and not yet passed on; what follows the message stays */
-	struct buf *out;  /* heads and framing, as they are written */
-	struct body body; /* the message's end, in what is read */
+	struct buf *in;   /* bytes read; those behind the message stay there */
+	struct buf *out;  /* heads and framing to write */
+	struct body body; /* decodes the message */
 	enum flow_state state;
-	enum flow_failure failure; /* of `from`, by its peer or by this machine */
+	enum flow_failure failure; /* of reading from `from`, or of its peer */
 	int error;                 /* with FLOW_FAILED, -errno */
-	bool rechunk;              /* a chunked body is sent on in chunks (not decoded) */
-	bool tunnel; /* bytes without framing: any end of `from` is theirs */
-	/* taken from `in`, to be written behind the first `lead` bytes of `out` */
+	bool rechunk;              /* a chunked body is written in chunks again */
+	bool tunnel;               /* any end of `from` completes it */
+	/* payload in `in`, to be written after the first `lead` bytes of `out` */
 	struct iovec piece[FLOW_PIECES];
-	size_t first, pieces; /* of them, those still to be written */
+	size_t first_piece, pieces; /* the pieces that are not yet written */
 	size_t lead;
-	size_t taken;      /* the bytes of `in` that hold them, which stay as long */
+	size_t decoded;    /* bytes of `in` to keep until the pieces are written */
 	uint64_t bytes;    /* of payload, passed on since flow_init() */
-	uint64_t moved_ms; /* when the last byte went in or out */
-	bool grown;        /* may hold more than a page of memory; see flow_rest() */
+	uint64_t moved_ms; /* when the last byte was read or written */
+	bool releasable;   /* may hold more than a page of memory; see flow_release() */
 	enum flow_pipe piping;
 	int pipe[2];
 	size_t piped; /* bytes in the pipe */
 };
 
 /*
- * A flow without a body, which writes the content of out only; wants flow_done(). What an earlier
- * message sent is no longer watched for its acknowledgement.
+ * Begins without a body: the flow writes the content of out only. Stops the watch for what an
+ * earlier message has sent. The caller calls flow_done().
  */
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out);
 
-/* Begins a body. chunked_out: a chunked one is sent on in chunks. */
+/* Begins a body. With chunked_out, a chunked one is written in chunks again. */
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 		bool chunked_out);
 
-/* Begins a tunnel's direction: bytes until `from` ends. */
+/* Begins one direction of a tunnel, which has bytes without framing until `from` ends. */
 void flow_begin_tunnel(struct flow *f);
 
 /* Closes the pipe. */
 void flow_done(struct flow *f);
 
-/* Closes the pipe if it is empty; it is made again when there is much to move. */
-void flow_rest(struct flow *f);
+/* Closes the pipe if it is empty; a flow with much to move opens it again. */
+void flow_release(struct flow *f);
 
-/* `from` has failed with -errno; an earlier failure stays. */
+/* Notes that `from` has failed with -errno, unless an earlier failure is noted. */
 void flow_fail(struct flow *f, int error);
 
-/* `to` takes nothing more. */
+/* Ends the flow, because nothing more can be written to `to`. */
 void flow_close_sink(struct flow *f);
 
-/* Something happened on it at now_ms that counts as progress. */
+/* Counts an event at now_ms as progress. */
 void flow_touch(struct flow *f, uint64_t now_ms);
 
-/* Is all of the message read and passed on? */
-bool flow_ended(const struct flow *f);
+/* All of the message has been read and passed on. */
+bool flow_complete(const struct flow *f);
 
-/* Is nothing more to be expected of it: ended, or its sink closed? */
-bool flow_over(const struct flow *f);
+/* It is complete, or its sink is closed. */
+bool flow_finished(const struct flow *f);
 
-/* Is something left to write, in a buffer or in the pipe? */
+/* Bytes are left to write, in a buffer or in the pipe. */
 bool flow_pending(const struct flow *f);
 
-/* Would it read? Back-pressure: not before what was read has been passed on. */
-bool flow_hungry(const struct flow *f);
+/* It needs more input, and has passed on all that it has read (back-pressure). */
+bool flow_wants_input(const struct flow *f);
 
-/* Would flow_step() get on with what the streams have already? */
+/* flow_step() can make progress before the next poll. */
 bool flow_ready(const struct flow *f);
 
 /*
- * Reads once, decodes, writes once; true if that moved something. A fault in reading or decoding
- * is this flow's failure; an error of writing is the other peer's: in *ret_write_error.
+ * Reads once, decodes, writes once; true if bytes moved. An error of reading or decoding becomes
+ * the flow's failure; an error of writing, which concerns the other peer, goes to *ret_write_error.
  */
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* URLs in a response that would lead the browser past the gate to the backend. No I/O. */
 #include "proxy/location.h"
 
 #include <ctype.h>
@@ -7,7 +6,7 @@
 #include "http/authority.h"
 
 /* Removes scheme and "//" from a URL. *port is the scheme's default, or 0 without a scheme. */
-static bool take_scheme(struct slice *url, unsigned *port)
+static bool strip_scheme(struct slice *url, unsigned *port)
 {
 	static const struct slice starts[] = {
 		SLICE_INIT("http://"),
@@ -44,8 +43,8 @@ static bool is_this_machine(struct slice host)
  * Either scheme is accepted, because backends take it from X-Forwarded-Proto. A URL without a
  * port has the default port of its own scheme or of the backend's.
  */
-static bool is_at(const struct authority *a, unsigned default_port,
-		  const struct backend *be)
+static bool names_backend(const struct authority *a, unsigned default_port,
+			  const struct backend *be)
 {
 	struct authority own;
 	bool same_port;
@@ -73,13 +72,13 @@ bool location_names(const struct backend *be, struct slice url, struct slice *re
 	unsigned default_port;
 	size_t len = 0;
 
-	if (!take_scheme(&url, &default_port))
+	if (!strip_scheme(&url, &default_port))
 		return false;
 	while (len < url.len && !memchr("/?#", url.p[len], 3))
 		len++;
 	path = slice_from(url, len);
 	if (!authority_parse((struct slice){ url.p, len }, &authority) ||
-	    !is_at(&authority, default_port, be) || !stays_on_host(path))
+	    !names_backend(&authority, default_port, be) || !stays_on_host(path))
 		return false;
 	*ret_path = path;
 	return true;

@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* The poll loop of one exchange: steps, deadlines, waits. */
 #include "proxy/relay.h"
 
 #include "net/wait.h"
 
-/* Steps before the loop looks at its signal and at the other end's events again. */
+/* The most steps between two calls of poll(2). */
 #define RELAY_ROUNDS 16
 
 /* ---- one step */
 
-/* Whose end is there, read or seen behind bytes that nobody takes. */
-static enum relay_first relay_first(const struct relay *r)
+/* The sides that have closed; their last bytes may be unread. */
+static enum relay_side closed_sides(const struct relay *r)
 {
-	bool up = r->up.from->input != STREAM_OPEN;
-	bool down = r->down.from->input != STREAM_OPEN;
+	bool client = r->up.from->input != STREAM_OPEN;
+	bool backend = r->down.from->input != STREAM_OPEN;
 
-	if (up && down)
+	if (client && backend)
 		return RELAY_BOTH;
-	return up ? RELAY_UP : down ? RELAY_DOWN : RELAY_NEITHER;
+	return client ? RELAY_CLIENT : backend ? RELAY_BACKEND : RELAY_NEITHER;
 }
 
-/* Half-close: the end of one direction is passed on, the other goes on. */
+/* Half-close: passes the end of one direction on; the other direction continues. */
 static void relay_pass_end(struct relay *r, const struct flow *f)
 {
-	if (r->first == RELAY_NEITHER)
-		r->first = relay_first(r);
-	if (flow_ended(f))
+	if (r->closed_first == RELAY_NEITHER)
+		r->closed_first = closed_sides(r);
+	if (flow_complete(f))
 		stream_shut(f->to);
 }
 
@@ -33,29 +32,30 @@ static void relay_pass_end(struct relay *r, const struct flow *f)
 static void relay_up_failed(struct relay *r, int error)
 {
 	if (error == -EPIPE || error == -ECONNRESET || r->up.to->input == STREAM_CUT) {
-		flow_close_sink(&r->up); /* a response may have come before the end */
+		flow_close_sink(&r->up); /* a response may have come before that */
 		return;
 	}
 	flow_fail(&r->down, error);
-	flow_close_sink(&r->down); /* ends at once, whatever the client has not taken */
+	flow_close_sink(&r->down); /* ends at once, even with bytes for the client */
 }
 
 /* Writing to the client has failed. */
 static void relay_down_failed(struct relay *r, int error)
 {
 	if (r->down.to->input == STREAM_CUT)
-		flow_close_sink(&r->down); /* what the client sent goes on */
+		flow_close_sink(
+			&r->down); /* the backend still gets what the client has sent */
 	else
 		flow_fail(&r->up, error);
 }
 
-/* One step each way; true if something moved. Failures stand in the flows. */
+/* One step each way; true if bytes moved. Failures are noted in the flows. */
 static bool flows_step(struct relay *r, uint64_t now_ms)
 {
-	bool carries =
+	bool sends_body =
 		r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 	int up_error = 0, down_error = 0;
-	bool up = carries && flow_step(&r->up, now_ms, &up_error);
+	bool up = sends_body && flow_step(&r->up, now_ms, &up_error);
 	bool down = flow_step(&r->down, now_ms, &down_error);
 
 	if (up)
@@ -75,16 +75,16 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 	return up || down;
 }
 
-/* Both flows have ended as they should, or the response suffices. */
 static bool flows_done(const struct relay *r)
 {
-	return flow_over(&r->down) && (flow_over(&r->up) || r->down_suffices) &&
+	return flow_finished(&r->down) &&
+	       (flow_finished(&r->up) || r->response_suffices) &&
 	       r->up.to->output != STREAM_OUT_SHUTTING &&
 	       r->down.to->output != STREAM_OUT_SHUTTING;
 }
 
-/* Do the flows' states say that it is over, and how? */
-static bool flows_over(const struct relay *r, enum relay_end *ret)
+/* True if the flows have ended, with *ret. */
+static bool flows_ended(const struct relay *r, enum relay_end *ret)
 {
 	if (r->up.failure != FLOW_OK)
 		*ret = RELAY_CLIENT_FAILED;
@@ -97,26 +97,22 @@ static bool flows_over(const struct relay *r, enum relay_end *ret)
 	return true;
 }
 
-/* The result of a step of the upstream; true where the relay stops for it. */
-static bool upstream_over(enum upstream_result result, enum relay_end *ret)
+/* True if the relay stops with that result of the upstream, with *ret. */
+static bool upstream_stops(enum upstream_result result, enum relay_end *ret)
 {
-	switch (result) {
-	case UPSTREAM_RESPONSE: *ret = RELAY_RESPONSE; return true;
-	case UPSTREAM_FAILED: *ret = RELAY_UPSTREAM_FAILED; return true;
-	case UPSTREAM_WAITING: break;
-	}
-	return false;
+	*ret = result == UPSTREAM_RESPONSE ? RELAY_RESPONSE : RELAY_UPSTREAM_FAILED;
+	return result != UPSTREAM_WAITING;
 }
 
-/* The upstream's step while a response is awaited; *moved tells of a head that was sent. */
-static bool upstream_moves(struct relay *r, uint64_t now_ms, bool *moved,
-			   enum relay_end *ret)
+/* A step of the upstream; true if the relay stops, with *ret. *moved is set for progress. */
+static bool upstream_advance(struct relay *r, uint64_t now_ms, bool *moved,
+			     enum relay_end *ret)
 {
 	struct upstream *u = r->upstream;
 	enum upstream_phase before = u->phase;
 	enum upstream_result result;
 
-	if (flow_pending(&r->down)) /* back-pressure: the client takes what came before */
+	if (flow_pending(&r->down)) /* back-pressure: the client has not read all */
 		return false;
 	result = upstream_step(u);
 	if (before == UPSTREAM_SENDING && u->phase == UPSTREAM_AWAITING) {
@@ -124,7 +120,7 @@ static bool upstream_moves(struct relay *r, uint64_t now_ms, bool *moved,
 		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
 	}
 	*moved |= u->phase != before;
-	return upstream_over(result, ret);
+	return upstream_stops(result, ret);
 }
 
 static bool relay_ready(const struct relay *r)
@@ -140,7 +136,7 @@ static bool relay_ready(const struct relay *r)
 	return flow_ready(&r->up) || flow_ready(&r->down);
 }
 
-/* Steps until nothing more is ready; true where the relay stops, with *ret. */
+/* Steps until nothing more is ready; true if the relay stops, with *ret. */
 static bool relay_steps(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 {
 	bool more = true;
@@ -148,9 +144,9 @@ static bool relay_steps(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 	for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 		bool moved = flows_step(r, now_ms);
 
-		if (flows_over(r, ret))
+		if (flows_ended(r, ret))
 			return true;
-		if (r->phase == RELAY_REQUEST && upstream_moves(r, now_ms, &moved, ret))
+		if (r->phase == RELAY_REQUEST && upstream_advance(r, now_ms, &moved, ret))
 			return true;
 		r->moved |= moved;
 		more = moved && relay_ready(r);
@@ -160,21 +156,21 @@ static bool relay_steps(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 
 /* ---- deadlines */
 
-/* A peer that no longer acknowledges what it is sent has failed; true where the relay stops. */
-static bool relay_look(struct relay *r, uint64_t now_ms, enum relay_end *ret)
+/* A peer that no longer acknowledges what was sent to it has failed; true if the relay stops. */
+static bool relay_check_peers(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 {
 	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms))
 		flow_fail(&r->up, -ETIMEDOUT);
 	if (!stream_watch_gone(r->up.to, now_ms, r->gone_ms))
 		return false;
 	if (r->phase == RELAY_REQUEST)
-		return upstream_over(upstream_broken(r->upstream, -ETIMEDOUT), ret);
+		return upstream_stops(upstream_broken(r->upstream, -ETIMEDOUT), ret);
 	flow_fail(&r->down, -ETIMEDOUT);
 	return false;
 }
 
-/* When to look next. */
-static uint64_t look_ms(const struct relay *r)
+/* The time of the next such check. */
+static uint64_t check_ms(const struct relay *r)
 {
 	uint64_t up_ms = r->up.to->watch.look_ms, down_ms = r->down.to->watch.look_ms;
 
@@ -185,26 +181,26 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
 	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
-	/* a span of 0 begins once all has been passed on that came before the end */
-	bool ending = flow_over(up) || flow_over(down) ||
-		      (r->first != RELAY_NEITHER && r->cfg->linger_ms > 0);
+	/* LingerTimeoutSec=0 starts only after all bytes before the end are passed on */
+	bool ending = flow_finished(up) || flow_finished(down) ||
+		      (r->closed_first != RELAY_NEITHER && r->cfg->linger_ms > 0);
 	uint64_t span_ms = ending ? r->cfg->linger_ms : r->cfg->idle_ms;
 
 	*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;
-	if ((up->grown || down->grown) && r->rest_ms < span_ms) {
-		*ret = RELAY_AT_REST;
-		span_ms = r->rest_ms;
+	if ((up->releasable || down->releasable) && r->release_ms < span_ms) {
+		*ret = RELAY_RELEASE;
+		span_ms = r->release_ms;
 	}
 	return clock_deadline_ms(last_ms, span_ms);
 }
 
-/* The request: its body has to make progress; once it has gone, the response is awaited. */
+/* For the request's body while it is sent, else for the response. */
 static uint64_t request_deadline(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up;
 	bool body_waits = r->expects && up->bytes == 0;
 
-	if (r->upstream->phase != UPSTREAM_AWAITING || flow_over(up) || body_waits) {
+	if (r->upstream->phase != UPSTREAM_AWAITING || flow_finished(up) || body_waits) {
 		*ret = RELAY_UPSTREAM_FAILED;
 		return upstream_deadline_ms(r->upstream);
 	}
@@ -215,8 +211,8 @@ static uint64_t request_deadline(const struct relay *r, enum relay_end *ret)
 static uint64_t body_deadline(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
-	uint64_t up_ms = flow_over(up) ? CLOCK_INFINITY : up->moved_ms;
-	uint64_t down_ms = flow_over(down) ? CLOCK_INFINITY : down->moved_ms;
+	uint64_t up_ms = flow_finished(up) ? CLOCK_INFINITY : up->moved_ms;
+	uint64_t down_ms = flow_finished(down) ? CLOCK_INFINITY : down->moved_ms;
 
 	if (up_ms <= down_ms)
 		*ret = flow_pending(up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
@@ -225,7 +221,7 @@ static uint64_t body_deadline(const struct relay *r, enum relay_end *ret)
 	return clock_deadline_ms(up_ms <= down_ms ? up_ms : down_ms, r->cfg->body_ms);
 }
 
-/* The next deadline, and what it means when it passes. */
+/* The next deadline, with *ret for when it passes. */
 static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 {
 	switch (r->phase) {
@@ -242,33 +238,33 @@ static struct pollfd poll_flows(const struct relay *r, const struct flow *from,
 				const struct flow *to)
 {
 	const struct stream *s = from->from;
-	int events = stream_events(s, flow_hungry(from), flow_pending(to));
+	int events = stream_events(s, flow_wants_input(from), flow_pending(to));
 
 	if (r->phase == RELAY_TUNNEL)
 		events |= stream_end_events(s);
 	return (struct pollfd){ .fd = s->fd, .events = (short)events };
 }
 
-static struct pollfd poll_client(const struct relay *r, bool had_hangup)
+static struct pollfd poll_client(const struct relay *r, bool hangup_seen)
 {
 	struct pollfd p = poll_flows(r, &r->up, &r->down);
 
 	if (r->phase == RELAY_REQUEST && r->upstream->phase != UPSTREAM_AWAITING)
 		p.events = stream_events(r->up.from, false, flow_pending(&r->down));
-	/* with nothing to ask for, a reset is still news, a POLLHUP once only */
-	if (p.events == 0 && had_hangup)
+	/* without events poll(2) still reports a reset, but also each hang-up again and again */
+	if (p.events == 0 && hangup_seen)
 		p.fd = -1;
 	return p;
 }
 
 static struct pollfd poll_backend(const struct relay *r)
 {
-	bool held = flow_pending(&r->down); /* back-pressure, as in upstream_moves() */
+	bool back_pressure = flow_pending(&r->down); /* as in upstream_advance() */
 	struct pollfd p;
 
 	if (r->phase != RELAY_REQUEST)
 		p = poll_flows(r, &r->down, &r->up);
-	else if (held && r->upstream->phase == UPSTREAM_AWAITING)
+	else if (back_pressure && r->upstream->phase == UPSTREAM_AWAITING)
 		p = (struct pollfd){ .fd = r->up.to->fd,
 				     .events = stream_events(r->up.to, false,
 							     flow_pending(&r->up)) };
@@ -298,17 +294,17 @@ static void relay_take_events(struct relay *r, const struct pollfd *client,
 		take_events(&r->down, backend->revents);
 }
 
-/* Waits for an event: 0, or -errno with -ETIMEDOUT and what has passed in *ret. */
-static int relay_wait(struct relay *r, uint64_t now_ms, bool *had_hangup,
+/* Waits for an event. 0; -ETIMEDOUT if the deadline of *ret has passed; or another -errno. */
+static int relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen,
 		      enum relay_end *ret)
 {
 	struct pollfd p[] = {
 		{ .fd = r->sigfd },
-		poll_client(r, *had_hangup),
+		poll_client(r, *hangup_seen),
 		poll_backend(r),
 	};
 	bool ready = relay_ready(r);
-	uint64_t deadline_ms = relay_deadline(r, ret), wake_ms = look_ms(r);
+	uint64_t deadline_ms = relay_deadline(r, ret), wake_ms = check_ms(r);
 	int n;
 
 	if (wake_ms > deadline_ms)
@@ -316,52 +312,52 @@ static int relay_wait(struct relay *r, uint64_t now_ms, bool *had_hangup,
 	n = wait_poll(p, 3, now_ms, ready ? now_ms : wake_ms);
 	if (n < 0 && n != -ETIMEDOUT)
 		return n;
-	/* TLS has events that bring nothing, which must not put off the end */
+	/* an event of TLS may bring no payload: then it does not extend the deadline */
 	if (!ready && (n == -ETIMEDOUT || !r->moved) && clock_ms() >= deadline_ms)
 		return -ETIMEDOUT;
 	r->moved = false;
-	*had_hangup |= (p[1].revents & POLLHUP) != 0;
+	*hangup_seen |= (p[1].revents & POLLHUP) != 0;
 	if (n > 0)
 		relay_take_events(r, &p[1], &p[2]);
 	return 0;
 }
 
-/* The wait has ended with an error, or a deadline has passed; true where the relay stops. */
-static bool wait_over(struct relay *r, int error, enum relay_end *ret)
+/* After relay_wait() has failed with error; true if the relay stops, with *ret. */
+static bool wait_failed(struct relay *r, int error, enum relay_end *ret)
 {
 	if (error == -ECANCELED)
 		*ret = RELAY_TERMINATED;
 	else if (error != -ETIMEDOUT)
 		*ret = RELAY_POLL_FAILED;
 	else if (*ret == RELAY_UPSTREAM_FAILED)
-		return upstream_over(upstream_expire(r->upstream), ret);
+		return upstream_stops(upstream_expire(r->upstream), ret);
 	return true;
 }
 
 enum relay_end relay_run(struct relay *r, int *ret_error)
 {
-	bool had_hangup = false;
+	bool hangup_seen = false;
 	enum relay_end end;
 	int error;
 
 	for (;;) {
 		uint64_t now_ms = clock_ms();
 
-		if (now_ms >= look_ms(r) && relay_look(r, now_ms, &end))
+		if (now_ms >= check_ms(r) && relay_check_peers(r, now_ms, &end))
 			break;
 		if (relay_steps(r, now_ms, &end))
 			break;
-		error = relay_wait(r, now_ms, &had_hangup, &end);
-		if (error < 0 && wait_over(r, error, &end)) {
+		error = relay_wait(r, now_ms, &hangup_seen, &end);
+		if (error < 0 && wait_failed(r, error, &end)) {
 			*ret_error = error;
 			break;
 		}
-		if (error == 0 && flows_over(r, &end))
+		if (error == 0 && flows_ended(r, &end))
 			break;
 	}
-	if (end == RELAY_AT_REST) {
-		flow_rest(&r->up);
-		flow_rest(&r->down);
+	if (end == RELAY_RELEASE) {
+		flow_release(&r->up);
+		flow_release(&r->down);
 	}
 	return end;
 }

@@ -10,43 +10,41 @@
 #include "proxy/upstream.h"
 
 enum relay_phase {
-	RELAY_REQUEST, /* it goes up; down come interim responses */
-	RELAY_BODY,    /* the final response's head has come, its body goes down */
-	RELAY_TUNNEL,  /* an EOF is passed on; linger and idle bound the time */
+	RELAY_REQUEST, /* sends the request, receives interim responses */
+	RELAY_BODY,    /* after the final response's head: both bodies */
+	RELAY_TUNNEL,  /* passes on an EOF; LingerTimeoutSec= and IdleTimeoutSec= apply */
 };
 
-/* The side whose end of a tunnel came first. */
-enum relay_first {
+enum relay_side {
 	RELAY_NEITHER,
-	RELAY_UP,   /* the client's */
-	RELAY_DOWN, /* the backend's */
-	RELAY_BOTH, /* both were there at the first look: nobody knows */
+	RELAY_CLIENT,
+	RELAY_BACKEND,
+	RELAY_BOTH,
 };
 
 struct relay {
 	const struct config *cfg;
 	struct upstream *upstream;
 	struct flow up, down;
-	int sigfd; /* readable: SIGTERM has come */
+	int sigfd; /* readable after SIGTERM */
 	enum relay_phase phase;
-	bool expects;       /* the client's body waits for a 100 (RFC 9110 10.1.1) */
-	bool down_suffices; /* over as soon as the response is, whatever up still carries */
-	bool moved;         /* something has, since it was last waited */
-	enum relay_first first;
-	/* spans in ms */
-	uint64_t gone_ms; /* a peer acknowledges nothing; see stream_watch_gone() */
-	uint64_t rest_ms; /* no byte in a tunnel that has memory to give back */
+	bool expects; /* the client waits for a 100 before it sends its body (RFC 9110 10.1.1) */
+	bool response_suffices; /* stops after the response, even without all of the request */
+	bool moved;             /* bytes have moved since the last wait */
+	enum relay_side closed_first; /* in a tunnel; RELAY_BOTH: within one wait */
+	uint64_t gone_ms;    /* a peer that acknowledges nothing for so long has failed */
+	uint64_t release_ms; /* RELAY_RELEASE after so long without a byte in a tunnel */
 };
 
 enum relay_end {
-	RELAY_DONE,            /* both flows have ended as they should */
-	RELAY_RESPONSE,        /* a head has come: see upstream's response */
-	RELAY_UPSTREAM_FAILED, /* see its fault */
-	RELAY_AT_REST, /* a tunnel waits and has closed its pipes: other memory may go as well */
-	RELAY_CLIENT_FAILED,   /* the client, in its body or tunnel: see up's failure */
-	RELAY_BACKEND_FAILED,  /* likewise; see down's */
-	RELAY_CLIENT_TIMEOUT,  /* the client neither sends nor takes a body */
-	RELAY_BACKEND_TIMEOUT, /* the backend neither sends nor takes one */
+	RELAY_DONE,            /* both flows are complete, or the response suffices */
+	RELAY_RESPONSE,        /* a head has come, in the upstream's response */
+	RELAY_UPSTREAM_FAILED, /* with the upstream's fault */
+	RELAY_RELEASE, /* a tunnel is idle: its pipes are closed, release other memory */
+	RELAY_CLIENT_FAILED,   /* in a body or tunnel, with the failure of the flow up */
+	RELAY_BACKEND_FAILED,  /* likewise, of the flow down */
+	RELAY_CLIENT_TIMEOUT,  /* the client neither sends nor reads a body */
+	RELAY_BACKEND_TIMEOUT, /* the backend neither sends nor reads a body */
 	RELAY_LINGER_TIMEOUT,
 	RELAY_IDLE_TIMEOUT,
 	RELAY_TERMINATED, /* SIGTERM */
@@ -54,8 +52,8 @@ enum relay_end {
 };
 
 /*
- * Runs until something ends. May be called again after RELAY_RESPONSE and RELAY_AT_REST. With
- * RELAY_POLL_FAILED *ret_error is -errno.
+ * Runs until one of these ends; may be called again after RELAY_RESPONSE and RELAY_RELEASE. With
+ * RELAY_POLL_FAILED, *ret_error is -errno.
  */
 enum relay_end relay_run(struct relay *r, int *ret_error);
 

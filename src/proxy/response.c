@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How a final response is passed on to the client. */
 #include "proxy/response.h"
 
-/* The client's connection cannot go on after it. */
+/* The client's connection must end after it. */
 static bool is_last(const struct request *q, const struct http1_head *h,
 		    const struct flow *up, bool backend_persistent, bool bytes_follow)
 {
@@ -10,9 +9,9 @@ static bool is_last(const struct request *q, const struct http1_head *h,
 		return true;
 	if (q->kind == REQUEST_UPGRADE && bytes_follow)
 		return true;
-	if (flow_ended(up))
+	if (flow_complete(up))
 		return false;
-	/* a body that nobody will read, or that may never come (RFC 9110 10.1.1) */
+	/* the rest of the request's body will not be read, or may never come (RFC 9110 10.1.1) */
 	return up->state == FLOW_SINK_CLOSED || !backend_persistent ||
 	       (q->expects && up->bytes == 0);
 }
@@ -24,8 +23,8 @@ void response_plan(const struct request *q, const struct http1_head *h,
 
 	ret->chunked = h->framing == HTTP1_CHUNKED && !q->http10;
 	ret->last = is_last(q, h, up, backend_persistent, bytes_follow);
-	ret->down_suffices =
-		ret->last && !flow_ended(up) && (!backend_persistent || q->expects);
-	ret->reset_shows = h->framing == HTTP1_UNTIL_CLOSE ||
+	ret->suffices =
+		ret->last && !flow_complete(up) && (!backend_persistent || q->expects);
+	ret->needs_reset = h->framing == HTTP1_UNTIL_CLOSE ||
 			   (h->framing == HTTP1_CHUNKED && !ret->chunked);
 }

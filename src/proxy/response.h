@@ -7,26 +7,26 @@
 
 enum request_kind {
 	REQUEST_PLAIN,
-	REQUEST_HEAD,    /* its response has no body */
-	REQUEST_UPGRADE, /* to websocket */
+	REQUEST_HEAD, /* its response has no body */
+	REQUEST_UPGRADE,
 };
 
-/* The facts of a request that are needed once its head has gone. */
+/* The properties of a request that its response depends on. */
 struct request {
 	enum request_kind kind;
-	bool http10;     /* gets no interim responses and no chunks */
-	bool persistent; /* another request may follow it */
-	bool expects;    /* a 100 before it sends its body */
+	bool http10;     /* the client gets neither interim responses nor chunks */
+	bool persistent; /* another request may follow */
+	bool expects;    /* the client waits for a 100 before it sends the body */
 };
 
 struct response_plan {
-	bool chunked;       /* the body is sent in chunks */
-	bool last;          /* the client's connection ends after it */
-	bool down_suffices; /* the exchange is over with it, whatever is left of the request */
-	bool reset_shows; /* only a reset shows the client that the body is incomplete */
+	bool chunked;  /* the body is sent in chunks */
+	bool last;     /* the client's connection ends after it */
+	bool suffices; /* the exchange ends after it, even without all of the request */
+	bool needs_reset; /* only a reset tells the client that the body is incomplete */
 };
 
-/* For the response h; up carries the request's body, bytes_follow: the client has sent more. */
+/* Plans for the response h. up has the request's body; bytes_follow: the client has sent more. */
 void response_plan(const struct request *q, const struct http1_head *h,
 		   const struct flow *up, bool bytes_follow, struct response_plan *ret);
 

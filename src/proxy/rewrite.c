@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Heads as they go on, written anew from what was parsed. No I/O. */
 #include "proxy/rewrite.h"
 
 #include "http/authority.h"
@@ -18,7 +17,7 @@ struct options {
 };
 
 /* Collects them once for all fields. Returns 0, or -E2BIG if there are too many. */
-static int options_take(const struct http1_head *h, struct options *ret)
+static int options_collect(const struct http1_head *h, struct options *ret)
 {
 	ret->n = 0;
 	for (size_t i = 0; i < h->fields; i++) {
@@ -107,15 +106,15 @@ static int put_upgrade(struct buf *out)
 int rewrite_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out)
 {
-	bool own_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
+	bool keeps_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
 	struct options o;
-	int r = options_take(h, &o);
+	int r = options_collect(h, &o);
 
 	if (r == 0)
 		r = put_request_line(h, v, out);
 	if (r == 0)
 		r = put_field(out, SLICE("Host"),
-			      own_host ? v->host : slice_str(be->authority));
+			      keeps_host ? v->host : slice_str(be->authority));
 	for (size_t i = 0; r == 0 && i < h->fields; i++) {
 		const struct field *f = &h->field[i];
 
@@ -151,25 +150,25 @@ static int put_url(struct buf *out, const struct field *f, struct slice url,
 }
 
 static int put_response_field(const struct options *o, const struct field *f,
-			      const struct rewrite_how *how, struct buf *out)
+			      const struct rewrite_mode *mode, struct buf *out)
 {
 	if (is_left_out(f->name, FIELDS_HOP_BY_HOP, o))
 		return 0;
 	if (slice_caseeq(f->name, SLICE("Location")) ||
 	    slice_caseeq(f->name, SLICE("Content-Location")))
-		return put_url(out, f, f->value, how->from);
+		return put_url(out, f, f->value, mode->from);
 	if (slice_caseeq(f->name, SLICE("Refresh")))
-		return put_url(out, f, location_in_refresh(f->value), how->from);
+		return put_url(out, f, location_in_refresh(f->value), mode->from);
 	return put_field(out, f->name, f->value);
 }
 
-int rewrite_response(const struct http1_head *h, const struct rewrite_how *how,
+int rewrite_response(const struct http1_head *h, const struct rewrite_mode *mode,
 		     struct buf *out)
 {
 	bool bodiless = h->status < 200 || h->status == 204;
 	bool has_length = http1_count(h, SLICE("Content-Length")) > 0;
 	struct options o;
-	int r = options_take(h, &o);
+	int r = options_collect(h, &o);
 
 	if (r == 0)
 		r = BUF_PUT(out, SLICE("HTTP/1.1 "));
@@ -178,14 +177,14 @@ int rewrite_response(const struct http1_head *h, const struct rewrite_how *how,
 	if (r == 0)
 		r = BUF_PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
 	for (size_t i = 0; r == 0 && i < h->fields; i++)
-		r = put_response_field(&o, &h->field[i], how, out);
-	if (r == 0 && how->chunked)
+		r = put_response_field(&o, &h->field[i], mode, out);
+	if (r == 0 && mode->chunked)
 		r = put_framing(out, HTTP1_CHUNKED, 0);
 	else if (r == 0 && has_length && !bodiless)
 		r = put_length(out, h->length); /* also for HEAD and 304 */
 	if (r == 0 && h->status == 101)
 		r = put_upgrade(out);
-	else if (r == 0 && how->close)
+	else if (r == 0 && mode->close)
 		r = put_field(out, SLICE("Connection"), SLICE("close"));
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }

@@ -13,9 +13,9 @@
 #include "net/client.h"
 #include "proxy/route.h"
 
-/* The most options in the Connection fields of one head, and the message about more. */
-#define REWRITE_OPTIONS_MAX  64
-#define REWRITE_OPTIONS_MANY "more than 64 Connection options"
+/* The most options in the Connection fields of one head, and the sentence about more. */
+#define REWRITE_OPTIONS_MAX 64
+#define REWRITE_TOO_MANY    "more than 64 Connection options"
 
 /*
  * A request for the backend of a verdict. The gate itself sets Host, X-Forwarded-*,
@@ -25,14 +25,14 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *who, struct buf *out);
 
 /* How a response is forwarded. */
-struct rewrite_how {
+struct rewrite_mode {
 	const struct backend *from; /* URLs that name this backend become paths */
 	bool chunked;               /* the body is sent in chunks */
 	bool close;                 /* with Connection: close */
 };
 
 /* A response for the client: final, interim (1xx), or the checked 101. */
-int rewrite_response(const struct http1_head *h, const struct rewrite_how *how,
+int rewrite_response(const struct http1_head *h, const struct rewrite_mode *mode,
 		     struct buf *out);
 
 #endif

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Decides where a request goes, or why it is refused. No I/O. */
 #include "proxy/route.h"
 
 #include "http/authority.h"
@@ -106,7 +105,7 @@ static bool origin_becomes_own(const struct config *cfg, const struct http1_head
 	       origin_is_ours(cfg, who, v->host, scheme, &origin);
 }
 
-/* ---- the checks; each returns false for a refusal, which is then in *v */
+/* ---- the checks; each returns false after a refusal, with *v */
 
 static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 		   const char *why)
@@ -148,7 +147,7 @@ static bool judge_host(const struct http1_head *h, struct verdict *v)
 	return true;
 }
 
-static void verdict_take_target(struct verdict *v, struct slice target)
+static void verdict_set_target(struct verdict *v, struct slice target)
 {
 	v->target = target;
 	v->path = (struct slice){ target.p, slice_find(target, '?') };
@@ -186,29 +185,31 @@ static bool judge_absolute(const struct http1_head *h, struct slice authority,
 	v->port = parsed.port;
 	if (target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
 		target = SLICE("*"); /* RFC 9112 3.2.4 */
-	verdict_take_target(v, target);
+	verdict_set_target(v, target);
 	return true;
 }
 
 /* The forms of RFC 9112 3.2; authority-form belongs to CONNECT, which http1.c refuses. */
 static bool judge_target(const struct http1_head *h, struct verdict *v)
 {
-	struct slice rest = h->target, scheme = { rest.p, slice_find(rest, ':') };
+	struct slice target = h->target, scheme = { target.p, slice_find(target, ':') };
 	size_t len;
 
-	if (rest.p[0] == '/')
+	if (target.p[0] == '/')
 		return true; /* origin-form: route_decide() has set it */
-	if (slice_eq(rest, SLICE("*")) && slice_eq(h->method, SLICE("OPTIONS"))) {
-		verdict_take_target(v, rest);
+	if (slice_eq(target, SLICE("*")) && slice_eq(h->method, SLICE("OPTIONS"))) {
+		verdict_set_target(v, target);
 		return true;
 	}
-	rest = slice_from(rest, scheme.len);
-	if (authority_default_port(scheme) == 0 || !slice_casestarts(rest, SLICE("://")))
+	target = slice_from(target, scheme.len);
+	if (authority_default_port(scheme) == 0 ||
+	    !slice_casestarts(target, SLICE("://")))
 		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
-	rest = slice_from(rest, strlen("://"));
-	for (len = 0; len < rest.len && rest.p[len] != '/' && rest.p[len] != '?';)
+	target = slice_from(target, strlen("://"));
+	for (len = 0; len < target.len && target.p[len] != '/' && target.p[len] != '?';)
 		len++;
-	return judge_absolute(h, (struct slice){ rest.p, len }, slice_from(rest, len), v);
+	return judge_absolute(h, (struct slice){ target.p, len }, slice_from(target, len),
+			      v);
 }
 
 static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
@@ -241,7 +242,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 
 	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
 	if (h->target.p[0] == '/')
-		verdict_take_target(ret, upgrade ? one_slash(h->target) : h->target);
+		verdict_set_target(ret, upgrade ? one_slash(h->target) : h->target);
 	if (!judge_host(h, ret))
 		return;
 	if (names_protected(h)) {

@@ -27,8 +27,8 @@ struct verdict {
 	/* origin-form or "*"; absolute-form may have had no "/", an upgrade's begins with one */
 	struct slice target;
 	struct slice path; /* target up to its "?"; "/" if that is empty */
-	struct slice
-		host; /* Host, or the authority of absolute-form; HTTP/1.0 may have none */
+	/* Host, or the authority of absolute-form; HTTP/1.0 may have none */
+	struct slice host;
 	unsigned port;   /* in host; 0: none */
 	bool own_origin; /* the backend gets its own Origin in place of the client's */
 	struct slice session; /* of an upgrade to the controller: the id in the path */

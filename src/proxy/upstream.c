@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection to one backend: dial, send a request's head, read the response's heads. */
 #include "proxy/upstream.h"
 
-/* More interim responses than anybody has a use for. */
-#define UPSTREAM_INTERIM_MAX 100
-/* Bytes that are read at once; a head is rarely longer, and a body may go through a pipe. */
-#define UPSTREAM_READ_MAX    (64 * 1024)
-/* Bytes of what is not HTTP that are logged. */
-#define UPSTREAM_SHOWN_MAX   63
+#define UPSTREAM_INTERIM_MAX 100         /* interim responses to one request */
+#define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read: the body may use a pipe */
+#define UPSTREAM_SHOWN_MAX   63 /* bytes in an entry about a response not in HTTP */
 
 #define FAIL(u, blame, status, ...) \
 	(fault_set(&(u)->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
@@ -18,8 +14,7 @@ void upstream_init(struct upstream *ret, const struct backend *be)
 	ret->phase = UPSTREAM_CLOSED;
 	ret->stream = STREAM_NONE;
 	ret->quiet = ret->persistent = false;
-	ret->response.fields =
-		0; /* the fields themselves are left alone: that costs pages */
+	ret->response.fields = 0; /* the rest is not written, which would use pages */
 }
 
 void upstream_close(struct upstream *u)
@@ -32,9 +27,9 @@ void upstream_close(struct upstream *u)
 	u->quiet = u->persistent = false;
 }
 
-/* Dialling. */
+/* ---- dialling */
 
-/* The connection stands: what is in out is sent next. */
+/* The connection is established: upstream_step() sends the head in out. */
 static enum upstream_result upstream_connected(struct upstream *u)
 {
 	const struct backend *be = u->be;
@@ -51,7 +46,7 @@ static enum upstream_result upstream_connected(struct upstream *u)
 	return UPSTREAM_WAITING;
 }
 
-/* The fault has the cause, with addresses and files; the client reads a sentence without. */
+/* The fault names addresses and files, the sentence for the client does not. */
 static enum upstream_result upstream_unreachable(struct upstream *u,
 						 enum dial_result result)
 {
@@ -111,8 +106,8 @@ enum upstream_result upstream_start(struct upstream *u,
 }
 
 /*
- * A kept connection may be closed just as it is used: the request is sent once more, on a new one.
- * Not where a byte of the response has come (RFC 9112 9.3.1).
+ * The backend may close a kept connection just as it is used. Then the request is sent again on a
+ * new one, unless a byte of the response has come (RFC 9112 9.3.1).
  */
 static bool may_repeat(const struct upstream *u)
 {
@@ -126,29 +121,27 @@ static enum upstream_result upstream_repeat(struct upstream *u)
 	return upstream_dial(u);
 }
 
-/* The request. */
+/* ---- the request */
 
 enum upstream_result upstream_broken(struct upstream *u, int error)
 {
+	const char *why = stream_strerror(&u->stream, error);
 	bool local = stream_is_local(error);
+	unsigned status = local ? 500 : error == -ETIMEDOUT ? 504 : 502;
 
 	if (may_repeat(u))
 		return upstream_repeat(u);
-	return FAIL(u, local ? FAULT_GATE : FAULT_BACKEND,
-		    local                 ? 500
-		    : error == -ETIMEDOUT ? 504
-					  : 502,
-		    "the connection to %s failed: %s", u->be->name,
-		    stream_strerror(&u->stream, error));
+	return FAIL(u, local ? FAULT_GATE : FAULT_BACKEND, status,
+		    "the connection to %s failed: %s", u->be->name, why);
 }
 
-/* Does a write that failed so leave a response to read? The backend may have sent one and closed. */
+/* True if a response may be there although a write has failed: it was sent before the close. */
 static bool may_have_responded(const struct upstream *u, ssize_t error)
 {
 	return error == -EPIPE || error == -ECONNRESET || u->stream.input == STREAM_CUT;
 }
 
-/* Writes what is left of the head. */
+/* Writes the rest of the head. */
 static enum upstream_result upstream_send(struct upstream *u)
 {
 	struct buf *out = u->out;
@@ -178,9 +171,9 @@ void upstream_body_sent(struct upstream *u, uint64_t now_ms)
 	u->sent_ms = now_ms;
 }
 
-/* The response. */
+/* ---- the response */
 
-/* The first line that came, up to a NUL: what follows it may be a field with a cookie. */
+/* The first line, up to a NUL: the next lines may have a cookie. */
 static struct slice first_line(struct slice in)
 {
 	if (in.len > UPSTREAM_SHOWN_MAX)
@@ -192,9 +185,9 @@ static struct slice first_line(struct slice in)
 }
 
 /*
- * No response begins so. This is judged before the head is complete, for a server that greets
- * first waits for the client's greeting. Bytes behind a message that was HTTP are not logged:
- * they may be the rest of its body.
+ * The first bytes are not HTTP. This is found out before the head is complete, because a server of
+ * another protocol may send a greeting and then wait. After an earlier HTTP message the bytes are
+ * not logged: they may be the rest of its body.
  */
 static enum upstream_result upstream_not_http(struct upstream *u)
 {
@@ -212,15 +205,15 @@ static enum upstream_result upstream_not_http(struct upstream *u)
 	return UPSTREAM_FAILED;
 }
 
-/* The head cannot be had; why is as lines_scan() said. */
-static enum upstream_result upstream_no_head(struct upstream *u, ssize_t why)
+/* There is no valid head; error is from lines_scan(). */
+static enum upstream_result upstream_head_failed(struct upstream *u, ssize_t error)
 {
 	const char *name = u->be->name;
 
-	if (why == -EMSGSIZE)
+	if (error == -EMSGSIZE)
 		return FAIL(u, FAULT_BACKEND, 502,
 			    "%s sent a response head longer than HeadMaxBytes=", name);
-	if (why == -EBADMSG)
+	if (error == -EBADMSG)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
 			    name, u->scan.why);
 	if (may_repeat(u))
@@ -231,7 +224,7 @@ static enum upstream_result upstream_no_head(struct upstream *u, ssize_t why)
 		    u->stream.input == STREAM_CUT ? ", without TLS close_notify" : "");
 }
 
-/* Does in begin with a whole head? */
+/* Parses the head at the beginning of in, if it is complete. */
 static enum upstream_result upstream_parse(struct upstream *u)
 {
 	struct buf *in = u->in;
@@ -245,7 +238,7 @@ static enum upstream_result upstream_parse(struct upstream *u)
 	if (len == -EAGAIN && !stream_ended(&u->stream))
 		return UPSTREAM_WAITING;
 	if (len < 0)
-		return upstream_no_head(u, len);
+		return upstream_head_failed(u, len);
 	if (http1_parse_response((struct slice){ in->data + in->start, (size_t)len },
 				 method, &u->response, &fault) < 0)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
@@ -260,7 +253,7 @@ static enum upstream_result upstream_parse(struct upstream *u)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent too many interim responses",
 			    u->be->name);
 	}
-	u->repeatable = false; /* something of a response has come */
+	u->repeatable = false; /* part of a response has come */
 	return UPSTREAM_RESPONSE;
 }
 
@@ -315,7 +308,7 @@ void upstream_next(struct upstream *u)
 	u->scan = (struct lines_scan){ 0 };
 }
 
-/* The caller's poll. */
+/* ---- the caller's poll */
 
 struct pollfd upstream_poll(const struct upstream *u, bool body_pending)
 {
