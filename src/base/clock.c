@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* CLOCK_MONOTONIC in milliseconds. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads a configuration file and its drop-ins from the file system. */
 #include "config/config_file.h"
 
 #include <dirent.h>

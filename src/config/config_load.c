@@ -60,10 +60,8 @@ struct reader {
 /* Room for the names of all sections, or of all keys of one. */
 #define NAMES_TEXT 512
 
-static void complain(struct reader *r, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void complain(struct reader *r, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void complain(struct reader *r,
+							   const char *fmt, ...)
 {
 	char what[1024] = "too many errors; the rest are not shown";
 	va_list ap;

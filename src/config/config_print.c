@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Prints a configuration as a file (for --check). */
 #include "config/config_print.h"
 
 #include <stdio.h>

@@ -9,10 +9,8 @@
 
 #define BLANK " \t"
 
-static void error(struct config_syntax_item *item, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void error(struct config_syntax_item *item, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void error(struct config_syntax_item *item,
+							const char *fmt, ...)
 {
 	va_list ap;
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Host and port as in URLs, Host and Origin. No I/O. */
 #include "http/authority.h"
 
 #include <arpa/inet.h>

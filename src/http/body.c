@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Bodies: payload and framing. No I/O. */
 #include "http/body.h"
 
 #include <ctype.h>

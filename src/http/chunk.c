@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The framing of a chunked body as it is written. No I/O. */
 #include "http/chunk.h"
 
 #include "http/fields.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of field names that are treated specially. No I/O. */
 #include "http/fields.h"
 
 #define HOP       FIELDS_HOP_BY_HOP

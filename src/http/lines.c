@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The raw lines of a head or a trailer section. No I/O. */
 #include "http/lines.h"
 
 /* RFC 9110 5.6.2 */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths that all servers understand alike, and globs that match paths. No I/O. */
 #include "http/path.h"
 
 #include <ctype.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The WebSocket opening handshake. No I/O. */
 #include "http/upgrade.h"
 
 #include <sha1.h>

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes entries to the journal or to standard error. */
 #include "log/journal.h"
 
 #include <ctype.h>
 #include <linux/sockios.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>

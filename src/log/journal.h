@@ -10,8 +10,6 @@
 #ifndef NOVNC_GATE_JOURNAL_H
 #define NOVNC_GATE_JOURNAL_H
 
-#include <stdbool.h>
-
 #include "base/buf.h"
 
 /* All text is borrowed. */

@@ -6,9 +6,6 @@
 #ifndef NOVNC_GATE_LOG_H
 #define NOVNC_GATE_LOG_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/buf.h"
 
 /*

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The client: the peer that connected. */
 #include "net/client.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* One non-blocking end of a connection, plain or TLS. */
 #include "net/stream.h"
 
 #include <fcntl.h>

@@ -4,8 +4,6 @@
 #define NOVNC_GATE_STREAM_H
 
 #include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The one place where a connection waits. */
 #include "net/wait.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Gives memory back to the kernel. */
 #include "process/pages.h"
 
 #include <stdint.h>

@@ -43,7 +43,6 @@ int sandbox_tighten(const struct sandbox *sandbox)
 
 #else
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>

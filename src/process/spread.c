@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Spreads the exits of many processes over time. */
 #include "process/spread.h"
 
 #include <errno.h>
