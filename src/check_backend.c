@@ -61,7 +61,7 @@ static enum upstream_result probe_step(struct probe *p)
 	if (!upstream_ready(u)) {
 		r = wait_poll(fds, 2, clock_ms(), upstream_deadline_ms(u));
 		if (r > 0)
-			upstream_take_events(u, fds[1].revents);
+			upstream_note_events(u, fds[1].revents);
 	}
 	if (r == -ETIMEDOUT)
 		return upstream_expire(u);
@@ -121,10 +121,9 @@ static void print_response(const struct backend *be, unsigned status)
 {
 	(void)printf("%s: %s speaks HTTP (status %u)", be->name, be->url, status);
 	if (be->tls)
-		(void)printf(
-			be->trust.verify
-				? "; its certificate is verified"
-				: "; its certificate is not verified (VerifyTls=no)");
+		(void)printf("; its certificate is %s",
+			     be->trust.verify ? "verified"
+					      : "not verified (VerifyTls=no)");
 	else if (status == 400)
 		(void)printf(CHECK_MAY_BE_TLS);
 	(void)printf("\n");

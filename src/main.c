@@ -131,10 +131,9 @@ static int check(const struct options *o, char *argv[])
 static int stdin_explain(enum client_peer peer)
 {
 	if (peer == CLIENT_LISTENING)
-		(void)fputs(
-			"novnc-gate: standard input is a listening socket; the socket unit "
-			"needs Accept=yes\n",
-			stderr);
+		(void)fputs("novnc-gate: standard input is a listening socket; "
+			    "the socket unit needs Accept=yes\n",
+			    stderr);
 	else
 		(void)fputs("novnc-gate: standard input is not a connection\n", stderr);
 	help_print(stderr);

@@ -77,7 +77,7 @@ static void reading_begin(struct reading *d)
 	d->rest_len = d->payload.len = 0;
 }
 
-/* Appends to what is there and takes all that can be. Returns as body_take(). */
+/* Appends to what is there and takes all that can be. Returns as body_next(). */
 static int reading_add(struct reading *d, const char *p, size_t len)
 {
 	size_t whole = d->rest_len + len;
@@ -90,7 +90,7 @@ static int reading_add(struct reading *d, const char *p, size_t len)
 		memcpy(in.data, d->rest, d->rest_len);
 	memcpy(in.data + d->rest_len, p, len);
 	free(d->rest);
-	while ((r = body_take(&d->body, &in, &payload)) > 0) {
+	while ((r = body_next(&d->body, &in, &payload)) > 0) {
 		if (payload.len == 0 || !is_within(payload, block))
 			ck_abort_msg("payload that is not where it was read");
 		drawn_put(&d->payload, payload.p, payload.len);
@@ -399,7 +399,7 @@ static void rewrite(struct drawn *text, struct drawn *ret)
 	struct body body;
 
 	body_init(&body, HTTP1_CHUNKED, 0);
-	while (body_take(&body, &in, &payload) > 0) {
+	while (body_next(&body, &in, &payload) > 0) {
 		ck_assert_int_eq(chunk_begin(payload.len, &out), 0);
 		ck_assert_int_eq(buf_put_slice(&out, payload), 0);
 		ck_assert_int_eq(chunk_end(&out), 0);

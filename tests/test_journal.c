@@ -83,11 +83,11 @@ static int open_to_journal(void)
 
 START_TEST(the_threshold_is_notice_at_first)
 {
-	ck_assert(journal_takes(LOG_NOTICE));
-	ck_assert(!journal_takes(LOG_INFO));
+	ck_assert(journal_enabled(LOG_NOTICE));
+	ck_assert(!journal_enabled(LOG_INFO));
 	for (int level = LOG_ERR; level <= LOG_DEBUG; level++) {
 		journal_level(level);
-		ck_assert(journal_takes(level) && !journal_takes(level + 1));
+		ck_assert(journal_enabled(level) && !journal_enabled(level + 1));
 	}
 }
 END_TEST

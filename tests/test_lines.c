@@ -202,11 +202,11 @@ START_TEST(lines_are_taken_one_by_one)
 {
 	struct slice all = exact_str("one\r\n\r\nthree: x\r\n\r\n"), rest = all;
 
-	ck_assert_slice_eq(lines_take(&rest), "one");
-	ck_assert_slice_eq(lines_take(&rest), "");
-	ck_assert_slice_eq(lines_take(&rest), "three: x");
+	ck_assert_slice_eq(lines_next(&rest), "one");
+	ck_assert_slice_eq(lines_next(&rest), "");
+	ck_assert_slice_eq(lines_next(&rest), "three: x");
 	ck_assert_uint_eq(rest.len, 2);
-	ck_assert_slice_eq(lines_take(&rest), "");
+	ck_assert_slice_eq(lines_next(&rest), "");
 	ck_assert_uint_eq(rest.len, 0);
 	slice_free(all);
 }

@@ -81,7 +81,7 @@ static enum upstream_result asking_step(struct asking *a)
 	if (r == -ETIMEDOUT)
 		return upstream_expire(u);
 	ck_assert_int_ge(r, 0);
-	upstream_take_events(u, p[1].revents);
+	upstream_note_events(u, p[1].revents);
 	return upstream_step(u);
 }
 

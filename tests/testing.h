@@ -10,6 +10,15 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Hands a descriptor on: returns it and leaves -1 behind. */
+static inline int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 /* A copy in a heap block of exactly its size, for ASan and valgrind; free() it. */
 static inline char *exact(const void *p, size_t len)
 {

@@ -214,13 +214,4 @@ static inline void fd_close_auto(int *fd)
 	errno = saved;
 }
 
-/* Hands a descriptor on: returns it and leaves -1 behind. */
-static inline int fd_take(int *fd)
-{
-	int taken = *fd;
-
-	*fd = -1;
-	return taken;
-}
-
 #endif

@@ -64,7 +64,7 @@ static bool is_continued(const char *line, size_t len)
 }
 
 /* Takes the next line, without leading white space. Returns NULL with an error. */
-static char *take_line(struct config_syntax *s, struct config_syntax_item *item)
+static char *next_line(struct config_syntax *s, struct config_syntax_item *item)
 {
 	char *line = s->next, *eol = memchr(line, '\n', (size_t)(s->end - line));
 	size_t len;
@@ -89,13 +89,13 @@ static char *take_line(struct config_syntax *s, struct config_syntax_item *item)
  * Takes the next line and joins its continuation lines to it; skips comments, also those
  * between them. Returns NULL at the end of the text or with an error.
  */
-static char *take_joined(struct config_syntax *s, struct config_syntax_item *item)
+static char *next_joined(struct config_syntax *s, struct config_syntax_item *item)
 {
 	char *joined = NULL, *line;
 	size_t joined_len = 0, len;
 
 	while (s->next < s->end) {
-		line = take_line(s, item);
+		line = next_line(s, item);
 		if (!line)
 			return NULL;
 		if (!joined)
@@ -158,7 +158,7 @@ bool config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret)
 
 	ret->kind = CONFIG_SYNTAX_END;
 	do {
-		line = take_joined(s, ret);
+		line = next_joined(s, ret);
 		if (!line)
 			return ret->kind == CONFIG_SYNTAX_ERROR;
 		line = trim(line);

@@ -35,7 +35,7 @@ static const char *name_check(const char *host)
 	struct slice rest = slice_str(host), label = rest;
 	struct in_addr v4;
 
-	if (rest.len > 1 && rest.p[rest.len - 1] == '.') /* the root, said aloud */
+	if (rest.len > 1 && rest.p[rest.len - 1] == '.') /* of the root */
 		rest.len--;
 	if (rest.len > 253)
 		return "has a host name that is too long";

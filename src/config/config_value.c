@@ -22,7 +22,7 @@ static uint64_t product(uint64_t x, uint64_t y)
 }
 
 /* Removes the digits at the beginning of s. */
-static bool take_number(struct slice *s, uint64_t *ret)
+static bool next_number(struct slice *s, uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -41,7 +41,7 @@ static const char *bytes_parse(const char *text, uint64_t min, uint64_t max, voi
 	struct slice s = slice_str(text);
 	uint64_t v;
 
-	if (!take_number(&s, &v))
+	if (!next_number(&s, &v))
 		return "is not a size";
 	if (slice_eq(s, SLICE("K")))
 		v = product(v, 1024);
@@ -108,7 +108,7 @@ static const struct {
 };
 
 /* Removes the unit at the beginning of s; it ends at a digit or white space. No unit: seconds. */
-static bool take_unit(struct slice *s, uint64_t *ret_us)
+static bool next_unit(struct slice *s, uint64_t *ret_us)
 {
 	struct slice word = { s->p, 0 }, names, name;
 
@@ -130,21 +130,21 @@ static bool take_unit(struct slice *s, uint64_t *ret_us)
 }
 
 /* Removes one term, such as "5min" or "1.5 s", from the beginning of s. */
-static bool take_term(struct slice *s, uint64_t *ret_us)
+static bool next_term(struct slice *s, uint64_t *ret_us)
 {
 	struct slice fraction = { NULL, 0 };
 	uint64_t whole, unit, us;
 
-	if (!take_number(s, &whole))
+	if (!next_number(s, &whole))
 		return false;
 	if (s->len > 0 && s->p[0] == '.') {
 		fraction = *s = slice_from(*s, 1);
-		if (!take_number(s, &us)) /* finds the end of the digits */
+		if (!next_number(s, &us)) /* finds the end of the digits */
 			return false;
 		fraction.len -= s->len;
 	}
 	*s = slice_trim(*s);
-	if (!take_unit(s, &unit))
+	if (!next_unit(s, &unit))
 		return false;
 	*s = slice_trim(*s);
 
@@ -169,7 +169,7 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 		return NULL;
 	}
 	do {
-		if (!take_term(&s, &term))
+		if (!next_term(&s, &term))
 			return "is not a time span";
 		us = sum(us, term);
 	} while (s.len > 0);

@@ -17,8 +17,7 @@ struct config_kind {
 	const char *(*parse)(const char *text, void *ret);
 	const char *(*parse_bounded)(const char *text, uint64_t min, uint64_t max,
 				     void *ret);
-	const char *(*check_word)(
-		const char *word); /* of a list; its member is a config_list */
+	const char *(*check_word)(const char *word); /* of a config_list */
 	/* Writes the member as text. Not set for lists. */
 	void (*format)(const void *value, char ret[static CONFIG_VALUE_TEXT]);
 	/* Writes the bounds, to follow `allowed`. Set with parse_bounded(). */

@@ -98,7 +98,7 @@ static int refuse(struct body *b, const char *why)
 }
 
 /* Takes the bytes that are no payload, as far as they have come. */
-static int take_framing(struct body *b, struct buf *in)
+static int read_framing(struct body *b, struct buf *in)
 {
 	struct slice rest = buf_slice(in);
 	size_t n = 0;
@@ -116,7 +116,7 @@ static int take_framing(struct body *b, struct buf *in)
 }
 
 /* The trailer section is read as strictly as a head. */
-static int take_trailers(struct body *b, struct buf *in)
+static int read_trailers(struct body *b, struct buf *in)
 {
 	ssize_t len = lines_scan(&b->scan, buf_slice(in), BODY_TRAILERS_MAX);
 	struct slice rest;
@@ -140,7 +140,7 @@ static int take_trailers(struct body *b, struct buf *in)
 	return 0;
 }
 
-int body_take(struct body *b, struct buf *in, struct slice *ret)
+int body_next(struct body *b, struct buf *in, struct slice *ret)
 {
 	size_t n;
 	int r = 0;
@@ -148,9 +148,9 @@ int body_take(struct body *b, struct buf *in, struct slice *ret)
 	if (b->done)
 		return 0;
 	if (b->framing == HTTP1_CHUNKED) {
-		r = take_framing(b, in);
+		r = read_framing(b, in);
 		if (r == 0 && b->state == TRAILERS)
-			r = take_trailers(b, in);
+			r = read_trailers(b, in);
 		if (r < 0 || b->state != PAYLOAD)
 			return r;
 	}

@@ -35,7 +35,7 @@ void body_init(struct body *b, enum http1_framing framing, uint64_t length);
  * where it is. Returns 1; 0 if more has to come first or the body is done; -EBADMSG if it is
  * malformed. *ret and trailers stay valid until in is filled again.
  */
-int body_take(struct body *b, struct buf *in, struct slice *ret);
+int body_next(struct body *b, struct buf *in, struct slice *ret);
 
 /* n bytes of payload went past without being in a buffer; not with HTTP1_CHUNKED. */
 void body_passed(struct body *b, uint64_t n);

@@ -182,7 +182,7 @@ static bool is_target(struct slice s)
 int http1_parse_request(struct slice raw, struct http1_head *ret,
 			struct http1_fault *fault)
 {
-	struct slice rest = raw, words = lines_take(&rest), version;
+	struct slice rest = raw, words = lines_next(&rest), version;
 	struct framing f = { 0 };
 	unsigned major;
 	llhttp_errno_t err;
@@ -238,7 +238,7 @@ static bool status_line_parse(struct slice line, struct http1_head *h)
 int http1_parse_response(struct slice raw, struct slice request_method,
 			 struct http1_head *ret, struct http1_fault *fault)
 {
-	struct slice rest = raw, line = lines_take(&rest);
+	struct slice rest = raw, line = lines_next(&rest);
 	struct framing f = { 0 };
 
 	ret->fields = 0;
@@ -271,21 +271,21 @@ bool http1_may_be_response(struct slice in)
 	return slice_eq(in, start);
 }
 
-const char *http1_stranger(struct slice in)
+const char *http1_foreign_hint(struct slice in)
 {
 	static const struct {
 		struct slice start;
-		const char *what;
-	} strangers[] = {
+		const char *hint;
+	} protocols[] = {
 		{ SLICE_INIT("RFB "),
 		  " but RFB: Url= must point to websockify, not to the VNC server" },
 		{ SLICE_INIT("\x15\x03"), /* an alert */
 		  " but TLS: Url= must begin with https://" },
 	};
 
-	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
-		if (slice_casestarts(in, strangers[i].start))
-			return strangers[i].what;
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
+		if (slice_casestarts(in, protocols[i].start))
+			return protocols[i].hint;
 	return "";
 }
 

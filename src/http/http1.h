@@ -14,11 +14,12 @@
 /* Field lines in one head. */
 #define HTTP1_FIELDS_MAX 256
 
-enum http1_framing { /* RFC 9112 6.3 */
-		     HTTP1_NO_BODY,
-		     HTTP1_LENGTH, /* Content-Length */
-		     HTTP1_CHUNKED,
-		     HTTP1_UNTIL_CLOSE, /* responses only */
+/* RFC 9112 6.3 */
+enum http1_framing {
+	HTTP1_NO_BODY,
+	HTTP1_LENGTH, /* Content-Length */
+	HTTP1_CHUNKED,
+	HTTP1_UNTIL_CLOSE, /* responses only */
 };
 
 /* Everything points into the buffer that was parsed. */
@@ -58,7 +59,7 @@ bool http1_may_be_response(struct slice in);
  * For bytes that are not HTTP: " but PROTOCOL: " and advice, to be appended to "does not speak
  * HTTP"; "" if the protocol is not known.
  */
-const char *http1_stranger(struct slice in);
+const char *http1_foreign_hint(struct slice in);
 
 /* The first field of that name, or NULL; and the number of such fields. */
 const struct field *http1_field(const struct http1_head *h, struct slice name);

@@ -95,7 +95,7 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 	return s->pos < max ? -EAGAIN : -EMSGSIZE;
 }
 
-struct slice lines_take(struct slice *rest)
+struct slice lines_next(struct slice *rest)
 {
 	struct slice line = { rest->p, slice_find(*rest, '\r') };
 
@@ -105,7 +105,7 @@ struct slice lines_take(struct slice *rest)
 
 int lines_field(struct slice *rest, struct field *ret)
 {
-	struct slice line = lines_take(rest);
+	struct slice line = lines_next(rest);
 	size_t len = token_span(line);
 
 	if (line.len == 0)

@@ -36,7 +36,7 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max);
 int lines_field(struct slice *rest, struct field *ret);
 
 /* Takes the next line, without its CRLF, off a section that lines_scan() has accepted. */
-struct slice lines_take(struct slice *rest);
+struct slice lines_next(struct slice *rest);
 
 /* A character of a token, and a token (RFC 9110 5.6.2). */
 bool lines_is_tchar(unsigned char c);

@@ -73,8 +73,8 @@ static void base64_encode(const unsigned char *in, size_t len, char *out)
 
 void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 {
-	static const char guid[] =
-		"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
+	/* RFC 6455 1.3 */
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 	uint8_t digest[SHA1_DIGEST_LENGTH];
 	SHA1_CTX sha;
 

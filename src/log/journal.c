@@ -156,7 +156,7 @@ void journal_level(int level)
 	journal.level = level;
 }
 
-bool journal_takes(int level)
+bool journal_enabled(int level)
 {
 	return level <= journal.level;
 }

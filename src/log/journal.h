@@ -23,7 +23,7 @@ struct journal_entry {
 void journal_level(int level);
 
 /* Returns true if entries of that level are written. */
-bool journal_takes(int level);
+bool journal_enabled(int level);
 
 /*
  * Finds out where entries go, and opens the sockets for that: before the sandbox is entered,

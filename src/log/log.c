@@ -269,15 +269,15 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 
 /* ---- what log.h promises */
 
-bool log_takes(enum log_event ev)
+bool log_enabled(enum log_event ev)
 {
-	return journal_takes(events[ev].level);
+	return journal_enabled(events[ev].level);
 }
 
 /* Each event passes here, whether its level is logged or not. */
 void log_event(enum log_event ev, const struct log_fields *f)
 {
-	if (log_takes(ev))
+	if (log_enabled(ev))
 		entry_write(ev, f);
 }
 

@@ -54,7 +54,7 @@ struct log_fields {
 };
 
 /* Returns true if an entry of that event would be written. */
-bool log_takes(enum log_event ev);
+bool log_enabled(enum log_event ev);
 
 /* Reports an event; writes an entry if its level is logged. Never fails. */
 void log_event(enum log_event ev, const struct log_fields *f);

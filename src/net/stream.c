@@ -164,7 +164,7 @@ short stream_end_events(const struct stream *s)
 				       : 0; /* poll(2) would tell again and again */
 }
 
-void stream_take_events(struct stream *s, short revents)
+void stream_note_events(struct stream *s, short revents)
 {
 	if ((revents & POLLRDHUP) && s->input == STREAM_OPEN)
 		s->input = STREAM_ENDING;

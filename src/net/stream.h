@@ -104,7 +104,7 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 short stream_end_events(const struct stream *s);
 
 /* Notes the events that poll(2) returned. */
-void stream_take_events(struct stream *s, short revents);
+void stream_note_events(struct stream *s, short revents);
 
 /* Nothing can have come yet: the next read waits for poll(2), but where TLS may have read ahead. */
 static inline void stream_drained(struct stream *s)

@@ -14,17 +14,16 @@
 
 /* What a process needs beside TCP connections to literal addresses, before a tunnel. */
 enum sandbox_need {
-	SANDBOX_UNIX = 1, /* a backend behind a Unix socket */
-	SANDBOX_LOAD = 2, /* libraries, so the dynamic loader */
-	SANDBOX_RESOLVE =
-		7,        /* a backend given by name; name resolution needs all of it */
-	SANDBOX_TLS = 10, /* TLS: its module, and certificates of backends */
+	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
+	SANDBOX_LOAD = 2,    /* libraries, so the dynamic loader */
+	SANDBOX_RESOLVE = 7, /* a backend given by name, which needs both others too */
+	SANDBOX_TLS = 10,    /* TLS: its module, and certificates of backends */
 };
 
 /* The sandbox that the process is in. */
 struct sandbox {
 	const char
-		*missing; /* the parts that the system does not have, in words, or NULL */
+		*missing; /* a sentence about the parts that the system lacks, or NULL */
 	enum {
 		SANDBOX_NO_SECCOMP,
 		SANDBOX_SECCOMP,

@@ -105,7 +105,7 @@ static void log_dropped(struct conn_request *q, const struct http1_head *h)
 	char names[LOG_VALUE_MAX + 2]; /* the log cuts it and shows that */
 	size_t len = 0;
 
-	if (!log_takes(LOG_DROPPED))
+	if (!log_enabled(LOG_DROPPED))
 		return;
 	for (size_t i = 0; i < h->fields && len < sizeof(names); i++) {
 		struct slice name = h->field[i].name;

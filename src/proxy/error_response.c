@@ -64,21 +64,15 @@ static int put_redirect(const struct error_response *r, struct buf *out)
 
 int error_response_write(const struct error_response *r, struct buf *out)
 {
+	bool systemd = strncmp(r->log_id, "novnc-gate[", strlen("novnc-gate[")) != 0;
+	const char *phrase = reason_phrase(r->status);
 	char text[1024];
-	int len;
+	int len = snprintf(
+		text, sizeof(text), "%.*s.\nLog entries: %s%s\n", SLICE_FMT(r->sentence),
+		systemd ? "journalctl _SYSTEMD_INVOCATION_ID=" : "", r->log_id);
 
-	if (strncmp(r->log_id, "novnc-gate[", strlen("novnc-gate[")) == 0)
-		len = snprintf(text, sizeof(text), "%.*s.\nLog entries: %s\n",
-			       SLICE_FMT(r->sentence), r->log_id);
-	else
-		len = snprintf(
-			text, sizeof(text),
-			"%.*s.\nLog entries: journalctl _SYSTEMD_INVOCATION_ID=%s\n",
-			SLICE_FMT(r->sentence), r->log_id);
-	if (len < 0 || (size_t)len >= sizeof(text))
-		return -ENOBUFS;
-	if (put_format(out, "HTTP/1.1 %u %s\r\n", r->status, reason_phrase(r->status)) <
-		    0 ||
+	if (len < 0 || (size_t)len >= sizeof(text) ||
+	    put_format(out, "HTTP/1.1 %u %s\r\n", r->status, phrase) < 0 ||
 	    (r->status == 308 && put_redirect(r, out) < 0))
 		return -ENOBUFS;
 	return put_format(out,

@@ -280,11 +280,11 @@ enum exchange_end exchange_tunnel(struct exchange *x)
 
 enum exchange_end exchange_abort(struct exchange *x, const char *what, int error)
 {
-	return exchange_finish(
-		x, FAIL(x, FAULT_GATE, 500, "%s: %s", what, strerror(-error)));
+	fault_set(&x->fault, FAULT_GATE, 500, "%s: %s", what, strerror(-error));
+	return exchange_finish(x, exchange_failed(x));
 }
 
-/* ---- the beginning */
+/* ---- the start */
 
 /* RFC 9110 9.2.2 */
 static bool is_idempotent(struct slice method)

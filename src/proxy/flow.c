@@ -228,7 +228,7 @@ static void flow_decode(struct flow *f)
 	    buf_room(f->out) < FLOW_FRAMES)
 		return;
 	f->first_piece = 0;
-	while (f->pieces < FLOW_PIECES && (r = body_take(&f->body, &in, &payload)) > 0) {
+	while (f->pieces < FLOW_PIECES && (r = body_next(&f->body, &in, &payload)) > 0) {
 		flow_add(f, payload);
 		len += payload.len;
 	}

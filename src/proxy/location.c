@@ -13,12 +13,13 @@ static bool strip_scheme(struct slice *url, unsigned *port)
 		SLICE_INIT("https://"),
 		SLICE_INIT("//"),
 	};
+	struct slice scheme;
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
 		if (!slice_casestarts(*url, starts[i]))
 			continue;
-		*port = authority_default_port(
-			(struct slice){ url->p, slice_find(*url, ':') });
+		scheme = (struct slice){ url->p, slice_find(*url, ':') };
+		*port = authority_default_port(scheme);
 		*url = slice_from(*url, starts[i].len);
 		return true;
 	}

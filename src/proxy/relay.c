@@ -43,8 +43,7 @@ static void relay_up_failed(struct relay *r, int error)
 static void relay_down_failed(struct relay *r, int error)
 {
 	if (r->down.to->input == STREAM_CUT)
-		flow_close_sink(
-			&r->down); /* the backend still gets what the client has sent */
+		flow_close_sink(&r->down); /* the flow up continues */
 	else
 		flow_fail(&r->up, error);
 }
@@ -52,10 +51,10 @@ static void relay_down_failed(struct relay *r, int error)
 /* One step each way; true if bytes moved. Failures are noted in the flows. */
 static bool flows_step(struct relay *r, uint64_t now_ms)
 {
-	bool sends_body =
+	bool head_sent =
 		r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 	int up_error = 0, down_error = 0;
-	bool up = sends_body && flow_step(&r->up, now_ms, &up_error);
+	bool up = head_sent && flow_step(&r->up, now_ms, &up_error);
 	bool down = flow_step(&r->down, now_ms, &down_error);
 
 	if (up)
@@ -98,15 +97,15 @@ static bool flows_ended(const struct relay *r, enum relay_end *ret)
 }
 
 /* True if the relay stops with that result of the upstream, with *ret. */
-static bool upstream_stops(enum upstream_result result, enum relay_end *ret)
+static bool relay_stops(enum upstream_result result, enum relay_end *ret)
 {
 	*ret = result == UPSTREAM_RESPONSE ? RELAY_RESPONSE : RELAY_UPSTREAM_FAILED;
 	return result != UPSTREAM_WAITING;
 }
 
 /* A step of the upstream; true if the relay stops, with *ret. *moved is set for progress. */
-static bool upstream_advance(struct relay *r, uint64_t now_ms, bool *moved,
-			     enum relay_end *ret)
+static bool relay_step_upstream(struct relay *r, uint64_t now_ms, bool *moved,
+				enum relay_end *ret)
 {
 	struct upstream *u = r->upstream;
 	enum upstream_phase before = u->phase;
@@ -120,7 +119,7 @@ static bool upstream_advance(struct relay *r, uint64_t now_ms, bool *moved,
 		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
 	}
 	*moved |= u->phase != before;
-	return upstream_stops(result, ret);
+	return relay_stops(result, ret);
 }
 
 static bool relay_ready(const struct relay *r)
@@ -146,7 +145,8 @@ static bool relay_steps(struct relay *r, uint64_t now_ms, enum relay_end *ret)
 
 		if (flows_ended(r, ret))
 			return true;
-		if (r->phase == RELAY_REQUEST && upstream_advance(r, now_ms, &moved, ret))
+		if (r->phase == RELAY_REQUEST &&
+		    relay_step_upstream(r, now_ms, &moved, ret))
 			return true;
 		r->moved |= moved;
 		more = moved && relay_ready(r);
@@ -164,7 +164,7 @@ static bool relay_check_peers(struct relay *r, uint64_t now_ms, enum relay_end *
 	if (!stream_watch_gone(r->up.to, now_ms, r->gone_ms))
 		return false;
 	if (r->phase == RELAY_REQUEST)
-		return upstream_stops(upstream_broken(r->upstream, -ETIMEDOUT), ret);
+		return relay_stops(upstream_broken(r->upstream, -ETIMEDOUT), ret);
 	flow_fail(&r->down, -ETIMEDOUT);
 	return false;
 }
@@ -259,7 +259,7 @@ static struct pollfd poll_client(const struct relay *r, bool hangup_seen)
 
 static struct pollfd poll_backend(const struct relay *r)
 {
-	bool back_pressure = flow_pending(&r->down); /* as in upstream_advance() */
+	bool back_pressure = flow_pending(&r->down); /* as in relay_step_upstream() */
 	struct pollfd p;
 
 	if (r->phase != RELAY_REQUEST)
@@ -275,23 +275,23 @@ static struct pollfd poll_backend(const struct relay *r)
 	return p;
 }
 
-static void take_events(struct flow *f, short revents)
+static void note_events(struct flow *f, short revents)
 {
 	if (revents & POLLRDHUP)
 		flow_touch(f, clock_ms()); /* LingerTimeoutSec= begins */
-	stream_take_events(f->from, revents);
+	stream_note_events(f->from, revents);
 }
 
-static void relay_take_events(struct relay *r, const struct pollfd *client,
+static void relay_note_events(struct relay *r, const struct pollfd *client,
 			      const struct pollfd *backend)
 {
 	if ((client->events & ~POLLRDHUP) == 0 && client->revents & POLLERR)
 		flow_fail(&r->up, -ECONNRESET);
-	take_events(&r->up, client->revents);
+	note_events(&r->up, client->revents);
 	if (r->phase == RELAY_REQUEST)
-		upstream_take_events(r->upstream, backend->revents);
+		upstream_note_events(r->upstream, backend->revents);
 	else
-		take_events(&r->down, backend->revents);
+		note_events(&r->down, backend->revents);
 }
 
 /* Waits for an event. 0; -ETIMEDOUT if the deadline of *ret has passed; or another -errno. */
@@ -318,7 +318,7 @@ static int relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen,
 	r->moved = false;
 	*hangup_seen |= (p[1].revents & POLLHUP) != 0;
 	if (n > 0)
-		relay_take_events(r, &p[1], &p[2]);
+		relay_note_events(r, &p[1], &p[2]);
 	return 0;
 }
 
@@ -330,7 +330,7 @@ static bool wait_failed(struct relay *r, int error, enum relay_end *ret)
 	else if (error != -ETIMEDOUT)
 		*ret = RELAY_POLL_FAILED;
 	else if (*ret == RELAY_UPSTREAM_FAILED)
-		return upstream_stops(upstream_expire(r->upstream), ret);
+		return relay_stops(upstream_expire(r->upstream), ret);
 	return true;
 }
 

@@ -261,13 +261,13 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 
 void route_to_https(const struct http1_head *h, struct verdict *v)
 {
-	bool safe =
-		slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD"));
-	bool known = v->host.len > 0 && v->target.p;
+	bool get = slice_eq(h->method, SLICE("GET"));
+	bool has_url = v->host.len > 0 && v->target.p;
+	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
-	if (!known && v->kind != ROUTE_PLAIN)
-		return; /* refused already, and there is no URL to redirect to */
-	(void)refuse(v, ROUTE_REFUSED, safe && known ? 308 : 400,
+	if (!has_url && v->kind != ROUTE_PLAIN)
+		return; /* it has been refused already */
+	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }
 

@@ -192,16 +192,16 @@ static struct slice first_line(struct slice in)
 static enum upstream_result upstream_not_http(struct upstream *u)
 {
 	struct slice in = buf_slice(u->in);
-	const char *name = u->be->name, *stranger = http1_stranger(in);
+	const char *name = u->be->name, *hint = http1_foreign_hint(in);
 
 	if (u->reused || u->interim > 0)
 		return FAIL(u, FAULT_BACKEND, 502,
 			    "%s sent an invalid response: no HTTP/1.1 status line", name);
 	in = first_line(in);
 	fault_set(&u->fault, FAULT_BACKEND, 502, "%s does not speak HTTP/1.1%s%s%.*s%s",
-		  name, stranger, in.len > 0 ? " (it sent \"" : "", SLICE_FMT(in),
+		  name, hint, in.len > 0 ? " (it sent \"" : "", SLICE_FMT(in),
 		  in.len > 0 ? "\")" : "");
-	fault_show(&u->fault, "%s does not speak HTTP/1.1%s", name, stranger);
+	fault_show(&u->fault, "%s does not speak HTTP/1.1%s", name, hint);
 	return UPSTREAM_FAILED;
 }
 
@@ -321,12 +321,12 @@ struct pollfd upstream_poll(const struct upstream *u, bool body_pending)
 				.events = stream_events(&u->stream, awaiting, sending) };
 }
 
-void upstream_take_events(struct upstream *u, short revents)
+void upstream_note_events(struct upstream *u, short revents)
 {
 	if (u->phase == UPSTREAM_DIALLING)
 		u->dial_events |= revents;
 	else
-		stream_take_events(&u->stream, revents);
+		stream_note_events(&u->stream, revents);
 }
 
 bool upstream_ready(const struct upstream *u)

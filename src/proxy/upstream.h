@@ -84,7 +84,7 @@ void upstream_next(struct upstream *u);
 struct pollfd upstream_poll(const struct upstream *u, bool body_pending);
 
 /* Notes the events that poll(2) returned. */
-void upstream_take_events(struct upstream *u, short revents);
+void upstream_note_events(struct upstream *u, short revents);
 
 /* upstream_step() can make progress before the next poll. */
 bool upstream_ready(const struct upstream *u);
