@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `--check`: checks the configuration and the backends, and prints the routes. */
-#ifndef NOVNC_GATE_CHECK_H
-#define NOVNC_GATE_CHECK_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -27,5 +26,3 @@ enum check_result {
  * Without c->whole, a certificate that is not valid now is only a warning.
  */
 enum check_result check_run(const struct check *c);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `--check`: requests a page from a backend. */
-#ifndef NOVNC_GATE_CHECK_BACKEND_H
-#define NOVNC_GATE_CHECK_BACKEND_H
+#pragma once
 
 #include "config/config.h"
 
@@ -10,5 +9,3 @@
  * after an HTTP response with any status; -ELOOP if the gate itself has responded; else -errno.
  */
 int check_backend(const struct config *cfg, enum config_backend backend);
-
-#endif

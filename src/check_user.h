@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a check as the user who serves the connections: root may read and reach more. */
-#ifndef NOVNC_GATE_CHECK_USER_H
-#define NOVNC_GATE_CHECK_USER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@
  * the child failed.
  */
 int check_as_user(int (*run)(void *userdata), void *userdata, bool tell, int *ret);
-
-#endif

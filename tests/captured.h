@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Standard error seen through a socket pair, the journal through a socket of our own. */
-#ifndef NOVNC_GATE_CAPTURED_H
-#define NOVNC_GATE_CAPTURED_H
+#pragma once
 
 #include <sched.h>
 #include <stdio.h>
@@ -122,5 +121,3 @@ static inline int journal_socket(void)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Configurations from text, and the errors that are reported about them. */
-#ifndef NOVNC_GATE_CONFIGURING_H
-#define NOVNC_GATE_CONFIGURING_H
+#pragma once
 
 #include <check.h>
 #include <errno.h>
@@ -112,5 +111,3 @@ static inline char *printed(const struct config *c)
 	close(fd);
 	return text;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Chunked bodies by chance, right ones and wrong ones, and what llhttp reads in them. */
-#ifndef NOVNC_GATE_DRAWN_H
-#define NOVNC_GATE_DRAWN_H
+#pragma once
 
 #include <llhttp.h>
 #include <stdio.h>
@@ -147,5 +146,3 @@ static inline bool llhttp_begins(const struct drawn *text, struct drawn *ret)
 	llhttp_begin(&parser, &settings, ret);
 	return llhttp_execute(&parser, text->data, text->len) == HPE_PAUSED;
 }
-
-#endif

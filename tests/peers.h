@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Peers for the gate to talk to, over real descriptors. */
-#ifndef NOVNC_GATE_PEERS_H
-#define NOVNC_GATE_PEERS_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -242,5 +241,3 @@ static inline void peer_return(int fd)
 	ck_assert_int_eq(
 		setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)), 0);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A relay between two peers of the test, in a thread. */
-#ifndef NOVNC_GATE_RELAYING_H
-#define NOVNC_GATE_RELAYING_H
+#pragma once
 
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -276,5 +275,3 @@ static inline Suite *relay_suite(const char *name)
 	(void)signal(SIGPIPE, SIG_IGN); /* as main() does */
 	return suite_create(name);
 }
-
-#endif

@@ -4,8 +4,7 @@
  * tells when it stands still, that is, waits and has nothing of what it waits for. So a test
  * needs no sleep, and a busy loop is a failure.
  */
-#ifndef NOVNC_GATE_STILL_H
-#define NOVNC_GATE_STILL_H
+#pragma once
 
 #include <check.h>
 #include <poll.h>
@@ -117,5 +116,3 @@ static inline int still_timeout(void)
 	pthread_mutex_unlock(&still.lock);
 	return timeout_ms;
 }
-
-#endif

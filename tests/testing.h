@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Helpers for the suites: inputs that end where their heap block ends, and heads from text. */
-#ifndef NOVNC_GATE_TESTING_H
-#define NOVNC_GATE_TESTING_H
+#pragma once
 
 #include <check.h>
 #include <stdlib.h>
@@ -92,5 +91,3 @@ static inline int suite_run(Suite *suite)
 	srunner_free(runner);
 	return failed == 0 ? 0 : 1;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages of some size, sent and received through a relay. */
-#ifndef NOVNC_GATE_TRAFFIC_H
-#define NOVNC_GATE_TRAFFIC_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,5 +213,3 @@ static inline void haul_close(struct haul *h)
 	message_free(&h->m);
 	relaying_close(&h->w);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The world of the code under test: a thread that runs it, and streams whose peer is the test. */
-#ifndef NOVNC_GATE_WORLD_H
-#define NOVNC_GATE_WORLD_H
+#pragma once
 
 #include <pthread.h>
 
@@ -57,5 +56,3 @@ static inline void stream_pair(bool tcp, struct stream *ret, int *peer)
 	pair_open(tcp, &ours, peer);
 	ck_assert_int_eq(stream_adopt(ours, ret), 0);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes in memory, and descriptors with one owner. */
-#ifndef NOVNC_GATE_BUF_H
-#define NOVNC_GATE_BUF_H
+#pragma once
 
 #include <assert.h>
 #include <errno.h>
@@ -213,5 +212,3 @@ static inline void fd_close_auto(int *fd)
 	*fd = -1;
 	errno = saved;
 }
-
-#endif

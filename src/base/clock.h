@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* CLOCK_MONOTONIC in milliseconds: spans, deadlines and the time-outs of poll(2). */
-#ifndef NOVNC_GATE_CLOCK_H
-#define NOVNC_GATE_CLOCK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -16,5 +15,3 @@ uint64_t clock_deadline_ms(uint64_t now_ms, uint64_t span_ms);
 
 /* For poll(2): the time from now until deadline, rounded up; 0 when past, -1 for infinity. */
 int clock_timeout_ms(uint64_t now_ms, uint64_t deadline_ms);
-
-#endif

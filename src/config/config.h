@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The values of novnc-gate.conf(5) as plain data; config_load.h reads them. */
-#ifndef NOVNC_GATE_CONFIG_H
-#define NOVNC_GATE_CONFIG_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -85,5 +84,3 @@ struct config {
 	int log_level;          /* Level=, as in syslog(3) */
 	struct config_text *texts;
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a configuration file and its drop-ins from the file system. */
-#ifndef NOVNC_GATE_CONFIG_FILE_H
-#define NOVNC_GATE_CONFIG_FILE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -31,5 +30,3 @@ typedef void (*config_file_callback)(void *userdata, const struct config_file *f
  * /dev/null is an empty file. A missing file.d is no error.
  */
 void config_file_read(const char *file, config_file_callback callback, void *userdata);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys of novnc-gate.conf(5): one row for each. Reading and printing go by this table. */
-#ifndef NOVNC_GATE_CONFIG_KEYS_H
-#define NOVNC_GATE_CONFIG_KEYS_H
+#pragma once
 
 #include "config/config_value.h"
 
@@ -16,5 +15,3 @@ struct config_key {
 
 /* In the order of sections; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads novnc-gate.conf(5) and its drop-ins into struct config, and reports errors by line. */
-#ifndef NOVNC_GATE_CONFIG_LOAD_H
-#define NOVNC_GATE_CONFIG_LOAD_H
+#pragma once
 
 #include "config/config.h"
 
@@ -40,5 +39,3 @@ enum config_result config_parse_text(const char *file, const char *text, size_t 
 
 /* Frees the texts and lists; lists are the defaults again, other strings are invalid. */
 void config_done(struct config *c);
-
-#endif

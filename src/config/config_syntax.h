@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Splits a text in the syntax of systemd.syntax(7) into sections and assignments. No I/O. */
-#ifndef NOVNC_GATE_CONFIG_SYNTAX_H
-#define NOVNC_GATE_CONFIG_SYNTAX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ void config_syntax_init(struct config_syntax *s, char *text, size_t len);
 
 /* Finds the next section, assignment or error. Returns false at CONFIG_SYNTAX_END. */
 bool config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret);
-
-#endif

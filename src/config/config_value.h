@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kinds of value that a key can have, each with its parser and printer. No I/O. */
-#ifndef NOVNC_GATE_CONFIG_VALUE_H
-#define NOVNC_GATE_CONFIG_VALUE_H
+#pragma once
 
 #include "config/config.h"
 
@@ -37,5 +36,3 @@ extern const struct config_kind config_kind_credential; /* const char *, never N
 extern const struct config_kind config_kind_url;     /* struct backend */
 extern const struct config_kind config_kind_globs;   /* config_list, of paths */
 extern const struct config_kind config_kind_origins; /* config_list */
-
-#endif

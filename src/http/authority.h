@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Host and port as in URLs, Host and Origin; the one place that takes them apart. No I/O. */
-#ifndef NOVNC_GATE_AUTHORITY_H
-#define NOVNC_GATE_AUTHORITY_H
+#pragma once
 
 #include <netinet/in.h>
 
@@ -39,5 +38,3 @@ bool authority_same_host(struct slice a, struct slice b);
 
 /* The default port of http and https; 0 for every other scheme. */
 unsigned authority_default_port(struct slice scheme);
-
-#endif

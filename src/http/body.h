@@ -3,8 +3,7 @@
  * The body of one message while it is read: where its payload is and where it ends (RFC 9112 6.3
  * and 7.1). No I/O.
  */
-#ifndef NOVNC_GATE_BODY_H
-#define NOVNC_GATE_BODY_H
+#pragma once
 
 #include "base/buf.h"
 #include "http/http1.h"
@@ -39,5 +38,3 @@ int body_next(struct body *b, struct buf *in, struct slice *ret);
 
 /* n bytes of payload went past without being in a buffer; not with HTTP1_CHUNKED. */
 void body_passed(struct body *b, uint64_t n);
-
-#endif

@@ -3,8 +3,7 @@
  * The framing of a chunked body as it is written (RFC 9112 7.1); body.h reads it. No I/O. All
  * return 0, or -ENOBUFS where out has no room (its content is then undefined).
  */
-#ifndef NOVNC_GATE_CHUNK_H
-#define NOVNC_GATE_CHUNK_H
+#pragma once
 
 #include "http/body.h"
 
@@ -19,5 +18,3 @@ int chunk_end(struct buf *out);
 
 /* The last chunk and the trailer section (of struct body; may be empty) that may follow it. */
 int chunk_last(struct slice trailers, struct buf *out);
-
-#endif

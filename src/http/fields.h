@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The one table of field names that are treated specially when a message is forwarded. No I/O. */
-#ifndef NOVNC_GATE_FIELDS_H
-#define NOVNC_GATE_FIELDS_H
+#pragma once
 
 #include "base/buf.h"
 
@@ -20,5 +19,3 @@ enum fields_rule {
 
 /* The rules for a field name, as bits; 0 for most names. */
 unsigned fields_rules(struct slice name);
-
-#endif

@@ -4,8 +4,7 @@
  * read with llhttp, the parser of Node.js and so of Next.js; malformed heads that only some
  * versions of it accept are refused. No I/O.
  */
-#ifndef NOVNC_GATE_HTTP1_H
-#define NOVNC_GATE_HTTP1_H
+#pragma once
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -76,5 +75,3 @@ bool http1_persistent(const struct http1_head *h);
  * max=100`, as RFC 2068 19.7.1.1 left it; CLOCK_INFINITY if it does not say.
  */
 uint64_t http1_keep_alive_ms(const struct http1_head *h);
-
-#endif

@@ -3,8 +3,7 @@
  * Checks the raw lines of a head or a trailer section (RFC 9112 2.2, 5) before any parser reads
  * them, since parsers differ from version to version in the faults that they accept.
  */
-#ifndef NOVNC_GATE_LINES_H
-#define NOVNC_GATE_LINES_H
+#pragma once
 
 #include "base/buf.h"
 
@@ -41,5 +40,3 @@ struct slice lines_next(struct slice *rest);
 /* A character of a token, and a token (RFC 9110 5.6.2). */
 bool lines_is_tchar(unsigned char c);
 bool lines_is_token(struct slice s);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Paths that all servers understand alike, and globs that match paths. No I/O. */
-#ifndef NOVNC_GATE_PATH_H
-#define NOVNC_GATE_PATH_H
+#pragma once
 
 #include "base/buf.h"
 
@@ -23,5 +22,3 @@ bool path_segment_is_plain(struct slice segment);
  * it is empty if the glob has none or does not match.
  */
 bool path_match(const char *glob, struct slice path, struct slice *star);
-
-#endif

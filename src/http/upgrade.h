@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The WebSocket opening handshake: requests and 101 responses (RFC 6455 4). No I/O. */
-#ifndef NOVNC_GATE_UPGRADE_H
-#define NOVNC_GATE_UPGRADE_H
+#pragma once
 
 #include "http/http1.h"
 
@@ -22,5 +21,3 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE]);
 
 /* The fault of a 101 that must not open a tunnel (RFC 6455 4.1), in words; or NULL. */
 const char *upgrade_fault(const struct http1_head *h, const char *accept);
-
-#endif

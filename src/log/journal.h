@@ -7,8 +7,7 @@
  * https://systemd.io/JOURNAL_NATIVE_PROTOCOL/, sd_notify(3). Loading libsystemd for that cost
  * three times the rest of the process; the tests compare ours with those of libsystemd.
  */
-#ifndef NOVNC_GATE_JOURNAL_H
-#define NOVNC_GATE_JOURNAL_H
+#pragma once
 
 #include "base/buf.h"
 
@@ -49,5 +48,3 @@ void journal_close(void);
  * "novnc-gate[PID]" outside of systemd. Borrowed, and the same at each call.
  */
 const char *journal_id(void);
-
-#endif

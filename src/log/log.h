@@ -3,8 +3,7 @@
  * Events and their log entries. All text is escaped here (all but printable ASCII, and the
  * backslash, as \xNN) and cut, so callers pass it as it was received.
  */
-#ifndef NOVNC_GATE_LOG_H
-#define NOVNC_GATE_LOG_H
+#pragma once
 
 #include "base/buf.h"
 
@@ -61,5 +60,3 @@ void log_event(enum log_event ev, const struct log_fields *f);
 
 /* Sets the status of this connection in `systemctl status` (STATUS= of sd_notify(3)). */
 void log_status(struct slice text);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The client: the peer that connected. */
-#ifndef NOVNC_GATE_CLIENT_H
-#define NOVNC_GATE_CLIENT_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -23,5 +22,3 @@ enum client_peer {
 
 /* Gets the address of fd's peer. *ret is written if that is CLIENT_CONNECTED. */
 enum client_peer client_identify(int fd, struct client *ret);
-
-#endif

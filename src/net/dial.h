@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects to a backend step by step, TLS included. It never waits: its caller polls. */
-#ifndef NOVNC_GATE_DIAL_H
-#define NOVNC_GATE_DIAL_H
+#pragma once
 
 #include <netdb.h>
 
@@ -49,5 +48,3 @@ uint64_t dial_deadline_ms(const struct dial *d);
 
 /* Gives up: closes and frees what it holds; fine at any time after dial_begin(). */
 void dial_done(struct dial *d);
-
-#endif

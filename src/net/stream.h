@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One non-blocking end of a connection, plain or TLS: read, write, splice, end, reset. */
-#ifndef NOVNC_GATE_STREAM_H
-#define NOVNC_GATE_STREAM_H
+#pragma once
 
 #include <poll.h>
 #include <sys/types.h>
@@ -71,6 +70,12 @@ static inline struct stream stream_take(struct stream *s)
 static inline bool stream_ended(const struct stream *s)
 {
 	return s->input >= STREAM_EOF;
+}
+
+/* To be appended to a sentence about the end of a stream; "" unless it was cut. */
+static inline const char *stream_cut_note(const struct stream *s)
+{
+	return s->input == STREAM_CUT ? ", without TLS close_notify" : "";
 }
 
 /*
@@ -195,5 +200,3 @@ void stream_reset(struct stream *s);
 
 /* Closes, TLS with a close_notify; fine on a stream that is closed. */
 void stream_done(struct stream *s);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The one place where a connection waits. */
-#ifndef NOVNC_GATE_WAIT_H
-#define NOVNC_GATE_WAIT_H
+#pragma once
 
 #include <poll.h>
 #include <stdint.h>
@@ -13,5 +12,3 @@
  * EINTR and EAGAIN are handled here.
  */
 int wait_poll(struct pollfd *p, nfds_t n, uint64_t now_ms, uint64_t deadline_ms);
-
-#endif

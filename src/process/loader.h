@@ -6,8 +6,7 @@
  * TLS it re-executes itself as novnc-gate-dynamic, the same program linked dynamically. The two
  * differ in one file: loader_static.c or loader_dynamic.c.
  */
-#ifndef NOVNC_GATE_LOADER_H
-#define NOVNC_GATE_LOADER_H
+#pragma once
 
 #include <limits.h>
 #include <netdb.h>
@@ -48,5 +47,3 @@ int loader_tls(const struct tls_module **ret, struct tls_why *why);
  * Returns 0 or -errno.
  */
 int loader_path(const char *directory, const char *file, char ret[static PATH_MAX]);
-
-#endif

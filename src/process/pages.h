@@ -3,8 +3,7 @@
  * Gives memory back to the kernel that an idle tunnel does not need. It reads as zeros until it is
  * written to again.
  */
-#ifndef NOVNC_GATE_PAGES_H
-#define NOVNC_GATE_PAGES_H
+#pragma once
 
 #include <stddef.h>
 
@@ -13,5 +12,3 @@ void pages_release(void *p, size_t len);
 
 /* Gives back the pages of the stack below the caller: deeper calls have used them before. */
 void pages_release_stack(void);
-
-#endif

@@ -5,8 +5,7 @@
  * the same in the unit would cost milliseconds. Builds with NOVNC_GATE_NO_SANDBOX have none
  * (sanitizers and valgrind need system calls that it forbids).
  */
-#ifndef NOVNC_GATE_SANDBOX_H
-#define NOVNC_GATE_SANDBOX_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -43,5 +42,3 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
  * not go on.
  */
 int sandbox_tighten(const struct sandbox *sandbox);
-
-#endif

@@ -4,8 +4,7 @@
  * processes one after the other; when thousands of processes exit at one moment, some kernels
  * come to a standstill (novnc-gate(8), MANY SESSIONS).
  */
-#ifndef NOVNC_GATE_SPREAD_H
-#define NOVNC_GATE_SPREAD_H
+#pragma once
 
 #include <stdint.h>
 
@@ -28,5 +27,3 @@ uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
  * waits for it; SIGTERM does not shorten the wait.
  */
 void spread_wait(int fd);
-
-#endif

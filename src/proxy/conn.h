@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection, request after request: read a head, decide, forward or refuse. */
-#ifndef NOVNC_GATE_CONN_H
-#define NOVNC_GATE_CONN_H
+#pragma once
 
 #include "config/config.h"
 #include "net/client.h"
@@ -25,5 +24,3 @@ struct conn_setup {
  * another -errno after a fault of the gate itself (all are logged).
  */
 int conn_serve(int fd, const struct conn_setup *setup);
-
-#endif

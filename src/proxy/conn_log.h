@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The entries and the status of one connection's requests. */
-#ifndef NOVNC_GATE_CONN_LOG_H
-#define NOVNC_GATE_CONN_LOG_H
+#pragma once
 
 #include "log/log.h"
 #include "proxy/exchange.h"
@@ -41,5 +40,3 @@ void conn_log_opened(struct conn_request *q);
 /* The exchange has ended. */
 void conn_log_ended(struct conn_request *q, enum exchange_end end,
 		    const struct exchange *x);
-
-#endif

@@ -3,8 +3,7 @@
  * The client's side of the connection: its stream, TLS, reading, lingering close. It also owns the
  * buffers and the connections to backends, which are kept from request to request.
  */
-#ifndef NOVNC_GATE_DOWNSTREAM_H
-#define NOVNC_GATE_DOWNSTREAM_H
+#pragma once
 
 #include "config/config.h"
 #include "net/client.h"
@@ -60,5 +59,3 @@ int downstream_flush(struct downstream *d);
  * may reach the client before the response does (RFC 9112 9.6).
  */
 void downstream_linger(struct downstream *d);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The responses that the gate makes itself. No I/O. */
-#ifndef NOVNC_GATE_ERROR_RESPONSE_H
-#define NOVNC_GATE_ERROR_RESPONSE_H
+#pragma once
 
 #include "base/buf.h"
 
@@ -18,5 +17,3 @@ struct error_response {
 
 /* Appends it to out. Returns 0 or -ENOBUFS. */
 int error_response_write(const struct error_response *r, struct buf *out);
-
-#endif

@@ -135,8 +135,7 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 			    up->body.why);
 	if (up->failure == FLOW_INCOMPLETE)
 		return FAIL(x, FAULT_CLIENT, 400, "incomplete request body%s",
-			    up->from->input == STREAM_CUT ? ", without TLS close_notify"
-							  : "");
+			    stream_cut_note(up->from));
 	if (stream_is_local(up->error))
 		return FAIL(x, FAULT_GATE, 500, "the connection to the client failed: %s",
 			    strerror(-up->error));
@@ -160,9 +159,7 @@ static enum exchange_end exchange_backend_failed(struct exchange *x)
 	if (down->failure == FLOW_INCOMPLETE)
 		return FAIL(x, FAULT_BACKEND, 502,
 			    "%s closed the connection before its response was complete%s",
-			    name,
-			    down->from->input == STREAM_CUT ? ", without TLS close_notify"
-							    : "");
+			    name, stream_cut_note(down->from));
 	if (stream_is_local(down->error))
 		return FAIL(x, FAULT_GATE, 500, "the connection to %s failed: %s", name,
 			    strerror(-down->error));
@@ -185,7 +182,7 @@ static enum exchange_end exchange_done(struct exchange *x)
 	return x->last || !flow_complete(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
 
-/* The relay has stopped finally; error is for RELAY_POLL_FAILED. */
+/* The relay has stopped and is not run again; error is for RELAY_POLL_FAILED. */
 static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end,
 					  int error)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One request to a backend, and its response or the tunnel that it opens. */
-#ifndef NOVNC_GATE_EXCHANGE_H
-#define NOVNC_GATE_EXCHANGE_H
+#pragma once
 
 #include "http/upgrade.h"
 #include "proxy/downstream.h"
@@ -49,5 +48,3 @@ enum exchange_end exchange_tunnel(struct exchange *x);
 
 /* Instead of exchange_tunnel(): resets both sides, because `what` has failed with -errno. */
 enum exchange_end exchange_abort(struct exchange *x, const char *what, int error);
-
-#endif

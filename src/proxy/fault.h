@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Why an exchange has failed, as sentences for the log and for the error response. */
-#ifndef NOVNC_GATE_FAULT_H
-#define NOVNC_GATE_FAULT_H
+#pragma once
 
 enum fault_blame {
 	FAULT_NOBODY, /* no fault, or SIGTERM */
@@ -31,5 +30,3 @@ void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 /* Then sets the sentence for the client. */
 void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-
-#endif

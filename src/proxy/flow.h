@@ -3,8 +3,7 @@
  * One direction of a relay: reads while there is room, decodes the body's framing and writes
  * the payload, in a new framing, from where it was read. splice(2) where there is much to move.
  */
-#ifndef NOVNC_GATE_FLOW_H
-#define NOVNC_GATE_FLOW_H
+#pragma once
 
 #include "http/body.h"
 #include "net/stream.h"
@@ -105,5 +104,3 @@ bool flow_ready(const struct flow *f);
  * the flow's failure; an error of writing, which concerns the other peer, goes to *ret_write_error.
  */
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* URLs in a response that would lead the browser past the gate to the backend. No I/O. */
-#ifndef NOVNC_GATE_LOCATION_H
-#define NOVNC_GATE_LOCATION_H
+#pragma once
 
 #include "base/buf.h"
 #include "config/config.h"
@@ -14,5 +13,3 @@ bool location_names(const struct backend *be, struct slice url, struct slice *re
 
 /* The URL in a Refresh field, as browsers find it; empty if they find none. */
 struct slice location_in_refresh(struct slice value);
-
-#endif

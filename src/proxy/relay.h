@@ -3,8 +3,7 @@
  * The poll loop of one exchange: the request goes up while the response is awaited, bodies move
  * both ways, and after a checked 101 the bytes of a tunnel.
  */
-#ifndef NOVNC_GATE_RELAY_H
-#define NOVNC_GATE_RELAY_H
+#pragma once
 
 #include "proxy/flow.h"
 #include "proxy/upstream.h"
@@ -56,5 +55,3 @@ enum relay_end {
  * RELAY_POLL_FAILED, *ret_error is -errno.
  */
 enum relay_end relay_run(struct relay *r, int *ret_error);
-
-#endif

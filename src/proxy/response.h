@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a final response is passed on to the client. No I/O. */
-#ifndef NOVNC_GATE_RESPONSE_H
-#define NOVNC_GATE_RESPONSE_H
+#pragma once
 
 #include "proxy/flow.h"
 
@@ -29,5 +28,3 @@ struct response_plan {
 /* Plans for the response h. up has the request's body; bytes_follow: the client has sent more. */
 void response_plan(const struct request *q, const struct http1_head *h,
 		   const struct flow *up, bool bytes_follow, struct response_plan *ret);
-
-#endif

@@ -59,17 +59,17 @@ static int put_number_field(struct buf *out, struct slice name, uint64_t n)
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
-static int put_forwarded(const struct verdict *v, const struct client *who,
+static int put_forwarded(const struct verdict *v, const struct client *client,
 			 struct buf *out)
 {
-	struct slice scheme = who->tls ? SLICE("https") : SLICE("http");
+	struct slice scheme = client->tls ? SLICE("https") : SLICE("http");
 	int r = put_field(out, SLICE("X-Forwarded-Proto"), scheme);
 
-	if (r == 0 && who->subject)
+	if (r == 0 && client->subject)
 		r = put_field(out, SLICE("X-Client-Cert-Subject"),
-			      slice_str(who->subject));
-	if (r == 0 && who->address[0])
-		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(who->address));
+			      slice_str(client->subject));
+	if (r == 0 && client->address[0])
+		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(client->address));
 	if (r == 0 && v->host.len > 0)
 		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
 	if (r == 0) /* without it, Next.js would use its own port */
@@ -104,7 +104,8 @@ static int put_upgrade(struct buf *out)
 }
 
 int rewrite_request(const struct http1_head *h, const struct verdict *v,
-		    const struct backend *be, const struct client *who, struct buf *out)
+		    const struct backend *be, const struct client *client,
+		    struct buf *out)
 {
 	bool keeps_host = v->backend == CONFIG_NEXTJS && v->host.len > 0;
 	struct options o;
@@ -127,7 +128,7 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 			r = put_field(out, f->name, f->value);
 	}
 	if (r == 0)
-		r = put_forwarded(v, who, out);
+		r = put_forwarded(v, client, out);
 	if (r == 0)
 		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
 					     : put_framing(out, h->framing, h->length);

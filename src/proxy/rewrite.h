@@ -5,8 +5,7 @@
  * No I/O. All functions return 0, -ENOBUFS if out has no room (its content is then undefined),
  * or -E2BIG if a head has more than REWRITE_OPTIONS_MAX options.
  */
-#ifndef NOVNC_GATE_REWRITE_H
-#define NOVNC_GATE_REWRITE_H
+#pragma once
 
 #include "config/config.h"
 #include "http/http1.h"
@@ -22,7 +21,8 @@
  * X-Client-Cert-Subject and, if the verdict says so, Origin.
  */
 int rewrite_request(const struct http1_head *h, const struct verdict *v,
-		    const struct backend *be, const struct client *who, struct buf *out);
+		    const struct backend *be, const struct client *client,
+		    struct buf *out);
 
 /* How a response is forwarded. */
 struct rewrite_mode {
@@ -34,5 +34,3 @@ struct rewrite_mode {
 /* A response for the client: final, interim (1xx), or the checked 101. */
 int rewrite_response(const struct http1_head *h, const struct rewrite_mode *mode,
 		     struct buf *out);
-
-#endif

@@ -33,14 +33,14 @@ static bool origin_at(const struct authority *origin, struct slice authority,
  * scheme is accepted, because a TLS terminator may be in front of the gate. With TLS http:// is
  * not: a man in the middle can serve an http:// page of the same host.
  */
-static bool origin_is_ours(const struct config *cfg, const struct client *who,
+static bool origin_is_ours(const struct config *cfg, const struct client *client,
 			   struct slice host, struct slice scheme,
 			   const struct authority *origin)
 {
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
 	bool https = slice_caseeq(scheme, SLICE("https"));
 
-	if ((https || !who->tls) &&
+	if ((https || !client->tls) &&
 	    origin_at(origin, host, authority_default_port(scheme)))
 		return true;
 	/* a controller at unix: has port 0, which no origin has */
@@ -67,7 +67,7 @@ static bool origin_listed(const struct config *cfg, struct slice value)
 
 /* Prevents cross-site WebSocket hijacking: browsers always send the Origin of the page. */
 static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
-			   const struct client *who, struct slice host)
+			   const struct client *client, struct slice host)
 {
 	const struct field *field = http1_field(h, SLICE("Origin"));
 	struct authority origin;
@@ -81,7 +81,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 		return true;
 	if (!authority_parse_origin(field->value, &scheme, &origin))
 		return false;
-	return origin_is_ours(cfg, who, host, scheme, &origin);
+	return origin_is_ours(cfg, client, host, scheme, &origin);
 }
 
 /*
@@ -90,7 +90,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
  * it is one of ours, and any other is passed on, so that the controller can refuse it.
  */
 static bool origin_becomes_own(const struct config *cfg, const struct http1_head *h,
-			       const struct client *who, const struct verdict *v)
+			       const struct client *client, const struct verdict *v)
 {
 	struct authority origin;
 	struct slice scheme;
@@ -102,7 +102,7 @@ static bool origin_becomes_own(const struct config *cfg, const struct http1_head
 	return http1_count(h, SLICE("Origin")) == 1 &&
 	       authority_parse_origin(http1_field(h, SLICE("Origin"))->value, &scheme,
 				      &origin) &&
-	       origin_is_ours(cfg, who, v->host, scheme, &origin);
+	       origin_is_ours(cfg, client, v->host, scheme, &origin);
 }
 
 /* ---- the checks; each returns false after a refusal, with *v */
@@ -213,7 +213,7 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 }
 
 static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
-			  const struct client *who, struct verdict *v)
+			  const struct client *client, struct verdict *v)
 {
 	struct slice star;
 	const char *why = NULL;
@@ -224,7 +224,7 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 	else if (!any_match(cfg->nextjs_upgrade_path, v->path, &star))
 		return refuse(v, ROUTE_REFUSED_PATH, 403,
 			      "no WebSocket is served on this path");
-	if (!origin_allowed(cfg, h, who, v->host))
+	if (!origin_allowed(cfg, h, client, v->host))
 		return refuse(v, ROUTE_REFUSED_ORIGIN, 403,
 			      "a WebSocket from this Origin is not allowed");
 	status = upgrade_refusal(h, &why);
@@ -235,7 +235,7 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 }
 
 void route_decide(const struct config *cfg, const struct http1_head *h,
-		  const struct client *who, struct verdict *ret)
+		  const struct client *client, struct verdict *ret)
 {
 	bool upgrade = upgrade_requested(h);
 	struct slice star;
@@ -253,10 +253,10 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 	if (!judge_target(h, ret))
 		return;
 	if (upgrade)
-		(void)judge_upgrade(cfg, h, who, ret);
+		(void)judge_upgrade(cfg, h, client, ret);
 	else if (any_match(cfg->controller_path, ret->path, &star))
 		ret->backend = CONFIG_CONTROLLER;
-	ret->own_origin = origin_becomes_own(cfg, h, who, ret);
+	ret->own_origin = origin_becomes_own(cfg, h, client, ret);
 }
 
 void route_to_https(const struct http1_head *h, struct verdict *v)

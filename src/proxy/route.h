@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Decides where a request goes, or why it is refused. No I/O. */
-#ifndef NOVNC_GATE_ROUTE_H
-#define NOVNC_GATE_ROUTE_H
+#pragma once
 
 #include "config/config.h"
 #include "http/http1.h"
@@ -39,7 +38,7 @@ struct verdict {
  * chooses the backend.
  */
 void route_decide(const struct config *cfg, const struct http1_head *h,
-		  const struct client *who, struct verdict *ret);
+		  const struct client *client, struct verdict *ret);
 
 /*
  * For a request in plain HTTP to a gate that serves TLS: GET and HEAD are redirected to https://
@@ -49,5 +48,3 @@ void route_to_https(const struct http1_head *h, struct verdict *v);
 
 /* The "/" that an absolute-form target may omit; else nothing. */
 struct slice route_root(struct slice target);
-
-#endif

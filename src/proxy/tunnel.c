@@ -37,6 +37,5 @@ void tunnel_explain(const struct relay *r, const struct flow *failed,
 			  tunnel_side(r, failed_side), why);
 	else
 		fault_set(ret, blame, 0, "%s closed first%s", name,
-			  closed->from->input == STREAM_CUT ? ", without TLS close_notify"
-							    : "");
+			  stream_cut_note(closed->from));
 }

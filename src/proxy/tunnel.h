@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a tunnel begins, and the sentence about its end. */
-#ifndef NOVNC_GATE_TUNNEL_H
-#define NOVNC_GATE_TUNNEL_H
+#pragma once
 
 #include "proxy/relay.h"
 
@@ -14,5 +13,3 @@ void tunnel_explain(const struct relay *r, const struct flow *failed,
 
 /* The name of the client or the backend in sentences. */
 const char *tunnel_side(const struct relay *r, enum relay_side side);
-
-#endif

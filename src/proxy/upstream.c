@@ -221,7 +221,7 @@ static enum upstream_result upstream_head_failed(struct upstream *u, ssize_t err
 	return FAIL(u, FAULT_BACKEND, 502,
 		    "%s closed the connection before its response%s%s", name,
 		    buf_len(u->in) > 0 ? " was complete" : " began",
-		    u->stream.input == STREAM_CUT ? ", without TLS close_notify" : "");
+		    stream_cut_note(&u->stream));
 }
 
 /* Parses the head at the beginning of in, if it is complete. */

@@ -4,8 +4,7 @@
  * the response. It never waits: the caller calls poll(2) and then upstream_step(). The caller also
  * transfers the bodies.
  */
-#ifndef NOVNC_GATE_UPSTREAM_H
-#define NOVNC_GATE_UPSTREAM_H
+#pragma once
 
 #include "http/http1.h"
 #include "net/dial.h"
@@ -121,5 +120,3 @@ void upstream_kept_forget(struct upstream *u);
 
 /* Closes the connection. */
 void upstream_close(struct upstream *u);
-
-#endif

@@ -4,8 +4,7 @@
  * (loader.h) before the first TLS connection: a plain one needs neither the time that OpenSSL
  * takes to start nor its memory. It never blocks.
  */
-#ifndef NOVNC_GATE_TLS_H
-#define NOVNC_GATE_TLS_H
+#pragma once
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -96,5 +95,3 @@ struct tls_module {
 	 (uint64_t)sizeof(struct tls_why) << 36 |                                   \
 	 (uint64_t)sizeof(struct backend) << 24 | sizeof(struct config_tls) << 12 | \
 	 sizeof(struct buf))
-
-#endif

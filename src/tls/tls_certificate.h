@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Certificates: their content, and which are accepted. Part of the TLS module. */
-#ifndef NOVNC_GATE_TLS_CERTIFICATE_H
-#define NOVNC_GATE_TLS_CERTIFICATE_H
+#pragma once
 
 #include <openssl/x509_vfy.h>
 #include <stddef.h>
@@ -26,5 +25,3 @@ int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust);
 
 /* As the module's inspect(). */
 void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata);
-
-#endif

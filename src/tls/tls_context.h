@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* OpenSSL's contexts, made from the configuration. Part of the TLS module. */
-#ifndef NOVNC_GATE_TLS_CONTEXT_H
-#define NOVNC_GATE_TLS_CONTEXT_H
+#pragma once
 
 #include "tls/tls.h"
 #include "tls/tls_ticket.h"
@@ -19,5 +18,3 @@ enum tls_begin tls_context_server(const struct config_tls *cfg,
 
 /* The first error that OpenSSL has noted, in words. */
 void tls_context_explain(struct tls_why *why);
-
-#endif

@@ -3,8 +3,7 @@
  * Session tickets (RFC 5077, RFC 8446 4.6.1). Each connection is served by a process of its own,
  * so a session can be resumed only with keys that all processes share. Part of the TLS module.
  */
-#ifndef NOVNC_GATE_TLS_TICKET_H
-#define NOVNC_GATE_TLS_TICKET_H
+#pragma once
 
 #include <openssl/ssl.h>
 
@@ -27,5 +26,3 @@ int tls_ticket_read(const char *file, struct tls_ticket_keys *ret);
 /* The callback of SSL_CTX_set_tlsext_ticket_key_evp_cb(); the SSL's app data are the keys. */
 int tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
 		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt);
-
-#endif

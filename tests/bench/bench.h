@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the programs of the bench agree on. */
-#ifndef BENCH_H
-#define BENCH_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -66,5 +65,3 @@ static inline void files_max(void)
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		fail("setrlimit");
 }
-
-#endif

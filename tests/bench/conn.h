@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A connection that blocks, plain or with TLS, and what load.c and tls_backend.c say on it. What
  * goes wrong ends the process with a message. */
-#ifndef CONN_H
-#define CONN_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -46,5 +45,3 @@ uint64_t conn_discard(struct conn *c, uint64_t n);
 void conn_shut(struct conn *c);
 
 void conn_close(struct conn *c);
-
-#endif

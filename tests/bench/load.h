@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of load.c share: time, samples, results, requests. */
-#ifndef LOAD_H
-#define LOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,5 +39,3 @@ size_t tunnel(const char *query, struct conn *ret);
 
 /* load_exchange.c: for so long, one exchange after the other on each of n connections. */
 void bench_exchange(bool is_page, size_t n, double seconds);
-
-#endif

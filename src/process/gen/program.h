@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes seccomp programs from rules; used by filters.c, which make runs. */
-#ifndef NOVNC_GATE_PROGRAM_H
-#define NOVNC_GATE_PROGRAM_H
+#pragma once
 
 #include <linux/filter.h>
 #include <stddef.h>
@@ -43,5 +42,3 @@ struct program_rules {
  */
 size_t program_make(const struct program_rules *r,
 		    struct sock_filter ret[static PROGRAM_MAX]);
-
-#endif
