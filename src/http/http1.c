@@ -323,7 +323,8 @@ bool http1_has_token(const struct http1_head *h, struct slice name, struct slice
 
 bool http1_persistent(const struct http1_head *h)
 {
-	if (http1_has_token(h, SLICE("Connection"), SLICE("close")))
+	if (h->framing == HTTP1_UNTIL_CLOSE ||
+	    http1_has_token(h, SLICE("Connection"), SLICE("close")))
 		return false;
 	return h->minor > 0 ||
 	       http1_has_token(h, SLICE("Connection"), SLICE("keep-alive"));

@@ -19,7 +19,7 @@ static bool is_last(const struct request *q, const struct http1_head *h,
 void response_plan(const struct request *q, const struct http1_head *h,
 		   const struct flow *up, bool bytes_follow, struct response_plan *ret)
 {
-	bool reusable = http1_persistent(h) && h->framing != HTTP1_UNTIL_CLOSE;
+	bool reusable = http1_persistent(h); /* the backend's connection */
 
 	ret->chunked = h->framing == HTTP1_CHUNKED && !q->http10;
 	ret->last = is_last(q, h, up, reusable, bytes_follow);

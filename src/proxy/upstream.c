@@ -246,8 +246,7 @@ static enum upstream_result upstream_parse(struct upstream *u)
 	u->response_len = (size_t)len;
 	if (u->response.status >= 200 || u->response.status == 101) {
 		u->phase = UPSTREAM_RESPONDED;
-		u->persistent = http1_persistent(&u->response) &&
-				u->response.framing != HTTP1_UNTIL_CLOSE;
+		u->persistent = http1_persistent(&u->response);
 		u->keep_ms = http1_keep_alive_ms(&u->response);
 	} else if (u->interim++ == UPSTREAM_INTERIM_MAX) {
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent too many interim responses",
