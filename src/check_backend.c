@@ -141,7 +141,8 @@ static void print_fault(const struct probe *p)
 	if (awaiting && u->fault.status == 504)
 		(void)printf(is_controller(p) ? " (UpgradeTimeoutSec=)"
 					      : " (ResponseTimeoutSec=)");
-	else if (awaiting && u->fault.status == 502 && buf_len(&p->in) == 0 && !p->be->tls)
+	else if (awaiting && u->fault.status == 502 && buf_len(&p->in) == 0 &&
+		 !p->be->tls)
 		(void)printf(CHECK_MAY_BE_TLS);
 	(void)printf("\n");
 }

@@ -116,8 +116,9 @@ START_TEST(a_request_that_nobody_acknowledges_is_sent_once_more)
 
 	relaying_open(&w, true);
 	listener = peer_listen("127.0.0.1", 1, &sa->sin_port);
-	*sa = (struct sockaddr_in){ AF_INET, htons(sa->sin_port),
-				    { htonl(INADDR_LOOPBACK) }, { 0 } };
+	*sa = (struct sockaddr_in){
+		AF_INET, htons(sa->sin_port), { htonl(INADDR_LOOPBACK) }, { 0 }
+	};
 	w.backend.addr_len = sizeof(*sa);
 	w.backend.literal = true;
 	w.request.connect_ms = LONG_MS;

@@ -92,7 +92,7 @@ bool upstream_ready(const struct upstream *u);
 uint64_t upstream_deadline_ms(const struct upstream *u);
 enum upstream_result upstream_expire(struct upstream *u);
 
-/* The connection has failed with -errno before the final head: the request may be sent once more. */
+/* After the connection has failed with -errno, before the final head: may send the request again. */
 enum upstream_result upstream_broken(struct upstream *u, int error);
 
 /* Bytes of the request's body have been sent: ResponseTimeoutSec= starts again. */
