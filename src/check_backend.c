@@ -19,6 +19,7 @@ struct probe {
 	const struct backend *be;
 	struct upstream upstream;
 	struct buf in, out;
+	struct http1_head response;
 	bool local; /* the backend is on this machine */
 };
 
@@ -93,13 +94,13 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 				      "User-Agent: novnc-gate --check\r\n"
 				      "Accept: */*\r\nConnection: close\r\n\r\n",
 				      method, p->be->authority); /* fits */
-	result = upstream_start(u, &request, &p->in, &p->out);
+	result = upstream_start(u, &request, &p->in, &p->out, &p->response);
 	while (result != UPSTREAM_FAILED && u->phase != UPSTREAM_RESPONDED) {
 		if (result == UPSTREAM_RESPONSE)
 			upstream_next(u);
 		result = probe_step(p);
 	}
-	if (result == UPSTREAM_RESPONSE && u->response.status == 101) {
+	if (result == UPSTREAM_RESPONSE && u->response->status == 101) {
 		fault_set(&u->fault, FAULT_BACKEND, 502,
 			  "%s sent an invalid response: %s", p->be->name,
 			  "unsolicited 101");
@@ -112,7 +113,7 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 /* The response is from a gate. Only TRACE shows that, because a gate forwards other requests. */
 static bool is_gate(const struct probe *p)
 {
-	const struct field *server = http1_field(&p->upstream.response, SLICE("Server"));
+	const struct field *server = http1_field(&p->response, SLICE("Server"));
 
 	return server && slice_eq(server->value, SLICE(ERROR_RESPONSE_SERVER));
 }
@@ -151,7 +152,7 @@ static void print_fault(const struct probe *p)
 static int probe_backend(struct probe *p)
 {
 	enum upstream_result result = probe_run(p, "GET");
-	unsigned status = p->upstream.response.status;
+	unsigned status = p->response.status;
 
 	if (result == UPSTREAM_FAILED) {
 		print_fault(p);

@@ -28,6 +28,7 @@ struct relaying {
 	struct backend backend;
 	struct upstream upstream;
 	struct upstream_request request;
+	struct http1_head response;
 	struct buf buf[4];
 	struct relay relay;
 	int client_peer, backend_peer;
@@ -89,6 +90,7 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	w->upstream.request = &w->request;
 	w->upstream.in = &w->buf[2];
 	w->upstream.out = &w->buf[1];
+	w->upstream.response = &w->response;
 	w->relay = (struct relay){
 		.cfg = &w->cfg,
 		.upstream = &w->upstream,

@@ -20,6 +20,7 @@ struct downstream {
 	char *storage;            /* of the four buffers */
 	size_t storage_len;
 	struct upstream upstream[CONFIG_BACKENDS];
+	struct http1_head response; /* of the current exchange; large, so it is last */
 };
 
 /* Takes fd over, also where it fails. Returns 0 or -errno; then *ret owns nothing. */

@@ -41,7 +41,7 @@ static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 	};
 	struct buf *out = &x->down->out;
 	size_t end = out->end;
-	int r = rewrite_response(&x->up->response, &mode, out);
+	int r = rewrite_response(x->up->response, &mode, out);
 
 	if (r == 0)
 		return 0;
@@ -54,7 +54,7 @@ static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 
 static int exchange_interim(struct exchange *x)
 {
-	if (x->up->response.status == 100 && x->relay.expects) {
+	if (x->up->response->status == 100 && x->relay.expects) {
 		x->relay.expects = false;
 		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
@@ -64,7 +64,7 @@ static int exchange_interim(struct exchange *x)
 /* The final response: writes its head and prepares for its body. */
 static int exchange_respond(struct exchange *x)
 {
-	const struct http1_head *h = &x->up->response;
+	const struct http1_head *h = x->up->response;
 	bool more = x->request.kind == REQUEST_UPGRADE && bytes_follow(x->down);
 	struct response_plan plan;
 
@@ -85,7 +85,7 @@ static int exchange_open_tunnel(struct exchange *x)
 {
 	struct downstream *d = x->down;
 	const char *wrong = x->request.kind == REQUEST_UPGRADE
-				    ? upgrade_fault(&x->up->response, x->accept)
+				    ? upgrade_fault(x->up->response, x->accept)
 				    : "unsolicited 101";
 
 	if (wrong) {
@@ -108,7 +108,7 @@ static int exchange_open_tunnel(struct exchange *x)
 /* After a head has come; true if the exchange ends or becomes a tunnel, with *ret. */
 static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 {
-	unsigned status = x->up->response.status;
+	unsigned status = x->up->response->status;
 	int r;
 
 	if (status == 101)
@@ -218,7 +218,7 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end
 /* Releases the memory that an idle tunnel does not need. */
 static void exchange_release(struct exchange *x)
 {
-	struct http1_head *h = &x->up->response;
+	struct http1_head *h = x->up->response;
 
 	x->relay.release_ms = EXCHANGE_RELEASE_MS;
 	downstream_release(x->down);
@@ -358,8 +358,8 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 		end = FAIL(x, FAULT_CLIENT, 431,
 			   r == -E2BIG ? REWRITE_TOO_MANY
 				       : "header fields are too large");
-	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out) ==
-		 UPSTREAM_FAILED)
+	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out,
+				&d->response) == UPSTREAM_FAILED)
 		end = exchange_stopped(x, RELAY_UPSTREAM_FAILED, 0);
 	else
 		end = exchange_relay(x);

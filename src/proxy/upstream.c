@@ -14,7 +14,6 @@ void upstream_init(struct upstream *ret, const struct backend *be)
 	ret->phase = UPSTREAM_CLOSED;
 	ret->stream = STREAM_NONE;
 	ret->quiet = ret->persistent = false;
-	ret->response.fields = 0; /* the rest is not written, which would use pages */
 }
 
 void upstream_close(struct upstream *u)
@@ -89,11 +88,13 @@ static enum upstream_result upstream_dial(struct upstream *u)
 
 enum upstream_result upstream_start(struct upstream *u,
 				    const struct upstream_request *request,
-				    struct buf *in, struct buf *out)
+				    struct buf *in, struct buf *out,
+				    struct http1_head *response)
 {
 	u->request = request;
 	u->in = in;
 	u->out = out;
+	u->response = response;
 	u->request_len = out->end;
 	u->repeatable = request->repeatable;
 	u->interim = 0;
@@ -240,14 +241,14 @@ static enum upstream_result upstream_parse(struct upstream *u)
 	if (len < 0)
 		return upstream_head_failed(u, len);
 	if (http1_parse_response((struct slice){ in->data + in->start, (size_t)len },
-				 method, &u->response, &fault) < 0)
+				 method, u->response, &fault) < 0)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
 			    u->be->name, fault.why);
 	u->response_len = (size_t)len;
-	if (u->response.status >= 200 || u->response.status == 101) {
+	if (u->response->status >= 200 || u->response->status == 101) {
 		u->phase = UPSTREAM_RESPONDED;
-		u->persistent = http1_persistent(&u->response);
-		u->keep_ms = http1_keep_alive_ms(&u->response);
+		u->persistent = http1_persistent(u->response);
+		u->keep_ms = http1_keep_alive_ms(u->response);
 	} else if (u->interim++ == UPSTREAM_INTERIM_MAX) {
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent too many interim responses",
 			    u->be->name);

@@ -30,8 +30,9 @@ struct upstream {
 	enum upstream_phase phase;
 	struct stream stream;
 	struct dial dial;
-	short dial_events;    /* from poll(2), for dial_step() */
-	struct buf *in, *out; /* borrowed, from upstream_start() on */
+	short dial_events;           /* from poll(2), for dial_step() */
+	struct buf *in, *out;        /* borrowed, from upstream_start() on */
+	struct http1_head *response; /* likewise; points into in */
 	const struct upstream_request *request;
 	size_t request_len; /* of the head in out, to send it again */
 	bool reused;        /* the connection has carried a request before */
@@ -47,7 +48,6 @@ struct upstream {
 	bool quiet;        /* the last poll(2) for the client's request found no events */
 	uint64_t since_ms; /* when the last exchange ended */
 	uint64_t keep_ms;  /* how long the backend keeps an idle connection */
-	struct http1_head response; /* points into in; large, so it is last */
 };
 
 /* How a request is sent and how its response is read. */
@@ -71,7 +71,8 @@ void upstream_init(struct upstream *ret, const struct backend *be);
  */
 enum upstream_result upstream_start(struct upstream *u,
 				    const struct upstream_request *request,
-				    struct buf *in, struct buf *out);
+				    struct buf *in, struct buf *out,
+				    struct http1_head *response);
 
 /* Continues after poll(2). After UPSTREAM_RESPONSE, call upstream_next() first. */
 enum upstream_result upstream_step(struct upstream *u);
