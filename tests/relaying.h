@@ -143,6 +143,23 @@ static inline void relaying_respond(struct relaying *w, enum http1_framing frami
 	flow_begin(&w->relay.down, framing, length, chunked_out);
 }
 
+/* The backend may be dialled; the head that is sent then is there. */
+static inline int relaying_listen(struct relaying *w)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = peer_listen("127.0.0.1", 1, &sa.sin_port);
+
+	sa.sin_port = htons(sa.sin_port);
+	memcpy(&w->backend.addr, &sa, sizeof(sa));
+	w->backend.addr_len = sizeof(sa);
+	w->backend.literal = true;
+	w->backend.url = "http://127.0.0.1";
+	w->request.connect_ms = LONG_MS;
+	ck_assert_int_eq(buf_put_slice(w->upstream.out, SLICE("head")), 0);
+	return listener;
+}
+
 /* Runs it in this thread. */
 static inline enum relay_end relaying_go(struct relaying *w)
 {

@@ -214,6 +214,32 @@ START_TEST(a_body_is_due_from_the_end_of_the_head_on)
 }
 END_TEST
 
+/* On a busy machine the process may run only after the time has passed. */
+START_TEST(a_backend_that_has_accepted_in_time_is_used)
+{
+	struct relaying w;
+	struct pollfd p;
+	int listener;
+
+	relaying_open(&w, true);
+	listener = relaying_listen(&w);
+	stream_done(&w.upstream.stream);
+	w.request.response_ms = SHORT_MS;
+	relaying_await(&w);
+	ck_assert_int_eq(upstream_start(&w.upstream, &w.request, &w.buf[2], &w.buf[1],
+					&w.response),
+			 UPSTREAM_WAITING);
+	p = upstream_poll(&w.upstream, false);
+	ck_assert_int_eq(still_ppoll(&p, 1, LONG_MS), 1);
+	w.upstream.dial.deadline_ms = clock_ms();
+	ck_assert_int_eq(relaying_go(&w), RELAY_UPSTREAM_FAILED);
+	ck_assert_ptr_nonnull(strstr(w.upstream.fault.reason, "response head"));
+	upstream_close(&w.upstream);
+	peer_close(&listener);
+	relaying_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = relay_suite("relay: time");
@@ -224,5 +250,6 @@ int main(void)
 	tcase_add_loop_test(t, each_byte_begins_a_span_anew, 0, 4);
 	tcase_add_test(t, an_answer_is_due_from_the_end_of_the_request_on);
 	tcase_add_test(t, a_body_is_due_from_the_end_of_the_head_on);
+	tcase_add_test(t, a_backend_that_has_accepted_in_time_is_used);
 	return suite_run(s);
 }

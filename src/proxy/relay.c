@@ -118,7 +118,8 @@ static bool relay_step_upstream(struct relay *r, uint64_t now_ms, bool *moved,
 		stream_watch_begin(&u->stream, now_ms, r->gone_ms);
 		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
 	}
-	*moved |= u->phase != before;
+	/* a dial looks at the clock itself */
+	*moved |= u->phase != before || before == UPSTREAM_DIALLING;
 	return relay_stops(result, ret);
 }
 
