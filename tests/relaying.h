@@ -72,10 +72,6 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	world_open(&w->world);
 	stream_pair(tcp, &w->client, &w->client_peer);
 	stream_pair(tcp, &w->upstream.stream, &w->backend_peer);
-	fix_room(w->client.fd);
-	fix_room(w->client_peer);
-	fix_room(w->upstream.stream.fd);
-	fix_room(w->backend_peer);
 	for (size_t i = 0; i < 4; i++)
 		w->buf[i] = (struct buf){ .data = malloc(size[i]), .cap = size[i] };
 	w->cfg.body_ms = w->cfg.linger_ms = LONG_MS;
@@ -103,6 +99,15 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	flow_init(&w->relay.down, &w->upstream.stream, &w->client, &w->buf[2],
 		  &w->buf[3]);
 	(void)still_calls();
+}
+
+/* For what fills a connection until the relay waits for room. */
+static inline void relaying_fix_room(struct relaying *w)
+{
+	fix_room(w->client.fd);
+	fix_room(w->client_peer);
+	fix_room(w->upstream.stream.fd);
+	fix_room(w->backend_peer);
 }
 
 static inline void relaying_close(struct relaying *w)

@@ -214,6 +214,7 @@ START_TEST(a_hangup_is_no_busy_loop)
 	struct relaying w;
 
 	relaying_open(&w, false);
+	relaying_fix_room(&w);
 	if (_i == 0) { /* the client waits for its answer no more */
 		relaying_await(&w);
 		relaying_start(&w);

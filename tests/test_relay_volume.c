@@ -164,6 +164,7 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 
 	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
 	relaying_open(&w, _i);
+	relaying_fix_room(&w);
 	relaying_tunnel(&w);
 	relaying_start(&w);
 	for (enum direction d = UP; d < DIRECTIONS; d++) {

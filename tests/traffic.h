@@ -177,6 +177,7 @@ static inline void haul_open(struct haul *h, enum direction d, bool tcp,
 	message_make(&h->m, framing, MUCH);
 	traffic_open(&h->t, &h->m, chunks);
 	relaying_open(&h->w, tcp);
+	relaying_fix_room(&h->w);
 	h->s = side_of(&h->w, d);
 }
 
