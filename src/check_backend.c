@@ -18,6 +18,7 @@ struct probe {
 	const struct config *cfg;
 	const struct backend *be;
 	struct upstream upstream;
+	struct fault fault;
 	struct buf in, out;
 	struct http1_head response;
 	bool local; /* the backend is on this machine */
@@ -67,7 +68,7 @@ static enum upstream_result probe_step(struct probe *p)
 	if (r == -ETIMEDOUT)
 		return upstream_expire(u);
 	if (r < 0) {
-		fault_set(&u->fault, FAULT_GATE, 500, "poll: %s", strerror(-r));
+		fault_set(&p->fault, FAULT_GATE, 500, "poll: %s", strerror(-r));
 		return UPSTREAM_FAILED;
 	}
 	return upstream_step(u);
@@ -83,6 +84,7 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 		.connect_ms = cfg->connect_ms,
 		.response_ms = is_controller(p) ? cfg->upgrade_ms : cfg->response_ms,
 		.head_max = cfg->head_max,
+		.fault = &p->fault,
 	};
 	struct upstream *u = &p->upstream;
 	enum upstream_result result;
@@ -101,7 +103,7 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 		result = probe_step(p);
 	}
 	if (result == UPSTREAM_RESPONSE && u->response->status == 101) {
-		fault_set(&u->fault, FAULT_BACKEND, 502,
+		fault_set(&p->fault, FAULT_BACKEND, 502,
 			  "%s sent an invalid response: %s", p->be->name,
 			  "unsolicited 101");
 		result = UPSTREAM_FAILED;
@@ -137,12 +139,12 @@ static void print_fault(const struct probe *p)
 	bool awaiting = u->phase == UPSTREAM_AWAITING;
 
 	(void)printf("%s: %s: ", p->be->name, p->be->url);
-	for (const char *c = u->fault.reason; *c; c++)
+	for (const char *c = p->fault.reason; *c; c++)
 		(void)printf(*c < ' ' || *c > '~' ? "\\x%02x" : "%c", (unsigned char)*c);
-	if (awaiting && u->fault.status == 504)
+	if (awaiting && p->fault.status == 504)
 		(void)printf(is_controller(p) ? " (UpgradeTimeoutSec=)"
 					      : " (ResponseTimeoutSec=)");
-	else if (awaiting && u->fault.status == 502 && buf_len(&p->in) == 0 &&
+	else if (awaiting && p->fault.status == 502 && buf_len(&p->in) == 0 &&
 		 !p->be->tls)
 		(void)printf(CHECK_MAY_BE_TLS);
 	(void)printf("\n");

@@ -28,6 +28,7 @@ struct relaying {
 	struct backend backend;
 	struct upstream upstream;
 	struct upstream_request request;
+	struct fault fault;
 	struct http1_head response;
 	struct buf buf[4];
 	struct relay relay;
@@ -80,6 +81,7 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 		.method = SLICE("GET"),
 		.response_ms = LONG_MS,
 		.head_max = 1024,
+		.fault = &w->fault,
 	};
 	w->backend.name = "backend";
 	w->upstream.be = &w->backend;

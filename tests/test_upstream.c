@@ -20,6 +20,7 @@ struct asking {
 	int listener, peer;
 	struct upstream up;
 	struct upstream_request request;
+	struct fault fault;
 	struct buf in, out;
 	struct http1_head response;
 };
@@ -46,6 +47,7 @@ static void asking_open(struct asking *a)
 		.connect_ms = LONG_MS,
 		.response_ms = LONG_MS,
 		.head_max = ROOM / 2,
+		.fault = &a->fault,
 	};
 	a->in = (struct buf){ .data = malloc(ROOM), .cap = ROOM };
 	a->out = (struct buf){ .data = malloc(ROOM), .cap = ROOM };
@@ -110,7 +112,7 @@ static void asking_send(struct asking *a)
 static void asking_fails(struct asking *a, enum fault_blame blame, unsigned status,
 			 const char *reason)
 {
-	const struct fault *f = &a->up.fault;
+	const struct fault *f = &a->fault;
 
 	ck_assert_msg(f->blame == blame && f->status == status &&
 			      strstr(f->reason, reason),
@@ -132,8 +134,7 @@ START_TEST(a_request_goes_and_its_responses_come_one_after_the_other)
 	for (unsigned i = 0; i < 3; i++) {
 		static const unsigned status[] = { 103, 102, 200 };
 
-		ck_assert_msg(asking_go(&a) == UPSTREAM_RESPONSE, "%s",
-			      a.up.fault.reason);
+		ck_assert_msg(asking_go(&a) == UPSTREAM_RESPONSE, "%s", a.fault.reason);
 		ck_assert_uint_eq(a.response.status, status[i]);
 		ck_assert_int_eq(a.up.phase,
 				 i < 2 ? UPSTREAM_AWAITING : UPSTREAM_RESPONDED);
@@ -207,7 +208,7 @@ START_TEST(a_refusal_is_the_backends_fault)
 		result = asking_go(&a);
 	ck_assert_int_eq(result, UPSTREAM_FAILED);
 	asking_fails(&a, FAULT_BACKEND, 502, "Connection refused");
-	ck_assert_str_eq(a.up.fault.shown, "backend refused the connection");
+	ck_assert_str_eq(a.fault.shown, "backend refused the connection");
 	asking_close(&a);
 }
 END_TEST

@@ -190,7 +190,7 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end
 
 	switch (end) {
 	case RELAY_DONE: return exchange_done(x);
-	case RELAY_UPSTREAM_FAILED: x->fault = x->up->fault; return exchange_failed(x);
+	case RELAY_UPSTREAM_FAILED: return exchange_failed(x);
 	case RELAY_CLIENT_FAILED: return exchange_client_failed(x);
 	case RELAY_BACKEND_FAILED: return exchange_backend_failed(x);
 	case RELAY_BACKEND_TIMEOUT:
@@ -326,6 +326,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 		.connect_ms = cfg->connect_ms,
 		.response_ms = upgrade ? cfg->upgrade_ms : cfg->response_ms,
 		.head_max = cfg->head_max,
+		.fault = &x->fault,
 		.accepted = &d->stream,
 	};
 	if (upgrade)

@@ -6,7 +6,7 @@
 #define UPSTREAM_SHOWN_MAX   63 /* bytes in an entry about a response not in HTTP */
 
 #define FAIL(u, blame, status, ...) \
-	(fault_set(&(u)->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
+	(fault_set((u)->request->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
 
 void upstream_init(struct upstream *ret, const struct backend *be)
 {
@@ -62,9 +62,9 @@ static enum upstream_result upstream_unreachable(struct upstream *u,
 		return FAIL(u, FAULT_CONFIG, 500, "%s", why);
 	if (result == DIAL_LOCAL_FAULT)
 		return FAIL(u, FAULT_GATE, 500, "%s", why);
-	fault_set(&u->fault, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502, "%s",
-		  why);
-	fault_show(&u->fault, shown[result], u->be->name);
+	fault_set(u->request->fault, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502,
+		  "%s", why);
+	fault_show(u->request->fault, shown[result], u->be->name);
 	return UPSTREAM_FAILED;
 }
 
@@ -101,7 +101,6 @@ enum upstream_result upstream_start(struct upstream *u,
 	u->response_len = 0;
 	u->unparsed = false;
 	u->scan = (struct lines_scan){ 0 };
-	fault_clear(&u->fault);
 	u->reused = !request->new_connection && upstream_kept_is_good(u);
 	return u->reused ? upstream_connected(u) : upstream_dial(u);
 }
@@ -199,10 +198,11 @@ static enum upstream_result upstream_not_http(struct upstream *u)
 		return FAIL(u, FAULT_BACKEND, 502,
 			    "%s sent an invalid response: no HTTP/1.1 status line", name);
 	in = first_line(in);
-	fault_set(&u->fault, FAULT_BACKEND, 502, "%s does not speak HTTP/1.1%s%s%.*s%s",
-		  name, hint, in.len > 0 ? " (it sent \"" : "", SLICE_FMT(in),
+	fault_set(u->request->fault, FAULT_BACKEND, 502,
+		  "%s does not speak HTTP/1.1%s%s%.*s%s", name, hint,
+		  in.len > 0 ? " (it sent \"" : "", SLICE_FMT(in),
 		  in.len > 0 ? "\")" : "");
-	fault_show(&u->fault, "%s does not speak HTTP/1.1%s", name, hint);
+	fault_show(u->request->fault, "%s does not speak HTTP/1.1%s", name, hint);
 	return UPSTREAM_FAILED;
 }
 

@@ -22,7 +22,7 @@ enum upstream_phase {
 enum upstream_result {
 	UPSTREAM_WAITING,  /* call poll(2), then upstream_step() */
 	UPSTREAM_RESPONSE, /* `response` is a head, interim or final */
-	UPSTREAM_FAILED,   /* with `fault` */
+	UPSTREAM_FAILED,   /* with the request's fault */
 };
 
 struct upstream {
@@ -42,7 +42,6 @@ struct upstream {
 	struct lines_scan scan;
 	size_t response_len; /* of the head at the beginning of in */
 	bool unparsed;       /* more bytes have come with an interim response */
-	struct fault fault;
 	/* between two requests */
 	bool persistent;   /* the backend keeps the connection after this response */
 	bool quiet;        /* the last poll(2) for the client's request found no events */
@@ -60,6 +59,7 @@ struct upstream_request {
 	size_t head_max;      /* bytes; in and out have more room than that */
 	/* or NULL; a backend at the address that accepted this stream is the gate itself */
 	const struct stream *accepted;
+	struct fault *fault; /* set with UPSTREAM_FAILED */
 };
 
 /* Begins as UPSTREAM_CLOSED. */
