@@ -215,10 +215,10 @@ check-long: packages-for-check-long all build/test_sandbox \
 demo: packages-for-demo all
 	@node tests/demo/demo.mjs
 
-# For tests/kernels/pid1.py.
-build/hold: tests/kernels/hold.c
+# For tests/kernels.
+build/hold build/standstill: build/%: tests/kernels/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -static -o $@ $<
+	$(CC) -O2 -D_GNU_SOURCE $(WARNINGS) -static -o $@ $<
 
 # ---- bench: the other proxies are unpacked or installed into build/bench only
 
