@@ -124,7 +124,7 @@ class World:
 
     def __init__(self, count):
         reach("add")
-        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65000")
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10001 65000")
         for name in ("core/somaxconn", "ipv4/tcp_max_syn_backlog"):
             Path("/proc/sys/net", name).write_text("65535")
         self.count, self.clients = count, []
@@ -142,6 +142,7 @@ class World:
         """Begins all sessions, unless those of the round before have come back."""
         # A page's process waits before it exits as well.
         if self.sum("standing") == self.count and wait_until(self.stand, END):
+            self.set_at_end(peers.CLOSE)
             return
         self.kill_clients()
         self.clients = [peers.Clients(self.gate.port, self.count // GROUPS) for _ in range(GROUPS)]
@@ -149,9 +150,12 @@ class World:
             sys.exit(f"{self.sum('standing')} sessions stand, {self.sum('refused')} were refused, "
                      f"{self.gate.processes()} processes")
 
-    def kill_controller(self, at_end):
+    def set_at_end(self, what):
         for group in self.clients:
-            group.at_end.value = at_end
+            group.at_end.value = what
+
+    def kill_controller(self, at_end):
+        self.set_at_end(at_end)
         self.backend.kill()
         self.backend.start()
 
@@ -211,7 +215,7 @@ def end_all(world, way):
     """One round; returns the kernel's complaints, and the gate's faults."""
     start = time.monotonic()
     world.fill()
-    began = time.monotonic() - start
+    print(f"{world.count} sessions stand after {time.monotonic() - start:.0f} s", flush=True)
     entries, refused = world.gate.closed(), world.sum("refused")
     expected = 0 if way == "kill" else world.count
     start = time.monotonic()
@@ -223,7 +227,7 @@ def end_all(world, way):
     entries_there = wait_until(lambda: world.gate.closed() - entries == expected, 60)
     start = time.monotonic()
     status = world.respond()
-    print(f"{way}: {world.count} sessions began in {began:.0f} s, ended in {took:.0f} s; "
+    print(f"{way}: over after {took:.0f} s; "
           f"{world.gate.closed() - entries} entries; {world.sum('refused') - refused} refused; "
           f"{status} after {time.monotonic() - start:.1f} s", flush=True)
     wrong = complaints()
@@ -234,6 +238,7 @@ def end_all(world, way):
 
 def main(count, *ways):
     world = World(int(count))
+    print(f"the gate listens on port {world.gate.port}", flush=True)
     for argument in ways:
         way, _, rounds = argument.partition("=")
         for _ in range(int(rounds or 1)):

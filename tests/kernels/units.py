@@ -28,12 +28,11 @@ def configuration(backend):
 
 
 def put_programs(backend):
-    for programs, directory in ((["/src/build/novnc-gate"], "/usr/local/sbin"),
-                                (["/src/units/port-is-free", "/src/units/connections-left"],
-                                 "/usr/local/lib/novnc-gate")):
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        for program in programs:
-            shutil.copy(program, directory)
+    library = Path("/usr/local/lib/novnc-gate")
+    library.mkdir(parents=True, exist_ok=True)
+    shutil.copy("/src/build/novnc-gate", "/usr/local/sbin")
+    for program in ("build/novnc-gate-dynamic", "units/port-is-free", "units/connections-left"):
+        shutil.copy(f"/src/{program}", library)
     Path("/etc/novnc-gate.conf").write_text(configuration(backend))
 
 
