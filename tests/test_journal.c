@@ -156,6 +156,32 @@ START_TEST(another_journal_stream_means_standard_error)
 }
 END_TEST
 
+/* What systemd does where the journal serves no more files. */
+START_TEST(null_from_systemd_means_the_journal)
+{
+	AUTO_FD int journal = journal_socket();
+	AUTO_FD int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (journal < 0)
+		return;
+	ck_assert_int_ge(null, 0);
+	for (int by_systemd = 0; by_systemd <= 1; by_systemd++) {
+		capture();
+		ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
+		if (by_systemd)
+			setenv("INVOCATION_ID", "0123456789abcdef0123456789abcdef", 1);
+		journal_open();
+		journal_write(&entry);
+		if (by_systemd)
+			ck_assert_str_eq(packet(journal), DATAGRAM);
+		else
+			ck_assert_ptr_null(packet(journal));
+		journal_close();
+		capture_end();
+	}
+}
+END_TEST
+
 START_TEST(a_client_on_standard_error_reads_nothing)
 {
 	capture();
@@ -479,6 +505,7 @@ int main(void)
 	tcase_add_test(t, an_entry_is_one_line_on_standard_error);
 	tcase_add_test(t, an_entry_is_what_libsystemd_would_send);
 	tcase_add_test(t, another_journal_stream_means_standard_error);
+	tcase_add_test(t, null_from_systemd_means_the_journal);
 	tcase_add_test(t, a_client_on_standard_error_reads_nothing);
 	tcase_add_test(t, a_closed_standard_error_does_no_harm);
 	tcase_add_test(t, without_a_descriptor_to_spare_the_journal_gets_the_sentence);

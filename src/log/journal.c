@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -90,12 +91,17 @@ static void drain(void)
 
 /* ---- standard error */
 
-/* $JOURNAL_STREAM has device and inode of the file that systemd has connected to the journal. */
+/*
+ * $JOURNAL_STREAM has device and inode of the file that systemd has connected to the journal. The
+ * journal serves 4,096 such files at once; with more, a process gets /dev/null and no $JOURNAL_STREAM.
+ */
 static bool stderr_is_journal(const struct stat *st)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	char own[64];
 
+	if (!stream && S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3))
+		return getenv("INVOCATION_ID") != NULL;
 	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st->st_dev,
 		       (uintmax_t)st->st_ino);
 	return stream && strcmp(stream, own) == 0;
