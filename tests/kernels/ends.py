@@ -246,4 +246,5 @@ def main(count, *ways):
                 sys.exit("\n".join(wrong))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -3,6 +3,7 @@ own that can be killed at one moment."""
 
 import contextlib
 import multiprocessing
+import resource
 import select
 import socket
 
@@ -14,6 +15,8 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
 ADDRESSES = 10      # of the clients, for there is a limit for each
 AT_ONCE = 16        # sessions that a process of clients begins at once
 STAY, CLOSE, RETURN = range(3)  # what a client does when its session ends
+FILES = 1 << 16
+resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
 
 class Peer:
