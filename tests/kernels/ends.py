@@ -145,7 +145,7 @@ class World:
             self.set_at_end(peers.CLOSE)
             return
         self.kill_clients()
-        self.clients = [peers.Clients(self.gate.port, self.count // GROUPS) for _ in range(GROUPS)]
+        self.clients = [peers.Clients(self.gate.port, (self.count + n) // GROUPS) for n in range(GROUPS)]
         if not wait_until(lambda: self.stand() or self.sum("refused"), BEGIN) or self.sum("refused"):
             sys.exit(f"{self.sum('standing')} sessions stand, {self.sum('refused')} were refused, "
                      f"{self.gate.processes()} processes")
