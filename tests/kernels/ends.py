@@ -182,12 +182,17 @@ class World:
     def reboot(self):
         """The machine says at its very end how many entries there are."""
         script = Path("/usr/lib/systemd/system-shutdown/entries")
+        script.parent.mkdir(exist_ok=True)
+        before = self.gate.closed()
         script.write_text(f"""#!/bin/sh
 exec >/dev/ttyS0
-count=$(journalctl -D /run/log/journal -o cat --output-fields=MESSAGE_ID MESSAGE_ID={CLOSED} | grep -c {CLOSED})
-echo "reboot: $(($count - {self.gate.closed()})) entries of {self.count} sessions after" \\
-    "$(($(cut -d . -f 1 /proc/uptime) - {time.clock_gettime(time.CLOCK_BOOTTIME):.0f})) s"
-dmesg | grep -E '{COMPLAINTS.pattern}' || [ "$count" != {self.count + self.gate.closed()} ] || echo 0 >/dev/ttyS1
+seconds=$(($(cut -d . -f 1 /proc/uptime) - {time.clock_gettime(time.CLOCK_BOOTTIME):.0f}))
+entries=$(journalctl -D /run/log/journal -o cat --output-fields=MESSAGE_ID MESSAGE_ID={CLOSED} | grep -c {CLOSED})
+echo "reboot: over after $seconds s; $((entries - {before})) entries"
+status=0
+[ "$entries" = {before + self.count} ] || status=1
+dmesg | grep -E '{COMPLAINTS.pattern}' && status=1
+echo $status >/dev/ttyS1
 """)
         script.chmod(0o755)
         run("systemctl", "reboot")
