@@ -38,7 +38,7 @@ struct relay {
 enum relay_end {
 	RELAY_DONE,            /* both flows are complete, or the response suffices */
 	RELAY_RESPONSE,        /* a head has come, in the upstream's response */
-	RELAY_UPSTREAM_FAILED, /* with the upstream's fault */
+	RELAY_UPSTREAM_FAILED, /* with the fault of the request */
 	RELAY_RELEASE, /* a tunnel is idle: its pipes are closed, release other memory */
 	RELAY_CLIENT_FAILED,   /* in a body or tunnel, with the failure of the flow up */
 	RELAY_BACKEND_FAILED,  /* likewise, of the flow down */
