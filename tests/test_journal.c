@@ -156,7 +156,7 @@ START_TEST(another_journal_stream_means_standard_error)
 }
 END_TEST
 
-/* What systemd does where the journal serves no more files. */
+/* systemd connects standard error to /dev/null if the journal serves no more files. */
 START_TEST(null_from_systemd_means_the_journal)
 {
 	AUTO_FD int journal = journal_socket();

@@ -163,7 +163,7 @@ bool stream_is_loop(const struct stream *dialled, const struct stream *accepted)
  */
 void stream_keep_alive(const struct stream *s);
 
-/* What has been written so far is no longer watched. */
+/* Stops watching for acknowledgements of earlier writes. */
 static inline void stream_watch_end(struct stream *s)
 {
 	s->watch = STREAM_UNWATCHED;

@@ -85,7 +85,7 @@ struct port_rule {
 /* By version of Landlock: the number of access rights to files, which are its lowest bits. */
 static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
-/* Where a process has these needs: files that it may read, and directories with all below. */
+/* Files that a process with these needs may read; of directories, all files below. */
 static const struct {
 	unsigned needs;
 	const char *path;

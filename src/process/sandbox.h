@@ -11,7 +11,7 @@
 
 #include "config/config.h"
 
-/* What a process needs beside TCP connections to literal addresses, before a tunnel. */
+/* Needs of a process beside TCP connections to literal addresses, before a tunnel. */
 enum sandbox_need {
 	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
 	SANDBOX_LOAD = 2,    /* libraries, so the dynamic loader */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why an exchange has failed, as sentences for the log and for the error response. */
+/* The fault of an exchange, as sentences for the log and for the error response. */
 #pragma once
 
 enum fault_blame {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a final response is passed on to the client. No I/O. */
+/* The decisions about a final response before it is passed on to the client. No I/O. */
 #pragma once
 
 #include "proxy/flow.h"

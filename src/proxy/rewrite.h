@@ -24,7 +24,7 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *client,
 		    struct buf *out);
 
-/* How a response is forwarded. */
+/* The parameters of a forwarded response. */
 struct rewrite_mode {
 	const struct backend *from; /* URLs that name this backend become paths */
 	bool chunked;               /* the body is sent in chunks */

@@ -16,7 +16,7 @@ const char *tunnel_side(const struct relay *r, enum relay_side side)
 	return side == RELAY_CLIENT ? "the client" : r->upstream->be->name;
 }
 
-/* Which side closed first is all that is known: close frames are not parsed. */
+/* Only the side that closed first is known: close frames are not parsed. */
 void tunnel_explain(const struct relay *r, const struct flow *failed,
 		    enum fault_blame blame, struct fault *ret)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a tunnel begins, and the sentence about its end. */
+/* The beginning of a tunnel, and the sentence about its end. */
 #pragma once
 
 #include "proxy/relay.h"

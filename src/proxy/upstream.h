@@ -49,7 +49,7 @@ struct upstream {
 	uint64_t keep_ms;  /* how long the backend keeps an idle connection */
 };
 
-/* How a request is sent and how its response is read. */
+/* The parameters of a request and of its response. */
 struct upstream_request {
 	struct slice method; /* a static string; the response to HEAD has no body */
 	bool new_connection;

@@ -28,7 +28,7 @@
 
 /* About as many as the gate's first program has. */
 #define INSTRUCTIONS 140
-/* Where no process gets a program for so long, it is a standstill. */
+/* A standstill: for so long, no process can install a program. */
 #define PATIENCE_S   120
 #define SYSLOG_ALL   3 /* syslog(2) */
 
@@ -129,7 +129,7 @@ static pid_t group_start(const struct test *t, const int go[2])
 	return all ? group : 0;
 }
 
-/* Whether one more process gets a program. */
+/* True if one more process can install a program. */
 static bool seccomp_works(void)
 {
 	static const struct timespec pause = { .tv_nsec = 100000000 };
@@ -184,7 +184,7 @@ static bool round_passes(const struct test *t, int number)
 	return true;
 }
 
-/* How many tasks the kernel has said are blocked. */
+/* The number of tasks that the kernel has reported as blocked. */
 static int tasks_hung(void)
 {
 	static char log[1 << 20];

@@ -32,7 +32,7 @@
 #include "process/gen/program.h"
 #include "process/sandbox.h"
 
-/* When a call is allowed. Before a tunnel: */
+/* The times at which a call is allowed. Before a tunnel: */
 #define SERVE   16 /* whatever the needs */
 #define UNIX    SANDBOX_UNIX
 #define LOAD    SANDBOX_LOAD
