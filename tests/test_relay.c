@@ -240,6 +240,29 @@ START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 }
 END_TEST
 
+/* Back-pressure: else a backend with many of them would fill the buffer. */
+START_TEST(no_response_is_read_before_the_client_has_the_interim_one)
+{
+	struct relaying w;
+	size_t jammed;
+
+	relaying_open(&w, _i);
+	relaying_await(&w);
+	jammed = jam(&w.client);
+	ck_assert_int_eq(buf_put_slice(w.relay.down.out, SLICE("interim")), 0);
+	relaying_start(&w);
+	peer_say(w.backend_peer, RESPONSE);
+	still_wait();
+	ck_assert(still_asks(w.client.fd, POLLOUT));
+	ck_assert(!still_asks(w.upstream.stream.fd, POLLIN));
+	ck_assert_uint_lt(still_calls(), 10);
+	unjam(w.client_peer, jammed);
+	ck_assert_int_eq(relaying_end(&w), RELAY_RESPONSE);
+	peer_hears(w.client_peer, "interim");
+	relaying_close(&w);
+}
+END_TEST
+
 /* A backend that reads no more, but has not said anything yet. */
 START_TEST(what_nobody_takes_is_no_busy_loop)
 {
@@ -275,6 +298,8 @@ int main(void)
 	t = case_add(s, "early answers");
 	tcase_add_test(t, an_answer_may_come_while_the_body_is_still_coming);
 	tcase_add_test(t, an_answer_may_suffice);
+	tcase_add_loop_test(t, no_response_is_read_before_the_client_has_the_interim_one,
+			    0, 2);
 	tcase_add_loop_test(t, an_answer_sent_before_a_reset_is_read, 0, 2);
 	tcase_add_loop_test(t, a_reset_is_no_end_of_an_answer_until_close, 0, 2);
 	tcase_add_test(t, what_nobody_takes_is_no_busy_loop);
