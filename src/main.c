@@ -236,6 +236,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	struct stream_tls tls;
 	struct config cfg;
 	enum config_result config;
+	uint64_t closed_ms;
 	int r;
 
 	journal_open();
@@ -252,9 +253,10 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
+	closed_ms = clock_ms();
 	journal_close();
 	if (o->spread)
-		spread_wait(spread);
+		spread_wait(spread, closed_ms);
 	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;
 	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;

@@ -16,11 +16,15 @@
 
 #define DATAGRAM "MESSAGE=Proxying: /x\nPRIORITY=5\nSYSLOG_IDENTIFIER=novnc-gate\n"
 
-static const struct journal_entry entry = {
-	.level = LOG_NOTICE,
-	.message = SLICE("Proxying: /x"),
-	.datagram = SLICE(DATAGRAM),
-};
+static const char datagram[] = DATAGRAM;
+
+#define ENTRY                                                                 \
+	.level = LOG_NOTICE,                                                  \
+	.message = { datagram + strlen("MESSAGE="), strlen("Proxying: /x") }, \
+	.datagram = { datagram, sizeof(datagram) - 1 }
+
+static const struct journal_entry entry = { ENTRY };
+static const struct journal_entry last_entry = { ENTRY, .last = true };
 
 /* ---- time, which passes only while poll(2) waits */
 
@@ -40,7 +44,7 @@ static void slow_journal_read(void)
 	if (slow_journal.fd < 0)
 		return;
 	if (now_ms == slow_journal.one_at_ms)
-		ck_assert_int_gt(recv(slow_journal.fd, text, sizeof(text), 0), 0);
+		ck_assert_int_ge(recv(slow_journal.fd, text, sizeof(text), 0), 0);
 	if (now_ms == slow_journal.all_at_ms)
 		while (recv(slow_journal.fd, text, sizeof(text), MSG_DONTWAIT) >= 0)
 			;
@@ -51,7 +55,7 @@ int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	int r;
 
 	ck_assert_int_ge(timeout_ms, 0);
-	ck_assert_int_lt(now_ms, 1000); /* nobody waits for ever */
+	ck_assert_int_lt(now_ms, 31000); /* nobody waits for ever */
 	while ((r = (int)syscall(SYS_poll, fds, n, 0)) == 0 && timeout_ms-- > 0) {
 		now_ms++;
 		slow_journal_read();
@@ -363,6 +367,56 @@ START_TEST(a_log_that_takes_nothing_holds_up_one_entry_and_no_other)
 }
 END_TEST
 
+START_TEST(the_last_entry_is_sent_at_the_end_when_there_is_room)
+{
+	AUTO_FD int journal = open_to_journal();
+
+	if (journal < 0)
+		return;
+	fill_journal();
+	journal_write(&last_entry);
+	ck_assert_int_eq(now_ms, 0);
+	slow_journal.fd = journal;
+	slow_journal.one_at_ms = -1; /* it would read this entry later */
+	journal_close();
+	ck_assert_int_lt(now_ms, 1000);
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
+START_TEST(the_last_entry_becomes_the_sentence_when_there_is_never_room)
+{
+	AUTO_FD int journal = open_to_journal();
+
+	if (journal < 0)
+		return;
+	fill_journal();
+	journal_write(&last_entry);
+	ck_assert_ptr_null(packet(reader));
+	journal_close();
+	ck_assert_int_ge(now_ms, 30000);
+	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
+}
+END_TEST
+
+START_TEST(of_two_last_entries_one_is_kept)
+{
+	AUTO_FD int journal = open_to_journal();
+
+	if (journal < 0)
+		return;
+	fill_journal();
+	journal_write(&last_entry);
+	journal_write(&last_entry);
+	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
+	ck_assert_ptr_null(packet(reader));
+	slow_journal.fd = journal;
+	journal_close();
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
 START_TEST(its_end_waits_for_room_behind_the_last_entry)
 {
 	AUTO_FD int journal = open_to_journal();
@@ -516,6 +570,9 @@ int main(void)
 	tcase_add_test(t, without_entries_the_journal_is_not_bothered);
 	tcase_add_test(t, a_journal_that_stopped_reading_gets_the_sentence);
 	tcase_add_test(t, a_log_that_takes_nothing_holds_up_one_entry_and_no_other);
+	tcase_add_test(t, the_last_entry_is_sent_at_the_end_when_there_is_room);
+	tcase_add_test(t, the_last_entry_becomes_the_sentence_when_there_is_never_room);
+	tcase_add_test(t, of_two_last_entries_one_is_kept);
 	tcase_add_test(t, its_end_waits_for_room_behind_the_last_entry);
 	tcase_add_test(t, its_end_does_not_wait_for_ever);
 	tcase_add_test(t, the_status_is_what_libsystemd_would_send);

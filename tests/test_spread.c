@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "testing.h"
 
 /* For so many processes, the longest wait that a random number may give. */
@@ -52,6 +53,17 @@ START_TEST(a_file_that_is_not_there_is_an_error)
 }
 END_TEST
 
+START_TEST(the_time_since_the_connection_was_closed_counts)
+{
+	uint64_t before_ms = clock_ms();
+
+	spread_wait(-1,
+		    before_ms -
+			    90000); /* else it waits up to 90 s, and check(3) ends it */
+	ck_assert_uint_lt(clock_ms() - before_ms, 1000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("spread");
@@ -62,5 +74,6 @@ int main(void)
 			    (int)LENGTH(table));
 	tcase_add_test(t, random_numbers_spread_evenly);
 	tcase_add_test(t, a_file_that_is_not_there_is_an_error);
+	tcase_add_test(t, the_time_since_the_connection_was_closed_counts);
 	return suite_run(s);
 }

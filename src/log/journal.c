@@ -16,8 +16,9 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_WAIT_MS  200 /* for room in the log, once in a process */
-#define JOURNAL_DRAIN_MS 200 /* until the journal has read the last entry */
+#define JOURNAL_WAIT_MS  200   /* for room in the log, once in a process */
+#define JOURNAL_LAST_MS  30000 /* for room for the last entry */
+#define JOURNAL_DRAIN_MS 200   /* until the journal has read the last entry */
 
 enum sink {
 	SINK_NONE,
@@ -32,6 +33,7 @@ static struct {
 	int notify_fd;  /* another one to systemd, or -1 */
 	int wait_ms;    /* for room, at most; 0 after a wait that was in vain */
 	bool sent;      /* entries that the journal may not have read yet */
+	struct journal_entry last; /* to send at the end, if its datagram is not empty */
 } journal = {
 	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_WAIT_MS
 };
@@ -62,11 +64,11 @@ static int send_datagram(struct slice datagram)
 		       : 0;
 }
 
-static int send_entry(struct slice datagram)
+static int send_entry(struct slice datagram, bool wait)
 {
 	int r = send_datagram(datagram);
 
-	if (r == -EAGAIN && has_room(journal.fd))
+	if (r == -EAGAIN && wait && has_room(journal.fd))
 		r = send_datagram(datagram);
 	journal.sent |= r == 0;
 	return r;
@@ -83,7 +85,8 @@ static void drain(void)
 	uint64_t end_ms = clock_ms() + JOURNAL_DRAIN_MS;
 	int queued;
 
-	(void)send_entry(SLICE("")); /* if that fails, the last entry is waited for */
+	/* if that fails, the last entry is waited for */
+	(void)send_entry(SLICE(""), true);
 	while (ioctl(journal.fd, SIOCOUTQ, &queued) == 0 && queued > 0 &&
 	       clock_ms() < end_ms)
 		(void)poll(NULL, 0, 1); /* no event says that the queue is empty */
@@ -155,6 +158,45 @@ static void stderr_line(const char *prefix, struct slice message)
 		return; /* and there is nowhere to report it */
 }
 
+/* ---- entries */
+
+static void write_line(const struct journal_entry *e)
+{
+	char prefix[32];
+
+	(void)snprintf(prefix, sizeof(prefix),
+		       journal.sink == SINK_JOURNAL ? "<%d>" : "novnc-gate[%d]: ",
+		       journal.sink == SINK_JOURNAL ? e->level : getpid());
+	stderr_line(prefix, e->message);
+}
+
+/* Copies the entry for journal_close(). */
+static void keep(const struct journal_entry *e)
+{
+	static char text[JOURNAL_ENTRY_MAX];
+
+	assert(e->datagram.len <= sizeof(text));
+	memcpy(text, e->datagram.p, e->datagram.len);
+	journal.last = *e;
+	journal.last.datagram.p = text;
+	journal.last.message.p = text + (e->message.p - e->datagram.p);
+}
+
+/* Sends the entry that was kept. */
+static void send_last(void)
+{
+	uint64_t end_ms = clock_ms() + JOURNAL_LAST_MS;
+	int r;
+
+	/* waiting for POLLOUT would wake all processes for each entry that the journal reads */
+	while ((r = send_entry(journal.last.datagram, false)) == -EAGAIN &&
+	       clock_ms() < end_ms)
+		(void)poll(NULL, 0, 50 + getpid() % 50);
+	if (r < 0)
+		write_line(&journal.last); /* without its fields */
+	journal.last.datagram.len = 0;
+}
+
 /* ---- what journal.h promises */
 
 void journal_level(int level)
@@ -183,19 +225,16 @@ void journal_open(void)
 
 void journal_write(const struct journal_entry *e)
 {
-	char prefix[32];
+	int r = -EDESTADDRREQ;
 
 	if (journal.sink == SINK_NONE)
 		return;
-	if (journal.sink == SINK_JOURNAL) {
-		if (send_entry(e->datagram) == 0)
-			return;
-		/* not lost, but without its fields */
-		(void)snprintf(prefix, sizeof(prefix), "<%d>", e->level);
-	} else {
-		(void)snprintf(prefix, sizeof(prefix), "novnc-gate[%d]: ", getpid());
-	}
-	stderr_line(prefix, e->message);
+	if (journal.sink == SINK_JOURNAL)
+		r = send_entry(e->datagram, !e->last);
+	if (r == -EAGAIN && e->last && journal.last.datagram.len == 0)
+		keep(e);
+	else if (r < 0)
+		write_line(e); /* not lost, but without its fields */
 }
 
 void journal_notify(struct slice state)
@@ -217,6 +256,8 @@ void journal_notify(struct slice state)
 
 void journal_close(void)
 {
+	if (journal.last.datagram.len > 0)
+		send_last();
 	if (journal.sent)
 		drain();
 	fd_close_auto(&journal.fd);

@@ -11,11 +11,16 @@
 
 #include "base/buf.h"
 
+/* The longest datagram. */
+#define JOURNAL_ENTRY_MAX 8192
+
 /* All text is borrowed. */
 struct journal_entry {
-	int level;             /* of syslog(3) */
-	struct slice message;  /* the value of MESSAGE=, for standard error */
+	int level; /* of syslog(3) */
+	struct slice
+		message; /* the value of MESSAGE= in the datagram, for standard error */
 	struct slice datagram; /* NAME=value lines; no value has a line end */
+	bool last; /* it must not lose its fields, and can wait until journal_close() */
 };
 
 /* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)). Until then it is LOG_NOTICE. */
@@ -33,14 +38,19 @@ void journal_open(void);
 /*
  * Writes an entry. Never fails, since a full log must not end a connection: it waits for room up
  * to 200 ms, once in a process. An entry for which the journal has no room becomes a line on
- * standard error; one for which that has no room is lost.
+ * standard error; one for which that has no room is lost. With e->last it does not wait:
+ * journal_close() sends the entry.
  */
 void journal_write(const struct journal_entry *e);
 
 /* Sends systemd the state of this process (STATUS=...), if it listens. Never waits. */
 void journal_notify(struct slice state);
 
-/* Waits until the journal has read the last entry, at most 200 ms, and closes the sockets. */
+/*
+ * Closes the sockets. Before that it waits up to 30 s for room for the entry that it has yet to
+ * send, since thousands of connections that end together fill the journal's queue; then up to
+ * 200 ms until the journal has read all entries.
+ */
 void journal_close(void);
 
 /*

@@ -9,8 +9,6 @@
 
 #include "log/journal.h"
 
-#define LOG_ENTRY_MAX 8192
-
 /*
  * The table of events. In a sentence, @NAME@ stands for the value of NOVNC_GATE_NAME=, as in
  * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID, and @WHO@ for
@@ -59,7 +57,7 @@ static const struct {
 /* An entry that is being written: NAME=value lines in a buffer that never moves. */
 struct entry {
 	struct buf text;
-	char storage[LOG_ENTRY_MAX];
+	char storage[JOURNAL_ENTRY_MAX];
 };
 
 /* ---- text */
@@ -251,10 +249,11 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 static void entry_write(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
-	struct journal_entry out = { .level = events[ev].level };
+	struct journal_entry out = { .level = events[ev].level,
+				     .last = ev == LOG_CLOSED };
 
 	/* seven texts, five of them once more in the sentence, and the rest */
-	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= LOG_ENTRY_MAX, "an entry fits");
+	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
 	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };

@@ -9,6 +9,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* Up to this number, all processes may exit at one moment. */
 #define SPREAD_FEW      100
 /*
@@ -64,8 +66,10 @@ static uint64_t random_number(void)
 	return number;
 }
 
-void spread_wait(int fd)
+void spread_wait(int fd, uint64_t since_ms)
 {
+	uint64_t delay_ms = spread_delay_ms(processes(fd), random_number());
+
 	/* no signal has a handler, so none ends this early */
-	(void)poll(NULL, 0, (int)spread_delay_ms(processes(fd), random_number()));
+	(void)poll(NULL, 0, clock_timeout_ms(clock_ms(), since_ms + delay_ms));
 }

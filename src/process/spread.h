@@ -22,8 +22,8 @@ int spread_open(const char *file);
 uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
 
 /*
- * Waits for that time. fd is what spread_open() has returned; after an error it assumes as many
- * processes as the units admit. The process has closed everything else before, so that nobody
- * waits for it; SIGTERM does not shorten the wait.
+ * Waits for that time, counted from since_ms of clock_ms(). fd is what spread_open() has
+ * returned; after an error it assumes as many processes as the units admit. The process has
+ * closed everything else before, so that nobody waits for it; SIGTERM does not shorten the wait.
  */
-void spread_wait(int fd);
+void spread_wait(int fd, uint64_t since_ms);
