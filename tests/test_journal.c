@@ -18,13 +18,21 @@
 
 static const char datagram[] = DATAGRAM;
 
-#define ENTRY                                                                 \
-	.level = LOG_NOTICE,                                                  \
-	.message = { datagram + strlen("MESSAGE="), strlen("Proxying: /x") }, \
-	.datagram = { datagram, sizeof(datagram) - 1 }
+static const struct journal_entry entry = {
+	.level = LOG_NOTICE,
+	.message = { datagram + strlen("MESSAGE="), strlen("Proxying: /x") },
+	.datagram = { datagram, sizeof(datagram) - 1 },
+};
 
-static const struct journal_entry entry = { ENTRY };
-static const struct journal_entry last_entry = { ENTRY, .last = true };
+#define OTHER "MESSAGE=Proxy error\nPRIORITY=4\n"
+
+static const char other_datagram[] = OTHER;
+
+static const struct journal_entry other = {
+	.level = LOG_WARNING,
+	.message = { other_datagram + strlen("MESSAGE="), strlen("Proxy error") },
+	.datagram = { other_datagram, sizeof(other_datagram) - 1 },
+};
 
 /* ---- time, which passes only while poll(2) waits */
 
@@ -55,7 +63,7 @@ int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	int r;
 
 	ck_assert_int_ge(timeout_ms, 0);
-	ck_assert_int_lt(now_ms, 31000); /* nobody waits for ever */
+	ck_assert_int_lt(now_ms, 32000); /* nobody waits for ever */
 	while ((r = (int)syscall(SYS_poll, fds, n, 0)) == 0 && timeout_ms-- > 0) {
 		now_ms++;
 		slow_journal_read();
@@ -329,7 +337,7 @@ static void fill_stderr(void)
 	ck_assert_int_eq(errno, EAGAIN);
 }
 
-START_TEST(a_journal_that_stopped_reading_gets_the_sentence)
+START_TEST(entries_without_room_are_sent_before_the_next_one)
 {
 	AUTO_FD int journal = open_to_journal();
 
@@ -337,17 +345,74 @@ START_TEST(a_journal_that_stopped_reading_gets_the_sentence)
 		return;
 	fill_journal();
 	journal_write(&entry);
-	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
+	journal_write(&other);
+	ck_assert_int_eq(now_ms, 0);
 	ck_assert_ptr_null(packet(journal)); /* this makes room */
 	journal_write(&entry);
 	ck_assert_str_eq(packet(journal), DATAGRAM);
-	fill_journal();
-	journal_write(&entry);
-	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
+	ck_assert_str_eq(packet(journal), OTHER);
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	ck_assert_ptr_null(packet(reader));
 	journal_close();
 }
 END_TEST
 
+START_TEST(entries_without_room_are_sent_by_a_flush)
+{
+	AUTO_FD int journal = open_to_journal();
+
+	if (journal < 0)
+		return;
+	fill_journal();
+	journal_write(&entry);
+	journal_flush();
+	ck_assert_ptr_null(packet(journal));
+	journal_flush();
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	journal_flush();
+	ck_assert_ptr_null(packet(journal));
+	ck_assert_ptr_null(packet(reader));
+	journal_close();
+}
+END_TEST
+
+START_TEST(entries_without_room_are_sent_at_the_end)
+{
+	AUTO_FD int journal = open_to_journal();
+
+	if (journal < 0)
+		return;
+	fill_journal();
+	journal_write(&entry);
+	journal_write(&other);
+	slow_journal.fd = journal;
+	slow_journal.one_at_ms = -1; /* it would read these entries later */
+	journal_close();
+	ck_assert_int_lt(now_ms, 1000);
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	ck_assert_str_eq(packet(journal), OTHER);
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
+START_TEST(a_journal_that_stopped_reading_gets_the_sentences_at_the_end)
+{
+	AUTO_FD int journal = open_to_journal();
+
+	if (journal < 0)
+		return;
+	fill_journal();
+	journal_write(&entry);
+	journal_write(&other);
+	ck_assert_ptr_null(packet(reader));
+	journal_close();
+	ck_assert_int_ge(now_ms, 30000);
+	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
+	ck_assert_str_eq(packet(reader), "<4>Proxy error\n");
+}
+END_TEST
+
+/* Of the entries that find no room, the ninth. */
 START_TEST(a_log_that_takes_nothing_holds_up_one_entry_and_no_other)
 {
 	AUTO_FD int journal = open_to_journal();
@@ -356,64 +421,49 @@ START_TEST(a_log_that_takes_nothing_holds_up_one_entry_and_no_other)
 	if (journal < 0)
 		return;
 	fill_journal();
+	for (int i = 0; i < 8; i++)
+		journal_write(&entry);
+	ck_assert_ptr_null(packet(reader));
+	journal_write(&other);
+	ck_assert_str_eq(packet(reader), "<4>Proxy error\n");
+	ck_assert_int_eq(now_ms, 0);
 	fill_stderr();
 	journal_write(&entry);
 	first_ms = now_ms;
 	ck_assert_int_gt(first_ms, 0);
 	for (int i = 0; i < 20; i++)
 		journal_write(&entry);
-	journal_close();
 	ck_assert_int_eq(now_ms, first_ms);
+	journal_close();
+	ck_assert_int_lt(now_ms, 30000 + 200 + 2 * first_ms);
 }
 END_TEST
 
-START_TEST(the_last_entry_is_sent_at_the_end_when_there_is_room)
+START_TEST(long_entries_are_kept_while_there_is_memory)
 {
+	static char text[JOURNAL_ENTRY_MAX];
+	const struct journal_entry longest = {
+		.level = LOG_WARNING,
+		.message = { text, 1 },
+		.datagram = { text, sizeof(text) },
+	};
 	AUTO_FD int journal = open_to_journal();
 
 	if (journal < 0)
 		return;
+	memset(text, 'x', sizeof(text));
 	fill_journal();
-	journal_write(&last_entry);
-	ck_assert_int_eq(now_ms, 0);
-	slow_journal.fd = journal;
-	slow_journal.one_at_ms = -1; /* it would read this entry later */
+	journal_write(&longest);
+	journal_write(&longest);
+	ck_assert_ptr_null(packet(reader));
+	journal_write(&longest);
+	ck_assert_str_eq(packet(reader), "<4>x\n");
+	ck_assert_ptr_null(packet(journal));
+	journal_flush();
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_eq(strlen(packet(journal)), sizeof(text));
+	ck_assert_ptr_null(packet(journal));
 	journal_close();
-	ck_assert_int_lt(now_ms, 1000);
-	ck_assert_str_eq(packet(journal), DATAGRAM);
-	ck_assert_ptr_null(packet(reader));
-}
-END_TEST
-
-START_TEST(the_last_entry_becomes_the_sentence_when_there_is_never_room)
-{
-	AUTO_FD int journal = open_to_journal();
-
-	if (journal < 0)
-		return;
-	fill_journal();
-	journal_write(&last_entry);
-	ck_assert_ptr_null(packet(reader));
-	journal_close();
-	ck_assert_int_ge(now_ms, 30000);
-	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
-}
-END_TEST
-
-START_TEST(of_two_last_entries_one_is_kept)
-{
-	AUTO_FD int journal = open_to_journal();
-
-	if (journal < 0)
-		return;
-	fill_journal();
-	journal_write(&last_entry);
-	journal_write(&last_entry);
-	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");
-	ck_assert_ptr_null(packet(reader));
-	slow_journal.fd = journal;
-	journal_close();
-	ck_assert_ptr_null(packet(reader));
 }
 END_TEST
 
@@ -568,11 +618,12 @@ int main(void)
 	tcase_add_test(t, entries_open_nothing_and_nothing_stays_open);
 	tcase_add_test(t, its_end_waits_until_the_journal_has_dealt_with_the_last_entry);
 	tcase_add_test(t, without_entries_the_journal_is_not_bothered);
-	tcase_add_test(t, a_journal_that_stopped_reading_gets_the_sentence);
+	tcase_add_test(t, entries_without_room_are_sent_before_the_next_one);
+	tcase_add_test(t, entries_without_room_are_sent_by_a_flush);
+	tcase_add_test(t, entries_without_room_are_sent_at_the_end);
+	tcase_add_test(t, a_journal_that_stopped_reading_gets_the_sentences_at_the_end);
 	tcase_add_test(t, a_log_that_takes_nothing_holds_up_one_entry_and_no_other);
-	tcase_add_test(t, the_last_entry_is_sent_at_the_end_when_there_is_room);
-	tcase_add_test(t, the_last_entry_becomes_the_sentence_when_there_is_never_room);
-	tcase_add_test(t, of_two_last_entries_one_is_kept);
+	tcase_add_test(t, long_entries_are_kept_while_there_is_memory);
 	tcase_add_test(t, its_end_waits_for_room_behind_the_last_entry);
 	tcase_add_test(t, its_end_does_not_wait_for_ever);
 	tcase_add_test(t, the_status_is_what_libsystemd_would_send);

@@ -16,9 +16,10 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_WAIT_MS  200   /* for room in the log, once in a process */
-#define JOURNAL_LAST_MS  30000 /* for room for the last entry */
-#define JOURNAL_DRAIN_MS 200   /* until the journal has read the last entry */
+#define JOURNAL_KEPT_MS   30000 /* for room in the journal, at the end */
+#define JOURNAL_DRAIN_MS  200   /* until the journal has read the last entry */
+#define JOURNAL_STDERR_MS 200   /* for room on standard error, once in a process */
+#define JOURNAL_KEPT      8     /* entries */
 
 enum sink {
 	SINK_NONE,
@@ -31,47 +32,34 @@ static struct {
 	enum sink sink; /* since journal_open() */
 	int fd;         /* a datagram socket to the journal, or -1 */
 	int notify_fd;  /* another one to systemd, or -1 */
-	int wait_ms;    /* for room, at most; 0 after a wait that was in vain */
+	int wait_ms;    /* for room on standard error; 0 after a wait that was in vain */
 	bool sent;      /* entries that the journal may not have read yet */
-	struct journal_entry last; /* to send at the end, if its datagram is not empty */
 } journal = {
-	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_WAIT_MS
+	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_STDERR_MS
 };
+
+/* Entries for which the journal has had no room. */
+static struct {
+	struct journal_entry entry[JOURNAL_KEPT];
+	size_t first, end; /* those that are to be sent */
+	char text[2 * JOURNAL_ENTRY_MAX];
+	size_t used; /* bytes of text */
+} kept;
 
 static const struct sockaddr_un journal_address = { AF_UNIX,
 						    "/run/systemd/journal/socket" };
-
-/* Waits for room for an entry, but not long: no log may hold up a connection. */
-static bool has_room(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	if (poll(&p, 1, journal.wait_ms) != 0)
-		return true; /* or an error, with which sending fails as well */
-	journal.wait_ms = 0;
-	return false;
-}
 
 /* ---- datagrams */
 
 /* Each datagram has the address, so that a restarted journal gets it too. */
 static int send_datagram(struct slice datagram)
 {
-	return sendto(journal.fd, datagram.p, datagram.len, MSG_NOSIGNAL | MSG_DONTWAIT,
-		      (const struct sockaddr *)&journal_address,
-		      sizeof(journal_address)) < 0
-		       ? -errno
-		       : 0;
-}
-
-static int send_entry(struct slice datagram, bool wait)
-{
-	int r = send_datagram(datagram);
-
-	if (r == -EAGAIN && wait && has_room(journal.fd))
-		r = send_datagram(datagram);
-	journal.sent |= r == 0;
-	return r;
+	if (sendto(journal.fd, datagram.p, datagram.len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		   (const struct sockaddr *)&journal_address,
+		   sizeof(journal_address)) < 0)
+		return -errno;
+	journal.sent = true;
+	return 0;
 }
 
 /*
@@ -85,8 +73,8 @@ static void drain(void)
 	uint64_t end_ms = clock_ms() + JOURNAL_DRAIN_MS;
 	int queued;
 
-	/* if that fails, the last entry is waited for */
-	(void)send_entry(SLICE(""), true);
+	while (send_datagram(SLICE("")) == -EAGAIN && clock_ms() < end_ms)
+		(void)poll(NULL, 0, 1);
 	while (ioctl(journal.fd, SIOCOUTQ, &queued) == 0 && queued > 0 &&
 	       clock_ms() < end_ms)
 		(void)poll(NULL, 0, 1); /* no event says that the queue is empty */
@@ -143,58 +131,70 @@ static enum sink sink_find(void)
 	return stderr_is_journal(&st) ? SINK_JOURNAL : SINK_LINE;
 }
 
-/* One call and at most PIPE_BUF bytes, so that lines of several processes do not mix. */
-static void stderr_line(const char *prefix, struct slice message)
+/* Waits for room, but not long: no log may hold up a connection. */
+static bool stderr_has_room(void)
 {
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&p, 1, journal.wait_ms) != 0)
+		return true; /* or an error, with which writing fails as well */
+	journal.wait_ms = 0;
+	return false;
+}
+
+/* One call and at most PIPE_BUF bytes, so that lines of several processes do not mix. */
+static void stderr_line(const struct journal_entry *e)
+{
+	char prefix[32];
 	struct iovec line[] = {
-		{ (char *)prefix, strlen(prefix) },
-		{ (char *)message.p, message.len },
+		{ prefix, 0 },
+		{ (char *)e->message.p, e->message.len },
 		{ "\n", 1 },
 	};
+	int len =
+		journal.sink == SINK_JOURNAL
+			? snprintf(prefix, sizeof(prefix), "<%d>", e->level)
+			: snprintf(prefix, sizeof(prefix), "novnc-gate[%d]: ", getpid());
 
-	if (!has_room(STDERR_FILENO))
+	line[0].iov_len = (size_t)len;
+	if (!stderr_has_room())
 		return;
 	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
 		return; /* and there is nowhere to report it */
 }
 
-/* ---- entries */
+/* ---- entries for which there is no room yet */
 
-static void write_line(const struct journal_entry *e)
+/* Copies the entry, to be sent later; false if too many are kept. */
+static bool keep(const struct journal_entry *e)
 {
-	char prefix[32];
+	struct journal_entry *copy = &kept.entry[kept.end];
+	char *text = kept.text + kept.used;
 
-	(void)snprintf(prefix, sizeof(prefix),
-		       journal.sink == SINK_JOURNAL ? "<%d>" : "novnc-gate[%d]: ",
-		       journal.sink == SINK_JOURNAL ? e->level : getpid());
-	stderr_line(prefix, e->message);
-}
-
-/* Copies the entry for journal_close(). */
-static void keep(const struct journal_entry *e)
-{
-	static char text[JOURNAL_ENTRY_MAX];
-
-	assert(e->datagram.len <= sizeof(text));
+	if (kept.end == JOURNAL_KEPT || e->datagram.len > sizeof(kept.text) - kept.used)
+		return false;
 	memcpy(text, e->datagram.p, e->datagram.len);
-	journal.last = *e;
-	journal.last.datagram.p = text;
-	journal.last.message.p = text + (e->message.p - e->datagram.p);
+	*copy = *e;
+	copy->datagram.p = text;
+	copy->message.p = text + (e->message.p - e->datagram.p);
+	kept.used += e->datagram.len;
+	kept.end++;
+	return true;
 }
 
-/* Sends the entry that was kept. */
-static void send_last(void)
+/* 0 if no entry is kept any more, or -EAGAIN. */
+static int send_kept(void)
 {
-	uint64_t end_ms = clock_ms() + JOURNAL_LAST_MS;
-	int r;
+	for (; kept.first < kept.end; kept.first++) {
+		int r = send_datagram(kept.entry[kept.first].datagram);
 
-	/* waiting for POLLOUT would wake all processes for each entry that the journal reads */
-	while ((r = send_entry(journal.last.datagram, false)) == -EAGAIN &&
-	       clock_ms() < end_ms)
-		(void)poll(NULL, 0, 50 + getpid() % 50);
-	if (r < 0)
-		write_line(&journal.last); /* without its fields */
-	journal.last.datagram.len = 0;
+		if (r == -EAGAIN)
+			return r;
+		if (r < 0)
+			stderr_line(&kept.entry[kept.first]);
+	}
+	kept.first = kept.end = kept.used = 0;
+	return 0;
 }
 
 /* ---- what journal.h promises */
@@ -216,25 +216,28 @@ void journal_open(void)
 		journal.notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (journal.sink != SINK_JOURNAL)
 		return;
-	/* if either fails, so does sending, and entries become lines on standard error */
+	/* if this fails, so does sending, and entries become lines on standard error */
 	journal.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	/* only so that poll() waits for room at its end */
-	(void)connect(journal.fd, (const struct sockaddr *)&journal_address,
-		      sizeof(journal_address));
 }
 
 void journal_write(const struct journal_entry *e)
 {
-	int r = -EDESTADDRREQ;
+	int r;
 
-	if (journal.sink == SINK_NONE)
-		return;
-	if (journal.sink == SINK_JOURNAL)
-		r = send_entry(e->datagram, !e->last);
-	if (r == -EAGAIN && e->last && journal.last.datagram.len == 0)
-		keep(e);
-	else if (r < 0)
-		write_line(e); /* not lost, but without its fields */
+	if (journal.sink == SINK_JOURNAL) {
+		r = send_kept();
+		if (r == 0)
+			r = send_datagram(e->datagram);
+		if (r == 0 || (r == -EAGAIN && keep(e)))
+			return;
+	}
+	if (journal.sink != SINK_NONE)
+		stderr_line(e); /* from systemd, it is not lost, but without its fields */
+}
+
+void journal_flush(void)
+{
+	(void)send_kept(); /* or at the next call */
 }
 
 void journal_notify(struct slice state)
@@ -256,8 +259,13 @@ void journal_notify(struct slice state)
 
 void journal_close(void)
 {
-	if (journal.last.datagram.len > 0)
-		send_last();
+	uint64_t end_ms = clock_ms() + JOURNAL_KEPT_MS;
+
+	/* waiting for POLLOUT would wake all processes for each entry that the journal reads */
+	while (send_kept() == -EAGAIN && clock_ms() < end_ms)
+		(void)poll(NULL, 0, 50 + getpid() % 50);
+	for (; kept.first < kept.end; kept.first++)
+		stderr_line(&kept.entry[kept.first]);
 	if (journal.sent)
 		drain();
 	fd_close_auto(&journal.fd);

@@ -20,7 +20,6 @@ struct journal_entry {
 	struct slice
 		message; /* the value of MESSAGE= in the datagram, for standard error */
 	struct slice datagram; /* NAME=value lines; no value has a line end */
-	bool last; /* it must not lose its fields, and can wait until journal_close() */
 };
 
 /* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)). Until then it is LOG_NOTICE. */
@@ -36,20 +35,23 @@ bool journal_enabled(int level);
 void journal_open(void);
 
 /*
- * Writes an entry. Never fails, since a full log must not end a connection: it waits for room up
- * to 200 ms, once in a process. An entry for which the journal has no room becomes a line on
- * standard error; one for which that has no room is lost. With e->last it does not wait:
- * journal_close() sends the entry.
+ * Writes an entry. Never fails, since a full log must not end a connection. An entry for which the
+ * journal has no room is kept; the next call of this module sends it. Where too many are kept, or
+ * the journal does not listen, the entry becomes a line on standard error. For room there it waits
+ * up to 200 ms, once in a process; then the line is lost.
  */
 void journal_write(const struct journal_entry *e);
+
+/* Sends the entries that are kept, if there is room now. */
+void journal_flush(void);
 
 /* Sends systemd the state of this process (STATUS=...), if it listens. Never waits. */
 void journal_notify(struct slice state);
 
 /*
- * Closes the sockets. Before that it waits up to 30 s for room for the entry that it has yet to
- * send, since thousands of connections that end together fill the journal's queue; then up to
- * 200 ms until the journal has read all entries.
+ * Closes the sockets. Before that it waits up to 30 s for room for the entries that are kept, since
+ * thousands of connections that end together fill the journal's queue; then up to 200 ms until the
+ * journal has read all entries.
  */
 void journal_close(void);
 

@@ -249,8 +249,7 @@ static struct slice entry_message(struct entry *e, const char *sentence)
 static void entry_write(enum log_event ev, const struct log_fields *f)
 {
 	struct entry e;
-	struct journal_entry out = { .level = events[ev].level,
-				     .last = ev == LOG_CLOSED };
+	struct journal_entry out = { .level = events[ev].level };
 
 	/* seven texts, five of them once more in the sentence, and the rest */
 	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
