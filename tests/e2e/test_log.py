@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import socket
 import tempfile
@@ -332,7 +333,7 @@ def test_a_log_that_nobody_reads_holds_up_no_connection(world, full_pipe):
 
 @pytest.fixture
 def stopped_journal(full_pipe):
-    """Arguments for a gate whose journal has stopped reading its socket and standard error."""
+    """A journal that has stopped reading its socket and standard error, and arguments for its gate."""
     with tempfile.TemporaryDirectory() as run, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         path = pathlib.Path(run, "systemd/journal/socket")
@@ -347,25 +348,40 @@ def stopped_journal(full_pipe):
                     sender.sendto(b"x", socket.MSG_DONTWAIT, str(path))
                     room = True
         st = os.fstat(full_pipe)
-        yield {"stderr": full_pipe, "env": {"JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"},
+        yield journal, {"stderr": full_pipe, "env": {"JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"},
                "wrapper": ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]),
                            "sh", "-c", f'mount --bind {run} /run && exec "$@"', "sh"]}
 
 
+def next_entry(journal):
+    """The message of the next one that a gate has sent."""
+    journal.settimeout(DEADLINE)
+    while not (entry := journal.recv(1 << 16)).startswith(b"NOVNC_GATE_"):
+        pass    # what has filled the queue
+    return re.search(rb"^MESSAGE=(.*)$", entry, re.MULTILINE)[1].decode()
+
+
 def test_a_journal_that_stopped_reading_holds_up_no_refusal(world, stopped_journal):
-    c = world.direct(upgrade("/evil/socket"), **stopped_journal)
+    journal, arguments = stopped_journal
+    c = world.direct(upgrade("/evil/socket"), **arguments)
     assert c.response().status == 403
     assert c.end() == "FIN"
     c.close()
+    assert next_entry(journal).startswith("Rejecting non-noVNC connection: /evil/socket")
     assert c.exited() == 0
 
 
-def test_a_journal_that_stopped_reading_holds_up_no_session_and_no_stop(world, stopped_journal):
-    c = world.direct(upgrade(), **stopped_journal)
+def test_a_journal_that_stopped_reading_holds_up_no_session_and_no_end(world, stopped_journal):
+    """The entries are sent when it reads again, in their order."""
+    journal, arguments = stopped_journal
+    c = world.direct(upgrade(), **arguments)
     b = world.tunnel_of(c)
     b.send(b"x")
     assert c.exactly(1) == b"x"
     os.kill(c.pid, signal.SIGTERM)
+    assert c.end() == "FIN"
+    for beginning in "Handling noVNC connection:", "Proxying:", "noVNC session closed:":
+        assert next_entry(journal).startswith(beginning)
     assert c.exited() == 0
 
 
