@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "check_backend.h"
-#include "check_user.h"
 #include "config/config_load.h"
 #include "config/config_print.h"
 #include "process/loader.h"
@@ -181,12 +181,14 @@ static enum check_result check_backends(const struct config *cfg)
 	enum check_result r = CHECK_GOOD;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		if (check_backend(cfg, (enum config_backend)i) < 0)
+		if (!check_backend(cfg, (enum config_backend)i))
 			r = CHECK_NOT_READY;
 	return r;
 }
 
-/* ---- the whole check */
+/* ---- as the user who serves the connections: root may read and reach more */
+
+#define CHECK_USER "novnc-gate"
 
 struct user_check {
 	const struct check *check;
@@ -194,10 +196,8 @@ struct user_check {
 	bool valid; /* the configuration: its errors have been reported */
 };
 
-/* Run as the service's user. */
-static int run_user_check(void *userdata)
+static enum check_result run_user_check(const struct user_check *u)
 {
-	const struct user_check *u = userdata;
 	const struct check *c = u->check;
 	enum check_result r = CHECK_GOOD;
 
@@ -205,10 +205,57 @@ static int run_user_check(void *userdata)
 		r = check_readable(c->file);
 	r = worse(r, check_tls(c, u->cfg));
 	if (r == CHECK_INVALID || !u->valid || !c->whole)
-		return (int)r;
+		return r;
 	print_config(u->cfg);
-	return (int)worse(r, check_backends(u->cfg));
+	return worse(r, check_backends(u->cfg));
 }
+
+/* Runs in the child, and ends it; its exit status is the result. */
+static void run_as_user(const struct user_check *u)
+{
+	int r = loader_become(CHECK_USER);
+
+	if (r < 0) {
+		(void)fprintf(stderr,
+			      "novnc-gate: cannot switch to user " CHECK_USER ": %s\n",
+			      strerror(-r));
+		_exit(CHECK_NOT_DONE);
+	}
+	r = (int)run_user_check(u);
+	_exit(fflush(stdout) != 0 ? CHECK_NOT_DONE : r);
+}
+
+static enum check_result run_in_child(const struct user_check *u)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		run_as_user(u);
+	if (pid < 0) {
+		(void)fprintf(stderr, "novnc-gate: fork: %s\n", strerror(errno));
+		return CHECK_NOT_DONE;
+	}
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) >= CHECK_NOT_DONE)
+		return CHECK_NOT_DONE;
+	if (WEXITSTATUS(status) != CHECK_GOOD)
+		(void)fprintf(stderr, "novnc-gate: checked as user " CHECK_USER
+				      ", which serves the connections\n");
+	return (enum check_result)WEXITSTATUS(status);
+}
+
+static enum check_result check_as_user(const struct user_check *u)
+{
+	if (geteuid() == 0 && loader_user_exists(CHECK_USER))
+		return run_in_child(u);
+	if (geteuid() == 0 && u->check->whole)
+		(void)printf("There is no user " CHECK_USER
+			     ". Checking as root, which may read and reach more.\n");
+	return run_user_check(u);
+}
+
+/* ---- the whole check */
 
 /*
  * Loads the TLS module while this process is still root's: the service's user may not be able
@@ -227,13 +274,11 @@ enum check_result check_run(const struct check *c)
 {
 	struct config cfg;
 	struct user_check u = { .check = c, .cfg = &cfg };
-	enum check_result r = CHECK_NOT_DONE;
-	int found;
+	enum check_result r;
 
 	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
 	preload_tls(c, &cfg);
-	if (check_as_user(run_user_check, &u, c->whole, &found) == 0)
-		r = worse((enum check_result)found, u.valid ? CHECK_GOOD : CHECK_INVALID);
+	r = worse(check_as_user(&u), u.valid ? CHECK_GOOD : CHECK_INVALID);
 	if (r < CHECK_INVALID && c->tls && has_credentials(&cfg.tls))
 		r = worse(r, check_credentials(c, &cfg.tls));
 	config_done(&cfg);

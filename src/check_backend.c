@@ -21,7 +21,6 @@ struct probe {
 	struct fault fault;
 	struct buf in, out;
 	struct http1_head response;
-	bool local; /* the backend is on this machine */
 };
 
 /* UpgradeTimeoutSec= applies to the controller, ResponseTimeoutSec= to Next.js. */
@@ -104,11 +103,9 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 	}
 	if (result == UPSTREAM_RESPONSE && u->response->status == 101) {
 		fault_set(&p->fault, FAULT_BACKEND, 502,
-			  "%s sent an invalid response: %s", p->be->name,
-			  "unsolicited 101");
+			  "%s sent an invalid response: unsolicited 101", p->be->name);
 		result = UPSTREAM_FAILED;
 	}
-	p->local = result == UPSTREAM_RESPONSE && is_local(&u->stream);
 	return result;
 }
 
@@ -150,39 +147,40 @@ static void print_fault(const struct probe *p)
 	(void)printf("\n");
 }
 
-/* Prints the result. Returns 0, -EPROTO or -ELOOP. */
-static int probe_backend(struct probe *p)
+static bool probe_backend(struct probe *p)
 {
 	enum upstream_result result = probe_run(p, "GET");
 	unsigned status = p->response.status;
+	bool local;
 
 	if (result == UPSTREAM_FAILED) {
 		print_fault(p);
-		return -EPROTO;
+		return false;
 	}
+	local = is_local(&p->upstream.stream);
 	upstream_close(&p->upstream);
-	if (p->local && probe_run(p, "TRACE") == UPSTREAM_RESPONSE && is_gate(p)) {
+	if (local && probe_run(p, "TRACE") == UPSTREAM_RESPONSE && is_gate(p)) {
 		(void)printf("%s: %s: points back to the gate itself\n", p->be->name,
 			     p->be->url);
-		return -ELOOP;
+		return false;
 	}
 	print_response(p->be, status);
-	return 0;
+	return true;
 }
 
-int check_backend(const struct config *cfg, enum config_backend backend)
+bool check_backend(const struct config *cfg, enum config_backend backend)
 {
 	struct probe p = { .cfg = cfg, .be = &cfg->backend[backend] };
-	char *room = malloc(cfg->head_max + CHECK_REQUEST_MAX);
-	int r;
+	char request[CHECK_REQUEST_MAX], *room = malloc(cfg->head_max);
+	bool good;
 
 	if (!room)
-		return -ENOMEM;
+		return false;
 	p.in = (struct buf){ .data = room, .cap = cfg->head_max };
-	p.out = (struct buf){ .data = room + cfg->head_max, .cap = CHECK_REQUEST_MAX };
+	p.out = (struct buf){ .data = request, .cap = sizeof(request) };
 	upstream_init(&p.upstream, p.be);
-	r = probe_backend(&p);
+	good = probe_backend(&p);
 	upstream_close(&p.upstream);
 	free(room);
-	return r;
+	return good;
 }

@@ -5,7 +5,7 @@
 #include "config/config.h"
 
 /*
- * Sends a request to the backend, with the configured time limits, and prints the result. Returns 0
- * after an HTTP response with any status; -ELOOP if the gate itself has responded; else -errno.
+ * Sends a request to the backend, with the configured time limits, and prints the result. Returns
+ * true after an HTTP response with any status, unless the gate itself has responded.
  */
-int check_backend(const struct config *cfg, enum config_backend backend);
+bool check_backend(const struct config *cfg, enum config_backend backend);
