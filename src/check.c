@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 
 #include "check_backend.h"
+#include "config/config_keys.h"
 #include "config/config_load.h"
-#include "config/config_print.h"
 #include "process/loader.h"
 #include "process/sandbox.h"
 
@@ -19,13 +19,10 @@ static enum check_result worse(enum check_result a, enum check_result b)
 
 /* ---- the configuration */
 
-static void report(void *userdata, const char *file, unsigned line, const char *what)
+static void report(void *userdata, const char *error)
 {
 	(void)userdata;
-	if (line > 0)
-		(void)fprintf(stderr, "%s:%u: %s\n", file, line, what);
-	else
-		(void)fprintf(stderr, "%s: %s\n", file, what);
+	(void)fprintf(stderr, "%s\n", error);
 }
 
 /* Reads the configuration again, as the service's user, who may not be able to. */

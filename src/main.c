@@ -141,19 +141,13 @@ static int stdin_explain(enum client_peer peer)
 }
 
 /* Logs one error of the configuration, with the client of this connection. */
-static void on_config_error(void *userdata, const char *file, unsigned line,
-			    const char *what)
+static void on_config_error(void *userdata, const char *error)
 {
 	const struct conn_setup *setup = userdata;
-	char reason[1024];
 
-	if (line > 0)
-		(void)snprintf(reason, sizeof(reason), "%s:%u: %s", file, line, what);
-	else
-		(void)snprintf(reason, sizeof(reason), "%s: %s", file, what);
 	log_event(LOG_CONFIG,
 		  &(struct log_fields){ .client = slice_str(setup->client->text),
-					.reason = slice_str(reason) });
+					.reason = slice_str(error) });
 }
 
 /* A file opened later must not become a standard stream, to which messages are written. */

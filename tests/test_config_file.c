@@ -117,7 +117,7 @@ START_TEST(the_directory_of_drop_ins_may_be_missing)
 	config_done(&c);
 	put("c.d", "a file in its place");
 	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
-	expect_file_report("c.d", ":0: cannot be read: Not a directory\n");
+	expect_file_report("c.d", ": cannot be read: Not a directory\n");
 	config_done(&c);
 }
 END_TEST
@@ -139,7 +139,7 @@ START_TEST(errors_name_their_file)
 	expect_file_report("c.d/9.conf", ":2: Level= is not in any section");
 	expect_file_report("c.d/dos.conf", ":3: unknown key Nope=");
 	expect_file_report("c.d/gone.conf",
-			   ":0: cannot be read: No such file or directory\n");
+			   ": cannot be read: No such file or directory\n");
 	ck_assert_int_eq(c.log_level, LOG_INFO);
 	config_done(&c);
 }
@@ -152,7 +152,7 @@ START_TEST(a_missing_file_is_an_error_and_its_drop_ins_are_still_read)
 	put("c.d/9.conf", "[Log]\nLevel=x\n");
 	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 	ck_assert_uint_eq(reports, 2);
-	expect_file_report("c", ":0: cannot be read: No such file or directory\n");
+	expect_file_report("c", ": cannot be read: No such file or directory\n");
 	expect_file_report("c.d/9.conf", ":2: Level=x");
 	config_done(&c);
 }
@@ -179,7 +179,7 @@ START_TEST(what_is_no_regular_file_is_an_error_not_waited_for)
 		make_odd_file(in_dir(names[i]), _i);
 		ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
 		ck_assert_uint_eq(reports, i + 1);
-		expect_file_report(names[i], ":0: is not a regular file\n");
+		expect_file_report(names[i], ": is not a regular file\n");
 		config_done(&c);
 	}
 }
@@ -199,7 +199,7 @@ START_TEST(files_are_bounded)
 	text[CONFIG_FILE_MAX + 1] = '\0';
 	put("c", text);
 	ck_assert_int_eq(load(&c, "c"), CONFIG_INVALID);
-	expect_file_report("c", ":0: is larger than 65536 bytes\n");
+	expect_file_report("c", ": is larger than 65536 bytes\n");
 	config_done(&c);
 	free(text);
 }
@@ -213,8 +213,7 @@ START_TEST(a_path_that_is_too_long_is_an_error)
 	memset(path, 'x', sizeof(path) - 1);
 	forget();
 	ck_assert_int_eq(config_load(path, report, &reports, &c), CONFIG_INVALID);
-	ck_assert_ptr_nonnull(
-		strstr(reported, ":0: cannot be read: File name too long\n"));
+	ck_assert_ptr_nonnull(strstr(reported, ": cannot be read: File name too long\n"));
 	config_done(&c);
 }
 END_TEST
@@ -232,7 +231,7 @@ START_TEST(no_descriptor_left_is_no_fault_of_the_files)
 	r = load(&c, "c");
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	ck_assert_int_eq(r, CONFIG_OUT_OF_RESOURCES);
-	expect_file_report("c", ":0: cannot be read: Too many open files\n");
+	expect_file_report("c", ": cannot be read: Too many open files\n");
 	config_done(&c);
 }
 END_TEST

@@ -42,21 +42,21 @@ START_TEST(errors_name_the_line_where_the_assignment_begins)
 	static const struct {
 		const char *text, *what;
 	} table[] = {
-		{ "[Log]\nLevel=x\n", "f:2: Level=x " },
-		{ "[Log]\n\n# c\n\nLevel=x\n", "f:5: Level=x " },
-		{ "[Log]\r\n\r\nLevel=x\r\n", "f:3: Level=x " },
-		{ "\xef\xbb\xbf[Log]\nLevel=x", "f:2: Level=x " },
-		{ "[Log]\nLevel=\\\n# c\nx\n", "f:2: Level=x " },
-		{ "[Log]\nLevel=\\\n# c\n\\\ndebug\nLevel=x", "f:6: Level=x " },
-		{ "[Log]\n# c \\\nLevel=x\\", "f:3: Level=x " },
-		{ "[Routes]\nNoVncPath=/a \\\n /b \\\n x\n", "f:2: NoVncPath=x " },
-		{ "\n[Log\nLevel=x\n", "f:2: [Log does not end in ]\n" },
-		{ "[Log]x\n", "f:1: [Log]x does not end in ]\n" },
-		{ "[\n", "f:1: [ does not end in ]" },
-		{ "[Log]\nLevel\n", "f:2: Level is neither [Section] nor Key=Value" },
-		{ "[Log]\nLevel=x\\\\\n", "f:2: Level=x\\\\ is not a log level" },
-		{ "Level=debug\n", "f:1: Level= is not in any section; sections: [Next" },
-		{ "[Log]\nLevel=debug # c\n", "f:2: Level=debug # c is not a log level" },
+		{ "[Log]\nLevel=x\n", ":2: Level=x " },
+		{ "[Log]\n\n# c\n\nLevel=x\n", ":5: Level=x " },
+		{ "[Log]\r\n\r\nLevel=x\r\n", ":3: Level=x " },
+		{ "\xef\xbb\xbf[Log]\nLevel=x", ":2: Level=x " },
+		{ "[Log]\nLevel=\\\n# c\nx\n", ":2: Level=x " },
+		{ "[Log]\nLevel=\\\n# c\n\\\ndebug\nLevel=x", ":6: Level=x " },
+		{ "[Log]\n# c \\\nLevel=x\\", ":3: Level=x " },
+		{ "[Routes]\nNoVncPath=/a \\\n /b \\\n x\n", ":2: NoVncPath=x " },
+		{ "\n[Log\nLevel=x\n", ":2: [Log does not end in ]\n" },
+		{ "[Log]x\n", ":1: [Log]x does not end in ]\n" },
+		{ "[\n", ":1: [ does not end in ]" },
+		{ "[Log]\nLevel\n", ":2: Level is neither [Section] nor Key=Value" },
+		{ "[Log]\nLevel=x\\\\\n", ":2: Level=x\\\\ is not a log level" },
+		{ "Level=debug\n", ":1: Level= is not in any section; sections: [Next" },
+		{ "[Log]\nLevel=debug # c\n", ":2: Level=debug # c is not a log level" },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++)
@@ -70,28 +70,27 @@ START_TEST(unknown_names_are_answered_with_the_known_ones)
 		"; sections: [NextJs] [MasterController] [Routes] [Tls] [Limits] [Log]\n";
 
 	expect_reports("[Route]\nNoVncPath=/x\nnonsense=\n",
-		       "f:1: unknown section [Route]", sections, NULL);
+		       ":1: unknown section [Route]", sections, NULL);
 	ck_assert_uint_eq(reports, 1); /* and nothing of its keys */
-	expect_reports("[]\n", "f:1: unknown section []", sections, NULL);
-	expect_reports("[log]\n", "f:1: unknown section [log]", sections, NULL);
-	expect_reports("[ Log ]\n", "f:1: unknown section [ Log ]", sections, NULL);
+	expect_reports("[]\n", ":1: unknown section []", sections, NULL);
+	expect_reports("[log]\n", ":1: unknown section [log]", sections, NULL);
+	expect_reports("[ Log ]\n", ":1: unknown section [ Log ]", sections, NULL);
 	expect_reports("[Log]\nlevel=debug\n",
-		       "f:2: unknown key level=; keys of [Log]: Level=\n", NULL);
-	expect_reports("[Log]\n=debug\n", "f:2: unknown key =; keys of [Log]: Level=\n",
+		       ":2: unknown key level=; keys of [Log]: Level=\n", NULL);
+	expect_reports("[Log]\n=debug\n", ":2: unknown key =; keys of [Log]: Level=\n",
 		       NULL);
 	expect_reports("[NextJs]\nNoVncPath=/\n",
-		       "f:2: unknown key NoVncPath=; keys of [NextJs]: Url= "
+		       ":2: unknown key NoVncPath=; keys of [NextJs]: Url= "
 		       "VerifyTls= CaFile= ClientCertificate= ClientKey=\n",
 		       NULL);
-	expect_reports(
-		"[Routes]\nX=\n",
-		"f:2: unknown key X=; keys of [Routes]: NoVncPath= ControllerPath= "
-		"NextJsUpgradePath= AllowedOrigins=\n",
-		NULL);
+	expect_reports("[Routes]\nX=\n",
+		       ":2: unknown key X=; keys of [Routes]: NoVncPath= ControllerPath= "
+		       "NextJsUpgradePath= AllowedOrigins=\n",
+		       NULL);
 	expect_reports("[Client]\nX=\n",
-		       "f:2: unknown key X=; keys of [Client]: none yet\n", NULL);
-	expect_reports("[Nope]\nX=\n[Log]\nLevel=x\n", "f:1: unknown section",
-		       "f:4: Level=x ", NULL);
+		       ":2: unknown key X=; keys of [Client]: none yet\n", NULL);
+	expect_reports("[Nope]\nX=\n[Log]\nLevel=x\n", ":1: unknown section",
+		       ":4: Level=x ", NULL);
 }
 END_TEST
 
@@ -107,7 +106,7 @@ START_TEST(what_is_not_built_yet_says_so)
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		(void)snprintf(what, sizeof(what),
-			       "f:2: [%s] %s= is not implemented yet\n", table[i].section,
+			       ":2: [%s] %s= is not implemented yet\n", table[i].section,
 			       table[i].key);
 		(void)snprintf(text, sizeof(text), "[%s]\n%s=x\n", table[i].section,
 			       table[i].key);
@@ -129,7 +128,7 @@ START_TEST(lines_are_bounded)
 	parse_good(&c, text);
 	config_done(&c);
 	strcat(text, "#\nLevel=x");
-	expect_reports(text, "f:2: the line is longer than 4096 bytes", NULL);
+	expect_reports(text, ":2: the line is longer than 4096 bytes", NULL);
 	ck_assert_uint_eq(reports, 1); /* what follows is not looked at */
 }
 END_TEST
@@ -144,12 +143,11 @@ START_TEST(bytes_that_are_no_text_are_refused)
 		size_t len = (size_t)snprintf(text, sizeof(text), "%s?%s", before, after);
 
 		text[strlen(before)] = (char)byte;
-		(void)snprintf(what, sizeof(what), "f:2: the byte 0x%02x is not text\n",
+		(void)snprintf(what, sizeof(what), ":2: the byte 0x%02x is not text\n",
 			       byte);
-		config_init(&c);
-		ck_assert_int_eq(parse_on(&c, text, len), CONFIG_INVALID);
+		ck_assert_int_eq(parse_bytes(&c, text, len), CONFIG_INVALID);
 		if ((byte < ' ' && byte != '\t' && byte != '\n') || byte == 0x7f)
-			ck_assert_str_eq(reported, what);
+			ck_assert(reports == 1 && strstr(reported, what));
 		else
 			ck_assert_msg(!strstr(reported, "is not text"), "%s", reported);
 		config_done(&c);
@@ -172,7 +170,7 @@ START_TEST(not_more_than_so_many_errors_are_reported)
 		strcat(text, "X=\n");
 	parse(&c, text);
 	ck_assert_uint_eq(reports, CONFIG_REPORTS_MAX);
-	ck_assert_ptr_nonnull(strstr(reported, "f:21: too many errors"));
+	ck_assert_ptr_nonnull(strstr(reported, ":21: too many errors"));
 	config_done(&c);
 }
 END_TEST
@@ -194,8 +192,7 @@ START_TEST(a_file_may_end_anywhere)
 	char *text;
 
 	for (size_t n = 0; n < sizeof(everything); n++) {
-		config_init(&c);
-		(void)parse_on(&c, everything, n);
+		(void)parse_bytes(&c, everything, n);
 		ck_assert_uint_lt(reports, 12);
 		text = printed(&c); /* whatever was read is usable */
 		free(text);
@@ -215,8 +212,7 @@ START_TEST(a_file_may_have_any_byte_anywhere)
 		for (size_t i = 0; i < sizeof(odd) - 1; i++) {
 			memcpy(text, everything, sizeof(text));
 			text[n] = odd[i];
-			config_init(&c);
-			(void)parse_on(&c, text, sizeof(text) - 1);
+			(void)parse_bytes(&c, text, sizeof(text) - 1);
 			config_done(&c);
 		}
 }

@@ -216,7 +216,7 @@ START_TEST(other_urls_are_refused)
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		(void)snprintf(text, sizeof(text), "[NextJs]\nUrl=%s\n", table[i].url);
 		expect_reports(
-			text, "f:2: Url=", table[i].why,
+			text, ":2: Url=", table[i].why,
 			"; allowed: http://host:port, https://host:port or unix:/path\n",
 			NULL);
 		ck_assert_uint_eq(reports, 1);
@@ -228,12 +228,12 @@ END_TEST
 START_TEST(a_password_is_not_repeated)
 {
 	expect_reports("[NextJs]\nUrl=http://u:secret@c:1\n",
-		       "f:2: Url=@c:1 has a user name", NULL);
+		       ":2: Url=@c:1 has a user name", NULL);
 	expect_reports("[NextJs]\nUrl=u:sec@ret@c:1\n",
-		       "f:2: Url=@c:1 is not a supported URL", NULL);
+		       ":2: Url=@c:1 is not a supported URL", NULL);
 	expect_reports("[Routes]\nAllowedOrigins=http://u:secret@a\n",
-		       "f:2: AllowedOrigins=@a has a user name", NULL);
-	expect_reports("[Routes]\nNoVncPath=/a@b/%\n", "f:2: NoVncPath=/a@b/% has a %",
+		       ":2: AllowedOrigins=@a has a user name", NULL);
+	expect_reports("[Routes]\nNoVncPath=/a@b/%\n", ":2: NoVncPath=/a@b/% has a %",
 		       NULL);
 }
 END_TEST
@@ -314,7 +314,7 @@ START_TEST(paths_that_never_match_are_refused)
 	for (size_t i = 0; i < LENGTH(table) * LENGTH(keys); i++) {
 		const char *key = keys[i % LENGTH(keys)];
 
-		(void)snprintf(value, sizeof(value), "f:2: %s=%s ", key,
+		(void)snprintf(value, sizeof(value), ":2: %s=%s ", key,
 			       table[i / LENGTH(keys)].path);
 		(void)snprintf(text, sizeof(text), "[Routes]\n%s=/fine %s\n", key,
 			       table[i / LENGTH(keys)].path);
@@ -380,7 +380,7 @@ START_TEST(origins_are_what_browsers_send)
 	for (size_t i = 0; i < LENGTH(bad); i++) {
 		(void)snprintf(text, sizeof(text), "[Routes]\nAllowedOrigins=%s\n",
 			       bad[i].origin);
-		expect_reports(text, "f:2: AllowedOrigins=", bad[i].origin, bad[i].why,
+		expect_reports(text, ":2: AllowedOrigins=", bad[i].origin, bad[i].why,
 			       "; allowed: * or scheme://host[:port], such as "
 			       "https://dashboard.example\n",
 			       NULL);

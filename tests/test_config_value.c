@@ -94,7 +94,7 @@ START_TEST(what_is_no_time_span_is_refused)
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		(void)snprintf(text, sizeof(text), "[Limits]\nHeadTimeoutSec=%s\n",
 			       table[i].text);
-		expect_reports(text, "f:2: HeadTimeoutSec=", table[i].text, table[i].why,
+		expect_reports(text, ":2: HeadTimeoutSec=", table[i].text, table[i].why,
 			       "; allowed: a time span such as 10s, 5min or 1h 30min, "
 			       "from 1ms to 24d\n",
 			       NULL);
@@ -173,7 +173,7 @@ START_TEST(sizes_are_bytes_K_and_M)
 			       table[i].text);
 		if (table[i].bytes == 0) {
 			expect_reports(
-				text, "f:2: HeadMaxBytes=", table[i].text,
+				text, ":2: HeadMaxBytes=", table[i].text,
 				"; allowed: a number of bytes such as 8192 or 32K, "
 				"from 1K to 256K\n",
 				NULL);
@@ -204,7 +204,7 @@ START_TEST(levels_are_those_of_syslog_from_err_on)
 	}
 	for (size_t i = 0; i < LENGTH(bad); i++) {
 		(void)snprintf(text, sizeof(text), "[Log]\nLevel=%s\n", bad[i]);
-		expect_reports(text, "f:2: Level=", bad[i],
+		expect_reports(text, ":2: Level=", bad[i],
 			       "; allowed: err, warning, notice, info or debug\n", NULL);
 	}
 }
@@ -228,15 +228,15 @@ START_TEST(yes_and_no_are_systemds)
 			config_done(&c);
 		}
 	expect_reports("[NextJs]\nVerifyTls=maybe\n",
-		       "f:2: VerifyTls=maybe is not a boolean; allowed: yes or no\n",
+		       ":2: VerifyTls=maybe is not a boolean; allowed: yes or no\n",
 		       NULL);
 	expect_reports("[NextJs]\nVerifyTls=yes no\n", "not a boolean", NULL);
 	expect_reports(
 		"[MasterController]\nRewriteOrigin=http://ctl\n",
-		"f:2: RewriteOrigin=http://ctl is not a boolean; allowed: yes or no\n",
+		":2: RewriteOrigin=http://ctl is not a boolean; allowed: yes or no\n",
 		NULL);
 	expect_reports("[NextJs]\nRewriteOrigin=yes\n",
-		       "f:2: unknown key RewriteOrigin=; keys of [NextJs]:", NULL);
+		       ":2: unknown key RewriteOrigin=; keys of [NextJs]:", NULL);
 }
 END_TEST
 

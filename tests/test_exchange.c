@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config_load.h"
+#include "config_text.h"
 #include "proxy/downstream.h"
 #include "still.h"
 #include "testing.h"
@@ -30,31 +30,21 @@ struct exchanging {
 	bool both_end;     /* as soon as it stands, before it is looked at again */
 };
 
-static void on_config_error(void *userdata, const char *file, unsigned line,
-			    const char *what)
-{
-	(void)userdata;
-	ck_abort_msg("%s:%u: %s", file, line, what);
-}
-
 static void exchanging_open(struct exchanging *w)
 {
 	uint16_t port[CONFIG_BACKENDS];
-	int client, len;
+	int client;
 	char text[200];
 
 	*w = (struct exchanging){ .backend = -1 };
 	world_open(&w->world);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		w->listener[i] = peer_listen("127.0.0.1", 1, &port[i]);
-	len = snprintf(text, sizeof(text),
+	(void)snprintf(text, sizeof(text),
 		       "[NextJs]\nUrl=http://127.0.0.1:%u\n"
 		       "[MasterController]\nUrl=http://127.0.0.1:%u\n",
 		       port[CONFIG_NEXTJS], port[CONFIG_CONTROLLER]);
-	config_init(&w->cfg);
-	ck_assert_int_eq(config_parse_text("test", text, (size_t)len, on_config_error,
-					   NULL, &w->cfg),
-			 0);
+	config_good(text, &w->cfg);
 	w->cfg.connect_ms = w->cfg.upgrade_ms = w->cfg.response_ms = LONG_MS;
 	w->cfg.body_ms = w->cfg.linger_ms = w->cfg.idle_ms = LONG_MS;
 	w->who = (struct client){ .text = "192.0.2.1:1", .address = "192.0.2.1" };

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "config/config_load.h"
+#include "config_text.h"
 #include "testing.h"
 
 #define SESSION "/api/auth/session/"
@@ -716,12 +716,6 @@ START_TEST(over_tls_the_requests_own_origin_is_https)
 }
 END_TEST
 
-static void no_errors(void *userdata, const char *file, unsigned line, const char *what)
-{
-	(void)userdata;
-	ck_abort_msg("%s:%u: %s", file, line, what);
-}
-
 /* http:// may have a terminator of TLS before it, https:// is that alone. */
 START_TEST(the_controllers_origin_is_that_of_its_url)
 {
@@ -759,12 +753,10 @@ START_TEST(the_controllers_origin_is_that_of_its_url)
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		char text[100];
-		int len = snprintf(text, sizeof(text), "[MasterController]\nUrl=%s\n",
-				   table[i].url);
 
-		ck_assert_int_eq(config_parse_text(table[i].url, text, (size_t)len,
-						   no_errors, NULL, &cfg),
-				 0);
+		(void)snprintf(text, sizeof(text), "[MasterController]\nUrl=%s\n",
+			       table[i].url);
+		config_good(text, &cfg);
 		expect_origin("h", table[i].origin, table[i].good);
 		config_done(&cfg);
 		defaults();

@@ -38,7 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "config/config_load.h"
+#include "config_text.h"
 #include "process/sandbox.h"
 #include "testing.h"
 
@@ -60,11 +60,12 @@ enum stage {
 
 /* Made before the stage is entered, for attempts that need them. */
 static struct {
-	int unbound;          /* a TCP socket */
-	int file;             /* a file that could be written */
-	int journal;          /* a datagram socket */
-	in_port_t configured; /* somebody listens there */
-	in_port_t other;      /* here as well */
+	int unbound;                 /* a TCP socket */
+	int file;                    /* a file that could be written */
+	int journal;                 /* a datagram socket */
+	in_port_t configured;        /* somebody listens there */
+	in_port_t other;             /* here as well */
+	struct config address, name; /* backends given by either */
 } before;
 
 /* ---- attempts: 0 or an errno */
@@ -562,26 +563,6 @@ static int listener(void)
 	return fd;
 }
 
-static void prepare(void)
-{
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	before.configured = port_of(listener());
-	before.other = port_of(listener());
-	before.unbound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	before.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	before.file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	ck_assert_int_ge(before.file, 0);
-	/* a log that is a file would lift the limit on files */
-	ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
-}
-
-static void no_report(void *userdata, const char *file, unsigned line, const char *what)
-{
-	(void)userdata;
-	ck_abort_msg("%s:%u: %s", file, line, what);
-}
-
 /* Both backends at this host (or, with a slash, behind this Unix socket). */
 static void configure(const char *host, struct config *ret)
 {
@@ -594,19 +575,31 @@ static void configure(const char *host, struct config *ret)
 			 ntohs(before.configured));
 	snprintf(text, sizeof(text), "[NextJs]\nUrl=%s\n[MasterController]\nUrl=%s\n",
 		 url, url);
-	config_init(ret);
-	ck_assert_int_eq(
-		config_parse_text("test", text, strlen(text), no_report, NULL, ret), 0);
+	config_good(text, ret);
+}
+
+static void prepare(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	before.configured = port_of(listener());
+	before.other = port_of(listener());
+	before.unbound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	before.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	before.file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(before.file, 0);
+	configure("127.0.0.1", &before.address);
+	configure("localhost", &before.name);
+	/* a log that is a file would lift the limit on files */
+	ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
 }
 
 static int enter(enum stage stage, struct sandbox *ret)
 {
 	bool tls = stage == SECURED || stage == SECURED_TUNNEL;
-	struct config cfg;
-	int r;
+	int r = sandbox_enter(stage == RESOLVE ? &before.name : &before.address, tls,
+			      ret);
 
-	configure(stage == RESOLVE ? "localhost" : "127.0.0.1", &cfg);
-	r = sandbox_enter(&cfg, tls, ret);
 	if (r == 0 && (stage == TUNNEL || stage == SECURED_TUNNEL))
 		r = sandbox_tighten(ret);
 	return r;

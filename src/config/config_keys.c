@@ -5,6 +5,9 @@
  */
 #include "config/config_keys.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const char *const no_words[] = { NULL };
 static const char *const novnc_words[] = { "/api/auth/session/*/novnc/websock",
 					   "/api/auth/session/*/novnc/websockify", NULL };
@@ -64,3 +67,35 @@ const struct config_key config_keys[] = {
 	{ "Log", "Level", LEVEL(log_level, "notice") },
 	{ 0 },
 };
+
+/* ---- printing */
+
+static void print_value(const struct config_key *k, const void *value)
+{
+	char text[CONFIG_VALUE_TEXT];
+	const char *gap = "";
+
+	if (!k->kind->check_word) {
+		k->kind->format(value, text);
+		printf("%s", text);
+		return;
+	}
+	for (config_list word = *(const config_list *)value; *word; word++, gap = " ")
+		printf("%s%s", gap, *word);
+}
+
+void config_print(const struct config *c)
+{
+	const char *section = "";
+
+	for (const struct config_key *k = config_keys; k->section; k++) {
+		if (!k->kind)
+			continue;
+		if (strcmp(k->section, section) != 0)
+			printf("%s[%s]\n", section[0] != '\0' ? "\n" : "", k->section);
+		section = k->section;
+		printf("%s=", k->name);
+		print_value(k, (const char *)c + k->offset);
+		printf("\n");
+	}
+}

@@ -15,3 +15,6 @@ struct config_key {
 
 /* In the order of sections; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
+
+/* Prints every section, key and effective value to standard output, as a file. */
+void config_print(const struct config *c);

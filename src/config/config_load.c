@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ __attribute__((format(printf, 2, 3))) static void complain(struct reader *r,
 							   const char *fmt, ...)
 {
 	char what[1024] = "too many errors; the rest are not shown";
+	char error[PATH_MAX + sizeof(what) + 16]; /* a longer path cannot be opened */
 	va_list ap;
 
 	if (r->result == CONFIG_OK)
@@ -74,7 +76,12 @@ __attribute__((format(printf, 2, 3))) static void complain(struct reader *r,
 	if (r->reports < CONFIG_REPORTS_MAX)
 		(void)vsnprintf(what, sizeof(what), fmt, ap); /* truncates long values */
 	va_end(ap);
-	r->report(r->userdata, r->file, r->line, what);
+	if (r->line > 0)
+		(void)snprintf(error, sizeof(error), "%.*s:%u: %s", PATH_MAX, r->file,
+			       r->line, what);
+	else
+		(void)snprintf(error, sizeof(error), "%.*s: %s", PATH_MAX, r->file, what);
+	r->report(r->userdata, error);
 }
 
 /* error: an -errno. */
@@ -245,15 +252,12 @@ static void read_item(struct reader *r, const struct config_syntax_item *item)
 
 /* ---- files */
 
-static void read_text(struct reader *r, const char *file, const char *text, size_t len)
+static void read_text(struct reader *r, const char *text, size_t len)
 {
 	struct config_text *t = malloc(sizeof(*t) + len + 1);
 	struct config_syntax_item item;
 	struct config_syntax syntax;
 
-	r->file = file;
-	r->line = 0;
-	r->state = READER_NO_SECTION;
 	if (!t) {
 		complain_error(r, -ENOMEM);
 		return;
@@ -273,8 +277,9 @@ static void read_file(void *userdata, const struct config_file *f)
 
 	r->file = f->path;
 	r->line = 0;
+	r->state = READER_NO_SECTION;
 	switch (f->result) {
-	case CONFIG_FILE_READ: read_text(r, f->path, f->text, f->len); return;
+	case CONFIG_FILE_READ: read_text(r, f->text, f->len); return;
 	case CONFIG_FILE_TOO_LARGE:
 		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
 		return;
@@ -304,16 +309,6 @@ void config_init(struct config *ret)
 		why = parse_value(k, k->text, ret);
 		assert(!why);
 	}
-}
-
-enum config_result config_parse_text(const char *file, const char *text, size_t len,
-				     config_report report, void *userdata,
-				     struct config *c)
-{
-	struct reader r = { .c = c, .report = report, .userdata = userdata };
-
-	read_text(&r, file, text, len);
-	return r.result;
 }
 
 enum config_result config_load(const char *file, config_report report, void *userdata,

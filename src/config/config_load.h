@@ -15,11 +15,10 @@ enum config_result {
 };
 
 /*
- * Called for each error: the file, the line (0: the file as a whole) and one sentence, which
- * lists the allowed values.
+ * Called for each error: "FILE:LINE: ", or "FILE: " for the file as a whole, and one sentence,
+ * which lists the allowed values.
  */
-typedef void (*config_report)(void *userdata, const char *file, unsigned line,
-			      const char *what);
+typedef void (*config_report)(void *userdata, const char *error);
 
 /* Sets each member to its default; allocates nothing. */
 void config_init(struct config *ret);
@@ -31,11 +30,6 @@ void config_init(struct config *ret);
  */
 enum config_result config_load(const char *file, config_report report, void *userdata,
 			       struct config *ret);
-
-/* Reads a text on top of *c, as one more file; `file` is its name in reports. */
-enum config_result config_parse_text(const char *file, const char *text, size_t len,
-				     config_report report, void *userdata,
-				     struct config *c);
 
 /* Frees the texts and lists; lists are the defaults again, other strings are invalid. */
 void config_done(struct config *c);
