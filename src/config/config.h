@@ -71,7 +71,7 @@ struct config {
 	config_list nextjs_upgrade_path; /* NextJsUpgradePath= */
 	config_list allowed_origins;     /* AllowedOrigins= */
 	struct config_tls tls;           /* [Tls] */
-	size_t head_max;                 /* HeadMaxBytes=, bytes */
+	uint64_t head_max;               /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */
 	uint64_t head_ms;       /* HeadTimeoutSec= */
 	uint64_t keep_alive_ms; /* KeepAliveTimeoutSec= */

@@ -124,15 +124,22 @@ static void known_keys(const char *section, char ret[static NAMES_TEXT])
 static void complain_value(struct reader *r, const struct config_key *k,
 			   const char *value, const char *why)
 {
-	char bounds[CONFIG_VALUE_TEXT] = "";
 	const char *at = value[0] == '/' ? NULL : strrchr(value, '@');
+	bool open = k->max == CLOCK_INFINITY;
+	uint64_t max = open ? CONFIG_SPAN_MAX : k->max;
+	char from[CONFIG_VALUE_TEXT], to[CONFIG_VALUE_TEXT];
 
 	if (at)
 		value = at; /* a URL's password is not logged */
-	if (k->kind->format_bounds)
-		k->kind->format_bounds(k->min, k->max, bounds);
-	complain(r, "%s=%.200s %s; allowed: %s%s", k->name, value, why, k->kind->allowed,
-		 bounds);
+	if (!k->kind->parse_number) {
+		complain(r, "%s=%.200s %s; allowed: %s", k->name, value, why,
+			 k->kind->allowed);
+		return;
+	}
+	k->kind->format(&k->min, from);
+	k->kind->format(&max, to);
+	complain(r, "%s=%.200s %s; allowed: %s from %s to %s%s", k->name, value, why,
+		 k->kind->allowed, from, to, open ? ", or infinity" : "");
 }
 
 /* ---- assignments */
@@ -143,7 +150,7 @@ static const char *parse_value(const struct config_key *k, const char *text,
 	void *ret = member_of(k, c);
 
 	return k->kind->parse ? k->kind->parse(text, ret)
-			      : k->kind->parse_bounded(text, k->min, k->max, ret);
+			      : k->kind->parse_number(text, k->min, k->max, ret);
 }
 
 static void assign_list(struct reader *r, const struct config_key *k, char *value)

@@ -36,7 +36,8 @@ static bool next_number(struct slice *s, uint64_t *ret)
 
 /* ---- sizes */
 
-static const char *bytes_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *bytes_parse(const char *text, uint64_t min, uint64_t max,
+			       uint64_t *ret)
 {
 	struct slice s = slice_str(text);
 	uint64_t v;
@@ -51,12 +52,13 @@ static const char *bytes_parse(const char *text, uint64_t min, uint64_t max, voi
 		return "is not a size";
 	if (v < min || v > max)
 		return "is out of range";
-	*(size_t *)ret = (size_t)v;
+	*ret = v;
 	return NULL;
 }
 
-static void bytes_text(uint64_t v, char *ret, size_t cap)
+static void bytes_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 {
+	uint64_t v = *(const uint64_t *)value;
 	const char *unit = "";
 
 	if (v > 0 && v % (1024 * 1024) == 0) {
@@ -66,45 +68,31 @@ static void bytes_text(uint64_t v, char *ret, size_t cap)
 		v /= 1024;
 		unit = "K";
 	}
-	(void)snprintf(ret, cap, "%llu%s", (unsigned long long)v, unit);
-}
-
-static void bytes_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
-{
-	bytes_text(*(const size_t *)value, ret, CONFIG_VALUE_TEXT);
-}
-
-static void bytes_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE_TEXT])
-{
-	char from[32], to[32];
-
-	bytes_text(min, from, sizeof(from));
-	bytes_text(max, to, sizeof(to));
-	(void)snprintf(ret, CONFIG_VALUE_TEXT, " from %s to %s", from, to);
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%llu%s", (unsigned long long)v, unit);
 }
 
 const struct config_kind config_kind_bytes = {
 	.allowed = "a number of bytes such as 8192 or 32K,",
-	.parse_bounded = bytes_parse,
+	.parse_number = bytes_parse,
 	.format = bytes_format,
-	.format_bounds = bytes_bounds,
 };
 
 /* ---- time spans, systemd.time(7) */
 
 #define SECOND_US 1000000ULL
 
+/* Printing uses the first of the names, and no weeks. */
 static const struct {
 	char names[24];
 	uint64_t us;
 } units[] = {
-	{ "us usec \302\265s \316\274s", 1 }, /* micro sign and Greek letter */
-	{ "ms msec", 1000 },
-	{ "s sec second seconds", SECOND_US },
-	{ "m min minute minutes", 60 * SECOND_US },
-	{ "h hr hour hours", 3600 * SECOND_US },
-	{ "d day days", 86400 * SECOND_US },
 	{ "w week weeks", 7 * 86400 * SECOND_US },
+	{ "d day days", 86400 * SECOND_US },
+	{ "h hr hour hours", 3600 * SECOND_US },
+	{ "min m minute minutes", 60 * SECOND_US },
+	{ "s sec second seconds", SECOND_US },
+	{ "ms msec", 1000 },
+	{ "us usec \302\265s \316\274s", 1 }, /* micro sign and Greek letter */
 };
 
 /* Removes the unit at the beginning of s; it ends at a digit or white space. No unit: seconds. */
@@ -157,7 +145,7 @@ static bool next_term(struct slice *s, uint64_t *ret_us)
 	return true;
 }
 
-static const char *span_parse(const char *text, uint64_t min, uint64_t max, void *ret)
+static const char *span_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	struct slice s = slice_str(text);
 	uint64_t us = 0, term, ms;
@@ -165,7 +153,7 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 	if (slice_eq(s, SLICE("infinity"))) {
 		if (max != CLOCK_INFINITY)
 			return "would wait forever";
-		*(uint64_t *)ret = CLOCK_INFINITY;
+		*ret = CLOCK_INFINITY;
 		return NULL;
 	}
 	do {
@@ -176,58 +164,35 @@ static const char *span_parse(const char *text, uint64_t min, uint64_t max, void
 	ms = us / 1000 + (us % 1000 != 0); /* rounded up */
 	if (ms < min || ms > max || ms > CONFIG_SPAN_MAX)
 		return "is out of range";
-	*(uint64_t *)ret = ms;
+	*ret = ms;
 	return NULL;
-}
-
-static void span_text(uint64_t ms, char *ret, size_t cap)
-{
-	static const struct {
-		char name[4];
-		uint64_t ms;
-	} parts[] = {
-		{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 },
-		{ "s", 1000 },     { "ms", 1 },
-	};
-	size_t len = 0;
-
-	if (ms == CLOCK_INFINITY || ms == 0) {
-		(void)snprintf(ret, cap, "%s", ms == 0 ? "0" : "infinity");
-		return;
-	}
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		unsigned long long n = ms / parts[i].ms;
-
-		ms %= parts[i].ms;
-		if (n == 0)
-			continue;
-		len += (size_t)snprintf(ret + len, cap - len, "%s%llu%s",
-					len > 0 ? " " : "", n, parts[i].name);
-		assert(len < cap);
-	}
 }
 
 static void span_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 {
-	span_text(*(const uint64_t *)value, ret, CONFIG_VALUE_TEXT);
-}
+	uint64_t ms = *(const uint64_t *)value, us = ms * 1000;
+	size_t len = 0;
 
-static void span_bounds(uint64_t min, uint64_t max, char ret[static CONFIG_VALUE_TEXT])
-{
-	bool open = max == CLOCK_INFINITY;
-	char from[64], to[64];
+	if (ms == CLOCK_INFINITY || ms == 0) {
+		(void)snprintf(ret, CONFIG_VALUE_TEXT, ms == 0 ? "0" : "infinity");
+		return;
+	}
+	for (size_t i = 1; us > 0; i++) { /* from days down */
+		unsigned long long n = us / units[i].us;
 
-	span_text(min, from, sizeof(from));
-	span_text(open ? CONFIG_SPAN_MAX : max, to, sizeof(to));
-	(void)snprintf(ret, CONFIG_VALUE_TEXT, " from %s to %s%s", from, to,
-		       open ? ", or infinity" : "");
+		us %= units[i].us;
+		if (n > 0)
+			len += (size_t)snprintf(ret + len, CONFIG_VALUE_TEXT - len,
+						"%s%llu%.*s", len > 0 ? " " : "", n,
+						(int)strcspn(units[i].names, " "),
+						units[i].names);
+	}
 }
 
 const struct config_kind config_kind_span = {
 	.allowed = "a time span such as 10s, 5min or 1h 30min,",
-	.parse_bounded = span_parse,
+	.parse_number = span_parse,
 	.format = span_format,
-	.format_bounds = span_bounds,
 };
 
 /* ---- log levels */

@@ -14,18 +14,15 @@ struct config_kind {
 	 * *ret is unchanged. The text must outlive the configuration.
 	 */
 	const char *(*parse)(const char *text, void *ret);
-	const char *(*parse_bounded)(const char *text, uint64_t min, uint64_t max,
-				     void *ret);
+	const char *(*parse_number)(const char *text, uint64_t min, uint64_t max,
+				    uint64_t *ret);
 	const char *(*check_word)(const char *word); /* of a config_list */
 	/* Writes the member as text. Not set for lists. */
 	void (*format)(const void *value, char ret[static CONFIG_VALUE_TEXT]);
-	/* Writes the bounds, to follow `allowed`. Set with parse_bounded(). */
-	void (*format_bounds)(uint64_t min, uint64_t max,
-			      char ret[static CONFIG_VALUE_TEXT]);
 };
 
 /* The comments name the type of the member. */
-extern const struct config_kind config_kind_bytes;      /* size_t */
+extern const struct config_kind config_kind_bytes;      /* uint64_t */
 extern const struct config_kind config_kind_span;       /* uint64_t, milliseconds */
 extern const struct config_kind config_kind_level;      /* int, of syslog(3) */
 extern const struct config_kind config_kind_bool;       /* bool */
