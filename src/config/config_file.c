@@ -18,13 +18,7 @@ static bool is_readable(const struct stat *st)
 	       (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3));
 }
 
-static enum config_file_result failed(struct config_file *ret, int error)
-{
-	ret->error = error;
-	return CONFIG_FILE_FAILED;
-}
-
-/* Reads all of ret->path into text, and sets ret->len, or ret->error. */
+/* Reads all of ret->path into text, and sets ret->len. With CONFIG_FILE_FAILED, errno is set. */
 static enum config_file_result read_whole(char text[static CONFIG_FILE_MAX + 1],
 					  struct config_file *ret)
 {
@@ -36,13 +30,13 @@ static enum config_file_result read_whole(char text[static CONFIG_FILE_MAX + 1],
 	if (fd < 0 && errno == ENXIO)
 		return CONFIG_FILE_NOT_REGULAR; /* a socket */
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return failed(ret, -errno);
+		return CONFIG_FILE_FAILED;
 	if (!is_readable(&st))
 		return CONFIG_FILE_NOT_REGULAR;
 	while ((n = read(fd, text + ret->len, CONFIG_FILE_MAX + 1 - ret->len)) > 0)
 		ret->len += (size_t)n;
 	if (n < 0)
-		return failed(ret, -errno);
+		return CONFIG_FILE_FAILED;
 	return ret->len > CONFIG_FILE_MAX ? CONFIG_FILE_TOO_LARGE : CONFIG_FILE_READ;
 }
 
@@ -53,6 +47,7 @@ static void read_one(const char *path, config_file_callback callback, void *user
 	struct config_file file = { .path = path, .text = text };
 
 	file.result = read_whole(text, &file);
+	file.error = -errno;
 	callback(userdata, &file);
 }
 

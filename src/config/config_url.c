@@ -10,23 +10,16 @@
 #include "http/authority.h"
 #include "http/path.h"
 
+/* For strspn(): every slice here is part of a string, so its text ends in a NUL. */
+#define DIGITS  "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* ---- host[:port] */
 
 static bool is_label(struct slice s)
 {
-	if (s.len < 1 || s.len > 63 || s.p[0] == '-' || s.p[s.len - 1] == '-')
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
-			return false;
-	return true;
-}
-
-static bool is_all_digits(struct slice s)
-{
-	while (s.len > 0 && isdigit((unsigned char)s.p[0]))
-		s = slice_from(s, 1);
-	return s.len == 0;
+	return s.len >= 1 && s.len <= 63 && s.p[0] != '-' && s.p[s.len - 1] != '-' &&
+	       strspn(s.p, LETTERS DIGITS "-_") >= s.len;
 }
 
 /* A DNS name, RFC 1123 2.1, with "_" as in the names of containers. */
@@ -43,7 +36,7 @@ static const char *name_check(const char *host)
 		if (!is_label(label))
 			return "has an invalid host name";
 	/* The resolver would take 127.1, 0177.0.0.1 and 0x7f000001 for addresses. */
-	if (is_all_digits(label) || inet_aton(host, &v4))
+	if (strspn(label.p, DIGITS) >= label.len || inet_aton(host, &v4))
 		return "has an invalid IPv4 address";
 	return NULL;
 }
@@ -64,7 +57,6 @@ static const char *host_parse(struct slice s, struct backend *ret)
 	v4->sin_family = AF_INET;
 	v4->sin_port = htons(ret->port);
 	ret->addr_len = sizeof(*v4);
-	ret->literal = true;
 	return NULL;
 }
 
@@ -80,11 +72,10 @@ static const char *host_parse_v6(struct slice s, struct backend *ret)
 	v6->sin6_family = AF_INET6;
 	v6->sin6_port = htons(ret->port);
 	ret->addr_len = sizeof(*v6);
-	ret->literal = true;
 	return NULL;
 }
 
-/* Fills host, port (default_port where there is none), addr, literal and authority. */
+/* Fills host, port (default_port where there is none), addr and authority. */
 static const char *host_port_parse(struct slice s, uint16_t default_port,
 				   struct backend *ret)
 {
@@ -126,7 +117,6 @@ static const char *unix_parse(const char *path, struct backend *ret)
 	sun->sun_family = AF_UNIX;
 	memcpy(sun->sun_path, path, len + 1);
 	ret->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
-	ret->literal = true;
 	(void)snprintf(ret->authority, sizeof(ret->authority), "localhost");
 	return NULL;
 }
@@ -156,9 +146,11 @@ static const char *url_parse(const char *text, void *ret)
 	} else {
 		return "is not a supported URL";
 	}
-	if (!why)
-		*(struct backend *)ret = be;
-	return why;
+	if (why)
+		return why;
+	be.literal = be.addr_len > 0;
+	*(struct backend *)ret = be;
+	return NULL;
 }
 
 static void url_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
@@ -175,39 +167,26 @@ const struct config_kind config_kind_url = {
 
 /* ---- origins, RFC 6454 6.2 */
 
-static bool is_scheme(struct slice s)
-{
-	if (s.len == 0 || !isalpha((unsigned char)s.p[0]))
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if (!isalnum((unsigned char)s.p[i]) && !memchr("+-.", s.p[i], 3))
-			return false;
-	return true;
-}
-
 /* Also refuses an origin that a browser writes in another way, because it would never match. */
 static const char *origin_check(const char *text)
 {
-	const char *mark = strstr(text, "://"), *why;
-	struct slice scheme, authority;
+	size_t scheme = strspn(text, LETTERS DIGITS "+-.");
 	struct backend parsed = { 0 };
+	const char *authority, *why;
 
 	if (strcmp(text, "*") == 0)
 		return NULL;
-	if (!mark)
+	if (!isalpha((unsigned char)text[0]) || strncmp(text + scheme, "://", 3) != 0)
 		return "is not an origin";
-	scheme = (struct slice){ text, (size_t)(mark - text) };
-	authority = slice_str(mark + strlen("://"));
-	if (!is_scheme(scheme))
-		return "is not an origin";
-	if (strpbrk(authority.p, "/?#"))
+	authority = text + scheme + strlen("://");
+	if (strpbrk(authority, "/?#"))
 		return "has a path or a query; an origin has none, not even a / at its end";
-	if (strchr(authority.p, '*'))
+	if (strchr(authority, '*'))
 		return "contains a *, which is allowed only by itself";
-	why = host_port_parse(authority, 0, &parsed);
+	why = host_port_parse(slice_str(authority), 0, &parsed);
 	if (why)
 		return why;
-	if (strcasecmp(parsed.authority, authority.p) != 0)
+	if (strcasecmp(parsed.authority, authority) != 0)
 		return "would never match: browsers use the shortest form of an IPv6 address";
 	return NULL;
 }
@@ -219,10 +198,7 @@ const struct config_kind config_kind_origins = {
 
 /* ---- paths with wildcards */
 
-static bool is_pchar(char c) /* RFC 3986 3.3 */
-{
-	return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~!$&'()*+,;=:@", c));
-}
+#define PCHARS LETTERS DIGITS "-._~!$&'()*+,;=:@" /* RFC 3986 3.3 */
 
 /* Refuses what route.c never matches, so that such a glob is reported. */
 static const char *segment_check(struct slice s)
@@ -233,7 +209,7 @@ static const char *segment_check(struct slice s)
 		if (s.p[i] == '%') {
 			if (path_percent_decode(slice_from(s, i)) < 0)
 				return "has a % without two hexadecimal digits";
-		} else if (!is_pchar(s.p[i])) {
+		} else if (!strchr(PCHARS, s.p[i])) {
 			return "would never match: only letters, digits, %XX and "
 			       "-._~!$&'()+,;=:@ are allowed in a path";
 		}
