@@ -21,13 +21,11 @@ static void *member_of(const struct config_key *k, struct config *c)
 	return (char *)c + k->offset;
 }
 
-/* ---- lists: allocated, unless they are the default or empty */
-
-static const char *const empty_list[] = { NULL };
+/* ---- lists: allocated, unless they are the default */
 
 static void list_set(const struct config_key *k, config_list *list, config_list words)
 {
-	if (*list != k->words && *list != empty_list)
+	if (*list != k->words)
 		free((void *)*list);
 	*list = words;
 }
@@ -159,14 +157,11 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 	const char **words, *why;
 	char *rest;
 	size_t n = 0;
+	bool empties = value[0] == '\0';
 
-	if (value[0] == '\0') {
-		list_set(k, list, empty_list);
-		return;
-	}
-	if (*list != k->words) /* words replace the default, but add to an earlier line */
-		while ((*list)[n])
-			n++;
+	/* words replace the default, but add to an earlier line */
+	while (!empties && *list != k->words && (*list)[n])
+		n++;
 	/* room: a word and the space behind it are at least two bytes */
 	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
 	if (!words) {
@@ -183,7 +178,7 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 			words[n++] = word;
 	}
 	words[n] = NULL;
-	if (n > 0)
+	if (empties || n > 0)
 		list_set(k, list, words);
 	else
 		free(words);
@@ -246,10 +241,11 @@ static void assign_in_section(struct reader *r, const struct config_syntax_item 
 	complain(r, "%.100s= is not in any section; sections:%s", item->name, names);
 }
 
-static void read_item(struct reader *r, const struct config_syntax_item *item)
+static void read_item(struct reader *r, enum config_syntax_kind kind,
+		      const struct config_syntax_item *item)
 {
 	r->line = item->line;
-	switch (item->kind) {
+	switch (kind) {
 	case CONFIG_SYNTAX_ERROR: complain(r, "%s", item->why); return;
 	case CONFIG_SYNTAX_SECTION: enter_section(r, item->name); return;
 	case CONFIG_SYNTAX_ASSIGNMENT: assign_in_section(r, item); return;
@@ -264,6 +260,7 @@ static void read_text(struct reader *r, const char *text, size_t len)
 	struct config_text *t = malloc(sizeof(*t) + len + 1);
 	struct config_syntax_item item;
 	struct config_syntax syntax;
+	enum config_syntax_kind kind;
 
 	if (!t) {
 		complain_error(r, -ENOMEM);
@@ -274,8 +271,8 @@ static void read_text(struct reader *r, const char *text, size_t len)
 	t->next = r->c->texts;
 	r->c->texts = t;
 	config_syntax_init(&syntax, t->data, len);
-	while (config_syntax_next(&syntax, &item))
-		read_item(r, &item);
+	while ((kind = config_syntax_next(&syntax, &item)) != CONFIG_SYNTAX_END)
+		read_item(r, kind, &item);
 }
 
 static void read_file(void *userdata, const struct config_file *f)

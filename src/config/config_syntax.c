@@ -4,20 +4,21 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BLANK " \t"
 
-__attribute__((format(printf, 2, 3))) static void error(struct config_syntax_item *item,
-							const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static enum config_syntax_kind error(
+	struct config_syntax_item *item, const char *fmt, ...)
 {
 	va_list ap;
 
-	item->kind = CONFIG_SYNTAX_ERROR;
 	va_start(ap, fmt);
 	(void)vsnprintf(item->why, sizeof(item->why), fmt, ap); /* lines are cut short */
 	va_end(ap);
+	return CONFIG_SYNTAX_ERROR;
 }
 
 /* Removes white space from both ends. */
@@ -114,32 +115,30 @@ static char *next_joined(struct config_syntax *s, struct config_syntax_item *ite
 	return joined; /* the last line ended in a backslash; or NULL */
 }
 
-static void section_parse(char *line, struct config_syntax_item *ret)
+static enum config_syntax_kind section_parse(char *line, struct config_syntax_item *ret)
 {
 	char *end = line + strlen(line) - 1;
 
-	if (*end != ']') {
-		error(ret, "%.80s does not end in ]", line);
-		return;
-	}
+	if (*end != ']')
+		return error(ret, "%.80s does not end in ]", line);
 	*end = '\0';
-	ret->kind = CONFIG_SYNTAX_SECTION;
 	ret->name = line + 1;
+	return CONFIG_SYNTAX_SECTION;
 }
 
-static void assignment_parse(char *line, struct config_syntax_item *ret)
+static enum config_syntax_kind assignment_parse(char *line,
+						struct config_syntax_item *ret)
 {
 	char *equals = strchr(line, '=');
 
-	if (!equals) {
-		error(ret, "%.80s is neither [Section] nor Key=Value nor # comment",
-		      line);
-		return;
-	}
+	if (!equals)
+		return error(ret,
+			     "%.80s is neither [Section] nor Key=Value nor # comment",
+			     line);
 	*equals = '\0';
-	ret->kind = CONFIG_SYNTAX_ASSIGNMENT;
 	ret->name = trim(line);
 	ret->value = trim(equals + 1);
+	return CONFIG_SYNTAX_ASSIGNMENT;
 }
 
 void config_syntax_init(struct config_syntax *s, char *text, size_t len)
@@ -152,21 +151,17 @@ void config_syntax_init(struct config_syntax *s, char *text, size_t len)
 				     .end = text + len };
 }
 
-bool config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret)
+enum config_syntax_kind config_syntax_next(struct config_syntax *s,
+					   struct config_syntax_item *ret)
 {
 	char *line;
 
-	ret->kind = CONFIG_SYNTAX_END;
+	ret->why[0] = '\0';
 	do {
 		line = next_joined(s, ret);
 		if (!line)
-			return ret->kind == CONFIG_SYNTAX_ERROR;
+			return ret->why[0] ? CONFIG_SYNTAX_ERROR : CONFIG_SYNTAX_END;
 		line = trim(line);
 	} while (*line == '\0');
-
-	if (*line == '[')
-		section_parse(line, ret);
-	else
-		assignment_parse(line, ret);
-	return true;
+	return *line == '[' ? section_parse(line, ret) : assignment_parse(line, ret);
 }

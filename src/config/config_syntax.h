@@ -2,7 +2,6 @@
 /* Splits a text in the syntax of systemd.syntax(7) into sections and assignments. No I/O. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* The longest line in bytes, without its line end. */
@@ -17,7 +16,6 @@ enum config_syntax_kind {
 
 /* The strings point into the text. */
 struct config_syntax_item {
-	enum config_syntax_kind kind;
 	unsigned line;    /* the number of its first line */
 	const char *name; /* of a section or a key */
 	char *value;      /* of an assignment: trimmed, continuation lines joined */
@@ -33,5 +31,6 @@ struct config_syntax {
 /* The text is changed as it is read: lines are joined and end in a NUL. text[len] must be a NUL. */
 void config_syntax_init(struct config_syntax *s, char *text, size_t len);
 
-/* Finds the next section, assignment or error. Returns false at CONFIG_SYNTAX_END. */
-bool config_syntax_next(struct config_syntax *s, struct config_syntax_item *ret);
+/* Finds the next section, assignment or error. */
+enum config_syntax_kind config_syntax_next(struct config_syntax *s,
+					   struct config_syntax_item *ret);

@@ -80,19 +80,20 @@ const struct config_kind config_kind_bytes = {
 /* ---- time spans, systemd.time(7) */
 
 #define SECOND_US 1000000ULL
+#define DAYS      5 /* the row of the largest unit that is printed */
 
-/* Printing uses the first of the names, and no weeks. */
+/* In rising order. Printing uses the first of the names. */
 static const struct {
 	char names[24];
 	uint64_t us;
 } units[] = {
-	{ "w week weeks", 7 * 86400 * SECOND_US },
-	{ "d day days", 86400 * SECOND_US },
-	{ "h hr hour hours", 3600 * SECOND_US },
-	{ "min m minute minutes", 60 * SECOND_US },
-	{ "s sec second seconds", SECOND_US },
-	{ "ms msec", 1000 },
 	{ "us usec \302\265s \316\274s", 1 }, /* micro sign and Greek letter */
+	{ "ms msec", 1000 },
+	{ "s sec second seconds", SECOND_US },
+	{ "min m minute minutes", 60 * SECOND_US },
+	{ "h hr hour hours", 3600 * SECOND_US },
+	[DAYS] = { "d day days", 86400 * SECOND_US },
+	{ "w week weeks", 7 * 86400 * SECOND_US },
 };
 
 /* Removes the unit at the beginning of s; it ends at a digit or white space. No unit: seconds. */
@@ -177,7 +178,7 @@ static void span_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 		(void)snprintf(ret, CONFIG_VALUE_TEXT, ms == 0 ? "0" : "infinity");
 		return;
 	}
-	for (size_t i = 1; us > 0; i++) { /* from days down */
+	for (size_t i = DAYS; us > 0; i--) {
 		unsigned long long n = us / units[i].us;
 
 		us %= units[i].us;
