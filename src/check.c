@@ -254,27 +254,21 @@ static enum check_result check_as_user(const struct user_check *u)
 
 /* ---- the whole check */
 
-/*
- * Loads the TLS module while this process is still root's: the service's user may not be able
- * to reach it, for example in root's home before the installation. It stays loaded.
- */
-static void preload_tls(const struct check *c, const struct config *cfg)
-{
-	const struct tls_module *module;
-	struct tls_why why;
-
-	if (sandbox_needs(cfg, c->tls, SANDBOX_TLS))
-		(void)loader_tls(&module, &why); /* check_tls() reports errors */
-}
-
 enum check_result check_run(const struct check *c)
 {
 	struct config cfg;
 	struct user_check u = { .check = c, .cfg = &cfg };
+	const struct tls_module *module;
+	struct tls_why why;
 	enum check_result r;
 
 	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
-	preload_tls(c, &cfg);
+	/*
+	 * It stays loaded. The service's user may not be able to reach it, for example in root's
+	 * home before the installation. check_tls() reports errors.
+	 */
+	if (sandbox_needs(&cfg, c->tls, SANDBOX_TLS))
+		(void)loader_tls(&module, &why);
 	r = worse(check_as_user(&u), u.valid ? CHECK_GOOD : CHECK_INVALID);
 	if (r < CHECK_INVALID && c->tls && has_credentials(&cfg.tls))
 		r = worse(r, check_credentials(c, &cfg.tls));

@@ -10,8 +10,7 @@
 #include "proxy/upstream.h"
 
 /* TLS servers react to plain HTTP with 400 or by closing the connection. */
-#define CHECK_MAY_BE_TLS  "; if this is a TLS port, Url= must begin with https://"
-#define CHECK_REQUEST_MAX 512 /* room for the request's head, bytes */
+#define CHECK_MAY_BE_TLS "; if this is a TLS port, Url= must begin with https://"
 
 /* One request, and the response's head. */
 struct probe {
@@ -171,7 +170,7 @@ static bool probe_backend(struct probe *p)
 bool check_backend(const struct config *cfg, enum config_backend backend)
 {
 	struct probe p = { .cfg = cfg, .be = &cfg->backend[backend] };
-	char request[CHECK_REQUEST_MAX], *room = malloc(cfg->head_max);
+	char request[512], *room = malloc(cfg->head_max);
 	bool good;
 
 	if (!room)

@@ -41,19 +41,14 @@ static const char help[] =
 	"To try it: systemd-socket-activate --inetd -a -l 127.0.0.1:3000 %s\n"
 	"See novnc-gate(8) and novnc-gate.conf(5).\n";
 
-static void help_print(FILE *file)
-{
-	(void)fprintf(file, help, program_invocation_name);
-}
-
 struct options {
 	const char *file, *spread;
 	bool check, whole; /* --check; without =config */
 	bool tls;
 };
 
-/* Returns 0, or 1 where the process is to exit, with *ret as its exit code. */
-static int options_parse(int argc, char *argv[], struct options *o, int *ret)
+/* Returns -1 to continue, or the exit code. */
+static int options_parse(int argc, char *argv[], struct options *ret)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
@@ -66,38 +61,34 @@ static int options_parse(int argc, char *argv[], struct options *o, int *ret)
 	};
 	int option;
 
-	*o = (struct options){ .file = NOVNC_GATE_CONF };
-	*ret = EXIT_USAGE;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+	*ret = (struct options){ .file = NOVNC_GATE_CONF };
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
 		switch (option) {
-		case 'c': o->file = optarg; continue;
-		case 's': o->spread = optarg; continue;
-		case 't': o->tls = true; continue;
+		case 'c': ret->file = optarg; break;
+		case 's': ret->spread = optarg; break;
+		case 't': ret->tls = true; break;
 		case 'k':
-			o->check = true;
-			o->whole = !optarg;
+			ret->check = true;
+			ret->whole = !optarg;
 			if (!optarg || strcmp(optarg, "config") == 0)
-				continue;
+				break;
 			(void)fprintf(
 				stderr,
 				"novnc-gate: --check=%s: only \"config\" is allowed\n",
 				optarg);
-			break;
+			return EXIT_USAGE;
 		case 'h':
-			help_print(stdout);
-			*ret = EXIT_SUCCESS;
-			return 1;
+			(void)printf(help, program_invocation_name);
+			return EXIT_SUCCESS;
 		case 'v':
 			(void)puts("novnc-gate " NOVNC_GATE_VERSION);
-			*ret = EXIT_SUCCESS;
-			return 1;
+			return EXIT_SUCCESS;
+		default: return EXIT_USAGE;
 		}
-		return 1;
-	}
 	if (optind == argc)
-		return 0;
+		return -1;
 	(void)fprintf(stderr, "novnc-gate: %s: unexpected argument\n", argv[optind]);
-	return 1;
+	return EXIT_USAGE;
 }
 
 static int check(const struct options *o, char *argv[])
@@ -136,7 +127,7 @@ static int stdin_explain(enum client_peer peer)
 			    stderr);
 	else
 		(void)fputs("novnc-gate: standard input is not a connection\n", stderr);
-	help_print(stderr);
+	(void)fprintf(stderr, help, program_invocation_name);
 	return EXIT_USAGE;
 }
 
@@ -265,7 +256,8 @@ int main(int argc, char *argv[])
 
 	if (streams_complete() < 0)
 		return EX_OSERR;
-	if (options_parse(argc, argv, &o, &code))
+	code = options_parse(argc, argv, &o);
+	if (code >= 0)
 		return code;
 	(void)signal(SIGPIPE, SIG_IGN); /* writing to a closed connection fails: EPIPE */
 	if (o.check)

@@ -67,17 +67,13 @@ static int by_name(const struct dirent **x, const struct dirent **y)
 
 static void read_drop_ins(const char *dir, config_file_callback callback, void *userdata)
 {
-	struct config_file unreadable = { .path = dir, .result = CONFIG_FILE_FAILED };
 	char path[PATH_MAX + NAME_MAX + 2];
-	struct dirent **entries;
+	struct dirent **entries = NULL;
 	int n = scandir(dir, &entries, is_drop_in, by_name);
 
-	if (n < 0) {
-		unreadable.error = -errno;
-		if (errno != ENOENT)
-			callback(userdata, &unreadable);
-		return;
-	}
+	if (n < 0 && errno != ENOENT)
+		callback(userdata, &(struct config_file){ dir, CONFIG_FILE_FAILED,
+							  .error = -errno });
 	for (int i = 0; i < n; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
 		read_one(path, callback, userdata);

@@ -13,49 +13,45 @@ static const char *const novnc_words[] = { "/api/auth/session/*/novnc/websock",
 					   "/api/auth/session/*/novnc/websockify", NULL };
 static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 
-#define AT(member)                    offsetof(struct config, member)
-#define URL(backend, text)            &config_kind_url, AT(backend), text, NULL, 0, 0
-#define GLOBS(member, words)          &config_kind_globs, AT(member), NULL, words, 0, 0
-#define ORIGINS(member, words)        &config_kind_origins, AT(member), NULL, words, 0, 0
-#define BYTES(member, text, min, max) &config_kind_bytes, AT(member), text, NULL, min, max
-#define SPAN(member, text, min) \
-	&config_kind_span, AT(member), text, NULL, min, CONFIG_SPAN_MAX
+#define AT(member)                offsetof(struct config, member)
+#define VALUE(kind, member, text) &config_kind_##kind, AT(member), text, NULL, 0, 0
+#define LIST(kind, member, words) &config_kind_##kind, AT(member), NULL, words, 0, 0
+#define NUMBER(kind, member, text, min, max) \
+	&config_kind_##kind, AT(member), text, NULL, min, max
+#define SPAN(member, text, min)        NUMBER(span, member, text, min, CONFIG_SPAN_MAX)
 /* May be `infinity`: only a tunnel may wait without a limit. */
-#define TUNNEL_SPAN(member, text, min) \
-	&config_kind_span, AT(member), text, NULL, min, CLOCK_INFINITY
-#define LEVEL(member, text)      &config_kind_level, AT(member), text, NULL, 0, 0
-#define BOOL(member, text)       &config_kind_bool, AT(member), text, NULL, 0, 0
-#define PATH(member)             &config_kind_file, AT(member), "", NULL, 0, 0
-#define CREDENTIAL(member, text) &config_kind_credential, AT(member), text, NULL, 0, 0
-#define NOT_IMPLEMENTED          NULL, 0, NULL, NULL, 0, 0
+#define TUNNEL_SPAN(member, text, min) NUMBER(span, member, text, min, CLOCK_INFINITY)
+#define PATH(member)                   VALUE(file, member, "")
+#define NOT_IMPLEMENTED                NULL, 0, NULL, NULL, 0, 0
 
 const struct config_key config_keys[] = {
-	{ "NextJs", "Url", URL(backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
-	{ "NextJs", "VerifyTls", BOOL(backend[CONFIG_NEXTJS].trust.verify, "yes") },
+	{ "NextJs", "Url", VALUE(url, backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
+	{ "NextJs", "VerifyTls",
+	  VALUE(bool, backend[CONFIG_NEXTJS].trust.verify, "yes") },
 	{ "NextJs", "CaFile", PATH(backend[CONFIG_NEXTJS].trust.ca_file) },
 	{ "NextJs", "ClientCertificate", PATH(backend[CONFIG_NEXTJS].trust.certificate) },
 	{ "NextJs", "ClientKey", PATH(backend[CONFIG_NEXTJS].trust.key) },
 	{ "MasterController", "Url",
-	  URL(backend[CONFIG_CONTROLLER], "http://127.0.0.1:4000") },
-	{ "MasterController", "RewriteOrigin", BOOL(rewrite_origin, "no") },
+	  VALUE(url, backend[CONFIG_CONTROLLER], "http://127.0.0.1:4000") },
+	{ "MasterController", "RewriteOrigin", VALUE(bool, rewrite_origin, "no") },
 	{ "MasterController", "VerifyTls",
-	  BOOL(backend[CONFIG_CONTROLLER].trust.verify, "yes") },
+	  VALUE(bool, backend[CONFIG_CONTROLLER].trust.verify, "yes") },
 	{ "MasterController", "CaFile", PATH(backend[CONFIG_CONTROLLER].trust.ca_file) },
 	{ "MasterController", "ClientCertificate",
 	  PATH(backend[CONFIG_CONTROLLER].trust.certificate) },
 	{ "MasterController", "ClientKey", PATH(backend[CONFIG_CONTROLLER].trust.key) },
-	{ "Routes", "NoVncPath", GLOBS(novnc_path, novnc_words) },
-	{ "Routes", "ControllerPath", GLOBS(controller_path, no_words) },
-	{ "Routes", "NextJsUpgradePath", GLOBS(nextjs_upgrade_path, hmr_words) },
-	{ "Routes", "AllowedOrigins", ORIGINS(allowed_origins, no_words) },
+	{ "Routes", "NoVncPath", LIST(globs, novnc_path, novnc_words) },
+	{ "Routes", "ControllerPath", LIST(globs, controller_path, no_words) },
+	{ "Routes", "NextJsUpgradePath", LIST(globs, nextjs_upgrade_path, hmr_words) },
+	{ "Routes", "AllowedOrigins", LIST(origins, allowed_origins, no_words) },
 	{ "Client", "TrustedProxies", NOT_IMPLEMENTED },
 	{ "Client", "ProxyProtocol", NOT_IMPLEMENTED },
-	{ "Tls", "Certificate", CREDENTIAL(tls.certificate, "tls.crt") },
-	{ "Tls", "Key", CREDENTIAL(tls.key, "tls.key") },
-	{ "Tls", "TicketKey", CREDENTIAL(tls.ticket_key, "tls.ticket") },
+	{ "Tls", "Certificate", VALUE(credential, tls.certificate, "tls.crt") },
+	{ "Tls", "Key", VALUE(credential, tls.key, "tls.key") },
+	{ "Tls", "TicketKey", VALUE(credential, tls.ticket_key, "tls.ticket") },
 	{ "Tls", "ClientCaFile", PATH(tls.client_ca_file) },
 	{ "Limits", "HeadMaxBytes",
-	  BYTES(head_max, "32K", CONFIG_HEAD_MIN, CONFIG_HEAD_MAX) },
+	  NUMBER(bytes, head_max, "32K", CONFIG_HEAD_MIN, CONFIG_HEAD_MAX) },
 	{ "Limits", "HeadTimeoutSec", SPAN(head_ms, "10s", 1) },
 	{ "Limits", "KeepAliveTimeoutSec", SPAN(keep_alive_ms, "15s", 0) },
 	{ "Limits", "ConnectTimeoutSec", SPAN(connect_ms, "5s", 1) },
@@ -64,7 +60,7 @@ const struct config_key config_keys[] = {
 	{ "Limits", "BodyTimeoutSec", SPAN(body_ms, "60s", 1) },
 	{ "Limits", "LingerTimeoutSec", TUNNEL_SPAN(linger_ms, "30s", 0) },
 	{ "Limits", "IdleTimeoutSec", TUNNEL_SPAN(idle_ms, "infinity", 1) },
-	{ "Log", "Level", LEVEL(log_level, "notice") },
+	{ "Log", "Level", VALUE(level, log_level, "notice") },
 	{ 0 },
 };
 

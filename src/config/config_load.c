@@ -296,21 +296,18 @@ static void read_file(void *userdata, const struct config_file *f)
 
 void config_init(struct config *ret)
 {
-	const char *why;
-
 	*ret = (struct config){ 0 };
 	ret->backend[CONFIG_NEXTJS].name = "Next.js";
 	ret->backend[CONFIG_NEXTJS].section = "NextJs";
 	ret->backend[CONFIG_CONTROLLER].name = "master-controller";
 	ret->backend[CONFIG_CONTROLLER].section = "MasterController";
 	for (const struct config_key *k = config_keys; k->section; k++) {
-		if (!k->kind)
-			continue;
-		if (k->kind->check_word) {
+		const char *why = NULL;
+
+		if (k->kind && k->kind->check_word)
 			*(config_list *)member_of(k, ret) = k->words;
-			continue;
-		}
-		why = parse_value(k, k->text, ret);
+		else if (k->kind)
+			why = parse_value(k, k->text, ret);
 		assert(!why);
 	}
 }

@@ -58,17 +58,11 @@ static const char *bytes_parse(const char *text, uint64_t min, uint64_t max,
 
 static void bytes_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 {
-	uint64_t v = *(const uint64_t *)value;
-	const char *unit = "";
+	unsigned long long v = *(const uint64_t *)value;
+	bool whole = v % 1024 == 0;
 
-	if (v > 0 && v % (1024 * 1024) == 0) {
-		v /= 1024 * 1024;
-		unit = "M";
-	} else if (v > 0 && v % 1024 == 0) {
-		v /= 1024;
-		unit = "K";
-	}
-	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%llu%s", (unsigned long long)v, unit);
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, whole ? "%lluK" : "%llu",
+		       whole ? v / 1024 : v);
 }
 
 const struct config_kind config_kind_bytes = {
