@@ -72,8 +72,8 @@ static enum upstream_result probe_step(struct probe *p)
 	return upstream_step(u);
 }
 
-/* One request on a connection of its own, up to the final response's head. */
-static enum upstream_result probe_run(struct probe *p, const char *method)
+/* One request on a connection of its own. Returns true with the final response's head. */
+static bool probe_run(struct probe *p, const char *method)
 {
 	const struct config *cfg = p->cfg;
 	const struct upstream_request request = {
@@ -100,12 +100,11 @@ static enum upstream_result probe_run(struct probe *p, const char *method)
 			upstream_next(u);
 		result = probe_step(p);
 	}
-	if (result == UPSTREAM_RESPONSE && u->response->status == 101) {
-		fault_set(&p->fault, FAULT_BACKEND, 502,
-			  "%s sent an invalid response: unsolicited 101", p->be->name);
-		result = UPSTREAM_FAILED;
-	}
-	return result;
+	if (result == UPSTREAM_FAILED || p->response.status != 101)
+		return result != UPSTREAM_FAILED;
+	fault_set(&p->fault, FAULT_BACKEND, 502,
+		  "%s sent an invalid response: unsolicited 101", p->be->name);
+	return false;
 }
 
 /* The response is from a gate. Only TRACE shows that, because a gate forwards other requests. */
@@ -148,17 +147,17 @@ static void print_fault(const struct probe *p)
 
 static bool probe_backend(struct probe *p)
 {
-	enum upstream_result result = probe_run(p, "GET");
-	unsigned status = p->response.status;
+	unsigned status;
 	bool local;
 
-	if (result == UPSTREAM_FAILED) {
+	if (!probe_run(p, "GET")) {
 		print_fault(p);
 		return false;
 	}
+	status = p->response.status;
 	local = is_local(&p->upstream.stream);
 	upstream_close(&p->upstream);
-	if (local && probe_run(p, "TRACE") == UPSTREAM_RESPONSE && is_gate(p)) {
+	if (local && probe_run(p, "TRACE") && is_gate(p)) {
 		(void)printf("%s: %s: points back to the gate itself\n", p->be->name,
 			     p->be->url);
 		return false;

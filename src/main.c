@@ -121,12 +121,10 @@ static int check(const struct options *o, char *argv[])
 /* Prints why standard input is no connection. Returns the exit code. */
 static int stdin_explain(enum client_peer peer)
 {
-	if (peer == CLIENT_LISTENING)
-		(void)fputs("novnc-gate: standard input is a listening socket; "
-			    "the socket unit needs Accept=yes\n",
-			    stderr);
-	else
-		(void)fputs("novnc-gate: standard input is not a connection\n", stderr);
+	(void)fprintf(stderr, "novnc-gate: standard input is %s\n",
+		      peer == CLIENT_LISTENING
+			      ? "a listening socket; the socket unit needs Accept=yes"
+			      : "not a connection");
 	(void)fprintf(stderr, help, program_invocation_name);
 	return EXIT_USAGE;
 }

@@ -59,9 +59,6 @@ struct backend {
 /* A list of words with NULL at its end. */
 typedef const char *const *config_list;
 
-/* The text of one file; the strings in struct config point into it. */
-struct config_text;
-
 /* Read-only once it is loaded. Each member belongs to one row of config_keys.c. */
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
@@ -73,14 +70,14 @@ struct config {
 	struct config_tls tls;           /* [Tls] */
 	uint64_t head_max;               /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */
-	uint64_t head_ms;       /* HeadTimeoutSec= */
-	uint64_t keep_alive_ms; /* KeepAliveTimeoutSec= */
-	uint64_t connect_ms;    /* ConnectTimeoutSec= */
-	uint64_t upgrade_ms;    /* UpgradeTimeoutSec= */
-	uint64_t response_ms;   /* ResponseTimeoutSec= */
-	uint64_t body_ms;       /* BodyTimeoutSec= */
-	uint64_t linger_ms;     /* LingerTimeoutSec= */
-	uint64_t idle_ms;       /* IdleTimeoutSec= */
-	int log_level;          /* Level=, as in syslog(3) */
-	struct config_text *texts;
+	uint64_t head_ms;          /* HeadTimeoutSec= */
+	uint64_t keep_alive_ms;    /* KeepAliveTimeoutSec= */
+	uint64_t connect_ms;       /* ConnectTimeoutSec= */
+	uint64_t upgrade_ms;       /* UpgradeTimeoutSec= */
+	uint64_t response_ms;      /* ResponseTimeoutSec= */
+	uint64_t body_ms;          /* BodyTimeoutSec= */
+	uint64_t linger_ms;        /* LingerTimeoutSec= */
+	uint64_t idle_ms;          /* IdleTimeoutSec= */
+	int log_level;             /* Level=, as in syslog(3) */
+	struct config_text *texts; /* of the files; the strings point into them */
 };

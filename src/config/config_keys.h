@@ -1,8 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of novnc-gate.conf(5): one row for each. Reading and printing go by this table. */
+/*
+ * The keys of novnc-gate.conf(5), one row for each, by which reading and printing go; and the
+ * kinds of value that they have, each with parser and printer.
+ */
 #pragma once
 
-#include "config/config_value.h"
+#include "config/config.h"
+
+/* Room for any single value as text, in bytes. */
+#define CONFIG_VALUE_TEXT 320
+
+struct config_kind {
+	const char *allowed; /* the allowed values, for error messages */
+	/*
+	 * One of these three is set. It returns NULL, or what is wrong ("is not a size"); then
+	 * *ret is unchanged. The text must outlive the configuration.
+	 */
+	const char *(*parse)(const char *text, void *ret);
+	const char *(*parse_number)(const char *text, uint64_t min, uint64_t max,
+				    uint64_t *ret);
+	const char *(*check_word)(const char *word); /* of a config_list */
+	/* Writes the member as text. Not set for lists. */
+	void (*format)(const void *value, char ret[static CONFIG_VALUE_TEXT]);
+};
+
+/* The comments name the type of the member. */
+extern const struct config_kind config_kind_bytes;      /* uint64_t */
+extern const struct config_kind config_kind_span;       /* uint64_t, milliseconds */
+extern const struct config_kind config_kind_level;      /* int, of syslog(3) */
+extern const struct config_kind config_kind_bool;       /* bool */
+extern const struct config_kind config_kind_file;       /* const char *, NULL: none */
+extern const struct config_kind config_kind_credential; /* const char *, never NULL */
+
+/* In config_url.c. */
+extern const struct config_kind config_kind_url;     /* struct backend */
+extern const struct config_kind config_kind_globs;   /* config_list, of paths */
+extern const struct config_kind config_kind_origins; /* config_list */
 
 struct config_key {
 	const char *section, *name;

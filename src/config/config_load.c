@@ -62,8 +62,9 @@ struct reader {
 __attribute__((format(printf, 2, 3))) static void complain(struct reader *r,
 							   const char *fmt, ...)
 {
-	char what[1024] = "too many errors; the rest are not shown";
-	char error[PATH_MAX + sizeof(what) + 16]; /* a longer path cannot be opened */
+	char line[16] = "", what[1024] = "too many errors; the rest are not shown";
+	char error[PATH_MAX + sizeof(line) +
+		   sizeof(what)]; /* a longer path cannot be opened */
 	va_list ap;
 
 	if (r->result == CONFIG_OK)
@@ -75,10 +76,8 @@ __attribute__((format(printf, 2, 3))) static void complain(struct reader *r,
 		(void)vsnprintf(what, sizeof(what), fmt, ap); /* truncates long values */
 	va_end(ap);
 	if (r->line > 0)
-		(void)snprintf(error, sizeof(error), "%.*s:%u: %s", PATH_MAX, r->file,
-			       r->line, what);
-	else
-		(void)snprintf(error, sizeof(error), "%.*s: %s", PATH_MAX, r->file, what);
+		(void)snprintf(line, sizeof(line), ":%u", r->line);
+	(void)snprintf(error, sizeof(error), "%.*s%s: %s", PATH_MAX, r->file, line, what);
 	r->report(r->userdata, error);
 }
 

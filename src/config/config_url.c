@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* URLs of backends, origins, and paths with wildcards. */
-#include "config/config_value.h"
+#include "config/config_keys.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -146,11 +146,10 @@ static const char *url_parse(const char *text, void *ret)
 	} else {
 		return "is not a supported URL";
 	}
-	if (why)
-		return why;
 	be.literal = be.addr_len > 0;
-	*(struct backend *)ret = be;
-	return NULL;
+	if (!why)
+		*(struct backend *)ret = be;
+	return why;
 }
 
 static void url_format(const void *value, char ret[static CONFIG_VALUE_TEXT])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers, time spans, log levels, booleans, files. */
-#include "config/config_value.h"
+#include "config/config_keys.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -90,8 +90,8 @@ static const struct {
 	{ "w week weeks", 7 * 86400 * SECOND_US },
 };
 
-/* Removes the unit at the beginning of s; it ends at a digit or white space. No unit: seconds. */
-static bool next_unit(struct slice *s, uint64_t *ret_us)
+/* Removes the unit, or none for seconds, from the beginning of s. Returns 0 if it is unknown. */
+static uint64_t next_unit(struct slice *s)
 {
 	struct slice word = { s->p, 0 }, names, name;
 
@@ -99,17 +99,13 @@ static bool next_unit(struct slice *s, uint64_t *ret_us)
 	       s->p[word.len] != ' ' && s->p[word.len] != '\t')
 		word.len++;
 	*s = slice_from(*s, word.len);
-	if (word.len == 0) {
-		*ret_us = SECOND_US;
-		return true;
-	}
+	if (word.len == 0)
+		return SECOND_US;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		for (names = slice_str(units[i].names); slice_split(&names, ' ', &name);)
-			if (slice_eq(word, name)) {
-				*ret_us = units[i].us;
-				return true;
-			}
-	return false;
+			if (slice_eq(word, name))
+				return units[i].us;
+	return 0;
 }
 
 /* Removes one term, such as "5min" or "1.5 s", from the beginning of s. */
@@ -127,7 +123,8 @@ static bool next_term(struct slice *s, uint64_t *ret_us)
 		fraction.len -= s->len;
 	}
 	*s = slice_trim(*s);
-	if (!next_unit(s, &unit))
+	unit = next_unit(s);
+	if (unit == 0)
 		return false;
 	*s = slice_trim(*s);
 
@@ -222,17 +219,15 @@ const struct config_kind config_kind_level = {
 
 static const char *bool_parse(const char *text, void *ret)
 {
-	static const char *const words[][6] = {
-		{ "no", "false", "off", "n", "f", "0" },
-		{ "yes", "true", "on", "y", "t", "1" },
-	};
+	/* in turn for true and for false */
+	static const char *const words[] = { "yes", "no", "true", "false", "on", "off",
+					     "y",   "n",  "t",    "f",     "1",  "0" };
 
-	for (size_t value = 0; value < 2; value++)
-		for (size_t i = 0; i < 6; i++)
-			if (strcasecmp(text, words[value][i]) == 0) {
-				*(bool *)ret = value == 1;
-				return NULL;
-			}
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(text, words[i]) == 0) {
+			*(bool *)ret = i % 2 == 0;
+			return NULL;
+		}
 	return "is not a boolean";
 }
 
