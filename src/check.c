@@ -264,8 +264,8 @@ enum check_result check_run(const struct check *c)
 
 	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
 	/*
-	 * It stays loaded. The service's user may not be able to reach it, for example in root's
-	 * home before the installation. check_tls() reports errors.
+	 * The module of TLS stays loaded. The service's user may not be able to reach it, for
+	 * example in root's home before the installation. check_tls() reports errors.
 	 */
 	if (sandbox_needs(&cfg, c->tls, SANDBOX_TLS))
 		(void)loader_tls(&module, &why);
