@@ -86,9 +86,9 @@ link = $(CC) $(gate_ldflags) $(CFLAGS) $(LDFLAGS) $(link_mode) -o $@ $(filter %.
 link_tls_module = $(CC) -shared $(gate_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
 link_filter_generator = $(link) $(shell $(PKG_CONFIG) --libs libseccomp)
-# libsystemd is for tests that compare our journal entries with its own.
+# libsystemd is for tests that compare our journal entries with its own, libseccomp for test_program.
 link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
-	$(shell $(PKG_CONFIG) --libs libsystemd)
+	$(shell $(PKG_CONFIG) --libs libsystemd libseccomp)
 
 # ---- files. src/net/stream.c becomes build/net/stream.o; its header is included as "net/stream.h".
 
@@ -128,6 +128,7 @@ $1/test_%.o: tests/test_%.c Makefile | packages-for-build packages-for-check
 	$$(compile)
 $(call unit_tests,$1): $1/%: $1/%.o $(call tested_objects,$1) $1/novnc-gate-tls.so
 	$$(link_test)
+$1/test_program: $1/process/gen/program.o
 $(call tls_module_objects,$1): position_flags = -fPIC -fvisibility=hidden
 $1/novnc-gate-tls.so: $(call tls_module_objects,$1)
 	$$(link_tls_module)

@@ -17,9 +17,6 @@
 #define NR   offsetof(struct seccomp_data, nr)
 #define ARCH offsetof(struct seccomp_data, arch)
 
-#define RULE_TESTS \
-	(sizeof(((struct program_rule *)0)->test) / sizeof(struct program_test))
-
 /* Numbers from `first` up to the next leaf, for which the program continues at `to`. */
 struct leaf {
 	uint32_t first;
@@ -87,7 +84,7 @@ static size_t put_call(struct program *p, const struct program_rules *r, uint32_
 	if (i == r->rules)
 		return put_return(p, call < r->unknown ? r->otherwise : r->newer);
 	rule = &r->rule[i];
-	while (tests < RULE_TESTS && rule->test[tests].mask != 0)
+	while (tests < PROGRAM_TESTS && rule->test[tests].mask != 0)
 		tests++;
 	no = tests > 0 ? put_call(p, r, call, i + 1) : 0;
 	yes = put_return(p, rule->action);
@@ -133,94 +130,6 @@ static size_t put_tree(struct program *p, size_t low, size_t high)
 	return put_jump(p, AT_LEAST, p->leaf[m + 1].first, yes, no);
 }
 
-/* ---- trying it out */
-
-static uint32_t run(const struct program *p, const struct seccomp_data *data)
-{
-	const struct sock_filter *i = &p->code[p->start];
-	uint32_t a = 0;
-	bool yes;
-
-	for (; i->code != RETURN; i++) {
-		switch (i->code) {
-		case LOAD: memcpy(&a, (const char *)data + i->k, sizeof(a)); break;
-		case MASK: a &= i->k; break;
-		default:
-			yes = i->code == EQUAL ? a == i->k : a >= i->k;
-			i += yes ? i->jt : i->jf;
-		}
-	}
-	return i->k;
-}
-
-static bool holds(const struct program_rule *rule, const struct seccomp_data *data)
-{
-	for (size_t i = 0; i < RULE_TESTS; i++) {
-		const struct program_test *t = &rule->test[i];
-		uint32_t word;
-
-		memcpy(&word, (const char *)data + t->offset, sizeof(word));
-		if ((word & t->mask) != t->value)
-			return false;
-	}
-	return true;
-}
-
-static uint32_t wanted(const struct program_rules *r, const struct seccomp_data *data)
-{
-	uint32_t call = (uint32_t)data->nr;
-
-	if (data->arch != r->arch)
-		return r->otherwise;
-	for (size_t i = 0; i < r->rules; i++)
-		if (r->rule[i].call == call && holds(&r->rule[i], data))
-			return r->rule[i].action;
-	return call < r->unknown ? r->otherwise : r->newer;
-}
-
-static void try(const struct program *p, const struct program_rules *r,
-		const struct seccomp_data *data)
-{
-	if (run(p, data) != wanted(r, data))
-		errx(EXIT_FAILURE, "call %d: the program contradicts the rules",
-		     data->nr);
-}
-
-/* Arguments that pass all tests of a rule, and those that differ from them in one bit. */
-static void try_rule(const struct program *p, const struct program_rules *r,
-		     const struct program_rule *rule)
-{
-	struct seccomp_data data = { .nr = (int)rule->call, .arch = r->arch };
-	uint32_t word[sizeof(data) / sizeof(uint32_t)];
-
-	memset(data.args, 0xa5, sizeof(data.args));
-	memcpy(word, &data, sizeof(data));
-	for (size_t i = 0; i < RULE_TESTS; i++) {
-		const struct program_test *t = &rule->test[i];
-		uint32_t *w = &word[t->offset / sizeof(*word)];
-
-		*w = (*w & ~t->mask) | t->value;
-	}
-	for (size_t bit = 0; bit <= 8 * sizeof(data); bit++) {
-		memcpy(&data, word, sizeof(data));
-		if (bit < 8 * sizeof(data))
-			((unsigned char *)&data)[bit / 8] ^=
-				(unsigned char)(1 << bit % 8);
-		try(p, r, &data);
-	}
-}
-
-static void try_all(const struct program *p, const struct program_rules *r)
-{
-	for (uint32_t call = 0; call < PROGRAM_CALLS; call++) {
-		const struct program_rule none = { .call = call };
-
-		try_rule(p, r, &none);
-	}
-	for (size_t i = 0; i < r->rules; i++)
-		try_rule(p, r, &r->rule[i]);
-}
-
 /* ---- what program.h promises */
 
 size_t program_make(const struct program_rules *r,
@@ -236,7 +145,6 @@ size_t program_make(const struct program_rules *r,
 	root = put(&p, (struct sock_filter)BPF_STMT(LOAD, NR));
 	(void)put_jump(&p, EQUAL, r->arch, root, other);
 	(void)put(&p, (struct sock_filter)BPF_STMT(LOAD, ARCH));
-	try_all(&p, r);
 	memcpy(ret, &p.code[p.start], (PROGRAM_MAX - p.start) * sizeof(*ret));
 	return PROGRAM_MAX - p.start;
 }

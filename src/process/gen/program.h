@@ -8,6 +8,8 @@
 
 #define PROGRAM_MAX   256  /* instructions: a jump leads over at most 255 */
 #define PROGRAM_CALLS 2048 /* higher than the number of any system call */
+#define PROGRAM_RULES 256
+#define PROGRAM_TESTS 3 /* of one rule */
 
 /* Holds if (word & mask) == value for the 32-bit word at the offset in struct seccomp_data. */
 struct program_test {
@@ -17,7 +19,7 @@ struct program_test {
 /* The action (SECCOMP_RET_*) for a system call if all tests hold. */
 struct program_rule {
 	uint32_t call, action;
-	struct program_test test[3]; /* up to the first without a mask */
+	struct program_test test[PROGRAM_TESTS]; /* up to the first without a mask */
 };
 
 /*
@@ -26,15 +28,14 @@ struct program_rule {
  * architecture than `arch` (AUDIT_ARCH_*) it is `otherwise`.
  */
 struct program_rules {
-	const struct program_rule *rule;
+	struct program_rule rule[PROGRAM_RULES];
 	size_t rules;
 	uint32_t arch, unknown;
 	uint32_t otherwise, newer;
 };
 
 /*
- * Makes the program for these rules, and tries it with each call. Returns its length; exits if it
- * is too long or contradicts the rules.
+ * Makes the program for these rules. Returns its length; exits if it is too long.
  *
  * The program is short and searches the number of the call in a tree, because each process pays
  * for both when it installs the program: the kernel compiles all instructions, and runs the
