@@ -165,7 +165,7 @@ build/filter-generator: $(filter_generator_objects)
 	$(link_filter_generator)
 build/filters.h: build/filter-generator
 	$< >$@
-$(call sandbox_object,build) $(call sandbox_object,build/debug): build/filters.h
+$(foreach variant,build build/san build/debug,$(call sandbox_object,$(variant))) build/no_sandbox.o: build/filters.h
 
 # The configuration's path is in the program: main.c is compiled again for another SYSCONFDIR=. Its old
 # objects are removed first, since `sudo make install` may have made them.

@@ -267,7 +267,7 @@ enum check_result check_run(const struct check *c)
 	 * The module of TLS stays loaded. The service's user may not be able to reach it, for
 	 * example in root's home before the installation. check_tls() reports errors.
 	 */
-	if (sandbox_needs(&cfg, c->tls, SANDBOX_TLS))
+	if (sandbox_needs(&cfg, c->tls) & SANDBOX_TLS)
 		(void)loader_tls(&module, &why);
 	r = worse(check_as_user(&u), u.valid ? CHECK_GOOD : CHECK_INVALID);
 	if (r < CHECK_INVALID && c->tls && has_credentials(&cfg.tls))

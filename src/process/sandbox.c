@@ -2,47 +2,6 @@
 /* The sandbox: resource limits, Landlock, seccomp. */
 #include "process/sandbox.h"
 
-/* Of enum sandbox_need, all together. */
-static unsigned needs_of(const struct config *cfg, bool tls)
-{
-	unsigned needs = tls ? SANDBOX_TLS : 0;
-
-	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
-		const struct backend *be = &cfg->backend[i];
-
-		if (!be->literal)
-			needs |= SANDBOX_RESOLVE;
-		else if (be->addr.ss_family == AF_UNIX)
-			needs |= SANDBOX_UNIX;
-		if (be->tls)
-			needs |= SANDBOX_TLS;
-	}
-	return needs;
-}
-
-bool sandbox_needs(const struct config *cfg, bool tls, enum sandbox_need need)
-{
-	return (needs_of(cfg, tls) & need) == need;
-}
-
-#ifdef NOVNC_GATE_NO_SANDBOX
-
-int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
-{
-	(void)cfg;
-	(void)tls;
-	*ret = (struct sandbox){ .missing = "this build has no sandbox" };
-	return 0;
-}
-
-int sandbox_tighten(const struct sandbox *sandbox)
-{
-	(void)sandbox;
-	return 0;
-}
-
-#else
-
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
@@ -57,7 +16,7 @@ int sandbox_tighten(const struct sandbox *sandbox)
 #include "filters.h" /* made by src/process/gen/filters.c */
 #include "process/loader.h"
 
-#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
  * Descriptors are below this number: standard streams, signals, a connection to each backend, the
@@ -66,10 +25,10 @@ int sandbox_tighten(const struct sandbox *sandbox)
  */
 #define SANDBOX_FILES 32
 
-#define DNS_PORT        53 /* by TCP, for a response that a datagram does not hold */
+#define DNS_PORT 53 /* by TCP, for a response that a datagram does not hold */
 
 /* From linux/landlock.h of Linux 6.12; older headers, and older kernels, have less of it. */
-struct ruleset {
+struct ruleset_attr {
 	uint64_t fs, net, scoped;
 };
 struct port_rule {
@@ -85,9 +44,9 @@ struct port_rule {
 /* By version of Landlock: the number of access rights to files, which are its lowest bits. */
 static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
-/* Files that a process with these needs may read; of directories, all files below. */
+/* Files that a process with that need may read; of directories, all files below. */
 static const struct {
-	unsigned needs;
+	enum sandbox_need need;
 	const char *path;
 } readable[] = {
 	{ SANDBOX_LOAD, "/etc/ld.so.cache" },
@@ -107,6 +66,25 @@ static const struct {
 	{ SANDBOX_TLS, "/usr/share/ca-certificates" },
 	{ SANDBOX_TLS, "/usr/local/share/ca-certificates" },
 };
+
+/* ---- needs */
+
+unsigned sandbox_needs(const struct config *cfg, bool tls)
+{
+	unsigned needs = tls ? SANDBOX_TLS | SANDBOX_LOAD : 0;
+
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+		const struct backend *be = &cfg->backend[i];
+
+		if (!be->literal)
+			needs |= SANDBOX_RESOLVE | SANDBOX_LOAD | SANDBOX_UNIX;
+		else if (be->addr.ss_family == AF_UNIX)
+			needs |= SANDBOX_UNIX;
+		if (be->tls)
+			needs |= SANDBOX_TLS | SANDBOX_LOAD;
+	}
+	return needs;
+}
 
 /* ---- limits */
 
@@ -136,7 +114,19 @@ static int limits_set(void)
 
 /* ---- Landlock */
 
-static int allow_access(int ruleset, const char *path, uint64_t access)
+/* A ruleset that is being filled; after an error nothing is added to it any more. */
+struct rules {
+	int ruleset, error;
+};
+
+static void allow(struct rules *rules, int type, const void *rule)
+{
+	if (rules->error == 0 &&
+	    syscall(SYS_landlock_add_rule, rules->ruleset, type, rule, 0) < 0)
+		rules->error = -errno;
+}
+
+static void allow_access(struct rules *rules, const char *path, uint64_t access)
 {
 	AUTO_FD int fd = open(path, O_PATH | O_CLOEXEC);
 	struct landlock_path_beneath_attr rule = {
@@ -144,26 +134,22 @@ static int allow_access(int ruleset, const char *path, uint64_t access)
 		.parent_fd = fd,
 	};
 
-	if (fd < 0)
-		return 0; /* it cannot be read later either */
-	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
-		       0) < 0
-		       ? -errno
-		       : 0;
+	if (fd >= 0) /* else it cannot be read later either */
+		allow(rules, LANDLOCK_RULE_PATH_BENEATH, &rule);
 }
 
-static int allow_reading(int ruleset, const char *path)
+/* The path may be NULL. */
+static void allow_reading(struct rules *rules, const char *path)
 {
-	return allow_access(ruleset, path, LANDLOCK_ACCESS_FS_READ_FILE);
+	if (path)
+		allow_access(rules, path, LANDLOCK_ACCESS_FS_READ_FILE);
 }
 
-static int allow_port(int ruleset, uint16_t port)
+static void allow_port(struct rules *rules, uint16_t port)
 {
 	struct port_rule rule = { .allowed = NET_CONNECT_TCP, .port = port };
 
-	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) < 0
-		       ? -errno
-		       : 0;
+	allow(rules, RULE_NET_PORT, &rule);
 }
 
 /*
@@ -171,52 +157,41 @@ static int allow_port(int ruleset, uint16_t port)
  * not its file, for an upgrade puts another one in its place, and loader_tls() looks whether it
  * is of this version.
  */
-static int allow_tls(int ruleset, const struct config *cfg)
+static void allow_tls(struct rules *rules, const struct config *cfg)
 {
-	/* OpenSSL's, for its certificates and its settings elsewhere than in /etc/ssl */
-	static const char *const variables[] = { "SSL_CERT_DIR", "OPENSSL_CONF" };
 	char own[PATH_MAX];
-	/* openssl.cnf may include a directory */
-	int r = allow_access(ruleset, "/etc/ssl",
-			     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 
-	for (size_t i = 0; r == 0 && i < COUNT(variables); i++)
-		if (getenv(variables[i]))
-			r = allow_reading(ruleset, getenv(variables[i]));
-	if (r == 0 && loader_path("", "", own) == 0)
-		r = allow_reading(ruleset, own);
+	/* openssl.cnf may include a directory */
+	allow_access(rules, "/etc/ssl",
+		     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+	/* OpenSSL's, for its certificates and its settings elsewhere than in /etc/ssl */
+	allow_reading(rules, getenv("SSL_CERT_DIR"));
+	allow_reading(rules, getenv("OPENSSL_CONF"));
+	if (loader_path("", "", own) == 0)
+		allow_reading(rules, own);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct config_trust *trust = &cfg->backend[i].trust;
-		const char *const files[] = { trust->ca_file, trust->certificate,
-					      trust->key };
 
-		for (size_t k = 0; r == 0 && k < COUNT(files); k++)
-			if (files[k])
-				r = allow_reading(ruleset, files[k]);
+		allow_reading(rules, trust->ca_file);
+		allow_reading(rules, trust->certificate);
+		allow_reading(rules, trust->key);
 	}
-	return r;
 }
 
-static int allow_files(int ruleset, unsigned needs)
+static void allow_files(struct rules *rules, unsigned needs)
 {
-	int r = 0;
-
-	for (size_t i = 0; i < COUNT(readable) && r == 0; i++)
-		if ((readable[i].needs & needs) == readable[i].needs)
-			r = allow_reading(ruleset, readable[i].path);
-	return r;
+	for (size_t i = 0; i < COUNT(readable); i++)
+		if (readable[i].need & needs)
+			allow_reading(rules, readable[i].path);
 }
 
-static int allow_ports(int ruleset, const struct config *cfg, unsigned needs)
+static void allow_ports(struct rules *rules, const struct config *cfg, unsigned needs)
 {
-	int r = 0;
-
-	for (size_t i = 0; i < CONFIG_BACKENDS && r == 0; i++)
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		if (cfg->backend[i].port != 0)
-			r = allow_port(ruleset, cfg->backend[i].port);
-	if (r == 0 && (needs & SANDBOX_RESOLVE) == SANDBOX_RESOLVE)
-		r = allow_port(ruleset, DNS_PORT);
-	return r;
+			allow_port(rules, cfg->backend[i].port);
+	if (needs & SANDBOX_RESOLVE)
+		allow_port(rules, DNS_PORT);
 }
 
 /*
@@ -238,25 +213,25 @@ static int landlock_enter(const struct config *cfg, unsigned needs, int abi)
 {
 	size_t last = COUNT(abi_fs_rights) - 1;
 	unsigned rights = abi_fs_rights[(size_t)abi < last ? (size_t)abi : last];
-	struct ruleset attr = {
+	struct ruleset_attr attr = {
 		.fs = (UINT64_C(1) << rights) - 1,
 		.net = abi >= ABI_NET ? NET_BIND_TCP | NET_CONNECT_TCP : 0,
 		.scoped = abi >= ABI_SCOPE ? SCOPE_ALL : 0,
 	};
 	AUTO_FD int ruleset =
 		(int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	int r;
+	struct rules rules = { .ruleset = ruleset };
 
 	if (ruleset < 0)
 		return -errno;
-	r = allow_files(ruleset, needs);
-	if (r == 0 && (needs & SANDBOX_TLS) == SANDBOX_TLS)
-		r = allow_tls(ruleset, cfg);
-	if (r == 0 && abi >= ABI_NET)
-		r = allow_ports(ruleset, cfg, needs);
-	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		r = -errno;
-	return r;
+	allow_files(&rules, needs);
+	if (needs & SANDBOX_TLS)
+		allow_tls(&rules, cfg);
+	if (abi >= ABI_NET)
+		allow_ports(&rules, cfg, needs);
+	if (rules.error < 0)
+		return rules.error;
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
 }
 
 /* ---- seccomp */
@@ -283,8 +258,9 @@ static int seccomp_enter_needs(unsigned needs)
 	switch (needs) {
 	case 0: return SECCOMP_ENTER(filter_serve);
 	case SANDBOX_UNIX: return SECCOMP_ENTER(filter_unix);
-	case SANDBOX_TLS: return SECCOMP_ENTER(filter_tls);
-	case SANDBOX_TLS | SANDBOX_UNIX: return SECCOMP_ENTER(filter_tls_unix);
+	case SANDBOX_TLS | SANDBOX_LOAD: return SECCOMP_ENTER(filter_tls);
+	case SANDBOX_TLS | SANDBOX_LOAD | SANDBOX_UNIX:
+		return SECCOMP_ENTER(filter_tls_unix);
 	default: return SECCOMP_ENTER(filter_resolve); /* allows what all others allow */
 	}
 }
@@ -304,9 +280,14 @@ static const char *missing(int abi, bool seccomp)
 
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 {
-	unsigned needs = needs_of(cfg, tls);
-	int abi = landlock_abi(), r;
+	unsigned needs = sandbox_needs(cfg, tls);
+	int abi, r;
 
+#ifdef NOVNC_GATE_NO_SANDBOX
+	*ret = (struct sandbox){ .missing = "this build has no sandbox" };
+	return 0;
+#endif
+	abi = landlock_abi();
 	if (abi < 0)
 		return abi;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
@@ -321,9 +302,9 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 	if (r < 0 && !((r == -ENOSYS || r == -EINVAL) && !seccomp_exists()))
 		return r;
 	ret->missing = missing(abi, r == 0);
-	ret->seccomp = r < 0                                  ? SANDBOX_NO_SECCOMP
-		       : (needs & SANDBOX_TLS) == SANDBOX_TLS ? SANDBOX_SECCOMP_TLS
-							      : SANDBOX_SECCOMP;
+	ret->seccomp = r < 0                 ? SANDBOX_NO_SECCOMP
+		       : needs & SANDBOX_TLS ? SANDBOX_SECCOMP_TLS
+					     : SANDBOX_SECCOMP;
 	return 0;
 }
 
@@ -336,5 +317,3 @@ int sandbox_tighten(const struct sandbox *sandbox)
 	}
 	return 0;
 }
-
-#endif

@@ -15,14 +15,14 @@
 enum sandbox_need {
 	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
 	SANDBOX_LOAD = 2,    /* libraries, so the dynamic loader */
-	SANDBOX_RESOLVE = 7, /* a backend given by name, which needs both others too */
-	SANDBOX_TLS = 10,    /* TLS: its module, and certificates of backends */
+	SANDBOX_RESOLVE = 4, /* a backend given by name; never without the two above */
+	SANDBOX_TLS = 8, /* TLS: certificates of backends; never without SANDBOX_LOAD */
 };
 
 /* The sandbox that the process is in. */
 struct sandbox {
-	const char
-		*missing; /* a sentence about the parts that the system lacks, or NULL */
+	/* a sentence about the parts that the system lacks, or NULL */
+	const char *missing;
 	enum {
 		SANDBOX_NO_SECCOMP,
 		SANDBOX_SECCOMP,
@@ -30,8 +30,8 @@ struct sandbox {
 	} seccomp;
 };
 
-/* Returns true if the configuration or, with tls, TLS with the client brings that need. */
-bool sandbox_needs(const struct config *cfg, bool tls, enum sandbox_need need);
+/* Returns the needs that the configuration or, with tls, TLS with the client brings, as bits. */
+unsigned sandbox_needs(const struct config *cfg, bool tls);
 
 /* Enters the sandbox. Returns 0, or -errno, after which nothing may be served. */
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);

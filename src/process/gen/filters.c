@@ -34,8 +34,8 @@
 #define SERVE   16 /* whatever the needs */
 #define UNIX    SANDBOX_UNIX
 #define LOAD    SANDBOX_LOAD
-#define RESOLVE (SANDBOX_RESOLVE & ~LOAD & ~UNIX) /* more than these two */
-#define TLS     (SANDBOX_TLS & ~LOAD)             /* more than that one */
+#define RESOLVE SANDBOX_RESOLVE
+#define TLS     SANDBOX_TLS
 /* In a tunnel: */
 #define TUNNEL  32
 #define SECURED 64 /* if OpenSSL is loaded */
