@@ -229,7 +229,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		setup.tls = &tls;
 	}
 	if (o->spread)
-		spread = spread_open(o->spread);
+		spread = open(o->spread, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	/* also after an error: it still sends an error response and lingers */
 	enter_sandbox(o, &setup, &sandbox);
 	r = conn_serve(STDIN_FILENO, &setup);

@@ -2,8 +2,6 @@
 /* spread.c: how long a process waits before it exits. */
 #include "process/spread.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "testing.h"
 
@@ -47,12 +45,6 @@ START_TEST(random_numbers_spread_evenly)
 }
 END_TEST
 
-START_TEST(a_file_that_is_not_there_is_an_error)
-{
-	ck_assert_int_eq(spread_open("/nowhere/pids.current"), -ENOENT);
-}
-END_TEST
-
 START_TEST(the_time_since_the_connection_was_closed_counts)
 {
 	uint64_t before_ms = clock_ms();
@@ -73,7 +65,6 @@ int main(void)
 	tcase_add_loop_test(t, it_grows_with_their_number_up_to_a_limit, 0,
 			    (int)LENGTH(table));
 	tcase_add_test(t, random_numbers_spread_evenly);
-	tcase_add_test(t, a_file_that_is_not_there_is_an_error);
 	tcase_add_test(t, the_time_since_the_connection_was_closed_counts);
 	return suite_run(s);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "process/spread.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,45 +10,33 @@
 #include "base/clock.h"
 
 /* Up to this number, all processes may exit at one moment. */
-#define SPREAD_FEW      100
+#define SPREAD_FEW    100
 /*
  * Of more, this many exit in a second. Each has at most two seccomp programs. Linux 6.12
  * came to a standstill, in an emulator, when 2,000 programs were freed in a second
  * (novnc-gate(8), MANY SESSIONS).
  */
-#define SPREAD_RATE     125
+#define SPREAD_RATE   125
 /* Three quarters of TimeoutStopSec= in the units. */
-#define SPREAD_MAX_MS   90000
-/* The sum of MaxConnections= of all sockets as shipped. */
-#define SPREAD_ADMITTED 11264
-
-int spread_open(const char *file)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-	return fd < 0 ? -errno : fd;
-}
+#define SPREAD_MAX_MS 90000
 
 uint64_t spread_delay_ms(uint64_t processes, uint64_t random)
 {
-	uint64_t longest_ms;
-
 	if (processes <= SPREAD_FEW)
 		return 0;
-	longest_ms = processes > SPREAD_MAX_MS * SPREAD_RATE / 1000
-			     ? SPREAD_MAX_MS
-			     : processes * 1000 / SPREAD_RATE;
-	return random % (longest_ms + 1);
+	if (processes > SPREAD_MAX_MS * SPREAD_RATE / 1000)
+		processes = SPREAD_MAX_MS * SPREAD_RATE / 1000;
+	return random % (processes * 1000 / SPREAD_RATE + 1);
 }
 
-/* Reads the number in pids.current. */
+/* Reads the number in pids.current; the highest after an error. */
 static uint64_t processes(int fd)
 {
 	char digits[sizeof("18446744073709551615")];
 	ssize_t n = fd < 0 ? -1 : read(fd, digits, sizeof(digits) - 1);
 
 	if (n <= 0)
-		return SPREAD_ADMITTED;
+		return UINT64_MAX;
 	digits[n] = '\0';
 	return strtoull(digits, NULL, 10);
 }
