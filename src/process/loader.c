@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-int loader_path(const char *directory, const char *file, char ret[static PATH_MAX])
+int loader_path(const char *file, char ret[static PATH_MAX])
 {
 	char program[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program));
@@ -13,8 +13,6 @@ int loader_path(const char *directory, const char *file, char ret[static PATH_MA
 		return -errno;
 	while (len > 0 && program[len - 1] != '/')
 		len--;
-	return snprintf(ret, PATH_MAX, "%.*s%s%s", (int)len, program, directory, file) <
-			       PATH_MAX
-		       ? 0
-		       : -ENAMETOOLONG;
+	len = snprintf(ret, PATH_MAX, "%.*s%s", (int)len, program, file);
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }

@@ -42,8 +42,5 @@ int loader_become(const char *name);
  */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);
 
-/*
- * Makes the path of a file in a directory that is relative to the program's ("": the same).
- * Returns 0 or -errno.
- */
-int loader_path(const char *directory, const char *file, char ret[static PATH_MAX]);
+/* Makes the path of a file that is relative to the program's directory. Returns 0 or -errno. */
+int loader_path(const char *file, char ret[static PATH_MAX]);

@@ -66,7 +66,7 @@ int loader_become(const char *name)
 int loader_tls(const struct tls_module **ret, struct tls_why *why)
 {
 	char path[PATH_MAX];
-	int r = loader_path("", MODULE, path);
+	int r = loader_path(MODULE, path);
 	void *library = r < 0 ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	const struct tls_module *m = library ? dlsym(library, TLS_SYMBOL) : NULL;
 

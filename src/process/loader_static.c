@@ -18,13 +18,14 @@ static bool is_own(const char *path)
 int loader_need(char *argv[])
 {
 	/* where `make` puts it and where `make install` does */
-	static const char *const directories[] = { "", "../lib/novnc-gate/" };
+	static const char *const programs[] = { LOADER_PROGRAM,
+						"../lib/novnc-gate/" LOADER_PROGRAM };
 	char path[PATH_MAX];
 	int r = -ENOENT;
 
-	for (size_t i = 0; r == -ENOENT && i < sizeof(directories) / sizeof(*directories);
+	for (size_t i = 0; r == -ENOENT && i < sizeof(programs) / sizeof(*programs);
 	     i++) {
-		r = loader_path(directories[i], LOADER_PROGRAM, path);
+		r = loader_path(programs[i], path);
 		if (r < 0)
 			break;
 		if (is_own(path))

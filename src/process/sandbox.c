@@ -167,7 +167,7 @@ static void allow_tls(struct rules *rules, const struct config *cfg)
 	/* OpenSSL's, for its certificates and its settings elsewhere than in /etc/ssl */
 	allow_reading(rules, getenv("SSL_CERT_DIR"));
 	allow_reading(rules, getenv("OPENSSL_CONF"));
-	if (loader_path("", "", own) == 0)
+	if (loader_path("", own) == 0)
 		allow_reading(rules, own);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
 		const struct config_trust *trust = &cfg->backend[i].trust;
