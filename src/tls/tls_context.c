@@ -43,19 +43,13 @@ __attribute__((constructor)) static void leave_out_engines(void)
 	(void)CONF_module_add("engines", skip_engines, NULL);
 }
 
-static const char *reason(void)
+const char *tls_context_reason(void)
 {
 	unsigned long e = ERR_peek_error();
 	const char *text = ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e))
 					       : ERR_reason_error_string(e);
 
 	return text ? text : "unknown error";
-}
-
-void tls_context_explain(struct tls_why *why)
-{
-	(void)snprintf(why->text, sizeof(why->text), "%s", reason());
-	ERR_clear_error();
 }
 
 /* ---- files */
@@ -82,7 +76,7 @@ static enum tls_begin blame_certificates(const struct file *f, struct tls_why *w
 	if ((lib == ERR_LIB_PEM && what == PEM_R_NO_START_LINE) ||
 	    (lib == ERR_LIB_X509 && what == X509_R_NO_CERTIFICATE_OR_CRL_FOUND))
 		return blame(f, "contains no certificate", why);
-	return blame(f, reason(), why);
+	return blame(f, tls_context_reason(), why);
 }
 
 /* OpenSSL would ask for a passphrase on a terminal. */
@@ -95,8 +89,7 @@ static int no_passphrase(char *room, int size, int writing, void *userdata)
 	return -1;
 }
 
-/* If it returns NULL, *why stays "out of memory", as the caller has set it, or says more. */
-static SSL_CTX *context_new(const SSL_METHOD *method, struct tls_why *why)
+SSL_CTX *tls_context_new(const SSL_METHOD *method, struct tls_why *why)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
@@ -167,7 +160,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	if (lib == ERR_LIB_X509)
 		return blame_mismatch(certificate, subject, key, why);
 	if (lib == ERR_LIB_SYS)
-		return blame(key, reason(), why);
+		return blame(key, tls_context_reason(), why);
 	/* "unsupported" is all that OpenSSL says */
 	return blame(key, "contains no private key, or one with a passphrase", why);
 }
@@ -198,25 +191,20 @@ static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 		       : blame_certificates(&file, why);
 }
 
-enum tls_begin tls_context_client(const struct backend *be, SSL_CTX **ret,
+enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
 				  struct tls_why *why)
 {
 	const struct config_trust *trust = &be->trust;
 	const struct file certificate = { be->section, "ClientCertificate",
 					  trust->certificate };
 	const struct file key = { be->section, "ClientKey", trust->key };
-	SSL_CTX *ctx = context_new(TLS_client_method(), why);
-	enum tls_begin r = ctx ? use_store(ctx, be, why) : TLS_LOCAL_FAULT;
+	enum tls_begin r = use_store(ctx, be, why);
 
 	if (r == TLS_READY && SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0)
 		r = TLS_LOCAL_FAULT;
 	if (r == TLS_READY && trust->certificate)
 		r = use_certificate(ctx, &certificate, trust->key ? &key : &certificate,
 				    why);
-	if (r == TLS_READY)
-		*ret = ctx;
-	else
-		SSL_CTX_free(ctx);
 	return r;
 }
 
@@ -301,31 +289,23 @@ static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_w
 	return TLS_READY;
 }
 
-enum tls_begin tls_context_server(const struct config_tls *cfg,
-				  struct tls_ticket_keys *keys, SSL_CTX **ret,
-				  struct tls_why *why)
+enum tls_begin tls_context_server(SSL_CTX *ctx, const struct config_tls *cfg,
+				  struct tls_ticket_keys *keys, struct tls_why *why)
 {
 	char certificate_room[PATH_MAX], key_room[PATH_MAX];
 	const struct file certificate =
 		tls_file("Certificate", cfg->certificate, certificate_room);
 	const struct file key = tls_file("Key", cfg->key, key_room);
-	SSL_CTX *ctx = context_new(TLS_server_method(), why);
-	enum tls_begin r = ctx && SSL_CTX_set_cipher_list(ctx, ciphers) == 1
-				   ? TLS_READY
-				   : TLS_LOCAL_FAULT;
+	enum tls_begin r;
 
-	if (r == TLS_READY) {
-		(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-		SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
-		r = use_certificate(ctx, &certificate, &key, why);
-	}
+	if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
+		return TLS_LOCAL_FAULT;
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+	r = use_certificate(ctx, &certificate, &key, why);
 	if (r == TLS_READY)
 		r = use_tickets(ctx, cfg->ticket_key, keys, why);
 	if (r == TLS_READY && cfg->client_ca_file)
 		r = use_client_ca(ctx, cfg->client_ca_file, why);
-	if (r == TLS_READY)
-		*ret = ctx;
-	else
-		SSL_CTX_free(ctx);
 	return r;
 }

@@ -6,15 +6,19 @@
 #include "tls/tls_ticket.h"
 
 /*
- * For connections to a backend, and with clients. TLS_MISCONFIGURED: *why names the file with
- * its section and key. TLS_LOCAL_FAULT: *why stays as it was, or has a better reason. The
- * caller frees *ret and wipes *keys.
+ * Returns a context that the caller frees by SSL_CTX_free(), or NULL: then *why, which the caller
+ * has set for a lack of memory, may have a better reason.
  */
-enum tls_begin tls_context_client(const struct backend *be, SSL_CTX **ret,
+SSL_CTX *tls_context_new(const SSL_METHOD *method, struct tls_why *why);
+
+/*
+ * Sets it up for a connection to a backend, or with a client. TLS_MISCONFIGURED: *why names the
+ * file with its section and key. The caller wipes *keys.
+ */
+enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
 				  struct tls_why *why);
-enum tls_begin tls_context_server(const struct config_tls *cfg,
-				  struct tls_ticket_keys *keys, SSL_CTX **ret,
-				  struct tls_why *why);
+enum tls_begin tls_context_server(SSL_CTX *ctx, const struct config_tls *cfg,
+				  struct tls_ticket_keys *keys, struct tls_why *why);
 
 /* The first error that OpenSSL has noted, in words. */
-void tls_context_explain(struct tls_why *why);
+const char *tls_context_reason(void);

@@ -60,8 +60,8 @@ static void explain_tls(struct tls *t)
 		(void)snprintf(t->why.text, sizeof(t->why.text),
 			       "wrong version number: the server does not speak TLS");
 	else
-		tls_context_explain(&t->why);
-	ERR_clear_error();
+		(void)snprintf(t->why.text, sizeof(t->why.text), "%s",
+			       tls_context_reason());
 }
 
 /* After an SSL_*() call that returned r <= 0 and left saved_errno: -errno, or 0 at the end. */
@@ -123,11 +123,13 @@ static void tls_free(struct tls *t, bool notify)
 }
 
 /* Also sets *why for every later failure of malloc(); other errors overwrite it. */
-static struct tls *tls_new(struct tls_why *why)
+static struct tls *tls_new(const SSL_METHOD *method, struct tls_why *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 
 	(void)snprintf(why->text, sizeof(why->text), "out of memory");
+	if (t)
+		t->ctx = tls_context_new(method, why);
 	return t;
 }
 
@@ -136,7 +138,7 @@ static enum tls_begin begin(struct tls *t, enum tls_begin r, struct tls **ret)
 {
 	if (r == TLS_READY)
 		*ret = t;
-	else
+	else if (t)
 		tls_free(t, false);
 	return r;
 }
@@ -168,51 +170,46 @@ static long on_socket(BIO *bio, int op, const char *data, size_t len, int argi, 
 	return ret;
 }
 
-static enum tls_begin attach(struct tls *t, int fd)
+/* set_state makes it a client or a server. Fails for lack of memory only. */
+static bool attach(struct tls *t, int fd, void (*set_state)(SSL *ssl))
 {
 	BIO *bio;
 
 	t->ssl = SSL_new(t->ctx);
 	if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
-		return TLS_LOCAL_FAULT;
+		return false;
 	bio = SSL_get_rbio(t->ssl);
 	BIO_set_callback_ex(bio, on_socket);
 	BIO_set_callback_arg(bio, (char *)t);
 	(void)SSL_set_app_data(t->ssl, &t->keys); /* cannot fail */
-	return TLS_READY;
+	set_state(t->ssl);
+	return true;
 }
 
 static enum tls_begin tls_connect(int fd, const struct backend *be, struct tls **ret,
 				  struct tls_why *why)
 {
-	struct tls *t = tls_new(why);
-	enum tls_begin r;
+	struct tls *t = tls_new(TLS_client_method(), why);
+	enum tls_begin r = TLS_LOCAL_FAULT;
 
-	if (!t)
-		return TLS_LOCAL_FAULT;
-	r = tls_context_client(be, &t->ctx, why);
-	if (r == TLS_READY)
-		r = attach(t, fd);
-	if (r == TLS_READY && !expect_name(t->ssl, be->host))
+	if (t && t->ctx)
+		r = tls_context_client(t->ctx, be, why);
+	if (r == TLS_READY &&
+	    !(attach(t, fd, SSL_set_connect_state) && expect_name(t->ssl, be->host)))
 		r = TLS_LOCAL_FAULT;
-	if (r == TLS_READY)
-		SSL_set_connect_state(t->ssl);
 	return begin(t, r, ret);
 }
 
 static enum tls_begin tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
 				 struct tls_why *why)
 {
-	struct tls *t = tls_new(why);
-	enum tls_begin r;
+	struct tls *t = tls_new(TLS_server_method(), why);
+	enum tls_begin r = TLS_LOCAL_FAULT;
 
-	if (!t)
-		return TLS_LOCAL_FAULT;
-	r = tls_context_server(cfg, &t->keys, &t->ctx, why);
-	if (r == TLS_READY)
-		r = attach(t, fd);
-	if (r == TLS_READY)
-		SSL_set_accept_state(t->ssl);
+	if (t && t->ctx)
+		r = tls_context_server(t->ctx, cfg, &t->keys, why);
+	if (r == TLS_READY && !attach(t, fd, SSL_set_accept_state))
+		r = TLS_LOCAL_FAULT;
 	return begin(t, r, ret);
 }
 
