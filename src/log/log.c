@@ -2,7 +2,6 @@
 /* The table of events, and how an event becomes a log entry. */
 #include "log/log.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <syslog.h>
@@ -54,12 +53,6 @@ static const struct {
 			"Internal error: @REASON@@WHO@" },
 };
 
-/* An entry that is being written: NAME=value lines in a buffer that never moves. */
-struct entry {
-	struct buf text;
-	char storage[JOURNAL_ENTRY_MAX];
-};
-
 /* ---- text */
 
 /*
@@ -71,7 +64,7 @@ static void put_escaped(struct buf *b, struct slice s)
 {
 	size_t start = b->end, keep = b->end;
 
-	for (size_t i = 0; i < s.len; i++) {
+	for (size_t i = 0; i < s.len && b->end - start <= LOG_VALUE_MAX; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		char hex[sizeof("\\xNN")];
 
@@ -83,51 +76,36 @@ static void put_escaped(struct buf *b, struct slice s)
 		} else {
 			(void)buf_put(b, &s.p[i], 1);
 		}
-		if (b->end - start > LOG_VALUE_MAX) {
-			b->end = keep;
-			(void)buf_put_slice(b, SLICE("..."));
-			return;
-		}
+	}
+	if (b->end - start > LOG_VALUE_MAX) {
+		b->end = keep;
+		(void)buf_put_slice(b, SLICE("..."));
 	}
 }
 
-/* ---- fields. Every buf_put() has room: entry_write() asserts the sum. */
-
-static void field_begin(struct entry *e, const char *name)
-{
-	(void)buf_put_slice(&e->text, slice_str(name));
-	(void)buf_put_slice(&e->text, SLICE("="));
-}
-
-static void field_end(struct entry *e)
-{
-	(void)buf_put_slice(&e->text, SLICE("\n"));
-}
+/* ---- fields, as NAME=value lines. All have room: entry_write() asserts the sum. */
 
 /* A field with a peer's text, if there is any. */
-static void field_text(struct entry *e, const char *name, struct slice value)
+static void field_text(struct buf *b, const char *name, struct slice value)
 {
 	if (value.len == 0)
 		return;
-	field_begin(e, name);
-	put_escaped(&e->text, value);
-	field_end(e);
+	(void)BUF_PUT(b, slice_str(name), SLICE("="));
+	put_escaped(b, value);
+	(void)buf_put_slice(b, SLICE("\n"));
 }
 
 /* A field with our own text, which needs no escaping. */
-static void field_own(struct entry *e, const char *name, struct slice value)
+static void field_own(struct buf *b, const char *name, struct slice value)
 {
-	field_begin(e, name);
-	(void)buf_put_slice(&e->text, value);
-	field_end(e);
+	(void)BUF_PUT(b, slice_str(name), SLICE("="), value, SLICE("\n"));
 }
 
-static void field_number(struct entry *e, const char *name, uint64_t value)
+static void field_number(struct buf *b, const char *name, uint64_t value)
 {
-	char digits[sizeof("18446744073709551615")];
-
-	(void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
-	field_own(e, name, slice_str(digits));
+	(void)BUF_PUT(b, slice_str(name), SLICE("="));
+	(void)buf_put_number(b, value, 10);
+	(void)buf_put_slice(b, SLICE("\n"));
 }
 
 /* The value of NOVNC_GATE_<name>= in these lines, which all begin so; p is NULL if not there. */
@@ -185,83 +163,78 @@ static void put_named(struct buf *b, struct slice fields, struct slice name)
 }
 
 /* A duration is in two fields: the number, and a text for the sentence and the catalog. */
-static void field_duration(struct entry *e, uint64_t ms)
+static void field_duration(struct buf *b, uint64_t ms)
 {
-	uint64_t s = ms / 1000, min = s / 60, h = min / 60;
+	unsigned long s = (unsigned long)(ms / 1000), min = s / 60, h = min / 60;
 	char pretty[64];
 
 	if (h > 0)
-		(void)snprintf(pretty, sizeof(pretty), "%" PRIu64 "h %umin %us", h,
-			       (unsigned)(min % 60), (unsigned)(s % 60));
+		(void)snprintf(pretty, sizeof(pretty), "%luh %lumin %lus", h, min % 60,
+			       s % 60);
 	else if (min > 0)
-		(void)snprintf(pretty, sizeof(pretty), "%umin %us", (unsigned)min,
-			       (unsigned)(s % 60));
+		(void)snprintf(pretty, sizeof(pretty), "%lumin %lus", min, s % 60);
 	else
-		(void)snprintf(pretty, sizeof(pretty), "%u.%03us", (unsigned)s,
+		(void)snprintf(pretty, sizeof(pretty), "%lu.%03us", s,
 			       (unsigned)(ms % 1000));
-	field_number(e, "NOVNC_GATE_DURATION_MS", ms);
-	field_own(e, "NOVNC_GATE_DURATION_PRETTY", slice_str(pretty));
+	field_number(b, "NOVNC_GATE_DURATION_MS", ms);
+	field_own(b, "NOVNC_GATE_DURATION_PRETTY", slice_str(pretty));
 }
 
 /* The fields of all that is known of the event. */
-static void entry_describe(struct entry *e, const struct log_fields *f)
+static void entry_describe(struct buf *b, const struct log_fields *f)
 {
 	struct slice path = { f->path.p,
 			      slice_find(f->path, '?') }; /* a query may be secret */
 
-	field_text(e, "NOVNC_GATE_CLIENT", f->client);
-	field_text(e, "NOVNC_GATE_SESSION", f->session);
-	field_text(e, "NOVNC_GATE_PATH", path);
-	field_text(e, "NOVNC_GATE_METHOD", f->method);
-	field_text(e, "NOVNC_GATE_BACKEND", f->backend);
-	field_text(e, "NOVNC_GATE_ORIGIN", f->origin);
-	field_text(e, "NOVNC_GATE_REASON", f->reason);
+	field_text(b, "NOVNC_GATE_CLIENT", f->client);
+	field_text(b, "NOVNC_GATE_SESSION", f->session);
+	field_text(b, "NOVNC_GATE_PATH", path);
+	field_text(b, "NOVNC_GATE_METHOD", f->method);
+	field_text(b, "NOVNC_GATE_BACKEND", f->backend);
+	field_text(b, "NOVNC_GATE_ORIGIN", f->origin);
+	field_text(b, "NOVNC_GATE_REASON", f->reason);
 	if (f->status != 0)
-		field_number(e, "NOVNC_GATE_STATUS", f->status);
+		field_number(b, "NOVNC_GATE_STATUS", f->status);
 	if (!f->ended)
 		return;
-	field_number(e, "NOVNC_GATE_UP_BYTES", f->up_bytes);
-	field_number(e, "NOVNC_GATE_DOWN_BYTES", f->down_bytes);
-	field_duration(e, f->duration_ms);
+	field_number(b, "NOVNC_GATE_UP_BYTES", f->up_bytes);
+	field_number(b, "NOVNC_GATE_DOWN_BYTES", f->down_bytes);
+	field_duration(b, f->duration_ms);
 }
 
 /* Appends MESSAGE=, the sentence with each @NAME@ replaced. Returns its value. */
-static struct slice entry_message(struct entry *e, const char *sentence)
+static struct slice entry_message(struct buf *b, const char *sentence)
 {
-	struct slice fields = buf_slice(&e->text), rest = slice_str(sentence), part;
-	bool is_name = false;
-	size_t start, len;
+	struct slice fields = buf_slice(b), rest = slice_str(sentence), part;
+	size_t start;
 
-	field_begin(e, "MESSAGE");
-	start = e->text.end;
-	while (slice_split(&rest, '@', &part)) {
+	(void)buf_put_slice(b, SLICE("MESSAGE="));
+	start = b->end;
+	for (bool is_name = false; slice_split(&rest, '@', &part); is_name = !is_name)
 		if (is_name)
-			put_named(&e->text, fields, part);
+			put_named(b, fields, part);
 		else
-			(void)buf_put_slice(&e->text, part);
-		is_name = !is_name;
-	}
-	len = e->text.end - start;
-	field_end(e);
-	return (struct slice){ e->text.data + start, len };
+			(void)buf_put_slice(b, part);
+	(void)buf_put_slice(b, SLICE("\n"));
+	return (struct slice){ b->data + start, b->end - start - 1 };
 }
 
 static void entry_write(enum log_event ev, const struct log_fields *f)
 {
-	struct entry e;
+	char storage[JOURNAL_ENTRY_MAX];
+	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	struct journal_entry out = { .level = events[ev].level };
 
 	/* seven texts, five of them once more in the sentence, and the rest */
 	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
 
-	e.text = (struct buf){ .data = e.storage, .cap = sizeof(e.storage) };
-	entry_describe(&e, f);
-	out.message = entry_message(&e, events[ev].sentence);
-	field_own(&e, "MESSAGE_ID", slice_str(events[ev].id));
-	field_number(&e, "PRIORITY", (uint64_t)events[ev].level);
-	field_own(&e, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
-	out.datagram = buf_slice(&e.text);
+	entry_describe(&b, f);
+	out.message = entry_message(&b, events[ev].sentence);
+	field_own(&b, "MESSAGE_ID", slice_str(events[ev].id));
+	field_number(&b, "PRIORITY", (uint64_t)events[ev].level);
+	field_own(&b, "SYSLOG_IDENTIFIER", SLICE("novnc-gate"));
+	out.datagram = buf_slice(&b);
 	journal_write(&out);
 }
 
