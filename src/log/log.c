@@ -142,9 +142,8 @@ static void put_who(struct buf *b, struct slice fields)
 
 		if (!value.p)
 			continue;
-		(void)buf_put_slice(b, begun ? parts[i].between : SLICE(" ("));
-		(void)buf_put_slice(b, parts[i].word);
-		(void)buf_put_slice(b, value);
+		(void)BUF_PUT(b, begun ? parts[i].between : SLICE(" ("), parts[i].word,
+			      value);
 		begun = true;
 	}
 	if (begun)
@@ -210,11 +209,12 @@ static struct slice entry_message(struct buf *b, const char *sentence)
 
 	(void)buf_put_slice(b, SLICE("MESSAGE="));
 	start = b->end;
-	for (bool is_name = false; slice_split(&rest, '@', &part); is_name = !is_name)
+	for (bool is_name = false; slice_split(&rest, '@', &part); is_name = !is_name) {
 		if (is_name)
 			put_named(b, fields, part);
 		else
 			(void)buf_put_slice(b, part);
+	}
 	(void)buf_put_slice(b, SLICE("\n"));
 	return (struct slice){ b->data + start, b->end - start - 1 };
 }

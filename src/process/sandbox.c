@@ -97,17 +97,15 @@ static int limits_set(void)
 	static const struct rlimit none = { 0, 0 };
 	struct rlimit files;
 	struct stat st;
-	bool log_is_file;
 
 	if (fstat(STDERR_FILENO, &st) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return -errno;
-	log_is_file = S_ISREG(st.st_mode);
 	if (files.rlim_cur > SANDBOX_FILES)
 		files.rlim_cur = SANDBOX_FILES;
 	files.rlim_max = files.rlim_cur;
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0 ||
 	    setrlimit(RLIMIT_NOFILE, &files) < 0 ||
-	    (!log_is_file && setrlimit(RLIMIT_FSIZE, &none) < 0))
+	    (!S_ISREG(st.st_mode) && setrlimit(RLIMIT_FSIZE, &none) < 0))
 		return -errno;
 	return 0;
 }

@@ -214,15 +214,13 @@ enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			   const unsigned char *in, unsigned in_len, void *userdata)
 {
-	unsigned char *chosen;
+	int r = SSL_select_next_proto((unsigned char **)out, out_len, alpn,
+				      sizeof(alpn) - 1, in, in_len);
 
 	(void)ssl;
 	(void)userdata;
-	if (SSL_select_next_proto(&chosen, out_len, alpn, sizeof(alpn) - 1, in, in_len) !=
-	    OPENSSL_NPN_NEGOTIATED)
-		return SSL_TLSEXT_ERR_ALERT_FATAL;
-	*out = chosen;
-	return SSL_TLSEXT_ERR_OK;
+	return r == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK
+					   : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* A name without "/" is a credential's, systemd.exec(5). room is for its path. */

@@ -64,9 +64,10 @@ static void explain_tls(struct tls *t)
 			       tls_context_reason());
 }
 
-/* After an SSL_*() call that returned r <= 0 and left saved_errno: -errno, or 0 at the end. */
-static int failure(struct tls *t, int r, int saved_errno, short *wants)
+/* Directly after an SSL_*() call that returned r <= 0: -errno, or 0 at the end. */
+static int failure(struct tls *t, int r, short *wants)
 {
+	int saved_errno = errno;
 	unsigned long e = ERR_peek_error();
 	int error = -EPROTO;
 
@@ -143,7 +144,7 @@ static enum tls_begin begin(struct tls *t, enum tls_begin r, struct tls **ret)
 	return r;
 }
 
-/* Before each call that reads. */
+/* Before each call of OpenSSL. */
 static void call_begin(struct tls *t)
 {
 	t->excess = 0;
@@ -223,7 +224,7 @@ static int tls_handshake(struct tls *t, short *wants)
 	call_begin(t);
 	r = SSL_do_handshake(t->ssl);
 	if (r != 1) {
-		r = failure(t, r, errno, wants);
+		r = failure(t, r, wants);
 		return r == 0 ? -EPROTO : r;
 	}
 	t->open = true;
@@ -255,7 +256,7 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 		t->excess -= n < t->excess ? n : t->excess;
 	}
 	if (r <= 0) {
-		r = failure(t, r, errno, wants);
+		r = failure(t, r, wants);
 		if (r < 0 && r != -EAGAIN)
 			t->read_error = r;
 	}
@@ -296,7 +297,7 @@ static ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t n, short
 	if (t->write_error < 0)
 		return t->write_error;
 	*wants = 0;
-	ERR_clear_error();
+	call_begin(t);
 	while (r > 0 && (record = next_record(iov, n, done, room)).len > 0) {
 		errno = 0;
 		r = SSL_write_ex(t->ssl, record.p, record.len, &written);
@@ -304,7 +305,7 @@ static ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t n, short
 			done += written;
 	}
 	if (r <= 0) {
-		r = failure(t, r, errno, wants);
+		r = failure(t, r, wants);
 		if (r != -EAGAIN)
 			t->write_error = r < 0 ? r : -EPIPE;
 	}
@@ -319,10 +320,9 @@ static int tls_shut(struct tls *t, short *wants)
 		return t->write_error < 0 ? t->write_error : -EPIPE;
 	if (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
 		return 0;
-	ERR_clear_error();
-	errno = 0;
+	call_begin(t);
 	r = SSL_shutdown(t->ssl);
-	return r < 0 ? failure(t, r, errno, wants) : 0;
+	return r < 0 ? failure(t, r, wants) : 0;
 }
 
 static bool tls_is_quiet(struct tls *t)
@@ -336,7 +336,7 @@ static bool tls_is_quiet(struct tls *t)
 		return false;
 	call_begin(t);
 	r = SSL_peek_ex(t->ssl, &byte, 1, &n);
-	return r <= 0 && failure(t, r, errno, &wants) == -EAGAIN;
+	return r <= 0 && failure(t, r, &wants) == -EAGAIN;
 }
 
 static const char *tls_subject(const struct tls *t)
