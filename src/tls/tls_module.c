@@ -354,8 +354,6 @@ static void tls_inspect(const struct tls *t, tls_tell tell, void *userdata)
 	tls_certificate_inspect(SSL_get_certificate(t->ssl), tell, userdata);
 }
 
-extern const struct tls_module novnc_gate_tls;
-
 __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = {
 	.version = NOVNC_GATE_VERSION,
 	.layout = TLS_LAYOUT,

@@ -60,20 +60,19 @@
 #define SOCK_TYPE       0xf /* without SOCK_CLOEXEC, SOCK_NONBLOCK */
 #define SOCK(family, t) IS(0, family), BITS(1, SOCK_TYPE, t), IS(2, 0)
 
-#define ALLOWED 0
-
 /* Calls that are allowed, or fail with that error, where all tests hold. */
-#define ALLOW(when, ...) RULE(when, ALLOWED, __VA_ARGS__)
-#define RULE(when, error, calls, ...) \
-	{                             \
-		when, error, calls,   \
-		{                     \
-			__VA_ARGS__   \
-		}                     \
+#define ALLOW(when, ...)       RULE(when, SECCOMP_RET_ALLOW, __VA_ARGS__)
+#define FAIL(when, error, ...) RULE(when, SECCOMP_RET_ERRNO | (error), __VA_ARGS__)
+#define RULE(when, action, calls, ...) \
+	{                              \
+		when, action, calls,   \
+		{                      \
+			__VA_ARGS__    \
+		}                      \
 	}
 static const struct rule {
 	unsigned when;
-	int error;
+	uint32_t action;
 	const char *calls;
 	struct program_test test[PROGRAM_TESTS];
 } rules[] = {
@@ -148,14 +147,14 @@ static const struct rule {
 
 	/* OpenSSL tries these where getrandom() fails, before it gives up. Before a tunnel Landlock
 	 * refuses the files. */
-	RULE(TLS | SECURED, ENOSYS, "shmget"),
-	RULE(SECURED, EACCES, "openat"),
+	FAIL(TLS | SECURED, ENOSYS, "shmget"),
+	FAIL(SECURED, EACCES, "openat"),
 
 	ALLOW(RESOLVE, "prctl", IS(0, PR_CAPBSET_READ)), /* libcap when it is loaded */
 	/* tried by modules that can do without */
-	RULE(RESOLVE, ENOSYS, "memfd_create"),
-	RULE(RESOLVE, EACCES, "openat", BITS(2, O_ACCMODE, O_WRONLY)),
-	RULE(RESOLVE, EACCES, "openat", BITS(2, O_ACCMODE, O_RDWR)),
+	FAIL(RESOLVE, ENOSYS, "memfd_create"),
+	FAIL(RESOLVE, EACCES, "openat", BITS(2, O_ACCMODE, O_WRONLY)),
+	FAIL(RESOLVE, EACCES, "openat", BITS(2, O_ACCMODE, O_RDWR)),
 	/* without Fast Open, which connects without regard to Landlock */
 	ALLOW(RESOLVE, "sendto", BITS(3, MSG_FASTOPEN, 0)),
 	ALLOW(RESOLVE, "socket", SOCK(AF_UNIX, SOCK_DGRAM)),
@@ -199,9 +198,7 @@ static void rules_add(struct program_rules *r, const char *call, const struct ru
 	if (r->rules++ == PROGRAM_RULES)
 		errx(EXIT_FAILURE, "more than %d rules", PROGRAM_RULES);
 	added->call = (uint32_t)number;
-	added->action = rule->error == ALLOWED
-				? SECCOMP_RET_ALLOW
-				: SECCOMP_RET_ERRNO | (uint32_t)rule->error;
+	added->action = rule->action;
 	memcpy(added->test, rule->test, sizeof(added->test));
 }
 

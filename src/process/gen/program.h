@@ -8,8 +8,8 @@
 
 #define PROGRAM_MAX   256  /* instructions: a jump leads over at most 255 */
 #define PROGRAM_CALLS 2048 /* higher than the number of any system call */
-#define PROGRAM_RULES 256
-#define PROGRAM_TESTS 3 /* of one rule */
+#define PROGRAM_RULES 256  /* of all calls together */
+#define PROGRAM_TESTS 3    /* of one rule */
 
 /* Holds if (word & mask) == value for the 32-bit word at the offset in struct seccomp_data. */
 struct program_test {
