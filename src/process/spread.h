@@ -17,7 +17,7 @@ uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
 
 /*
  * Waits for that time, counted from since_ms of clock_ms(). fd is the file with the number of
- * processes, pids.current of a control group; if it is -1 or cannot be read, there are very many.
+ * processes, pids.current of a control group; if it is -1 or cannot be read, they count as very many.
  * The process has closed everything else before, so that nobody waits for it; SIGTERM does not
  * shorten the wait.
  */
