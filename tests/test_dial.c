@@ -234,7 +234,7 @@ static enum dial_result step(struct dial *d, short revents)
 static enum dial_result wait_and_step(struct dial *d)
 {
 	struct pollfd p[] = { { .fd = -1 }, dial_poll(d) };
-	int n = wait_poll(p, 2, clock_ms(), dial_deadline_ms(d));
+	int n = wait_poll(p, 2, clock_ms(), d->deadline_ms);
 
 	ck_assert(n > 0 || n == -ETIMEDOUT);
 	ck_assert_int_eq(n > 0, p[1].revents != 0);
@@ -409,12 +409,12 @@ START_TEST(the_addresses_share_the_time)
 	r = begin(&d, &be, shares[_i].timeout_ms);
 	for (unsigned i = 0; i < n; i++) {
 		ck_assert_int_eq(r, DIAL_WAITING);
-		ck_assert_uint_eq(dial_deadline_ms(&d), deadline_ms[i]);
+		ck_assert_uint_eq(d.deadline_ms, deadline_ms[i]);
 		if (deadline_ms[i] > stopped_ms) {
 			ck_assert_int_eq(step(&d, 0), DIAL_WAITING);
 			stopped_ms = deadline_ms[i] - 1;
 			ck_assert_int_eq(step(&d, 0), DIAL_WAITING);
-			ck_assert_uint_eq(dial_deadline_ms(&d), deadline_ms[i]);
+			ck_assert_uint_eq(d.deadline_ms, deadline_ms[i]);
 		}
 		stopped_ms = deadline_ms[i] + (i == 0 ? shares[_i].late_ms : 0);
 		r = step(&d, 0);
@@ -438,7 +438,7 @@ START_TEST(an_address_that_refuses_leaves_its_time_to_the_next)
 	resolver.address[0] = "127.0.0.1";
 	resolver.address[1] = "127.0.0.2";
 	stopped_ms = 1000;
-	if (begin(&d, &be, 5000) == DIAL_WAITING && dial_deadline_ms(&d) == 3500) {
+	if (begin(&d, &be, 5000) == DIAL_WAITING && d.deadline_ms == 3500) {
 		struct pollfd refusal = dial_poll(&d);
 
 		ck_assert_int_eq(poll(&refusal, 1, 1000 * PATIENCE_SEC), 1);
@@ -446,7 +446,7 @@ START_TEST(an_address_that_refuses_leaves_its_time_to_the_next)
 		ck_assert_int_eq(step(&d, refusal.revents), DIAL_WAITING);
 	}
 	stopped_ms = 0;
-	ck_assert_uint_eq(dial_deadline_ms(&d), 6000);
+	ck_assert_uint_eq(d.deadline_ms, 6000);
 	dial_done(&d);
 	ports_close(&p);
 }
@@ -754,7 +754,7 @@ START_TEST(a_handshake_has_the_time_that_is_left)
 		stopped_ms = 4000;
 		ck_assert_int_eq(step(&d, accepted.revents), DIAL_WAITING);
 	}
-	ck_assert_uint_eq(dial_deadline_ms(&d), 6000);
+	ck_assert_uint_eq(d.deadline_ms, 6000);
 	stopped_ms = 5999;
 	ck_assert_int_eq(step(&d, 0), DIAL_WAITING);
 	stopped_ms = 6000;

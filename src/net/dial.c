@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects to a backend: addresses in turn, in time, TLS included. */
 #include "net/dial.h"
 
 #include <stdio.h>
@@ -12,8 +11,6 @@ static void addresses_free(struct dial *d)
 	if (d->list)
 		loader_resolved(d->list);
 	d->list = NULL;
-	d->next = NULL;
-	d->left = 0;
 }
 
 void dial_done(struct dial *d)
@@ -79,35 +76,15 @@ static enum dial_result handshake_begin(struct dial *d)
 
 /* ---- addresses */
 
-/*
- * How much an address's error tells of the backend, whatever happened with the others: nobody
- * accepted in time; somebody refused; or, least, this machine knows no way to that address.
- */
-static int telling(int error)
-{
-	switch (error) {
-	case -ETIMEDOUT: return 2;
-	case -ENETUNREACH:
-	case -EHOSTUNREACH:
-	case -ENETDOWN:
-	case -EADDRNOTAVAIL:
-	case -EAFNOSUPPORT:
-	case -EACCES:
-	case -EPERM:
-	case -EINVAL: return 0;
-	default: return 1;
-	}
-}
-
+/* Of all errors the one whose result comes first in enum dial_result tells most. */
 static void address_failed(struct dial *d, int error)
 {
 	stream_done(&d->stream);
-	if (result_of(error) == DIAL_LOCAL_FAULT) {
-		d->error = error;
+	if (result_of(error) == DIAL_LOCAL_FAULT)
 		d->left = 0; /* the others would fail as well */
-	} else if (d->error == 0 || telling(error) > telling(d->error)) {
-		d->error = error;
-	}
+	else if (d->error != 0 && result_of(error) >= result_of(d->error))
+		return;
+	d->error = error;
 }
 
 static int connect_begin(struct dial *d, const struct sockaddr *sa, socklen_t len)
@@ -189,15 +166,13 @@ static enum dial_result resolve(struct dial *d)
 {
 	struct addrinfo *list = NULL;
 	int r = loader_resolve(d->be, &list), error = errno;
+	bool local =
+		r == EAI_SYSTEM ? result_of(-error) == DIAL_LOCAL_FAULT : r == EAI_MEMORY;
 
-	if (r == EAI_SYSTEM)
-		return fail(d,
-			    result_of(-error) == DIAL_LOCAL_FAULT ? DIAL_LOCAL_FAULT
-								  : DIAL_UNRESOLVED,
-			    "cannot resolve", strerror(error));
 	if (r != 0)
-		return fail(d, r == EAI_MEMORY ? DIAL_LOCAL_FAULT : DIAL_UNRESOLVED,
-			    "cannot resolve", gai_strerror(r));
+		return fail(d, local ? DIAL_LOCAL_FAULT : DIAL_UNRESOLVED,
+			    "cannot resolve",
+			    r == EAI_SYSTEM ? strerror(error) : gai_strerror(r));
 	d->next = d->list = list;
 	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
 		d->left++;
@@ -230,9 +205,4 @@ struct pollfd dial_poll(const struct dial *d)
 	short events = d->stream.tls ? d->stream.read_wants : POLLOUT;
 
 	return (struct pollfd){ .fd = d->stream.fd, .events = events };
-}
-
-uint64_t dial_deadline_ms(const struct dial *d)
-{
-	return d->deadline_ms;
 }

@@ -8,8 +8,7 @@
 
 enum dial_result {
 	DIAL_CONNECTED,
-	/* poll(2) with dial_poll() until dial_deadline_ms(), then call dial_step() */
-	DIAL_WAITING,
+	DIAL_WAITING, /* poll(2) with dial_poll() until deadline_ms, then call dial_step() */
 	DIAL_TIMED_OUT,
 	DIAL_REFUSED,
 	DIAL_UNREACHABLE, /* or another error of the network */
@@ -23,12 +22,12 @@ struct dial {
 	const struct backend *be;
 	struct stream stream; /* open with DIAL_CONNECTED, for stream_take() */
 	char why[500]; /* of a failure: "cannot connect to 127.0.0.1:4000: Connection refused" */
+	uint64_t deadline_ms; /* of the address that is tried, or of TLS */
 	/* private */
 	struct addrinfo *list;       /* owned; the addresses of a name */
 	const struct addrinfo *next; /* in that list, the first that was not tried */
 	unsigned left;               /* addresses that were not tried */
 	uint64_t end_ms;             /* the deadline of the whole */
-	uint64_t deadline_ms;        /* of the address that is tried, or of TLS */
 	int error; /* -errno of the failed address whose error tells most; 0: none failed */
 };
 
@@ -44,7 +43,6 @@ enum dial_result dial_begin(struct dial *ret, const struct backend *be,
 /* After DIAL_WAITING. dial_step() takes the events of poll(2), or 0 after the deadline. */
 enum dial_result dial_step(struct dial *d, short revents);
 struct pollfd dial_poll(const struct dial *d);
-uint64_t dial_deadline_ms(const struct dial *d);
 
 /* Gives up: closes and frees what it holds; fine at any time after dial_begin(). */
 void dial_done(struct dial *d);

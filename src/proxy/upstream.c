@@ -342,7 +342,7 @@ bool upstream_ready(const struct upstream *u)
 uint64_t upstream_deadline_ms(const struct upstream *u)
 {
 	switch (u->phase) {
-	case UPSTREAM_DIALLING: return dial_deadline_ms(&u->dial);
+	case UPSTREAM_DIALLING: return u->dial.deadline_ms;
 	case UPSTREAM_SENDING:
 	case UPSTREAM_AWAITING:
 		return clock_deadline_ms(u->sent_ms, u->request->response_ms);
