@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "net/wait.h"
 #include "proxy/error_response.h"
 #include "proxy/upstream.h"
 
@@ -59,7 +58,7 @@ static enum upstream_result probe_step(struct probe *p)
 	int r = 0;
 
 	if (!upstream_ready(u)) {
-		r = wait_poll(fds, 2, clock_ms(), upstream_deadline_ms(u));
+		r = clock_wait(fds, 2, clock_ms(), upstream_deadline_ms(u));
 		if (r > 0)
 			upstream_note_events(u, fds[1].revents);
 	}

@@ -10,7 +10,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "net/wait.h"
 #include "process/loader.h"
 #include "still.h"
 #include "testing.h"
@@ -234,7 +233,7 @@ static enum dial_result step(struct dial *d, short revents)
 static enum dial_result wait_and_step(struct dial *d)
 {
 	struct pollfd p[] = { { .fd = -1 }, dial_poll(d) };
-	int n = wait_poll(p, 2, clock_ms(), d->deadline_ms);
+	int n = clock_wait(p, 2, clock_ms(), d->deadline_ms);
 
 	ck_assert(n > 0 || n == -ETIMEDOUT);
 	ck_assert_int_eq(n > 0, p[1].revents != 0);

@@ -2,7 +2,6 @@
 /* upstream.c: a backend is asked step by step, without a client; its connection is used again. */
 #include "proxy/upstream.h"
 
-#include "net/wait.h"
 #include "peers.h"
 #include "testing.h"
 
@@ -79,7 +78,7 @@ static enum upstream_result asking_step(struct asking *a)
 	struct upstream *u = &a->up;
 	struct pollfd p[] = { { .fd = -1 }, upstream_poll(u, false) };
 	int r = upstream_ready(u) ? 0
-				  : wait_poll(p, 2, clock_ms(), upstream_deadline_ms(u));
+				  : clock_wait(p, 2, clock_ms(), upstream_deadline_ms(u));
 
 	if (r == -ETIMEDOUT)
 		return upstream_expire(u);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 uint64_t clock_ms(void)
@@ -16,7 +17,8 @@ uint64_t clock_deadline_ms(uint64_t now_ms, uint64_t span_ms)
 	return span_ms >= CLOCK_INFINITY - now_ms ? CLOCK_INFINITY : now_ms + span_ms;
 }
 
-int clock_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
+/* The time-out of poll(2), rounded up; 0 when past, -1 for infinity. */
+static int timeout_of(uint64_t now_ms, uint64_t deadline_ms)
 {
 	if (deadline_ms == CLOCK_INFINITY)
 		return -1;
@@ -25,4 +27,23 @@ int clock_timeout_ms(uint64_t now_ms, uint64_t deadline_ms)
 	/* now_ms is rounded down, so poll() has to wait one more to reach the deadline */
 	return deadline_ms - now_ms >= INT32_MAX ? INT32_MAX
 						 : (int)(deadline_ms - now_ms) + 1;
+}
+
+int clock_wait(struct pollfd *p, nfds_t n, uint64_t now_ms, uint64_t deadline_ms)
+{
+	p[0].events = POLLIN;
+	for (;; now_ms = clock_ms()) {
+		int timeout_ms = timeout_of(now_ms, deadline_ms);
+		int r = poll(p, n, timeout_ms);
+
+		if (r > 0)
+			return p[0].revents ? -ECANCELED : r;
+		/* the longest time that poll() takes may end before the deadline */
+		if (r == 0 && timeout_ms < INT32_MAX)
+			return -ETIMEDOUT;
+		if (r < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (r < 0 && clock_ms() >= deadline_ms)
+			return -ETIMEDOUT;
+	}
 }

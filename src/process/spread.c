@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "process/spread.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -55,7 +54,7 @@ static uint64_t random_number(void)
 void spread_wait(int fd, uint64_t since_ms)
 {
 	uint64_t delay_ms = spread_delay_ms(processes(fd), random_number());
+	struct pollfd no_signal = { .fd = -1 };
 
-	/* no signal has a handler, so none ends this early */
-	(void)poll(NULL, 0, clock_timeout_ms(clock_ms(), since_ms + delay_ms));
+	(void)clock_wait(&no_signal, 1, clock_ms(), since_ms + delay_ms);
 }

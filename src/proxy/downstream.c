@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "net/wait.h"
 #include "process/pages.h"
 
 /* The most that a lingering close reads. */
@@ -102,7 +101,7 @@ static int client_wait(struct downstream *d, short events, uint64_t deadline_ms)
 				.fd = upstream_kept_fd(&d->upstream[i]),
 				.events = POLLIN,
 			};
-		n = wait_poll(p, 2 + CONFIG_BACKENDS, clock_ms(), deadline_ms);
+		n = clock_wait(p, 2 + CONFIG_BACKENDS, clock_ms(), deadline_ms);
 		for (size_t i = 0; n > 0 && i < CONFIG_BACKENDS; i++)
 			upstream_kept_events(&d->upstream[i], p[2 + i].revents);
 	} while (n > 0 && p[1].revents == 0);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/relay.h"
 
-#include "net/wait.h"
-
 /* The most steps between two calls of poll(2). */
 #define RELAY_ROUNDS 16
 
@@ -310,7 +308,7 @@ static int relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen,
 
 	if (wake_ms > deadline_ms)
 		wake_ms = deadline_ms;
-	n = wait_poll(p, 3, now_ms, ready ? now_ms : wake_ms);
+	n = clock_wait(p, 3, now_ms, ready ? now_ms : wake_ms);
 	if (n < 0 && n != -ETIMEDOUT)
 		return n;
 	/* an event of TLS may bring no payload: then it does not extend the deadline */
