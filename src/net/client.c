@@ -14,26 +14,32 @@ static int option_get(int fd, int option, int *ret)
 	return getsockopt(fd, SOL_SOCKET, option, ret, &len) < 0 ? -errno : 0;
 }
 
+/* An IPv4 address becomes a v4-mapped one; a local socket keeps its family. */
+static struct sockaddr_in6 mapped(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	struct sockaddr_in6 v6 = *(const struct sockaddr_in6 *)ss;
+
+	if (ss->ss_family != AF_INET)
+		return v6;
+	v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = v4->sin_port };
+	memset(&v6.sin6_addr.s6_addr[10], 0xff, 2);
+	memcpy(&v6.sin6_addr.s6_addr[12], &v4->sin_addr, 4);
+	return v6;
+}
+
 static void client_format(const struct sockaddr_storage *ss, struct client *ret)
 {
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
-	bool mapped = ss->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
-	size_t size = sizeof(ret->address);
+	struct sockaddr_in6 a = mapped(ss);
+	bool v4 = IN6_IS_ADDR_V4MAPPED(&a.sin6_addr);
 
 	*ret = (struct client){ .text = "local" };
-	if (ss->ss_family == AF_INET || mapped) {
-		(void)inet_ntop(AF_INET,
-				mapped ? (const void *)&v6->sin6_addr.s6_addr[12]
-				       : (const void *)&v4->sin_addr,
-				ret->address, (socklen_t)size); /* fits */
-		(void)snprintf(ret->text, sizeof(ret->text), "%s:%u", ret->address,
-			       ntohs(mapped ? v6->sin6_port : v4->sin_port));
-	} else if (ss->ss_family == AF_INET6) {
-		(void)inet_ntop(AF_INET6, &v6->sin6_addr, ret->address, (socklen_t)size);
-		(void)snprintf(ret->text, sizeof(ret->text), "[%s]:%u", ret->address,
-			       ntohs(v6->sin6_port));
-	}
+	if (a.sin6_family != AF_INET6)
+		return;
+	(void)inet_ntop(v4 ? AF_INET : AF_INET6, &a.sin6_addr.s6_addr[v4 ? 12 : 0],
+			ret->address, sizeof(ret->address)); /* fits */
+	(void)snprintf(ret->text, sizeof(ret->text), v4 ? "%s:%u" : "[%s]:%u",
+		       ret->address, ntohs(a.sin6_port));
 }
 
 enum client_peer client_identify(int fd, struct client *ret)
@@ -51,4 +57,22 @@ enum client_peer client_identify(int fd, struct client *ret)
 		return errno == ENOTCONN ? CLIENT_GONE : CLIENT_NO_STREAM;
 	client_format(&ss, ret);
 	return CLIENT_CONNECTED;
+}
+
+bool client_is_loop(int dialled_fd, int accepted_fd)
+{
+	struct sockaddr_storage there = { 0 }, here = { 0 };
+	socklen_t there_len = sizeof(there), here_len = sizeof(here);
+	struct sockaddr_in6 x, y;
+
+	if (getpeername(dialled_fd, (struct sockaddr *)&there, &there_len) < 0 ||
+	    getsockname(accepted_fd, (struct sockaddr *)&here, &here_len) < 0)
+		return false; /* the error shows up when it is used */
+	if (there.ss_family == AF_UNIX)
+		return there_len == here_len && there_len > sizeof(sa_family_t) &&
+		       memcmp(&there, &here, here_len) == 0;
+	x = mapped(&there);
+	y = mapped(&here);
+	return y.sin6_family == AF_INET6 && x.sin6_port == y.sin6_port &&
+	       memcmp(&x.sin6_addr, &y.sin6_addr, sizeof(x.sin6_addr)) == 0;
 }

@@ -22,3 +22,6 @@ enum client_peer {
 
 /* Gets the address of fd's peer. *ret is written if that is CLIENT_CONNECTED. */
 enum client_peer client_identify(int fd, struct client *ret);
+
+/* The backend that was dialled has the address at which the client was accepted. */
+bool client_is_loop(int dialled_fd, int accepted_fd);

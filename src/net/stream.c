@@ -260,41 +260,6 @@ bool stream_is_quiet(const struct stream *s)
 	return recv(s->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
-/* An IPv4 address and its v4-mapped IPv6 form are the same. */
-static struct sockaddr_in6 mapped(const struct sockaddr_storage *ss)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
-	struct sockaddr_in6 v6 = *(const struct sockaddr_in6 *)ss;
-
-	if (ss->ss_family != AF_INET)
-		return v6;
-	v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = v4->sin_port };
-	memset(&v6.sin6_addr.s6_addr[10], 0xff, 2);
-	memcpy(&v6.sin6_addr.s6_addr[12], &v4->sin_addr, 4);
-	return v6;
-}
-
-bool stream_is_loop(const struct stream *dialled, const struct stream *accepted)
-{
-	struct sockaddr_storage there = { 0 }, here = { 0 };
-	socklen_t there_len = sizeof(there), here_len = sizeof(here);
-	struct sockaddr_in6 x, y;
-
-	if (getpeername(dialled->fd, (struct sockaddr *)&there, &there_len) < 0 ||
-	    getsockname(accepted->fd, (struct sockaddr *)&here, &here_len) < 0)
-		return false; /* the error shows up when it is used */
-	if (there.ss_family == AF_UNIX)
-		return here.ss_family == AF_UNIX && there_len == here_len &&
-		       there_len > sizeof(sa_family_t) &&
-		       memcmp(&there, &here, here_len) == 0;
-	if (here.ss_family == AF_UNIX)
-		return false;
-	x = mapped(&there);
-	y = mapped(&here);
-	return x.sin6_port == y.sin6_port &&
-	       memcmp(&x.sin6_addr, &y.sin6_addr, sizeof(x.sin6_addr)) == 0;
-}
-
 void stream_keep_alive(const struct stream *s)
 {
 	socklen_t len = sizeof(int);

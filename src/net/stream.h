@@ -154,9 +154,6 @@ bool stream_is_plain(const struct stream *s);
 /* Neither bytes nor an end have come, so a kept connection may be used again. */
 bool stream_is_quiet(const struct stream *s);
 
-/* The peer that was dialled has the address that the other was accepted at. */
-bool stream_is_loop(const struct stream *dialled, const struct stream *accepted);
-
 /*
  * Has the kernel probe a peer that is silent, so that one that has vanished becomes an error
  * in the end. A socket that already has such probes keeps them.

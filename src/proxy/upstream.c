@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/upstream.h"
 
+#include "net/client.h"
+
 #define UPSTREAM_INTERIM_MAX 100         /* interim responses to one request */
 #define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read: the body may use a pipe */
 #define UPSTREAM_SHOWN_MAX   63 /* bytes in an entry about a response not in HTTP */
@@ -36,7 +38,7 @@ static enum upstream_result upstream_connected(struct upstream *u)
 
 	if (!u->reused)
 		u->stream = stream_take(&u->dial.stream);
-	if (!u->reused && accepted && stream_is_loop(&u->stream, accepted))
+	if (!u->reused && accepted && client_is_loop(u->stream.fd, accepted->fd))
 		return FAIL(u, FAULT_CONFIG, 500,
 			    "[%s] Url=%s points back to the gate itself", be->section,
 			    be->url);
