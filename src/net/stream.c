@@ -158,12 +158,6 @@ short stream_events(const struct stream *s, bool to_read, bool to_write)
 	return (short)events;
 }
 
-short stream_end_events(const struct stream *s)
-{
-	return s->input == STREAM_OPEN ? POLLRDHUP
-				       : 0; /* poll(2) would tell again and again */
-}
-
 void stream_note_events(struct stream *s, short revents)
 {
 	if ((revents & POLLRDHUP) && s->input == STREAM_OPEN)
@@ -176,36 +170,31 @@ void stream_note_events(struct stream *s, short revents)
 
 /* Bytes. */
 
-/* The end of each read: n is what the system call returned, want what it was asked for. */
+/* The end of each call on a socket, which was asked for want bytes; n is as it returned. */
+static ssize_t result(ssize_t n, size_t want, bool *can)
+{
+	if (n < 0 && errno == EINTR)
+		return -EAGAIN;
+	if (n < 0 ? errno == EAGAIN : (size_t)n < want)
+		*can = false;
+	return n < 0 ? -errno : n;
+}
+
 static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 {
-	if (n < 0) {
-		if (errno == EINTR)
-			return -EAGAIN;
-		if (errno == EAGAIN)
-			s->can_read = false;
-		return -errno;
-	}
+	n = result(n, want, &s->can_read);
 	if (n == 0 && s->output == STREAM_OUT_BROKEN)
 		return -ECONNRESET; /* the kernel reports a reset once, and did so to the write */
 	if (n == 0)
 		s->input = STREAM_EOF;
-	if ((size_t)n < want)
-		s->can_read = false;
 	return n;
 }
 
-static ssize_t write_result(struct stream *s, ssize_t n)
+static ssize_t write_result(struct stream *s, ssize_t n, size_t want)
 {
-	if (n < 0) {
-		if (errno == EINTR)
-			return -EAGAIN;
-		if (errno == EAGAIN)
-			s->can_write = false;
-		else if (errno != EPIPE)
-			s->output = STREAM_OUT_BROKEN;
-		return -errno;
-	}
+	n = result(n, want, &s->can_write);
+	if (n < 0 && n != -EAGAIN && n != -EPIPE)
+		s->output = STREAM_OUT_BROKEN;
 	return n;
 }
 
@@ -225,9 +214,13 @@ ssize_t stream_read(struct stream *s, struct buf *b)
 
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 {
+	size_t want = 0;
+
 	if (s->tls)
 		return tls_write(s, iov, n);
-	return write_result(s, writev(s->fd, iov, (int)n));
+	for (size_t i = 0; i < n; i++)
+		want += iov[i].iov_len;
+	return write_result(s, writev(s->fd, iov, (int)n), want);
 }
 
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len)
@@ -242,8 +235,8 @@ ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len)
 	ssize_t n = splice(pipe_fd, NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK);
 
 	if (n < 0 && errno == EINVAL)
-		return -EINVAL; /* the socket cannot splice, and is not broken */
-	return write_result(s, n);
+		return -EINVAL;       /* the socket cannot splice, and is not broken */
+	return write_result(s, n, 0); /* a short count may come from an empty pipe */
 }
 
 bool stream_is_plain(const struct stream *s)

@@ -105,9 +105,6 @@ const char *stream_subject(const struct stream *s);
 /* The events to poll(2) for before a read or a write; 0: none, it need not wait. */
 short stream_events(const struct stream *s, bool to_read, bool to_write);
 
-/* The event of the peer's end alone, also while nothing is read; 0 once it has come. */
-short stream_end_events(const struct stream *s);
-
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
@@ -115,12 +112,6 @@ void stream_note_events(struct stream *s, short revents);
 static inline void stream_drained(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
-}
-
-/* A write has taken less than it was given: the next one waits for poll(2). */
-static inline void stream_filled(struct stream *s)
-{
-	s->can_write = false;
 }
 
 /* An error of a read or a write that is this machine's, neither the peer's nor the network's. */

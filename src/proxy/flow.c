@@ -313,11 +313,11 @@ static int flow_write(struct flow *f)
 {
 	struct iovec iov[1 + FLOW_PIECES + 1];
 	char *out = f->out->data + f->out->start;
-	size_t total = buf_len(f->out), n = 0;
+	size_t n = 0;
 	ssize_t written;
 	int r;
 
-	if (total == 0 && f->pieces == 0) {
+	if (buf_len(f->out) == 0 && f->pieces == 0) {
 		r = flow_write_pipe(f);
 		if (r == -EINVAL)
 			r = flow_drain_pipe(f);
@@ -325,16 +325,12 @@ static int flow_write(struct flow *f)
 			return r;
 	}
 	n = put_piece(iov, n, out, f->lead);
-	for (size_t i = f->first_piece; i < f->first_piece + f->pieces; i++) {
+	for (size_t i = f->first_piece; i < f->first_piece + f->pieces; i++)
 		iov[n++] = f->piece[i];
-		total += f->piece[i].iov_len;
-	}
 	n = put_piece(iov, n, out + f->lead, buf_len(f->out) - f->lead);
 	written = stream_write(f->to, iov, n);
 	if (written < 0)
 		return (int)written;
-	if ((size_t)written < total)
-		stream_filled(f->to);
 	flow_written(f, (size_t)written);
 	return 0;
 }

@@ -239,8 +239,8 @@ static struct pollfd poll_flows(const struct relay *r, const struct flow *from,
 	const struct stream *s = from->from;
 	int events = stream_events(s, flow_wants_input(from), flow_pending(to));
 
-	if (r->phase == RELAY_TUNNEL)
-		events |= stream_end_events(s);
+	if (r->phase == RELAY_TUNNEL && s->input == STREAM_OPEN)
+		events |= POLLRDHUP; /* only once: poll(2) would tell again and again */
 	return (struct pollfd){ .fd = s->fd, .events = (short)events };
 }
 

@@ -158,7 +158,6 @@ static enum upstream_result upstream_send(struct upstream *u)
 	u->sent_ms = clock_ms();
 	if (n >= 0 && (size_t)n < buf_len(out)) {
 		buf_consume(out, (size_t)n);
-		stream_filled(&u->stream);
 		return UPSTREAM_WAITING;
 	}
 	out->start = out->end = 0;
