@@ -7,6 +7,11 @@
 #define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read: the body may use a pipe */
 #define UPSTREAM_SHOWN_MAX   63 /* bytes in an entry about a response not in HTTP */
 
+/* A connection idle for longer gets no request that cannot be repeated. */
+#define UPSTREAM_TRUST_MS  2000
+/* So long before the backend's own time-out the connection is not used any more. */
+#define UPSTREAM_MARGIN_MS 1000
+
 #define FAIL(u, blame, status, ...) \
 	(fault_set((u)->request->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
 
@@ -15,7 +20,6 @@ void upstream_init(struct upstream *ret, const struct backend *be)
 	ret->be = be;
 	ret->phase = UPSTREAM_CLOSED;
 	ret->stream = STREAM_NONE;
-	ret->quiet = ret->persistent = false;
 }
 
 void upstream_close(struct upstream *u)
@@ -25,7 +29,52 @@ void upstream_close(struct upstream *u)
 	stream_done(&u->stream);
 	u->stream = STREAM_NONE;
 	u->phase = UPSTREAM_CLOSED;
-	u->quiet = u->persistent = false;
+}
+
+/* ---- between two requests */
+
+void upstream_keep(struct upstream *u)
+{
+	if (u->persistent && !stream_ended(&u->stream) && buf_len(u->in) == 0) {
+		u->phase = UPSTREAM_KEPT;
+		u->since_ms = clock_ms();
+	} else {
+		upstream_close(u);
+	}
+}
+
+int upstream_kept_fd(const struct upstream *u)
+{
+	/* input of TLS need not be HTTP: tickets may come at any time */
+	return u->phase == UPSTREAM_KEPT && stream_is_plain(&u->stream) ? u->stream.fd
+									: -1;
+}
+
+void upstream_kept_events(struct upstream *u, short revents)
+{
+	u->quiet = upstream_kept_fd(u) >= 0;
+	if (revents)
+		upstream_close(u);
+}
+
+void upstream_kept_forget(struct upstream *u)
+{
+	u->quiet = false;
+}
+
+/*
+ * The kept connection can be used for the request that begins: it is open, the backend will not
+ * close it soon, and for a request that cannot be repeated it was used a moment ago.
+ */
+static bool kept_is_good(const struct upstream *u)
+{
+	uint64_t idle_ms = clock_ms() - u->since_ms;
+
+	return u->phase == UPSTREAM_KEPT &&
+	       (u->repeatable || idle_ms < UPSTREAM_TRUST_MS) &&
+	       (u->keep_ms == CLOCK_INFINITY ||
+		idle_ms + UPSTREAM_MARGIN_MS < u->keep_ms) &&
+	       (u->quiet || stream_is_quiet(&u->stream));
 }
 
 /* ---- dialling */
@@ -48,8 +97,7 @@ static enum upstream_result upstream_connected(struct upstream *u)
 }
 
 /* The fault names addresses and files, the sentence for the client does not. */
-static enum upstream_result upstream_unreachable(struct upstream *u,
-						 enum dial_result result)
+static enum upstream_result upstream_dialled(struct upstream *u, enum dial_result result)
 {
 	static const char *const shown[] = {
 		[DIAL_TIMED_OUT] = "timed out connecting to %s",
@@ -60,24 +108,18 @@ static enum upstream_result upstream_unreachable(struct upstream *u,
 	};
 	const char *why = u->dial.why;
 
-	if (result == DIAL_MISCONFIGURED)
-		return FAIL(u, FAULT_CONFIG, 500, "%s", why);
-	if (result == DIAL_LOCAL_FAULT)
-		return FAIL(u, FAULT_GATE, 500, "%s", why);
+	u->dial_events = 0;
+	switch (result) {
+	case DIAL_WAITING: return UPSTREAM_WAITING;
+	case DIAL_CONNECTED: return upstream_connected(u);
+	case DIAL_MISCONFIGURED: return FAIL(u, FAULT_CONFIG, 500, "%s", why);
+	case DIAL_LOCAL_FAULT: return FAIL(u, FAULT_GATE, 500, "%s", why);
+	default: break;
+	}
 	fault_set(u->request->fault, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502,
 		  "%s", why);
 	fault_show(u->request->fault, shown[result], u->be->name);
 	return UPSTREAM_FAILED;
-}
-
-static enum upstream_result upstream_dialled(struct upstream *u, enum dial_result result)
-{
-	u->dial_events = 0;
-	if (result == DIAL_WAITING)
-		return UPSTREAM_WAITING;
-	if (result == DIAL_CONNECTED)
-		return upstream_connected(u);
-	return upstream_unreachable(u, result);
 }
 
 static enum upstream_result upstream_dial(struct upstream *u)
@@ -100,10 +142,8 @@ enum upstream_result upstream_start(struct upstream *u,
 	u->request_len = out->end;
 	u->repeatable = request->repeatable;
 	u->interim = 0;
-	u->response_len = 0;
-	u->unparsed = false;
 	u->scan = (struct lines_scan){ 0 };
-	u->reused = !request->new_connection && upstream_kept_is_good(u);
+	u->reused = !request->new_connection && kept_is_good(u);
 	return u->reused ? upstream_connected(u) : upstream_dial(u);
 }
 
@@ -245,7 +285,6 @@ static enum upstream_result upstream_parse(struct upstream *u)
 				 method, u->response, &fault) < 0)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
 			    u->be->name, fault.why);
-	u->response_len = (size_t)len;
 	if (u->response->status >= 200 || u->response->status == 101) {
 		u->phase = UPSTREAM_RESPONDED;
 		u->persistent = http1_persistent(u->response);
@@ -274,38 +313,48 @@ static enum upstream_result upstream_read(struct upstream *u)
 	return n < 0 ? upstream_broken(u, (int)n) : upstream_parse(u);
 }
 
+/* Bytes of the next head have come with an interim response. */
+static bool has_more(const struct upstream *u)
+{
+	return u->scan.pos < buf_len(u->in);
+}
+
 static enum upstream_result upstream_await(struct upstream *u)
 {
 	enum upstream_result result = UPSTREAM_WAITING;
 
-	if (u->unparsed) {
-		u->unparsed = false;
+	if (has_more(u))
 		result = upstream_parse(u);
-	}
 	if (result == UPSTREAM_WAITING && u->stream.can_read)
 		result = upstream_read(u);
 	return result;
 }
 
-enum upstream_result upstream_step(struct upstream *u)
+bool upstream_ready(const struct upstream *u)
 {
 	switch (u->phase) {
+	case UPSTREAM_DIALLING: return u->dial_events != 0;
+	case UPSTREAM_SENDING: return u->stream.can_write;
+	case UPSTREAM_AWAITING: return u->stream.can_read || has_more(u);
+	default: return false;
+	}
+}
+
+enum upstream_result upstream_step(struct upstream *u)
+{
+	if (!upstream_ready(u))
+		return UPSTREAM_WAITING;
+	switch (u->phase) {
 	case UPSTREAM_DIALLING:
-		return u->dial_events == 0
-			       ? UPSTREAM_WAITING
-			       : upstream_dialled(u, dial_step(&u->dial, u->dial_events));
-	case UPSTREAM_SENDING:
-		return u->stream.can_write ? upstream_send(u) : UPSTREAM_WAITING;
-	case UPSTREAM_AWAITING: return upstream_await(u);
-	default: return UPSTREAM_WAITING;
+		return upstream_dialled(u, dial_step(&u->dial, u->dial_events));
+	case UPSTREAM_SENDING: return upstream_send(u);
+	default: return upstream_await(u);
 	}
 }
 
 void upstream_next(struct upstream *u)
 {
-	buf_consume(u->in, u->response_len);
-	u->response_len = 0;
-	u->unparsed = buf_len(u->in) > 0;
+	buf_consume(u->in, u->scan.pos);
 	u->scan = (struct lines_scan){ 0 };
 }
 
@@ -328,16 +377,6 @@ void upstream_note_events(struct upstream *u, short revents)
 		u->dial_events |= revents;
 	else
 		stream_note_events(&u->stream, revents);
-}
-
-bool upstream_ready(const struct upstream *u)
-{
-	switch (u->phase) {
-	case UPSTREAM_DIALLING: return u->dial_events != 0;
-	case UPSTREAM_SENDING: return u->stream.can_write;
-	case UPSTREAM_AWAITING: return u->stream.can_read || u->unparsed;
-	default: return false;
-	}
 }
 
 uint64_t upstream_deadline_ms(const struct upstream *u)

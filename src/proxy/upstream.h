@@ -34,14 +34,12 @@ struct upstream {
 	struct buf *in, *out;        /* borrowed, from upstream_start() on */
 	struct http1_head *response; /* likewise; points into in */
 	const struct upstream_request *request;
-	size_t request_len; /* of the head in out, to send it again */
-	bool reused;        /* the connection has carried a request before */
-	bool repeatable;    /* the request may be sent again on a new connection */
-	unsigned interim;   /* number of interim responses so far */
-	uint64_t sent_ms;   /* when the last byte of the request was sent */
-	struct lines_scan scan;
-	size_t response_len; /* of the head at the beginning of in */
-	bool unparsed;       /* more bytes have come with an interim response */
+	size_t request_len;     /* of the head in out, to send it again */
+	bool reused;            /* the connection has carried a request before */
+	bool repeatable;        /* the request may be sent again on a new connection */
+	unsigned interim;       /* number of interim responses so far */
+	uint64_t sent_ms;       /* when the last byte of the request was sent */
+	struct lines_scan scan; /* of the head at the beginning of in */
 	/* between two requests */
 	bool persistent;   /* the backend keeps the connection after this response */
 	bool quiet;        /* the last poll(2) for the client's request found no events */
@@ -109,12 +107,6 @@ void upstream_keep(struct upstream *u);
  */
 int upstream_kept_fd(const struct upstream *u);
 void upstream_kept_events(struct upstream *u, short revents);
-
-/*
- * True if the kept connection can be used for the request that begins: it is open, the backend will
- * not close it soon, and for a request that cannot be repeated it was used a moment ago.
- */
-bool upstream_kept_is_good(const struct upstream *u);
 
 /* Forgets the result of the last upstream_kept_events(), which is out of date. */
 void upstream_kept_forget(struct upstream *u);
