@@ -54,7 +54,7 @@ static bool is_local(const struct stream *s)
 static enum upstream_result probe_step(struct probe *p)
 {
 	struct upstream *u = &p->upstream;
-	struct pollfd fds[] = { { .fd = -1 }, upstream_poll(u, false) };
+	struct pollfd fds[] = { { .fd = -1 }, upstream_poll(u, true, false) };
 	int r = 0;
 
 	if (!upstream_ready(u)) {

@@ -170,9 +170,7 @@ static inline int relaying_listen(struct relaying *w)
 /* Runs it in this thread. */
 static inline enum relay_end relaying_go(struct relaying *w)
 {
-	int error;
-
-	return relay_run(&w->relay, &error);
+	return relay_run(&w->relay);
 }
 
 static inline void *relaying_run(void *userdata)

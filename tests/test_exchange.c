@@ -388,7 +388,7 @@ START_TEST(an_answer_may_come_byte_by_byte)
 	client_hears(&w, "HTTP/1.1 100 Continue", false);
 	client_hears(&w, "HTTP/1.1 200 OK", false);
 	peer_hears(w.client, "1\r\no\r\n1\r\nk\r\n0\r\nA: b\r\n\r\n");
-	ck_assert_uint_eq(w.x.down_bytes, 2);
+	ck_assert_uint_eq(w.x.relay.down.bytes, 2);
 	exchanging_close(&w);
 }
 END_TEST
@@ -526,13 +526,13 @@ START_TEST(pipelined_requests_follow_each_other)
 	peer_hears_nothing(w.backend);
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, EXCHANGE_NEXT, 200);
-	ck_assert_uint_eq(w.x.up_bytes, 10);
+	ck_assert_uint_eq(w.x.relay.up.bytes, 10);
 	begin(&w, "");
 	backend_hears(&w, "POST");
 	peer_hears(w.backend, "3\r\nabc\r\n0\r\n\r\n");
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
 	ends_well(&w, EXCHANGE_NEXT, 200);
-	ck_assert_uint_eq(w.x.up_bytes, 3);
+	ck_assert_uint_eq(w.x.relay.up.bytes, 3);
 	begin(&w, "");
 	backend_hears(&w, "GET");
 	peer_say(w.backend, OK "Content-Length: 0\r\n\r\n");
@@ -915,8 +915,8 @@ START_TEST(bytes_before_the_101_wait_for_it)
 	ends(&w, EXCHANGE_LAST, 101, FAULT_NOBODY, "the client closed first");
 	ck_assert(w.x.tunnel);
 	ck_assert_uint_eq(w.opened, 1);
-	ck_assert_uint_eq(w.x.up_bytes, strlen("earlyup"));
-	ck_assert_uint_eq(w.x.down_bytes, strlen("hello"));
+	ck_assert_uint_eq(w.x.relay.up.bytes, strlen("earlyup"));
+	ck_assert_uint_eq(w.x.relay.down.bytes, strlen("hello"));
 	exchanging_close(&w);
 }
 END_TEST

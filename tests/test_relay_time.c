@@ -229,7 +229,7 @@ START_TEST(a_backend_that_has_accepted_in_time_is_used)
 	ck_assert_int_eq(upstream_start(&w.upstream, &w.request, &w.buf[2], &w.buf[1],
 					&w.response),
 			 UPSTREAM_WAITING);
-	p = upstream_poll(&w.upstream, false);
+	p = upstream_poll(&w.upstream, true, false);
 	ck_assert_int_eq(still_ppoll(&p, 1, LONG_MS), 1);
 	w.upstream.dial.deadline_ms = clock_ms();
 	ck_assert_int_eq(relaying_go(&w), RELAY_UPSTREAM_FAILED);

@@ -76,7 +76,7 @@ static enum upstream_result asking_start(struct asking *a)
 static enum upstream_result asking_step(struct asking *a)
 {
 	struct upstream *u = &a->up;
-	struct pollfd p[] = { { .fd = -1 }, upstream_poll(u, false) };
+	struct pollfd p[] = { { .fd = -1 }, upstream_poll(u, true, false) };
 	int r = upstream_ready(u) ? 0
 				  : clock_wait(p, 2, clock_ms(), upstream_deadline_ms(u));
 

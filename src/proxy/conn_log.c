@@ -181,8 +181,8 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	char denied[sizeof(x->fault.reason) + 128];
 
 	f->ended = true;
-	f->up_bytes = x->up_bytes;
-	f->down_bytes = x->down_bytes;
+	f->up_bytes = x->relay.up.bytes;
+	f->down_bytes = x->relay.down.bytes;
 	f->duration_ms = clock_ms() - q->start_ms;
 	if (was_denied(v, end,
 		       x)) { /* this is the reason, even if another fault followed */

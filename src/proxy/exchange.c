@@ -3,7 +3,6 @@
 
 #include "process/pages.h"
 #include "proxy/rewrite.h"
-#include "proxy/tunnel.h"
 
 /* An idle tunnel gives memory back after this time. */
 #define EXCHANGE_RELEASE_MS 500
@@ -58,25 +57,43 @@ static int exchange_interim(struct exchange *x)
 		x->relay.expects = false;
 		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
-	return x->request.http10 ? 0 : exchange_write_head(x, false, false);
+	return x->http10 ? 0 : exchange_write_head(x, false, false);
+}
+
+/* The client's connection must end after the response h. */
+static bool is_last(const struct exchange *x, const struct http1_head *h)
+{
+	const struct flow *up = &x->relay.up;
+
+	if (!x->persistent || h->framing == HTTP1_UNTIL_CLOSE)
+		return true;
+	if (x->upgrade && bytes_follow(x->down))
+		return true;
+	if (flow_complete(up))
+		return false;
+	/* the rest of the request's body will not be read, or may never come (RFC 9110 10.1.1) */
+	return up->state == FLOW_SINK_CLOSED || !http1_persistent(h) ||
+	       (x->expects && up->bytes == 0);
 }
 
 /* The final response: writes its head and prepares for its body. */
 static int exchange_respond(struct exchange *x)
 {
 	const struct http1_head *h = x->up->response;
-	bool more = x->request.kind == REQUEST_UPGRADE && bytes_follow(x->down);
-	struct response_plan plan;
+	bool chunked = h->framing == HTTP1_CHUNKED && !x->http10;
+	/* the client sees no other end of the body than that of the connection */
+	bool until_close = h->framing == HTTP1_UNTIL_CLOSE ||
+			   (h->framing == HTTP1_CHUNKED && x->http10);
 
-	response_plan(&x->request, h, &x->relay.up, more, &plan);
-	if (exchange_write_head(x, plan.chunked, plan.last) < 0)
+	x->last = is_last(x, h);
+	if (exchange_write_head(x, chunked, x->last) < 0)
 		return -1;
 	x->status = h->status;
-	x->last = plan.last;
-	x->end_if_failed = plan.needs_reset ? EXCHANGE_RESET : EXCHANGE_CUT;
+	x->end_if_failed = until_close ? EXCHANGE_RESET : EXCHANGE_CUT;
 	x->relay.phase = RELAY_BODY;
-	x->relay.response_suffices = plan.suffices;
-	flow_begin(&x->relay.down, h->framing, h->length, plan.chunked);
+	x->relay.response_suffices = x->last && !flow_complete(&x->relay.up) &&
+				     (!http1_persistent(h) || x->expects);
+	flow_begin(&x->relay.down, h->framing, h->length, chunked);
 	return 0;
 }
 
@@ -84,9 +101,9 @@ static int exchange_respond(struct exchange *x)
 static int exchange_open_tunnel(struct exchange *x)
 {
 	struct downstream *d = x->down;
-	const char *wrong = x->request.kind == REQUEST_UPGRADE
-				    ? upgrade_fault(x->up->response, x->accept)
-				    : "unsolicited 101";
+	struct relay *r = &x->relay;
+	const char *wrong = x->upgrade ? upgrade_fault(x->up->response, x->accept)
+				       : "unsolicited 101";
 
 	if (wrong) {
 		fault_set(&x->fault, FAULT_BACKEND, 502,
@@ -98,7 +115,12 @@ static int exchange_open_tunnel(struct exchange *x)
 	x->status = 101;
 	x->tunnel = true;
 	x->end_if_failed = EXCHANGE_RESET;
-	tunnel_begin(&x->relay);
+	r->phase = RELAY_TUNNEL;
+	r->release_ms = 0; /* the memory of the heads, at the first wait */
+	flow_begin_tunnel(&r->up);
+	flow_begin_tunnel(&r->down);
+	stream_keep_alive(r->up.from);
+	stream_keep_alive(r->down.from);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		if (&d->upstream[i] != x->up)
 			upstream_close(&d->upstream[i]); /* no other request follows */
@@ -126,6 +148,40 @@ static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 
 /* ---- the end */
 
+static const char *side_name(const struct exchange *x, enum relay_side side)
+{
+	return side == RELAY_CLIENT ? "the client" : x->up->be->name;
+}
+
+/*
+ * Sets how a connection has failed, or how the tunnel has ended; failed: the flow that failed, or
+ * NULL. Only the side that closed first is known: close frames are not parsed.
+ */
+static void exchange_explain(struct exchange *x, const struct flow *failed,
+			     enum fault_blame blame)
+{
+	const struct relay *r = &x->relay;
+	enum relay_side failed_side = failed == &r->up ? RELAY_CLIENT : RELAY_BACKEND;
+	enum relay_side first =
+		r->closed_first == RELAY_NEITHER ? failed_side : r->closed_first;
+	const struct flow *closed = first == RELAY_CLIENT ? &r->up : &r->down;
+	const char *name = side_name(x, first), *failed_name = side_name(x, failed_side);
+	bool failed_alone = first == failed_side && failed && !stream_ended(failed->from);
+
+	if (failed && (!x->tunnel || failed_alone || stream_is_local(failed->error)))
+		fault_set_broken(&x->fault, blame, failed_name, failed->from,
+				 failed->error);
+	else if (first == RELAY_BOTH)
+		fault_set(&x->fault, blame, 0, "both sides closed at the same time");
+	else if (failed && first != failed_side)
+		fault_set(&x->fault, blame, 0,
+			  "%s closed first, then the connection to %s failed: %s", name,
+			  failed_name, stream_strerror(failed->from, failed->error));
+	else
+		fault_set(&x->fault, blame, 0, "%s closed first%s", name,
+			  stream_cut_note(closed->from));
+}
+
 static enum exchange_end exchange_client_failed(struct exchange *x)
 {
 	const struct flow *up = &x->relay.up;
@@ -136,15 +192,9 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 	if (up->failure == FLOW_INCOMPLETE)
 		return FAIL(x, FAULT_CLIENT, 400, "incomplete request body%s",
 			    stream_cut_note(up->from));
-	if (stream_is_local(up->error))
-		return FAIL(x, FAULT_GATE, 500, "the connection to the client failed: %s",
-			    strerror(-up->error));
-	if (x->tunnel)
-		tunnel_explain(&x->relay, up, FAULT_NOBODY, &x->fault);
-	else
-		fault_set(&x->fault, FAULT_NOBODY, 0,
-			  "the connection to the client failed: %s",
-			  stream_strerror(up->from, up->error));
+	exchange_explain(x, up, FAULT_NOBODY);
+	if (x->fault.blame == FAULT_GATE)
+		return exchange_failed(x);
 	return x->end_if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 
@@ -160,34 +210,23 @@ static enum exchange_end exchange_backend_failed(struct exchange *x)
 		return FAIL(x, FAULT_BACKEND, 502,
 			    "%s closed the connection before its response was complete%s",
 			    name, stream_cut_note(down->from));
-	if (stream_is_local(down->error))
-		return FAIL(x, FAULT_GATE, 500, "the connection to %s failed: %s", name,
-			    strerror(-down->error));
-	if (x->tunnel) {
-		tunnel_explain(&x->relay, down, FAULT_BACKEND, &x->fault);
-		return exchange_failed(x);
-	}
-	return FAIL(x, FAULT_BACKEND, down->error == -ETIMEDOUT ? 504 : 502,
-		    "the connection to %s failed: %s", name,
-		    stream_strerror(down->from, down->error));
+	exchange_explain(x, down, FAULT_BACKEND);
+	return exchange_failed(x);
 }
 
 /* The response or the tunnel is complete. */
 static enum exchange_end exchange_done(struct exchange *x)
 {
 	if (x->tunnel) {
-		tunnel_explain(&x->relay, NULL, FAULT_NOBODY, &x->fault);
+		exchange_explain(x, NULL, FAULT_NOBODY);
 		return EXCHANGE_LAST;
 	}
 	return x->last || !flow_complete(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
 
-/* The relay has stopped and is not run again; error is for RELAY_POLL_FAILED. */
-static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end,
-					  int error)
+/* The relay has stopped and is not run again. */
+static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end)
 {
-	const struct relay *r = &x->relay;
-
 	switch (end) {
 	case RELAY_DONE: return exchange_done(x);
 	case RELAY_UPSTREAM_FAILED: return exchange_failed(x);
@@ -202,7 +241,7 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end
 	case RELAY_LINGER_TIMEOUT:
 		fault_set(&x->fault, FAULT_NOBODY, 0,
 			  "%s closed, then no data for LingerTimeoutSec=",
-			  tunnel_side(r, r->closed_first));
+			  side_name(x, x->relay.closed_first));
 		return EXCHANGE_LAST;
 	case RELAY_IDLE_TIMEOUT:
 		fault_set(&x->fault, FAULT_NOBODY, 0, "no data for IdleTimeoutSec=");
@@ -212,7 +251,7 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end
 		return x->tunnel ? EXCHANGE_GONE : x->end_if_failed;
 	default: break;
 	}
-	return FAIL(x, FAULT_GATE, 500, "poll: %s", strerror(-error));
+	return FAIL(x, FAULT_GATE, 500, "poll: %s", strerror(-x->relay.error));
 }
 
 /* Releases the memory that an idle tunnel does not need. */
@@ -229,23 +268,18 @@ static void exchange_release(struct exchange *x)
 /* Relays until the exchange ends or becomes a tunnel. */
 static enum exchange_end exchange_relay(struct exchange *x)
 {
-	enum exchange_end end = EXCHANGE_TUNNEL;
-	bool over = false;
+	enum exchange_end end;
 
-	while (!over) {
-		int error = 0;
-		enum relay_end stop = relay_run(&x->relay, &error);
+	for (;;) {
+		enum relay_end stop = relay_run(&x->relay);
 
-		if (stop == RELAY_RELEASE) {
+		if (stop == RELAY_RELEASE)
 			exchange_release(x);
-		} else if (stop == RELAY_RESPONSE) {
-			over = exchange_on_head(x, &end);
-		} else {
-			end = exchange_stopped(x, stop, error);
-			over = true;
-		}
+		else if (stop != RELAY_RESPONSE)
+			return exchange_stopped(x, stop);
+		else if (exchange_on_head(x, &end))
+			return end;
 	}
-	return end;
 }
 
 /* Prepares both connections for the next request, or closes the backend's. */
@@ -255,8 +289,6 @@ static enum exchange_end exchange_finish(struct exchange *x, enum exchange_end e
 
 	if (x->tunnel && end == EXCHANGE_RESET)
 		stream_reset(&x->up->stream);
-	x->up_bytes = x->relay.up.bytes;
-	x->down_bytes = x->relay.down.bytes;
 	flow_done(&x->relay.up);
 	flow_done(&x->relay.down);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
@@ -298,50 +330,44 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 			  const struct http1_head *h, const struct verdict *v)
 {
 	const struct config *cfg = d->cfg;
-	bool upgrade = v->kind == ROUTE_UPGRADE;
-	bool head = slice_eq(h->method, SLICE("HEAD"));
 
 	x->status = 0;
-	x->up_bytes = x->down_bytes = 0;
-	x->tunnel = x->last = false;
+	x->tunnel = false;
 	fault_clear(&x->fault);
 	x->down = d;
 	x->up = &d->upstream[v->backend];
 	x->end_if_failed = EXCHANGE_REFUSED;
-	x->request = (struct request){
-		.kind = upgrade ? REQUEST_UPGRADE
-			: head  ? REQUEST_HEAD
-				: REQUEST_PLAIN,
-		.http10 = h->minor == 0,
-		.persistent = http1_persistent(h) && cfg->keep_alive_ms > 0,
-		.expects = h->minor > 0 &&
-			   http1_has_token(h, SLICE("Expect"), SLICE("100-continue")),
-	};
+	x->upgrade = v->kind == ROUTE_UPGRADE;
+	x->http10 = h->minor == 0;
+	x->persistent = http1_persistent(h) && cfg->keep_alive_ms > 0 && !x->http10;
+	x->expects =
+		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
 	x->up_request = (struct upstream_request){
-		.method = head ? SLICE("HEAD") : SLICE("GET"),
-		.new_connection = upgrade,
-		.repeatable = is_idempotent(h->method) && !upgrade &&
+		.method =
+			slice_eq(h->method, SLICE("HEAD")) ? SLICE("HEAD") : SLICE("GET"),
+		.new_connection = x->upgrade,
+		.repeatable = is_idempotent(h->method) && !x->upgrade &&
 			      (h->framing == HTTP1_NO_BODY ||
 			       (h->framing == HTTP1_LENGTH && h->length == 0)),
 		.connect_ms = cfg->connect_ms,
-		.response_ms = upgrade ? cfg->upgrade_ms : cfg->response_ms,
+		.response_ms = x->upgrade ? cfg->upgrade_ms : cfg->response_ms,
 		.head_max = cfg->head_max,
 		.fault = &x->fault,
 		.accepted = &d->stream,
 	};
-	if (upgrade)
+	if (x->upgrade)
 		upgrade_accept(http1_field(h, SLICE("Sec-WebSocket-Key"))->value,
 			       x->accept);
 	x->relay = (struct relay){
 		.cfg = cfg,
 		.upstream = x->up,
 		.sigfd = d->sigfd,
-		.expects = x->request.expects,
+		.expects = x->expects,
 		.gone_ms = EXCHANGE_GONE_MS,
 	};
 	flow_init(&x->relay.up, &d->stream, &x->up->stream, &d->in, &d->up_out);
 	flow_init(&x->relay.down, &x->up->stream, &d->stream, &d->up_in, &d->out);
-	if (!upgrade)
+	if (!x->upgrade)
 		flow_begin(&x->relay.up, h->framing, h->length, true);
 }
 
@@ -361,7 +387,7 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 				       : "header fields are too large");
 	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out,
 				&d->response) == UPSTREAM_FAILED)
-		end = exchange_stopped(x, RELAY_UPSTREAM_FAILED, 0);
+		end = exchange_failed(x);
 	else
 		end = exchange_relay(x);
 	return end == EXCHANGE_TUNNEL ? end : exchange_finish(x, end);

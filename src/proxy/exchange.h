@@ -5,7 +5,6 @@
 #include "http/upgrade.h"
 #include "proxy/downstream.h"
 #include "proxy/relay.h"
-#include "proxy/response.h"
 #include "proxy/route.h"
 
 enum exchange_end {
@@ -21,17 +20,20 @@ enum exchange_end {
 struct exchange {
 	/* results */
 	unsigned status; /* of the response, or for the error response; 0: none */
-	uint64_t up_bytes, down_bytes; /* of bodies or of the tunnel */
-	bool tunnel;                   /* a tunnel was opened */
+	bool tunnel;     /* a tunnel was opened */
 	struct fault fault;
+	struct relay relay; /* its flows have counted the bytes */
 	/* private */
 	struct downstream *down;
 	struct upstream *up;
-	struct relay relay;
-	struct request request;
 	struct upstream_request up_request;
 	enum exchange_end end_if_failed;
-	bool last; /* the client's connection ends after the response */
+	/* the request */
+	bool upgrade;
+	bool http10;     /* the client gets neither interim responses nor chunks */
+	bool persistent; /* another request may follow */
+	bool expects;    /* the client waits for a 100 before it sends the body */
+	bool last;       /* the client's connection ends after the response */
 	char accept[UPGRADE_ACCEPT_SIZE];
 };
 

@@ -36,3 +36,13 @@ void fault_show(struct fault *f, const char *format, ...)
 	(void)vsnprintf(f->shown, sizeof(f->shown), format, ap);
 	va_end(ap);
 }
+
+void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
+		      const struct stream *s, int error)
+{
+	bool local = stream_is_local(error);
+	unsigned status = local ? 500 : error == -ETIMEDOUT ? 504 : 502;
+
+	fault_set(f, local ? FAULT_GATE : blame, status,
+		  "the connection to %s failed: %s", name, stream_strerror(s, error));
+}

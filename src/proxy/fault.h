@@ -2,6 +2,8 @@
 /* The fault of an exchange, as sentences for the log and for the error response. */
 #pragma once
 
+#include "net/stream.h"
+
 enum fault_blame {
 	FAULT_NOBODY, /* no fault, or SIGTERM */
 	FAULT_CLIENT,
@@ -30,3 +32,10 @@ void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 /* Then sets the sentence for the client. */
 void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Sets that the connection to name has failed with -errno: with blame, or with FAULT_GATE if the
+ * error is this machine's.
+ */
+void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
+		      const struct stream *s, int error);

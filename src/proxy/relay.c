@@ -4,7 +4,19 @@
 /* The most steps between two calls of poll(2). */
 #define RELAY_ROUNDS 16
 
+static const enum relay_end end_of[] = {
+	[UPSTREAM_WAITING] = RELAY_RUNNING,
+	[UPSTREAM_RESPONSE] = RELAY_RESPONSE,
+	[UPSTREAM_FAILED] = RELAY_UPSTREAM_FAILED,
+};
+
 /* ---- one step */
+
+/* The backend has the request's head, so that the body follows. */
+static bool head_sent(const struct relay *r)
+{
+	return r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
+}
 
 /* The sides that have closed; their last bytes may be unread. */
 static enum relay_side closed_sides(const struct relay *r)
@@ -49,10 +61,8 @@ static void relay_down_failed(struct relay *r, int error)
 /* One step each way; true if bytes moved. Failures are noted in the flows. */
 static bool flows_step(struct relay *r, uint64_t now_ms)
 {
-	bool head_sent =
-		r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 	int up_error = 0, down_error = 0;
-	bool up = head_sent && flow_step(&r->up, now_ms, &up_error);
+	bool up = head_sent(r) && flow_step(&r->up, now_ms, &up_error);
 	bool down = flow_step(&r->down, now_ms, &down_error);
 
 	if (up)
@@ -80,37 +90,24 @@ static bool flows_done(const struct relay *r)
 	       r->down.to->output != STREAM_OUT_SHUTTING;
 }
 
-/* True if the flows have ended, with *ret. */
-static bool flows_ended(const struct relay *r, enum relay_end *ret)
+static enum relay_end flows_end(const struct relay *r)
 {
 	if (r->up.failure != FLOW_OK)
-		*ret = RELAY_CLIENT_FAILED;
-	else if (r->down.failure != FLOW_OK && !flow_pending(&r->down))
-		*ret = RELAY_BACKEND_FAILED;
-	else if (r->phase != RELAY_REQUEST && flows_done(r))
-		*ret = RELAY_DONE;
-	else
-		return false;
-	return true;
+		return RELAY_CLIENT_FAILED;
+	if (r->down.failure != FLOW_OK && !flow_pending(&r->down))
+		return RELAY_BACKEND_FAILED;
+	return r->phase != RELAY_REQUEST && flows_done(r) ? RELAY_DONE : RELAY_RUNNING;
 }
 
-/* True if the relay stops with that result of the upstream, with *ret. */
-static bool relay_stops(enum upstream_result result, enum relay_end *ret)
-{
-	*ret = result == UPSTREAM_RESPONSE ? RELAY_RESPONSE : RELAY_UPSTREAM_FAILED;
-	return result != UPSTREAM_WAITING;
-}
-
-/* A step of the upstream; true if the relay stops, with *ret. *moved is set for progress. */
-static bool relay_step_upstream(struct relay *r, uint64_t now_ms, bool *moved,
-				enum relay_end *ret)
+/* A step of the upstream; *moved is set for progress. */
+static enum relay_end relay_step_upstream(struct relay *r, uint64_t now_ms, bool *moved)
 {
 	struct upstream *u = r->upstream;
 	enum upstream_phase before = u->phase;
 	enum upstream_result result;
 
 	if (flow_pending(&r->down)) /* back-pressure: the client has not read all */
-		return false;
+		return RELAY_RUNNING;
 	result = upstream_step(u);
 	if (before == UPSTREAM_SENDING && u->phase == UPSTREAM_AWAITING) {
 		stream_watch_begin(&u->stream, now_ms, r->gone_ms);
@@ -118,62 +115,53 @@ static bool relay_step_upstream(struct relay *r, uint64_t now_ms, bool *moved,
 	}
 	/* a dial looks at the clock itself */
 	*moved |= u->phase != before || before == UPSTREAM_DIALLING;
-	return relay_stops(result, ret);
+	return end_of[result];
 }
 
 static bool relay_ready(const struct relay *r)
 {
-	const struct upstream *u = r->upstream;
-
-	if (r->phase == RELAY_REQUEST) {
-		if (!flow_pending(&r->down) && upstream_ready(u))
-			return true;
-		if (u->phase != UPSTREAM_AWAITING)
-			return flow_ready(&r->down);
-	}
-	return flow_ready(&r->up) || flow_ready(&r->down);
+	if (r->phase == RELAY_REQUEST && !flow_pending(&r->down) &&
+	    upstream_ready(r->upstream))
+		return true;
+	return flow_ready(&r->down) || (head_sent(r) && flow_ready(&r->up));
 }
 
-/* Steps until nothing more is ready; true if the relay stops, with *ret. */
-static bool relay_steps(struct relay *r, uint64_t now_ms, enum relay_end *ret)
+/* Steps until nothing more is ready. */
+static enum relay_end relay_steps(struct relay *r, uint64_t now_ms)
 {
+	enum relay_end end = RELAY_RUNNING;
 	bool more = true;
 
 	for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 		bool moved = flows_step(r, now_ms);
 
-		if (flows_ended(r, ret))
-			return true;
-		if (r->phase == RELAY_REQUEST &&
-		    relay_step_upstream(r, now_ms, &moved, ret))
-			return true;
+		end = flows_end(r);
+		if (end == RELAY_RUNNING && r->phase == RELAY_REQUEST)
+			end = relay_step_upstream(r, now_ms, &moved);
 		r->moved |= moved;
-		more = moved && relay_ready(r);
+		more = end == RELAY_RUNNING && moved && relay_ready(r);
 	}
-	return false;
+	return end;
 }
 
 /* ---- deadlines */
 
-/* A peer that no longer acknowledges what was sent to it has failed; true if the relay stops. */
-static bool relay_check_peers(struct relay *r, uint64_t now_ms, enum relay_end *ret)
+/* A peer that no longer acknowledges what was sent to it has failed. */
+static enum relay_end relay_check_peers(struct relay *r, uint64_t now_ms)
 {
 	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms))
 		flow_fail(&r->up, -ETIMEDOUT);
 	if (!stream_watch_gone(r->up.to, now_ms, r->gone_ms))
-		return false;
+		return RELAY_RUNNING;
 	if (r->phase == RELAY_REQUEST)
-		return relay_stops(upstream_broken(r->upstream, -ETIMEDOUT), ret);
+		return end_of[upstream_broken(r->upstream, -ETIMEDOUT)];
 	flow_fail(&r->down, -ETIMEDOUT);
-	return false;
+	return RELAY_RUNNING;
 }
 
-/* The time of the next such check. */
-static uint64_t check_ms(const struct relay *r)
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 {
-	uint64_t up_ms = r->up.to->watch.look_ms, down_ms = r->down.to->watch.look_ms;
-
-	return up_ms < down_ms ? up_ms : down_ms;
+	return a_ms < b_ms ? a_ms : b_ms;
 }
 
 static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
@@ -193,31 +181,37 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 	return clock_deadline_ms(last_ms, span_ms);
 }
 
+/* Of one body. */
+static uint64_t flow_deadline(const struct relay *r, const struct flow *f,
+			      enum relay_end *ret)
+{
+	bool to_write = flow_pending(f);
+
+	*ret = to_write == (f == &r->up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
+	return flow_finished(f) ? CLOCK_INFINITY
+				: clock_deadline_ms(f->moved_ms, r->cfg->body_ms);
+}
+
 /* For the request's body while it is sent, else for the response. */
 static uint64_t request_deadline(const struct relay *r, enum relay_end *ret)
 {
-	const struct flow *up = &r->up;
-	bool body_waits = r->expects && up->bytes == 0;
+	bool body_waits = r->expects && r->up.bytes == 0;
 
-	if (r->upstream->phase != UPSTREAM_AWAITING || flow_finished(up) || body_waits) {
-		*ret = RELAY_UPSTREAM_FAILED;
-		return upstream_deadline_ms(r->upstream);
-	}
-	*ret = flow_pending(up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
-	return clock_deadline_ms(up->moved_ms, r->cfg->body_ms);
+	if (head_sent(r) && !flow_finished(&r->up) && !body_waits)
+		return flow_deadline(r, &r->up, ret);
+	*ret = RELAY_UPSTREAM_FAILED;
+	return upstream_deadline_ms(r->upstream);
 }
 
 static uint64_t body_deadline(const struct relay *r, enum relay_end *ret)
 {
-	const struct flow *up = &r->up, *down = &r->down;
-	uint64_t up_ms = flow_finished(up) ? CLOCK_INFINITY : up->moved_ms;
-	uint64_t down_ms = flow_finished(down) ? CLOCK_INFINITY : down->moved_ms;
+	enum relay_end up_end;
+	uint64_t up_ms = flow_deadline(r, &r->up, &up_end);
+	uint64_t down_ms = flow_deadline(r, &r->down, ret);
 
 	if (up_ms <= down_ms)
-		*ret = flow_pending(up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
-	else
-		*ret = flow_pending(down) ? RELAY_CLIENT_TIMEOUT : RELAY_BACKEND_TIMEOUT;
-	return clock_deadline_ms(up_ms <= down_ms ? up_ms : down_ms, r->cfg->body_ms);
+		*ret = up_end;
+	return earlier(up_ms, down_ms);
 }
 
 /* The next deadline, with *ret for when it passes. */
@@ -233,11 +227,10 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
 
 /* ---- waits */
 
-static struct pollfd poll_flows(const struct relay *r, const struct flow *from,
-				const struct flow *to)
+static struct pollfd poll_stream(const struct relay *r, const struct stream *s,
+				 bool to_read, bool to_write)
 {
-	const struct stream *s = from->from;
-	int events = stream_events(s, flow_wants_input(from), flow_pending(to));
+	int events = stream_events(s, to_read, to_write);
 
 	if (r->phase == RELAY_TUNNEL && s->input == STREAM_OPEN)
 		events |= POLLRDHUP; /* only once: poll(2) would tell again and again */
@@ -246,10 +239,9 @@ static struct pollfd poll_flows(const struct relay *r, const struct flow *from,
 
 static struct pollfd poll_client(const struct relay *r, bool hangup_seen)
 {
-	struct pollfd p = poll_flows(r, &r->up, &r->down);
+	bool to_read = head_sent(r) && flow_wants_input(&r->up);
+	struct pollfd p = poll_stream(r, r->up.from, to_read, flow_pending(&r->down));
 
-	if (r->phase == RELAY_REQUEST && r->upstream->phase != UPSTREAM_AWAITING)
-		p.events = stream_events(r->up.from, false, flow_pending(&r->down));
 	/* without events poll(2) still reports a reset, but also each hang-up again and again */
 	if (p.events == 0 && hangup_seen)
 		p.fd = -1;
@@ -258,17 +250,14 @@ static struct pollfd poll_client(const struct relay *r, bool hangup_seen)
 
 static struct pollfd poll_backend(const struct relay *r)
 {
-	bool back_pressure = flow_pending(&r->down); /* as in relay_step_upstream() */
-	struct pollfd p;
+	const struct flow *down = &r->down;
+	bool to_write = flow_pending(&r->up);
+	/* back-pressure as in relay_step_upstream() */
+	struct pollfd p =
+		r->phase == RELAY_REQUEST
+			? upstream_poll(r->upstream, !flow_pending(down), to_write)
+			: poll_stream(r, down->from, flow_wants_input(down), to_write);
 
-	if (r->phase != RELAY_REQUEST)
-		p = poll_flows(r, &r->down, &r->up);
-	else if (back_pressure && r->upstream->phase == UPSTREAM_AWAITING)
-		p = (struct pollfd){ .fd = r->up.to->fd,
-				     .events = stream_events(r->up.to, false,
-							     flow_pending(&r->up)) };
-	else
-		p = upstream_poll(r->upstream, flow_pending(&r->up));
 	if (p.events == 0)
 		p.fd = -1;
 	return p;
@@ -293,9 +282,8 @@ static void relay_note_events(struct relay *r, const struct pollfd *client,
 		note_events(&r->down, backend->revents);
 }
 
-/* Waits for an event. 0; -ETIMEDOUT if the deadline of *ret has passed; or another -errno. */
-static int relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen,
-		      enum relay_end *ret)
+/* Waits for an event or a deadline. */
+static enum relay_end relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen)
 {
 	struct pollfd p[] = {
 		{ .fd = r->sigfd },
@@ -303,56 +291,42 @@ static int relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen,
 		poll_backend(r),
 	};
 	bool ready = relay_ready(r);
-	uint64_t deadline_ms = relay_deadline(r, ret), wake_ms = check_ms(r);
-	int n;
+	enum relay_end late;
+	uint64_t deadline_ms = relay_deadline(r, &late);
+	uint64_t check_ms = earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
+	int n = clock_wait(p, 3, now_ms, ready ? now_ms : earlier(deadline_ms, check_ms));
 
-	if (wake_ms > deadline_ms)
-		wake_ms = deadline_ms;
-	n = clock_wait(p, 3, now_ms, ready ? now_ms : wake_ms);
-	if (n < 0 && n != -ETIMEDOUT)
-		return n;
+	if (n == -ECANCELED)
+		return RELAY_TERMINATED;
+	if (n < 0 && n != -ETIMEDOUT) {
+		r->error = n;
+		return RELAY_POLL_FAILED;
+	}
 	/* an event of TLS may bring no payload: then it does not extend the deadline */
-	if (!ready && (n == -ETIMEDOUT || !r->moved) && clock_ms() >= deadline_ms)
-		return -ETIMEDOUT;
+	if (!ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
+		return late == RELAY_UPSTREAM_FAILED
+			       ? end_of[upstream_expire(r->upstream)]
+			       : late;
 	r->moved = false;
 	*hangup_seen |= (p[1].revents & POLLHUP) != 0;
 	if (n > 0)
 		relay_note_events(r, &p[1], &p[2]);
-	return 0;
+	return flows_end(r);
 }
 
-/* After relay_wait() has failed with error; true if the relay stops, with *ret. */
-static bool wait_failed(struct relay *r, int error, enum relay_end *ret)
-{
-	if (error == -ECANCELED)
-		*ret = RELAY_TERMINATED;
-	else if (error != -ETIMEDOUT)
-		*ret = RELAY_POLL_FAILED;
-	else if (*ret == RELAY_UPSTREAM_FAILED)
-		return relay_stops(upstream_expire(r->upstream), ret);
-	return true;
-}
-
-enum relay_end relay_run(struct relay *r, int *ret_error)
+enum relay_end relay_run(struct relay *r)
 {
 	bool hangup_seen = false;
-	enum relay_end end;
-	int error;
+	enum relay_end end = RELAY_RUNNING;
 
-	for (;;) {
+	while (end == RELAY_RUNNING) {
 		uint64_t now_ms = clock_ms();
 
-		if (now_ms >= check_ms(r) && relay_check_peers(r, now_ms, &end))
-			break;
-		if (relay_steps(r, now_ms, &end))
-			break;
-		error = relay_wait(r, now_ms, &hangup_seen, &end);
-		if (error < 0 && wait_failed(r, error, &end)) {
-			*ret_error = error;
-			break;
-		}
-		if (error == 0 && flows_ended(r, &end))
-			break;
+		end = relay_check_peers(r, now_ms);
+		if (end == RELAY_RUNNING)
+			end = relay_steps(r, now_ms);
+		if (end == RELAY_RUNNING)
+			end = relay_wait(r, now_ms, &hangup_seen);
 	}
 	if (end == RELAY_RELEASE) {
 		flow_release(&r->up);

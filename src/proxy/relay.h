@@ -26,6 +26,7 @@ struct relay {
 	struct upstream *upstream;
 	struct flow up, down;
 	int sigfd; /* readable after SIGTERM */
+	int error; /* with RELAY_POLL_FAILED, -errno */
 	enum relay_phase phase;
 	bool expects; /* the client waits for a 100 before it sends its body (RFC 9110 10.1.1) */
 	bool response_suffices; /* stops after the response, even without all of the request */
@@ -36,6 +37,7 @@ struct relay {
 };
 
 enum relay_end {
+	RELAY_RUNNING,         /* no end; relay_run() does not return it */
 	RELAY_DONE,            /* both flows are complete, or the response suffices */
 	RELAY_RESPONSE,        /* a head has come, in the upstream's response */
 	RELAY_UPSTREAM_FAILED, /* with the fault of the request */
@@ -46,12 +48,9 @@ enum relay_end {
 	RELAY_BACKEND_TIMEOUT, /* the backend neither sends nor reads a body */
 	RELAY_LINGER_TIMEOUT,
 	RELAY_IDLE_TIMEOUT,
-	RELAY_TERMINATED, /* SIGTERM */
-	RELAY_POLL_FAILED,
+	RELAY_TERMINATED,  /* SIGTERM */
+	RELAY_POLL_FAILED, /* with the relay's error */
 };
 
-/*
- * Runs until one of these ends; may be called again after RELAY_RESPONSE and RELAY_RELEASE. With
- * RELAY_POLL_FAILED, *ret_error is -errno.
- */
-enum relay_end relay_run(struct relay *r, int *ret_error);
+/* Runs until one of these ends; may be called again after RELAY_RESPONSE and RELAY_RELEASE. */
+enum relay_end relay_run(struct relay *r);

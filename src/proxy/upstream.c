@@ -167,14 +167,11 @@ static enum upstream_result upstream_repeat(struct upstream *u)
 
 enum upstream_result upstream_broken(struct upstream *u, int error)
 {
-	const char *why = stream_strerror(&u->stream, error);
-	bool local = stream_is_local(error);
-	unsigned status = local ? 500 : error == -ETIMEDOUT ? 504 : 502;
-
 	if (may_repeat(u))
 		return upstream_repeat(u);
-	return FAIL(u, local ? FAULT_GATE : FAULT_BACKEND, status,
-		    "the connection to %s failed: %s", u->be->name, why);
+	fault_set_broken(u->request->fault, FAULT_BACKEND, u->be->name, &u->stream,
+			 error);
+	return UPSTREAM_FAILED;
 }
 
 /* True if a response may be there although a write has failed: it was sent before the close. */
@@ -360,15 +357,15 @@ void upstream_next(struct upstream *u)
 
 /* ---- the caller's poll */
 
-struct pollfd upstream_poll(const struct upstream *u, bool body_pending)
+struct pollfd upstream_poll(const struct upstream *u, bool to_read, bool to_write)
 {
-	bool awaiting = u->phase == UPSTREAM_AWAITING;
-	bool sending = u->phase == UPSTREAM_SENDING || body_pending;
+	bool reads = u->phase == UPSTREAM_AWAITING && to_read;
+	bool writes = u->phase == UPSTREAM_SENDING || to_write;
 
 	if (u->phase == UPSTREAM_DIALLING)
 		return dial_poll(&u->dial);
 	return (struct pollfd){ .fd = u->stream.fd,
-				.events = stream_events(&u->stream, awaiting, sending) };
+				.events = stream_events(&u->stream, reads, writes) };
 }
 
 void upstream_note_events(struct upstream *u, short revents)

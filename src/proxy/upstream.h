@@ -78,8 +78,8 @@ enum upstream_result upstream_step(struct upstream *u);
 /* Removes the head of `response` from in. */
 void upstream_next(struct upstream *u);
 
-/* For poll(2); with body_pending the caller has bytes of the request's body to write. */
-struct pollfd upstream_poll(const struct upstream *u, bool body_pending);
+/* For poll(2): whether the caller takes a head now, and has bytes of the request's body to write. */
+struct pollfd upstream_poll(const struct upstream *u, bool to_read, bool to_write);
 
 /* Notes the events that poll(2) returned. */
 void upstream_note_events(struct upstream *u, short revents);
