@@ -115,27 +115,22 @@ static void flow_eof(struct flow *f)
 		f->failure = FLOW_INCOMPLETE;
 }
 
-/* Opens the pipe, if both streams can be spliced. */
+/* Opens the pipe, if both streams can be spliced; not for a chunked body. */
 static void flow_pipe(struct flow *f)
 {
-	int ends[2];
-
 	if (f->piping != FLOW_PIPE_NONE || !stream_is_plain(f->from) ||
 	    !stream_is_plain(f->to))
 		return;
 	f->piping = FLOW_PIPE_UNAVAILABLE;
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(f->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: copying is slower, but works */
 	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
 	 * pipe has two pages only */
-	if (fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
-	    fcntl(ends[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0) {
-		fd_close_auto(&ends[0]);
-		fd_close_auto(&ends[1]);
-		return;
-	}
-	memcpy(f->pipe, ends, sizeof(ends));
-	f->piping = FLOW_PIPE_OPEN;
+	if (fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
+	    fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0)
+		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
+	else
+		f->piping = FLOW_PIPE_OPEN;
 }
 
 static ssize_t flow_copy(struct flow *f)
@@ -335,20 +330,13 @@ static int flow_write(struct flow *f)
 	return 0;
 }
 
-static ssize_t flow_read(struct flow *f)
-{
-	bool spliced = f->piping == FLOW_PIPE_OPEN && f->body.framing != HTTP1_CHUNKED;
-
-	return spliced ? flow_splice(f) : flow_copy(f);
-}
-
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 {
 	bool moved = false, large;
 
 	flow_decode(f);
 	if (flow_wants_input(f) && f->from->can_read) {
-		ssize_t n = flow_read(f);
+		ssize_t n = f->piping == FLOW_PIPE_OPEN ? flow_splice(f) : flow_copy(f);
 
 		if (n < 0 && n != -EAGAIN)
 			flow_fail(f, (int)n);
