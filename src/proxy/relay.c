@@ -4,6 +4,7 @@
 /* The most steps between two calls of poll(2). */
 #define RELAY_ROUNDS 16
 
+/* The end of the relay that a result of the upstream is. */
 static const enum relay_end end_of[] = {
 	[UPSTREAM_WAITING] = RELAY_RUNNING,
 	[UPSTREAM_RESPONSE] = RELAY_RESPONSE,
@@ -164,6 +165,12 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 	return a_ms < b_ms ? a_ms : b_ms;
 }
 
+/* The time of the next such check. */
+static uint64_t check_ms(const struct relay *r)
+{
+	return earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
+}
+
 static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
@@ -181,7 +188,7 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 	return clock_deadline_ms(last_ms, span_ms);
 }
 
-/* Of one body. */
+/* When one body has stalled, with *ret for who is then to blame. */
 static uint64_t flow_deadline(const struct relay *r, const struct flow *f,
 			      enum relay_end *ret)
 {
@@ -293,8 +300,8 @@ static enum relay_end relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_
 	bool ready = relay_ready(r);
 	enum relay_end late;
 	uint64_t deadline_ms = relay_deadline(r, &late);
-	uint64_t check_ms = earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
-	int n = clock_wait(p, 3, now_ms, ready ? now_ms : earlier(deadline_ms, check_ms));
+	int n = clock_wait(p, 3, now_ms,
+			   ready ? now_ms : earlier(deadline_ms, check_ms(r)));
 
 	if (n == -ECANCELED)
 		return RELAY_TERMINATED;
@@ -322,7 +329,8 @@ enum relay_end relay_run(struct relay *r)
 	while (end == RELAY_RUNNING) {
 		uint64_t now_ms = clock_ms();
 
-		end = relay_check_peers(r, now_ms);
+		if (now_ms >= check_ms(r))
+			end = relay_check_peers(r, now_ms);
 		if (end == RELAY_RUNNING)
 			end = relay_steps(r, now_ms);
 		if (end == RELAY_RUNNING)

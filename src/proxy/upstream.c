@@ -20,6 +20,7 @@ void upstream_init(struct upstream *ret, const struct backend *be)
 	ret->be = be;
 	ret->phase = UPSTREAM_CLOSED;
 	ret->stream = STREAM_NONE;
+	ret->quiet = false;
 }
 
 void upstream_close(struct upstream *u)
