@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange.h"
 
+#include "log/journal.h"
 #include "process/pages.h"
 #include "proxy/rewrite.h"
 
@@ -254,11 +255,12 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end
 	return FAIL(x, FAULT_GATE, 500, "poll: %s", strerror(-x->relay.error));
 }
 
-/* Releases the memory that an idle tunnel does not need. */
+/* Releases the memory that an idle tunnel does not need, and sends entries that the log has kept. */
 static void exchange_release(struct exchange *x)
 {
 	struct http1_head *h = x->up->response;
 
+	journal_flush();
 	x->relay.release_ms = EXCHANGE_RELEASE_MS;
 	downstream_release(x->down);
 	pages_release(h->field, sizeof(h->field));

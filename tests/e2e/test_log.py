@@ -376,12 +376,26 @@ def test_a_journal_that_stopped_reading_holds_up_no_session_and_no_end(world, st
     journal, arguments = stopped_journal
     c = world.direct(upgrade(), **arguments)
     b = world.tunnel_of(c)
-    b.send(b"x")
-    assert c.exactly(1) == b"x"
     os.kill(c.pid, signal.SIGTERM)
     assert c.end() == "FIN"
     for beginning in "Handling noVNC connection:", "Proxying:", "noVNC session closed:":
         assert next_entry(journal).startswith(beginning)
+    b.close()
+    assert c.exited() == 0
+
+
+def test_entries_without_room_are_sent_when_a_tunnel_comes_to_rest(world, stopped_journal):
+    journal, arguments = stopped_journal
+    c = world.direct(upgrade(), **arguments)
+    b = world.tunnel_of(c)
+    journal.recv(1)     # this makes room
+    journal.recv(1)
+    b.send(bytes(65536))
+    assert len(c.exactly(65536)) == 65536
+    for beginning in "Handling noVNC connection:", "Proxying:":
+        assert next_entry(journal).startswith(beginning)
+    c.close()
+    b.close()
     assert c.exited() == 0
 
 
