@@ -737,7 +737,7 @@ static void try(const struct attempt *a, enum stage stage, int version)
 			      stage, r, expected);
 }
 
-START_TEST(each_wall_stands)
+START_TEST(each_attempt_ends_as_expected)
 {
 	try(&attempts[(size_t)_i / STAGES], (enum stage)(_i % STAGES),
 	    landlock_version());
@@ -1246,7 +1246,8 @@ int main(void)
 	TCase *tc = tcase_create("sandbox");
 
 	suite_add_tcase(suite, tc);
-	tcase_add_loop_test(tc, each_wall_stands, 0, (int)LENGTH(attempts) * STAGES);
+	tcase_add_loop_test(tc, each_attempt_ends_as_expected, 0,
+			    (int)LENGTH(attempts) * STAGES);
 	tcase_add_loop_test(tc, an_older_landlock_keeps_files_shut_and_ports_open, 0,
 			    (int)LENGTH(attempts) * STAGES);
 	tcase_add_loop_test(tc, without_a_wall_it_would_work, 0, (int)LENGTH(works));

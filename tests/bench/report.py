@@ -244,12 +244,11 @@ def man_table(r):
         unit = r.data["units"][name]
         return f".It {what} Ta {unit['exposure']} Ta {statistics.median(unit['rates']):.0f}\n"
 
-    return ('.Bl -column "novnc-gate-tls@.service, sessions resumed" "Exposure" '
-            '"Connections/s"\n'
+    return ('.Bl -column "novnc-gate-http-NN@.service with strict.conf" "Exposure" "Connections/s"\n'
             ".It Sy Unit Ta Sy Exposure Ta Sy Connections/s\n" +
-            line("gate", "novnc-gate-http@.service") +
-            line("gate-strict", "novnc-gate-http@.service with strict.conf") +
-            line("gate-tls", "novnc-gate-tls@.service, sessions resumed") +
+            line("gate", "novnc-gate-http-NN@.service") +
+            line("gate-strict", "novnc-gate-http-NN@.service with strict.conf") +
+            line("gate-tls", "novnc-gate-tls-NN@.service, TLS resumption") +
             line("floor", "an empty unit with a minimal program") + ".El\n")
 
 

@@ -79,7 +79,7 @@ def test_the_man_page_explains_each_line_that_the_unit_leaves_open(kind):
 
 def test_the_tests_that_the_man_page_names_exist():
     names = set(re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", explanations()))
-    assert {"each_wall_stands", "memory_for_code", "test_its_limits"} <= names
+    assert {"each_attempt_ends_as_expected", "memory_for_code", "test_its_limits"} <= names
     tests = "".join((TREE / "tests" / file).read_text() for file in (
         "test_sandbox.c", "e2e/test_sandbox.py", "systemd/test_connections.py"))
     assert {name for name in names if not re.search(

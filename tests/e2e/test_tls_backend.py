@@ -194,9 +194,9 @@ def server_hello(version):
     ("unsuitable certificate purpose", {"usage": "clientAuth"}),
     ("unsupported protocol", b"\3\1"),
     ("unsafe legacy renegotiation disabled", b"\3\3")])
-def test_reasons_that_readme_explains(world, authority, reason, how):
-    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
-    assert re.search(rf"^\|.*`{reason}`.*\|$", readme, re.M)
+def test_reasons_that_the_manual_explains(world, authority, reason, how):
+    manual = (pathlib.Path(__file__).parents[2] / "man/novnc-gate.8").read_text()
+    assert re.search(rf"^\.It .*Li {reason}( ,|$)", manual, re.M)
     if isinstance(how, bytes):
         b = behind_tls(world, None)
         world.configure("[MasterController]\nVerifyTls=no", controller=b.url.replace("http", "https"))
@@ -219,7 +219,7 @@ def test_reasons_that_readme_explains(world, authority, reason, how):
 @pytest.mark.parametrize("how, accepted", [
     ({"digest": "sha1"}, True), ({"usage": "clientAuth"}, True), ({"key": "rsa:1024"}, False)])
 def test_a_certificate_in_cafile_needs_only_a_strong_key(world, authority, how, accepted):
-    """As README.md's table says."""
+    """As novnc-gate.conf(5) says."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     crt, key = authority.issue(subject="/CN=x", **how)
