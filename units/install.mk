@@ -30,7 +30,7 @@ UNIT_PROGRAMS = port-is-free connections-left
 # its files are root's.
 COMMON_UNITS = novnc-gate.slice
 TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer
-# Versions of systemd before 255 complain of this drop-in.
+# Versions of systemd before 255 log a warning about this drop-in.
 POLL_LIMIT_DROP_IN = $(shell [ 0$(systemd_version) -lt 255 ] || echo novnc-gate-.socket.d/poll-limit.conf)
 systemd_version = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
 
@@ -59,8 +59,8 @@ refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
 # Begins a recipe with a scratch file, "$$script", for sed.
 with_script = set -e; script=$$(mktemp); trap 'rm -f "$$script"' EXIT
 
-# Each file is renamed into its place, so that no connection finds half of it. The module comes last: for
-# a moment the programs may find an older one, and they tell by its version.
+# Each file is renamed into its place, so that no connection finds an incomplete one. The module is installed
+# last. Until then the new programs find the old module; if its version differs, they report an error.
 # $(call install_program,MODE,NAME,DIRECTORY), $(call install_programs,SBINDIR,LIBDIR)
 install_program = install -D -m $1 build/$2 $3/.$2.new && mv -f $3/.$2.new $3/$2
 install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
