@@ -102,6 +102,7 @@ install: all
 	$(call install_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
 	install -D -m 755 -t $(DESTDIR)$(libdir) $(UNIT_PROGRAMS:%=units/%)
 	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
+	echo 's|/usr/local/lib/systemd|$(PREFIX)/lib/systemd|g; s|/usr/local/share/doc/novnc-gate|$(docdir)|g' >>"$$script"; \
 	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$script"; \
 	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls; \
 	for f in $(INSTALLED_FILES); do \

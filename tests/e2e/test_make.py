@@ -49,6 +49,14 @@ def test_compile_commands_have_every_source(tmp_path):
     subprocess.run(f"{main['command']} -o {tmp_path}/main.o", shell=True, cwd=main["directory"], check=True)
 
 
+def test_installed_files_name_the_directories_of_the_installation(tmp_path):
+    make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr")
+    texts = {file: text for file in tmp_path.rglob("*") if file.is_file()
+             and not (text := file.read_bytes()).startswith(b"\x7fELF")}
+    assert tmp_path / "usr/share/man/man8/novnc-gate.8" in texts
+    assert [str(file) for file, text in texts.items() if b"/usr/local/" in text] == []
+
+
 def test_a_recorded_request(world, tmp_path):
     recorded = tmp_path / "request"
     recorded.write_bytes(request("GET", "/recorded", "Connection: close"))
