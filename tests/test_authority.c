@@ -71,41 +71,44 @@ END_TEST
 START_TEST(an_origin_is_as_a_browser_writes_it)
 {
 	static const struct {
-		const char *text, *scheme, *host;
+		const char *text;
+		bool https;
+		const char *host;
 		int port;
 	} table[] = {
-		{ "http://h", "http", "h", 80 },
-		{ "https://h", "https", "h", 443 },
-		{ "HTTPS://H:444", "HTTPS", "H", 444 },
-		{ "http://[::1]:3000", "http", "[::1]", 3000 },
-		{ "http://h:80", "http", "h", 80 },
-		{ "http://h:", NULL, NULL, NOT_ONE },
-		{ "http://h:080", NULL, NULL, NOT_ONE },
-		{ "http://h:0", NULL, NULL, NOT_ONE },
-		{ "http://[::1]:", NULL, NULL, NOT_ONE },
-		{ "http://h/", NULL, NULL, NOT_ONE },
-		{ "http://", NULL, NULL, NOT_ONE },
-		{ "http:/h", NULL, NULL, NOT_ONE },
-		{ "http:", NULL, NULL, NOT_ONE },
-		{ "ftp://h", NULL, NULL, NOT_ONE },
-		{ "ws://h", NULL, NULL, NOT_ONE },
-		{ "//h", NULL, NULL, NOT_ONE },
-		{ "h", NULL, NULL, NOT_ONE },
-		{ "null", NULL, NULL, NOT_ONE },
-		{ "", NULL, NULL, NOT_ONE },
-		{ "http://h https://h", NULL, NULL, NOT_ONE },
-		{ "http://u@h", NULL, NULL, NOT_ONE },
+		{ "http://h", false, "h", 80 },
+		{ "https://h", true, "h", 443 },
+		{ "HTTPS://H:444", true, "H", 444 },
+		{ "http://[::1]:3000", false, "[::1]", 3000 },
+		{ "http://h:80", false, "h", 80 },
+		{ "http://h:", false, NULL, NOT_ONE },
+		{ "http://h:080", false, NULL, NOT_ONE },
+		{ "http://h:0", false, NULL, NOT_ONE },
+		{ "http://[::1]:", false, NULL, NOT_ONE },
+		{ "http://h/", false, NULL, NOT_ONE },
+		{ "http://", false, NULL, NOT_ONE },
+		{ "http:/h", false, NULL, NOT_ONE },
+		{ "http:", false, NULL, NOT_ONE },
+		{ "ftp://h", false, NULL, NOT_ONE },
+		{ "ws://h", false, NULL, NOT_ONE },
+		{ "//h", false, NULL, NOT_ONE },
+		{ "h", false, NULL, NOT_ONE },
+		{ "null", false, NULL, NOT_ONE },
+		{ "", false, NULL, NOT_ONE },
+		{ "http://h https://h", false, NULL, NOT_ONE },
+		{ "http://u@h", false, NULL, NOT_ONE },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
-		struct slice s = exact_str(table[i].text), scheme;
+		struct slice s = exact_str(table[i].text);
 		struct authority a;
+		bool https;
 
-		ck_assert_msg(authority_parse_origin(s, &scheme, &a) ==
+		ck_assert_msg(authority_parse_origin(s, &https, &a) ==
 				      (table[i].port != NOT_ONE),
 			      "%s", table[i].text);
 		if (table[i].port != NOT_ONE) {
-			ck_assert_slice_eq(scheme, table[i].scheme);
+			ck_assert_int_eq(https, table[i].https);
 			ck_assert_slice_eq(a.host, table[i].host);
 			ck_assert_uint_eq(a.port, (unsigned)table[i].port);
 		}
@@ -122,11 +125,12 @@ START_TEST(any_beginning_is_judged_within_itself)
 
 	for (size_t i = 0; i < LENGTH(texts); i++) {
 		for (size_t n = 0; n <= strlen(texts[i]); n++) {
-			struct slice s = { exact(texts[i], n), n }, scheme;
+			struct slice s = { exact(texts[i], n), n };
 			struct authority a;
+			bool https;
 
 			(void)authority_parse(s, &a);
-			(void)authority_parse_origin(s, &scheme, &a);
+			(void)authority_parse_origin(s, &https, &a);
 			slice_free(s);
 		}
 	}

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
+#include "http/lines.h"
 #include "http/path.h"
 
 static bool is_reg_name(struct slice s)
@@ -47,20 +48,12 @@ bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_p
 
 bool authority_port(struct slice s, unsigned *ret)
 {
-	unsigned port = 0;
+	uint64_t port;
 
-	if (s.len < strlen(":1") || s.len > strlen(":65535") || s.p[0] != ':')
+	if (s.len == 0 || s.len > strlen(":65535") || s.p[0] != ':' ||
+	    !lines_number(slice_from(s, 1), UINT16_MAX, &port) || port == 0)
 		return false;
-	for (size_t i = 1; i < s.len; i++) {
-		unsigned digit = (unsigned)(s.p[i] - '0');
-
-		if (digit > 9)
-			return false;
-		port = port * 10 + digit;
-	}
-	if (port < 1 || port > UINT16_MAX)
-		return false;
-	*ret = port;
+	*ret = (unsigned)port;
 	return true;
 }
 
@@ -79,26 +72,40 @@ bool authority_parse(struct slice s, struct authority *ret)
 	return true;
 }
 
-bool authority_parse_origin(struct slice s, struct slice *ret_scheme,
-			    struct authority *ret)
+bool authority_split_url(struct slice url, unsigned *ret_port,
+			 struct slice *ret_authority, struct slice *ret_rest)
 {
-	struct slice scheme = { s.p, slice_find(s, ':') }, host, port;
-	unsigned default_port = authority_default_port(scheme);
+	bool https = slice_casestarts(url, SLICE("https:"));
+	bool http = slice_casestarts(url, SLICE("http:"));
+	size_t len = 0;
 
-	if (default_port == 0)
+	url = slice_from(url, https ? strlen("https:") : http ? strlen("http:") : 0);
+	if (!slice_casestarts(url, SLICE("//")))
 		return false;
-	s = slice_from(s, scheme.len);
-	if (!slice_casestarts(s, SLICE("://")))
+	url = slice_from(url, strlen("//"));
+	while (len < url.len && !memchr("/?#", url.p[len], 3))
+		len++;
+	*ret_port = https || http ? authority_default_port(https) : 0;
+	*ret_authority = (struct slice){ url.p, len };
+	*ret_rest = slice_from(url, len);
+	return true;
+}
+
+bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *ret)
+{
+	struct slice authority, port, rest;
+	unsigned default_port;
+
+	if (!authority_split_url(s, &default_port, &authority, &rest) ||
+	    default_port == 0 || rest.len > 0 || !authority_parse(authority, ret))
 		return false;
-	s = slice_from(s, strlen("://"));
-	if (!authority_split(s, &host, &port) || !authority_parse(s, ret))
-		return false;
+	port = slice_from(authority, ret->host.len);
 	/* a browser writes neither a ":" alone nor leading zeros */
 	if (port.len > 0 && (ret->port == 0 || port.p[1] == '0'))
 		return false;
 	if (ret->port == 0)
 		ret->port = default_port;
-	*ret_scheme = scheme;
+	*ret_https = default_port == authority_default_port(true);
 	return true;
 }
 
@@ -111,9 +118,7 @@ bool authority_same_host(struct slice a, struct slice b)
 		memcmp(&one, &other, sizeof(one)) == 0);
 }
 
-unsigned authority_default_port(struct slice scheme)
+unsigned authority_default_port(bool https)
 {
-	if (slice_caseeq(scheme, SLICE("http")))
-		return 80;
-	return slice_caseeq(scheme, SLICE("https")) ? 443 : 0;
+	return https ? 443 : 80;
 }

@@ -19,8 +19,14 @@ bool authority_parse(struct slice s, struct authority *ret);
  * An Origin of http or https as browsers write it, RFC 6454 6.2: scheme "://" host [ ":" port ].
  * The port is the scheme's where there is none.
  */
-bool authority_parse_origin(struct slice s, struct slice *ret_scheme,
-			    struct authority *ret);
+bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *ret);
+
+/*
+ * Splits a URL of http or https, whose scheme may be missing ("//host/path"), into the scheme's
+ * default port (0: no scheme), the authority, and the rest from its first "/", "?" or "#" on.
+ */
+bool authority_split_url(struct slice url, unsigned *ret_port,
+			 struct slice *ret_authority, struct slice *ret_rest);
 
 /* The parts, for callers that judge them by rules of their own. */
 
@@ -36,5 +42,5 @@ bool authority_ipv6(struct slice host, struct in6_addr *ret);
 /* Compares two hosts: names in any case, IPv6 addresses by their value. */
 bool authority_same_host(struct slice a, struct slice b);
 
-/* The default port of http and https; 0 for every other scheme. */
-unsigned authority_default_port(struct slice scheme);
+/* The default port of https or http. */
+unsigned authority_default_port(bool https);

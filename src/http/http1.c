@@ -10,10 +10,9 @@
 
 /* The content of the fields that tell the framing. */
 struct framing {
-	size_t lengths, codings; /* how many fields of each there are */
-	uint64_t length;
-	bool chunked;      /* the last coding is chunked */
-	bool other_coding; /* there is another coding */
+	bool length, coding; /* there is such a field */
+	bool chunked;        /* the last coding is chunked */
+	bool other_coding;   /* there is another coding */
 };
 
 static int refuse(struct http1_fault *fault, unsigned status, const char *why)
@@ -22,30 +21,12 @@ static int refuse(struct http1_fault *fault, unsigned status, const char *why)
 	return -EBADMSG;
 }
 
-/* 1*DIGIT (RFC 9110 8.6) of at most INT64_MAX. */
-static int length_parse(struct slice s, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	if (s.len == 0)
-		return -EBADMSG;
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned digit = (unsigned)(s.p[i] - '0');
-
-		if (digit > 9 || v > ((uint64_t)INT64_MAX - digit) / 10)
-			return -EBADMSG;
-		v = v * 10 + digit;
-	}
-	*ret = v;
-	return 0;
-}
-
 /* Adds one Transfer-Encoding field; false if an element is empty or follows `chunked`. */
 static bool codings_add(struct framing *f, struct slice list)
 {
 	struct slice coding;
 
-	f->codings++;
+	f->coding = true;
 	while (slice_split(&list, ',', &coding)) {
 		coding = slice_trim(coding);
 		if (coding.len == 0 || f->chunked)
@@ -65,30 +46,31 @@ static bool codings_add(struct framing *f, struct slice list)
 static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			 struct http1_fault *fault)
 {
+	h->length = 0;
 	for (size_t i = 0; i < h->fields; i++) {
 		const struct field *field = &h->field[i];
 
 		if (slice_caseeq(field->name, SLICE("Content-Length"))) {
-			if (f->lengths++ > 0)
+			if (f->length)
 				return refuse(fault, 400, "more than one Content-Length");
-			if (length_parse(field->value, &f->length) < 0)
+			f->length = true;
+			if (!lines_number(field->value, INT64_MAX, &h->length))
 				return refuse(fault, 400, "malformed Content-Length");
 		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
 			if (!codings_add(f, field->value))
 				return refuse(fault, 400, "malformed Transfer-Encoding");
 		}
 	}
-	if (f->codings > 0 && f->lengths > 0)
+	if (f->coding && f->length)
 		return refuse(fault, 400,
 			      "Transfer-Encoding together with Content-Length");
-	if (f->codings > 0 && http10)
+	if (f->coding && http10)
 		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
-	if (f->codings > 0 && !f->chunked)
+	if (f->coding && !f->chunked)
 		return refuse(fault, 400, "Transfer-Encoding does not end in chunked");
-	h->framing = f->chunked   ? HTTP1_CHUNKED
-		     : f->lengths ? HTTP1_LENGTH
-				  : HTTP1_NO_BODY;
-	h->length = f->length;
+	h->framing = f->chunked  ? HTTP1_CHUNKED
+		     : f->length ? HTTP1_LENGTH
+				 : HTTP1_NO_BODY;
 	return 0;
 }
 
@@ -218,19 +200,16 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 /* RFC 9112 4; some servers leave out the space before an empty reason phrase. */
 static bool status_line_parse(struct slice line, struct http1_head *h)
 {
-	struct slice version, status;
+	struct slice version, digits;
 	unsigned major;
+	uint64_t status;
 
 	if (!slice_split(&line, ' ', &version) ||
 	    !version_parse(version, &major, &h->minor) || major != 1 || h->minor > 1 ||
-	    !slice_split(&line, ' ', &status) || status.len != 3)
+	    !slice_split(&line, ' ', &digits) || digits.len != 3 ||
+	    !lines_number(digits, 999, &status))
 		return false;
-	h->status = 0;
-	for (size_t i = 0; i < status.len; i++) {
-		if (!isdigit((unsigned char)status.p[i]))
-			return false;
-		h->status = h->status * 10 + (unsigned)(status.p[i] - '0');
-	}
+	h->status = (unsigned)status;
 	h->reason = line.p ? line : SLICE("");
 	return true;
 }
@@ -273,19 +252,10 @@ bool http1_may_be_response(struct slice in)
 
 const char *http1_foreign_hint(struct slice in)
 {
-	static const struct {
-		struct slice start;
-		const char *hint;
-	} protocols[] = {
-		{ SLICE_INIT("RFB "),
-		  " but RFB: Url= must point to websockify, not to the VNC server" },
-		{ SLICE_INIT("\x15\x03"), /* an alert */
-		  " but TLS: Url= must begin with https://" },
-	};
-
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
-		if (slice_casestarts(in, protocols[i].start))
-			return protocols[i].hint;
+	if (slice_casestarts(in, SLICE("RFB ")))
+		return " but RFB: Url= must point to websockify, not to the VNC server";
+	if (slice_casestarts(in, SLICE("\x15\x03"))) /* an alert */
+		return " but TLS: Url= must begin with https://";
 	return "";
 }
 
@@ -335,12 +305,10 @@ static uint64_t seconds_parse(struct slice s)
 {
 	uint64_t seconds = 0;
 
-	for (size_t i = 0; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
-		seconds = seconds * 10 + (uint64_t)(s.p[i] - '0');
-		if (seconds > HTTP1_KEEP_ALIVE_MAX_SEC)
-			return HTTP1_KEEP_ALIVE_MAX_SEC;
-	}
-	return seconds;
+	for (size_t i = 0; i < s.len && isdigit((unsigned char)s.p[i]); i++)
+		if (seconds < HTTP1_KEEP_ALIVE_MAX_SEC)
+			seconds = seconds * 10 + (uint64_t)(s.p[i] - '0');
+	return seconds < HTTP1_KEEP_ALIVE_MAX_SEC ? seconds : HTTP1_KEEP_ALIVE_MAX_SEC;
 }
 
 uint64_t http1_keep_alive_ms(const struct http1_head *h)

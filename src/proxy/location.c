@@ -5,27 +5,6 @@
 
 #include "http/authority.h"
 
-/* Removes scheme and "//" from a URL. *port is the scheme's default, or 0 without a scheme. */
-static bool strip_scheme(struct slice *url, unsigned *port)
-{
-	static const struct slice starts[] = {
-		SLICE_INIT("http://"),
-		SLICE_INIT("https://"),
-		SLICE_INIT("//"),
-	};
-	struct slice scheme;
-
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		if (!slice_casestarts(*url, starts[i]))
-			continue;
-		scheme = (struct slice){ url->p, slice_find(*url, ':') };
-		*port = authority_default_port(scheme);
-		*url = slice_from(*url, starts[i].len);
-		return true;
-	}
-	return false;
-}
-
 /* Next.js writes "localhost" into URLs when it listens on 127.0.0.1 or ::1. */
 static bool is_this_machine(struct slice host)
 {
@@ -52,10 +31,8 @@ static bool names_backend(const struct authority *a, unsigned default_port,
 
 	if (!be->host[0] || !authority_parse(slice_str(be->authority), &own))
 		return false; /* a Unix socket has neither host nor port */
-	if (a->port > 0)
-		same_port = a->port == be->port;
-	else
-		same_port = be->port == default_port || own.port == 0;
+	same_port = a->port > 0 ? a->port == be->port
+				: be->port == default_port || own.port == 0;
 	return same_port && (authority_same_host(a->host, own.host) ||
 			     (is_this_machine(a->host) && is_this_machine(own.host)));
 }
@@ -69,27 +46,15 @@ static bool stays_on_host(struct slice path)
 bool location_names(const struct backend *be, struct slice url, struct slice *ret_path)
 {
 	struct authority authority;
-	struct slice path;
+	struct slice text, path;
 	unsigned default_port;
-	size_t len = 0;
 
-	if (!strip_scheme(&url, &default_port))
-		return false;
-	while (len < url.len && !memchr("/?#", url.p[len], 3))
-		len++;
-	path = slice_from(url, len);
-	if (!authority_parse((struct slice){ url.p, len }, &authority) ||
+	if (!authority_split_url(url, &default_port, &text, &path) ||
+	    !authority_parse(text, &authority) ||
 	    !names_backend(&authority, default_port, be) || !stays_on_host(path))
 		return false;
 	*ret_path = path;
 	return true;
-}
-
-static struct slice skip_blanks(struct slice s)
-{
-	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_from(s, 1);
-	return s;
 }
 
 /* [ "url" [ "=" ] ] URL, which may be in quotes. */
@@ -98,9 +63,9 @@ static struct slice refresh_url(struct slice s)
 	struct slice named;
 
 	if (slice_casestarts(s, SLICE("url"))) {
-		named = skip_blanks(slice_from(s, strlen("url")));
+		named = slice_trim(slice_from(s, strlen("url")));
 		if (named.len > 0 && named.p[0] == '=')
-			s = skip_blanks(slice_from(named, 1));
+			s = slice_trim(slice_from(named, 1));
 	}
 	if (s.len > 0 && (s.p[0] == '"' || s.p[0] == '\'')) {
 		char quote = s.p[0];
@@ -121,8 +86,8 @@ struct slice location_in_refresh(struct slice value)
 		s = slice_from(s, 1);
 	if (s.len == value.len || s.len == 0 || !memchr(" \t;,", s.p[0], 4))
 		return none;
-	s = skip_blanks(s);
+	s = slice_trim(s);
 	if (s.len > 0 && (s.p[0] == ';' || s.p[0] == ','))
-		s = skip_blanks(slice_from(s, 1));
+		s = slice_trim(slice_from(s, 1));
 	return refresh_url(s);
 }

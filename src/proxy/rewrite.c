@@ -75,7 +75,7 @@ static int put_forwarded(const struct verdict *v, const struct client *client,
 	if (r == 0) /* without it, Next.js would use its own port */
 		r = put_number_field(out, SLICE("X-Forwarded-Port"),
 				     v->port > 0 ? v->port
-						 : authority_default_port(scheme));
+						 : authority_default_port(client->tls));
 	return r;
 }
 

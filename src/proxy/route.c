@@ -34,32 +34,34 @@ static bool origin_at(const struct authority *origin, struct slice authority,
  * not: a man in the middle can serve an http:// page of the same host.
  */
 static bool origin_is_ours(const struct config *cfg, const struct client *client,
-			   struct slice host, struct slice scheme,
-			   const struct authority *origin)
+			   struct slice host, struct slice value)
 {
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
-	bool https = slice_caseeq(scheme, SLICE("https"));
+	struct authority origin;
+	bool https;
 
+	if (!authority_parse_origin(value, &https, &origin))
+		return false;
 	if ((https || !client->tls) &&
-	    origin_at(origin, host, authority_default_port(scheme)))
+	    origin_at(&origin, host, authority_default_port(https)))
 		return true;
 	/* a controller at unix: has port 0, which no origin has */
 	return (https || !controller->tls) &&
-	       origin_at(origin, slice_str(controller->authority), controller->port);
+	       origin_at(&origin, slice_str(controller->authority), controller->port);
 }
 
 static bool origin_listed(const struct config *cfg, struct slice value)
 {
-	struct slice scheme, listed_scheme;
 	struct authority origin, listed;
+	bool https, listed_https;
 
 	for (config_list o = cfg->allowed_origins; *o; o++) {
 		if (strcmp(*o, "*") == 0 || slice_caseeq(slice_str(*o), value))
 			return true;
-		if (authority_parse_origin(value, &scheme, &origin) &&
-		    authority_parse_origin(slice_str(*o), &listed_scheme, &listed) &&
-		    slice_caseeq(scheme, listed_scheme) &&
-		    slice_caseeq(origin.host, listed.host) && origin.port == listed.port)
+		if (authority_parse_origin(value, &https, &origin) &&
+		    authority_parse_origin(slice_str(*o), &listed_https, &listed) &&
+		    https == listed_https && slice_caseeq(origin.host, listed.host) &&
+		    origin.port == listed.port)
 			return true;
 	}
 	return false;
@@ -70,18 +72,13 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 			   const struct client *client, struct slice host)
 {
 	const struct field *field = http1_field(h, SLICE("Origin"));
-	struct authority origin;
-	struct slice scheme;
 
 	if (!field)
 		return true; /* no browser */
 	if (http1_count(h, SLICE("Origin")) > 1)
 		return false;
-	if (origin_listed(cfg, field->value))
-		return true;
-	if (!authority_parse_origin(field->value, &scheme, &origin))
-		return false;
-	return origin_is_ours(cfg, client, host, scheme, &origin);
+	return origin_listed(cfg, field->value) ||
+	       origin_is_ours(cfg, client, host, field->value);
 }
 
 /*
@@ -92,17 +89,13 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 static bool origin_becomes_own(const struct config *cfg, const struct http1_head *h,
 			       const struct client *client, const struct verdict *v)
 {
-	struct authority origin;
-	struct slice scheme;
-
 	if (!cfg->rewrite_origin || v->backend != CONFIG_CONTROLLER)
 		return false;
 	if (v->kind == ROUTE_UPGRADE)
 		return true;
 	return http1_count(h, SLICE("Origin")) == 1 &&
-	       authority_parse_origin(http1_field(h, SLICE("Origin"))->value, &scheme,
-				      &origin) &&
-	       origin_is_ours(cfg, client, v->host, scheme, &origin);
+	       origin_is_ours(cfg, client, v->host,
+			      http1_field(h, SLICE("Origin"))->value);
 }
 
 /* ---- the checks; each returns false after a refusal, with *v */
@@ -192,8 +185,8 @@ static bool judge_absolute(const struct http1_head *h, struct slice authority,
 /* The forms of RFC 9112 3.2; authority-form belongs to CONNECT, which http1.c refuses. */
 static bool judge_target(const struct http1_head *h, struct verdict *v)
 {
-	struct slice target = h->target, scheme = { target.p, slice_find(target, ':') };
-	size_t len;
+	struct slice target = h->target, authority;
+	unsigned default_port;
 
 	if (target.p[0] == '/')
 		return true; /* origin-form: route_decide() has set it */
@@ -201,15 +194,9 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 		verdict_set_target(v, target);
 		return true;
 	}
-	target = slice_from(target, scheme.len);
-	if (authority_default_port(scheme) == 0 ||
-	    !slice_casestarts(target, SLICE("://")))
+	if (!authority_split_url(target, &default_port, &authority, &target))
 		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
-	target = slice_from(target, strlen("://"));
-	for (len = 0; len < target.len && target.p[len] != '/' && target.p[len] != '?';)
-		len++;
-	return judge_absolute(h, (struct slice){ target.p, len }, slice_from(target, len),
-			      v);
+	return judge_absolute(h, authority, target, v);
 }
 
 static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
