@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* body.c: where payload lies and where bodies end, compared with llhttp. */
+/* body.c: where payload lies and where bodies end, compared with llhttp; chunks as they are written. */
 #include "http/body.h"
 
 #include "drawn.h"
-#include "http/chunk.h"
 
 /* s lies within the block. */
 static bool is_within(struct slice s, struct slice block)
@@ -400,12 +399,12 @@ static void rewrite(struct drawn *text, struct drawn *ret)
 
 	body_init(&body, HTTP1_CHUNKED, 0);
 	while (body_next(&body, &in, &payload) > 0) {
-		ck_assert_int_eq(chunk_begin(payload.len, &out), 0);
+		ck_assert_int_eq(body_chunk_begin(payload.len, &out), 0);
 		ck_assert_int_eq(buf_put_slice(&out, payload), 0);
-		ck_assert_int_eq(chunk_end(&out), 0);
+		ck_assert_int_eq(body_chunk_end(&out), 0);
 	}
 	ck_assert(body.done);
-	ck_assert_int_eq(chunk_last(body.trailers, &out), 0);
+	ck_assert_int_eq(body_chunk_last(body.trailers, &out), 0);
 	ret->len = out.end;
 }
 
@@ -508,11 +507,93 @@ START_TEST(every_short_chunk_line_is_judged_as_strictly)
 }
 END_TEST
 
+/* ---- chunks as they are written */
+
+START_TEST(a_chunk_is_its_size_and_its_bytes)
+{
+	static const struct {
+		size_t len;
+		const char *before;
+	} table[] = {
+		{ 1, "1\r\n" },
+		{ 15, "f\r\n" },
+		{ 16, "10\r\n" },
+		{ 0x1234, "1234\r\n" },
+		{ 0x60c0de, "60c0de\r\n" },
+		{ SIZE_MAX, "ffffffffffffffff\r\n" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		size_t cap = strlen(table[i].before) + strlen("\r\n");
+		struct buf out = { malloc(cap), cap, 0,
+				   0 }; /* no byte more than it takes */
+
+		ck_assert_uint_le(cap, BODY_FRAME_MAX);
+		ck_assert_int_eq(body_chunk_begin(table[i].len, &out), 0);
+		ck_assert_slice_eq(buf_slice(&out), table[i].before);
+		ck_assert_int_eq(body_chunk_end(&out), 0);
+		ck_assert_uint_eq(out.end, cap);
+		ck_assert_int_eq(memcmp(out.data + cap - 2, "\r\n", 2), 0);
+		ck_assert_int_eq(body_chunk_end(&out), -ENOBUFS);
+		free(out.data);
+	}
+}
+END_TEST
+
+START_TEST(the_last_chunk_has_trailers_that_concern_the_receiver)
+{
+	static const char *const table[][2] = {
+		{ "", "0\r\n\r\n" },
+		{ "\r\n", "0\r\n\r\n" },
+		{ "A:b\r\nc: \t d e\t\r\n\r\n", "0\r\nA: b\r\nc: d e\r\n\r\n" },
+		{ "Content-Length: 1\r\nTransfer-Encoding: x\r\nHost: h\r\nConnection: close\r\n"
+		  "Keep-Alive: 1\r\nUpgrade: x\r\nTE: x\r\nProxy-X: x\r\nForwarded: x\r\n"
+		  "X-Forwarded-For: x\r\nX-Real-IP: x\r\nA_B: x\r\nX: y\r\n\r\n",
+		  "0\r\nX: y\r\n\r\n" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct slice trailers = exact_str(table[i][0]);
+		size_t len = strlen(table[i][1]);
+
+		for (size_t cap = 0; cap <= len; cap++) {
+			struct buf out = { malloc(cap), cap, 0, 0 };
+
+			ck_assert_int_eq(body_chunk_last(trailers, &out),
+					 cap < len ? -ENOBUFS : 0);
+			if (cap == len)
+				ck_assert_slice_eq(buf_slice(&out), table[i][1]);
+			free(out.data);
+		}
+		slice_free(trailers);
+	}
+}
+END_TEST
+
+/* As many fields as there may be, in a section as long as it may be, each gaining a space. */
+START_TEST(the_last_chunk_fits_where_there_is_room_for_it)
+{
+	static char section[BODY_TRAILERS_MAX + 1];
+	char storage[BODY_LAST_MAX];
+	struct buf out = { storage, sizeof(storage), 0, 0 };
+	size_t len = 0;
+
+	for (size_t i = 0; i < BODY_FIELDS_MAX - 1; i++)
+		len += (size_t)sprintf(section + len, "A:b\r\n");
+	section[len++] = 'C';
+	section[len++] = ':';
+	memset(section + len, 'd', BODY_TRAILERS_MAX - 4 - len);
+	(void)strcpy(section + BODY_TRAILERS_MAX - 4, "\r\n\r\n");
+	ck_assert_int_eq(body_chunk_last(slice_str(section), &out), 0);
+	ck_assert_uint_eq(buf_len(&out), BODY_TRAILERS_MAX + 3 + BODY_FIELDS_MAX);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("body");
 	TCase *plain = tcase_create("not chunked"), *chunked = tcase_create("chunked");
-	TCase *both = tcase_create("against llhttp");
+	TCase *both = tcase_create("against llhttp"), *written = tcase_create("written");
 
 	suite_add_tcase(suite, plain);
 	tcase_add_test(plain, a_body_of_known_length_ends_with_its_last_byte);
@@ -533,5 +614,11 @@ int main(void)
 	tcase_set_timeout(both, 120);
 	tcase_add_test(both, what_is_taken_is_the_same_to_llhttp);
 	tcase_add_test(both, every_short_chunk_line_is_judged_as_strictly);
+
+	suite_add_tcase(suite, written);
+	tcase_set_timeout(written, 60);
+	tcase_add_test(written, a_chunk_is_its_size_and_its_bytes);
+	tcase_add_test(written, the_last_chunk_has_trailers_that_concern_the_receiver);
+	tcase_add_test(written, the_last_chunk_fits_where_there_is_room_for_it);
 	return suite_run(suite);
 }

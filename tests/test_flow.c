@@ -3,7 +3,6 @@
 #include "proxy/flow.h"
 
 #include "drawn.h"
-#include "http/chunk.h"
 #include "world.h"
 
 #define IN_SIZE 6000
@@ -36,7 +35,7 @@ struct pump {
 
 static void pump_open(struct pump *w)
 {
-	size_t out_size = CHUNK_FRAME_MAX + CHUNK_LAST_MAX;
+	size_t out_size = BODY_FRAME_MAX + BODY_LAST_MAX;
 	int least = 1;
 
 	stream_pair(false, &w->from, &w->source);

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "http/fields.h"
+
 /* The next byte of a chunked body. */
 enum state {
 	SIZE, /* the first digit of a chunk's size */
@@ -159,22 +161,46 @@ int body_next(struct body *b, struct buf *in, struct slice *ret)
 		return 0;
 	*ret = (struct slice){ in->data + in->start, n };
 	buf_consume(in, n);
-	if (b->framing != HTTP1_CHUNKED) {
-		body_passed(b, n);
-		return 1;
-	}
-	b->left -= n;
-	b->gap = 0;
-	if (b->left == 0)
-		b->state = CHUNK_END;
+	body_passed(b, n);
 	return 1;
 }
 
 void body_passed(struct body *b, uint64_t n)
 {
-	if (b->framing != HTTP1_LENGTH)
+	if (b->framing == HTTP1_UNTIL_CLOSE)
 		return;
 	assert(n <= b->left);
 	b->left -= n;
-	b->done = b->left == 0;
+	if (b->left > 0)
+		return;
+	b->done = b->framing == HTTP1_LENGTH;
+	b->state = CHUNK_END; /* used with HTTP1_CHUNKED only */
+	b->gap = 0;
+}
+
+/* ---- chunks as they are written */
+
+int body_chunk_begin(size_t len, struct buf *out)
+{
+	int r = buf_put_number(out, len, 16);
+
+	return r == 0 ? buf_put_slice(out, SLICE("\r\n")) : r;
+}
+
+int body_chunk_end(struct buf *out)
+{
+	return buf_put_slice(out, SLICE("\r\n"));
+}
+
+int body_chunk_last(struct slice trailers, struct buf *out)
+{
+	const unsigned no_trailer =
+		FIELDS_HOP_BY_HOP | FIELDS_RESERVED | FIELDS_HEAD_ONLY;
+	struct field f;
+	int r = buf_put_slice(out, SLICE("0\r\n"));
+
+	while (r == 0 && trailers.len > 0 && lines_field(&trailers, &f) > 0)
+		if (!(fields_rules(f.name) & no_trailer))
+			r = BUF_PUT(out, f.name, SLICE(": "), f.value, SLICE("\r\n"));
+	return r == 0 ? buf_put_slice(out, SLICE("\r\n")) : r;
 }

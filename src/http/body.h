@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The body of one message while it is read: where its payload is and where it ends (RFC 9112 6.3
- * and 7.1). No I/O.
+ * The body of one message: where its payload is and where it ends while it is read (RFC 9112 6.3),
+ * and the framing of chunks that are written (RFC 9112 7.1). No I/O.
  */
 #pragma once
 
@@ -13,6 +13,10 @@
 /* A trailer section: bytes, and field lines. */
 #define BODY_TRAILERS_MAX   16384
 #define BODY_FIELDS_MAX     256
+/* The most that body_chunk_begin() and body_chunk_end() append together, bytes. */
+#define BODY_FRAME_MAX      20
+/* The most that body_chunk_last() appends, bytes: "A:b" becomes "A: b". */
+#define BODY_LAST_MAX       (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
 struct body {
 	enum http1_framing framing;
@@ -36,5 +40,15 @@ void body_init(struct body *b, enum http1_framing framing, uint64_t length);
  */
 int body_next(struct body *b, struct buf *in, struct slice *ret);
 
-/* n bytes of payload went past without being in a buffer; not with HTTP1_CHUNKED. */
+/* Counts n bytes of payload that have not been in a buffer; not with HTTP1_CHUNKED. */
 void body_passed(struct body *b, uint64_t n);
+
+/*
+ * The framing before and after a chunk's len bytes; those the caller writes. This and the next
+ * return 0, or -ENOBUFS where out has no room (its content is then undefined).
+ */
+int body_chunk_begin(size_t len, struct buf *out);
+int body_chunk_end(struct buf *out);
+
+/* The last chunk and the trailer section (of struct body; may be empty) that may follow it. */
+int body_chunk_last(struct slice trailers, struct buf *out);

@@ -54,35 +54,25 @@ unsigned upgrade_refusal(const struct http1_head *h, const char **why)
 	return 400;
 }
 
-static void base64_encode(const unsigned char *in, size_t len, char *out)
-{
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t bits = (uint32_t)in[i] << 16;
-
-		if (i + 1 < len)
-			bits |= (uint32_t)in[i + 1] << 8;
-		if (i + 2 < len)
-			bits |= in[i + 2];
-		*out++ = alphabet[bits >> 18];
-		*out++ = alphabet[bits >> 12 & 63];
-		*out++ = i + 1 < len ? alphabet[bits >> 6 & 63] : '=';
-		*out++ = i + 2 < len ? alphabet[bits & 63] : '=';
-	}
-	*out = '\0';
-}
-
 void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 {
 	/* RFC 6455 1.3 */
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-	uint8_t digest[SHA1_DIGEST_LENGTH];
+	uint8_t digest[SHA1_DIGEST_LENGTH + 1] = { 0 }; /* whole groups of 3 bytes */
 	SHA1_CTX sha;
 
 	SHA1Init(&sha);
 	SHA1Update(&sha, (const uint8_t *)key.p, key.len);
 	SHA1Update(&sha, (const uint8_t *)guid, sizeof(guid) - 1);
 	SHA1Final(digest, &sha);
-	base64_encode(digest, sizeof(digest), ret);
+	for (size_t i = 0; i < sizeof(digest); i += 3) {
+		unsigned bits = (unsigned)digest[i] << 16 | (unsigned)digest[i + 1] << 8 |
+				digest[i + 2];
+
+		for (int shift = 18; shift >= 0; shift -= 6)
+			*ret++ = alphabet[bits >> shift & 63];
+	}
+	memcpy(ret - 1, "=", sizeof("=")); /* in place of the byte too many */
 }
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)

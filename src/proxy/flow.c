@@ -3,14 +3,12 @@
 
 #include <fcntl.h>
 
-#include "http/chunk.h"
-
 /* All in bytes. */
 #define FLOW_PIPE_SIZE (1024 * 1024) /* of a pipe; a larger one gained nothing */
 #define FLOW_PIPE_MIN  (64 * 1024)   /* a smaller pipe is no better than copying */
 #define FLOW_COPY_MAX  (64 * 1024)   /* one read before a pipe is opened */
 #define FLOW_PIECE_MIN 2048          /* a shorter payload is moved up to the last piece */
-#define FLOW_FRAMES    (CHUNK_FRAME_MAX + CHUNK_LAST_MAX) /* framing of one write */
+#define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
 
 static void pipe_close(struct flow *f, enum flow_pipe next)
@@ -178,12 +176,12 @@ static int flow_frame(struct flow *f, size_t len)
 	int r = 0;
 
 	if (f->rechunk && len > 0)
-		r = chunk_begin(len, f->out);
+		r = body_chunk_begin(len, f->out);
 	f->lead = buf_len(f->out);
 	if (r == 0 && f->rechunk && len > 0)
-		r = chunk_end(f->out);
+		r = body_chunk_end(f->out);
 	if (r == 0 && f->rechunk && f->body.done)
-		r = chunk_last(f->body.trailers, f->out);
+		r = body_chunk_last(f->body.trailers, f->out);
 	return r;
 }
 
