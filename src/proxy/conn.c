@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/conn.h"
 
-#include <stdio.h>
-
 #include "log/journal.h"
 #include "process/pages.h"
 #include "proxy/conn_log.h"
@@ -22,36 +20,34 @@ struct conn {
 };
 
 /* Sends an error response and ends the connection. */
-static void conn_send_error(struct conn *c, unsigned status, const char *prefix,
-			    const char *reason)
+static void conn_send_error(struct conn *c, unsigned status, const char *what,
+			    const char *why)
 {
-	char sentence[640];
-	struct error_response response = {
+	const struct error_response response = {
 		.status = status,
+		.what = what,
+		.why = why,
 		.log_id = journal_id(),
 		.head_request = c->head_request,
 		.host = c->request.verdict.host,
 		.target = c->request.verdict.target,
 	};
 
-	(void)snprintf(sentence, sizeof(sentence), "%s: %s", prefix, reason);
-	response.sentence = slice_str(sentence);
 	if (error_response_write(&response, &c->down.out) == 0 &&
 	    downstream_flush(&c->down) == 0)
 		downstream_linger(&c->down);
 }
 
-#define CONN_REFUSED      "The request was refused"
-#define CONN_TLS_ON_PLAIN "the client speaks TLS (https://) on the port for plain HTTP"
+#define CONN_REFUSED "The request was refused"
 
 /* Refuses a request whose head cannot be used. */
-static void conn_refuse_head(struct conn *c, unsigned status, const char *why)
+static void conn_refuse_head(struct conn *c, const struct http1_fault *fault)
 {
 	struct verdict none = { .kind = ROUTE_REFUSED };
 
 	conn_log_begin(&c->request, c->down.cfg, &none, SLICE(""));
-	conn_log(&c->request, LOG_REFUSED, status, why);
-	conn_send_error(c, status, CONN_REFUSED, why);
+	conn_log(&c->request, LOG_REFUSED, fault->status, fault->why);
+	conn_send_error(c, fault->status, CONN_REFUSED, fault->why);
 }
 
 /* The tunnel is established: logs that, tightens the sandbox, and moves bytes. */
@@ -101,59 +97,10 @@ static bool conn_forward(struct conn *c, size_t head_len)
 
 /* ---- heads */
 
-enum head_result {
-	HEAD_COMPLETE,
-	HEAD_NONE, /* no request: the connection was idle, closed or reset, or SIGTERM */
-	HEAD_INVALID,
-	HEAD_TOO_LONG,
-	HEAD_TIMED_OUT,
-	HEAD_INCOMPLETE, /* the client closed before the end of the head */
-};
-
-/* Reads until a head is complete, *ret bytes long. */
-static enum head_result conn_read_head(struct conn *c, struct lines_scan *scan,
-				       size_t *ret)
+static ssize_t refuse(struct http1_fault *fault, unsigned status, const char *why)
 {
-	const struct config *cfg = c->down.cfg;
-	struct buf *in = &c->down.in;
-	uint64_t deadline_ms = c->served
-				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
-				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
-	bool begun, timed = !c->served;
-	bool empty_line =
-		false; /* has come; before the first head it counts as a beginning */
-
-	for (;;) {
-		ssize_t len = lines_scan(scan, buf_slice(in), cfg->head_max);
-		int r;
-
-		if (len == 2) { /* "\r\n", RFC 9112 2.2: before a request line */
-			buf_consume(in, (size_t)len);
-			*scan = (struct lines_scan){ 0 };
-			empty_line = true;
-			continue;
-		}
-		if (len > 0) {
-			*ret = (size_t)len;
-			return HEAD_COMPLETE;
-		}
-		if (len != -EAGAIN)
-			return len == -EMSGSIZE ? HEAD_TOO_LONG : HEAD_INVALID;
-		begun = (empty_line && !c->served) || buf_len(in) > 0;
-		if (begun && !timed) { /* only once: empty lines do not extend it */
-			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
-			timed = true;
-		}
-		if (stream_ended(&c->down.stream))
-			return begun ? HEAD_INCOMPLETE : HEAD_NONE;
-		buf_compact(in);
-		/* with empty lines in quick succession, downstream_read() never waits */
-		r = empty_line && clock_ms() >= deadline_ms
-			    ? -ETIMEDOUT
-			    : downstream_read(&c->down, in, deadline_ms);
-		if (r < 0)
-			return r == -ETIMEDOUT && begun ? HEAD_TIMED_OUT : HEAD_NONE;
-	}
+	*fault = (struct http1_fault){ status, why };
+	return -EBADMSG;
 }
 
 /* The first bytes of a TLS handshake record (RFC 8446 5.1). */
@@ -162,52 +109,89 @@ static bool is_tls(struct slice in)
 	return in.len > 0 && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03);
 }
 
-/* Refuses the request, unless there is none. */
-static void conn_head_failed(struct conn *c, enum head_result result,
-			     const struct lines_scan *scan)
+/* Refuses a head that lines_scan() has refused with that error. */
+static ssize_t conn_refuse_lines(const struct conn *c, const struct lines_scan *scan,
+				 ssize_t error, struct http1_fault *fault)
 {
-	bool plain_tls = !c->down.stream.tls && is_tls(buf_slice(&c->down.in));
-	bool line = scan->lines == 0; /* the request line itself */
+	if (error == -EMSGSIZE && scan->lines == 0)
+		return refuse(fault, 414, "request line is longer than HeadMaxBytes=");
+	if (error == -EMSGSIZE)
+		return refuse(fault, 431, "request head is longer than HeadMaxBytes=");
+	if (!c->down.stream.tls && is_tls(buf_slice(&c->down.in)))
+		return refuse(
+			fault, 400,
+			"the client speaks TLS (https://) on the port for plain HTTP");
+	return refuse(fault, 400, scan->why);
+}
 
-	switch (result) {
-	case HEAD_COMPLETE:
-	case HEAD_NONE: break;
-	case HEAD_INVALID:
-		conn_refuse_head(c, 400, plain_tls ? CONN_TLS_ON_PLAIN : scan->why);
-		break;
-	case HEAD_TOO_LONG:
-		conn_refuse_head(c, line ? 414 : 431,
-				 line ? "request line is longer than HeadMaxBytes="
-				      : "request head is longer than HeadMaxBytes=");
-		break;
-	case HEAD_TIMED_OUT:
-		conn_refuse_head(c, 408, "timed out waiting for the request head");
-		break;
-	case HEAD_INCOMPLETE:
-		conn_refuse_head(c, 400,
-				 "connection ended before the request head was complete");
-		break;
+/*
+ * Reads until a head is complete. Returns its length; 0 if there is no request, because the
+ * connection was idle, closed or reset, or because of SIGTERM; or -EBADMSG with *fault set.
+ */
+static ssize_t conn_read_head(struct conn *c, struct http1_fault *fault)
+{
+	const struct config *cfg = c->down.cfg;
+	struct buf *in = &c->down.in;
+	struct lines_scan scan = { 0 };
+	uint64_t deadline_ms = c->served
+				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
+				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
+	bool begun, timed = !c->served;
+	/* has come; before the first head it counts as a beginning */
+	bool empty_line = false;
+
+	for (;;) {
+		ssize_t len = lines_scan(&scan, buf_slice(in), cfg->head_max);
+		int r;
+
+		if (len == 2) { /* "\r\n", RFC 9112 2.2: before a request line */
+			buf_consume(in, (size_t)len);
+			scan = (struct lines_scan){ 0 };
+			empty_line = true;
+			continue;
+		}
+		if (len > 0)
+			return len;
+		if (len != -EAGAIN)
+			return conn_refuse_lines(c, &scan, len, fault);
+		begun = (empty_line && !c->served) || buf_len(in) > 0;
+		if (begun && !timed) { /* only once: empty lines do not extend it */
+			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
+			timed = true;
+		}
+		if (stream_ended(&c->down.stream) && begun)
+			return refuse(
+				fault, 400,
+				"connection ended before the request head was complete");
+		if (stream_ended(&c->down.stream))
+			return 0;
+		buf_compact(in);
+		/* with empty lines in quick succession, downstream_read() never waits */
+		r = empty_line && clock_ms() >= deadline_ms
+			    ? -ETIMEDOUT
+			    : downstream_read(&c->down, in, deadline_ms);
+		if (r == -ETIMEDOUT && begun)
+			return refuse(fault, 408,
+				      "timed out waiting for the request head");
+		if (r < 0)
+			return 0;
 	}
 }
 
 /* Serves one request; true if another one may follow. */
 static bool conn_next(struct conn *c)
 {
-	struct lines_scan scan = { 0 };
-	size_t len = 0;
-	enum head_result result = conn_read_head(c, &scan, &len);
-	struct slice raw = buf_slice(&c->down.in);
 	struct http1_fault fault;
+	ssize_t len = conn_read_head(c, &fault);
+	struct slice in = buf_slice(&c->down.in);
 	struct verdict v;
 
-	c->head_request = raw.len > 5 && memcmp(raw.p, "HEAD ", 5) == 0;
-	if (result != HEAD_COMPLETE) {
-		conn_head_failed(c, result, &scan);
+	if (len == 0)
 		return false;
-	}
-	raw.len = len;
-	if (http1_parse_request(raw, &c->head, &fault) < 0) {
-		conn_refuse_head(c, fault.status, fault.why);
+	c->head_request = in.len > 5 && memcmp(in.p, "HEAD ", 5) == 0;
+	if (len < 0 || http1_parse_request((struct slice){ in.p, (size_t)len }, &c->head,
+					   &fault) < 0) {
+		conn_refuse_head(c, &fault);
 		return false;
 	}
 	route_decide(c->down.cfg, &c->head, &c->down.client, &v);
@@ -224,7 +208,7 @@ static bool conn_next(struct conn *c)
 		conn_send_error(c, v.status, CONN_REFUSED, v.why);
 		return false;
 	}
-	c->served = conn_forward(c, len);
+	c->served = conn_forward(c, (size_t)len);
 	return c->served;
 }
 

@@ -1,45 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/error_response.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "proxy/route.h"
 
-__attribute__((format(printf, 2, 3))) static int put_format(struct buf *out,
-							    const char *format, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(out->data + out->end, buf_room(out), format, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= buf_room(out))
-		return -ENOBUFS;
-	out->end += (size_t)n;
-	return 0;
-}
-
-static const char *reason_phrase(unsigned status)
+static struct slice status_text(unsigned status)
 {
 	switch (status) {
-	case 308: return "Permanent Redirect";
-	case 400: return "Bad Request";
-	case 403: return "Forbidden";
-	case 405: return "Method Not Allowed";
-	case 408: return "Request Timeout";
-	case 414: return "URI Too Long";
-	case 426: return "Upgrade Required";
-	case 431: return "Request Header Fields Too Large";
-	case 500: return "Internal Server Error";
-	case 501: return "Not Implemented";
-	case 502: return "Bad Gateway";
-	case 503: return "Service Unavailable";
-	case 504: return "Gateway Timeout";
-	case 505: return "HTTP Version Not Supported";
+	case 308: return SLICE("308 Permanent Redirect");
+	case 400: return SLICE("400 Bad Request");
+	case 403: return SLICE("403 Forbidden");
+	case 405: return SLICE("405 Method Not Allowed");
+	case 408: return SLICE("408 Request Timeout");
+	case 414: return SLICE("414 URI Too Long");
+	case 426: return SLICE("426 Upgrade Required");
+	case 431: return SLICE("431 Request Header Fields Too Large");
+	case 501: return SLICE("501 Not Implemented");
+	case 502: return SLICE("502 Bad Gateway");
+	case 503: return SLICE("503 Service Unavailable");
+	case 504: return SLICE("504 Gateway Timeout");
+	case 505: return SLICE("505 HTTP Version Not Supported");
 	}
-	return "Error";
+	return SLICE("500 Internal Server Error");
 }
 
 /* The fields that belong to one status only. */
@@ -56,31 +37,35 @@ static struct slice status_fields(unsigned status)
 	return SLICE("Connection: close\r\n");
 }
 
-static int put_redirect(const struct error_response *r, struct buf *out)
+int error_response_write(const struct error_response *e, struct buf *out)
 {
-	return BUF_PUT(out, SLICE("Location: https://"), r->host, route_root(r->target),
-		       r->target, SLICE("\r\n"));
-}
+	bool systemd = strncmp(e->log_id, "novnc-gate[", strlen("novnc-gate[")) != 0;
+	const struct slice content[] = {
+		slice_str(e->what),
+		SLICE(": "),
+		slice_str(e->why),
+		SLICE(".\nLog entries: "),
+		systemd ? SLICE("journalctl _SYSTEMD_INVOCATION_ID=") : SLICE(""),
+		slice_str(e->log_id),
+		SLICE("\n"),
+	};
+	size_t parts = sizeof(content) / sizeof(content[0]), len = 0;
+	int r = BUF_PUT(out, SLICE("HTTP/1.1 "), status_text(e->status), SLICE("\r\n"));
 
-int error_response_write(const struct error_response *r, struct buf *out)
-{
-	bool systemd = strncmp(r->log_id, "novnc-gate[", strlen("novnc-gate[")) != 0;
-	const char *phrase = reason_phrase(r->status);
-	char text[1024];
-	int len = snprintf(
-		text, sizeof(text), "%.*s.\nLog entries: %s%s\n", SLICE_FMT(r->sentence),
-		systemd ? "journalctl _SYSTEMD_INVOCATION_ID=" : "", r->log_id);
-
-	if (len < 0 || (size_t)len >= sizeof(text) ||
-	    put_format(out, "HTTP/1.1 %u %s\r\n", r->status, phrase) < 0 ||
-	    (r->status == 308 && put_redirect(r, out) < 0))
-		return -ENOBUFS;
-	return put_format(out,
-			  "Content-Type: text/plain; charset=utf-8\r\n"
-			  "Content-Length: %d\r\n"
-			  "Cache-Control: no-store\r\n"
-			  "Server: " ERROR_RESPONSE_SERVER "\r\n"
-			  "%.*s\r\n%s",
-			  len, SLICE_FMT(status_fields(r->status)),
-			  r->head_request ? "" : text);
+	for (size_t i = 0; i < parts; i++)
+		len += content[i].len;
+	if (r == 0 && e->status == 308)
+		r = BUF_PUT(out, SLICE("Location: https://"), e->host,
+			    route_root(e->target), e->target, SLICE("\r\n"));
+	if (r == 0)
+		r = BUF_PUT(out, SLICE("Content-Type: text/plain; charset=utf-8\r\n"
+				       "Content-Length: "));
+	if (r == 0)
+		r = buf_put_number(out, len, 10);
+	if (r == 0)
+		r = BUF_PUT(out,
+			    SLICE("\r\nCache-Control: no-store\r\n"
+				  "Server: " ERROR_RESPONSE_SERVER "\r\n"),
+			    status_fields(e->status), SLICE("\r\n"));
+	return r == 0 && !e->head_request ? buf_put_slices(out, content, parts) : r;
 }

@@ -6,14 +6,14 @@
 
 #define ERROR_RESPONSE_SERVER "novnc-gate" /* the Server field */
 
-/* The content is a sentence and the id of the log entries. */
+/* The content is the sentence "WHAT: WHY." and the id of the log entries. */
 struct error_response {
 	unsigned status;
-	struct slice sentence;     /* no full stop, no bytes that a peer sent */
+	const char *what, *why;    /* no bytes that a peer sent */
 	const char *log_id;        /* journal_id() */
 	bool head_request;         /* to HEAD: no content */
 	struct slice host, target; /* for Location of 308; target is in origin-form */
 };
 
 /* Appends it to out. Returns 0 or -ENOBUFS. */
-int error_response_write(const struct error_response *r, struct buf *out);
+int error_response_write(const struct error_response *e, struct buf *out);
