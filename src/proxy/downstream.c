@@ -16,15 +16,6 @@
 /* Room for the framing of a body, and for interim responses that come together, bytes. */
 #define DOWNSTREAM_OUTPUT_MIN   (96 * 1024)
 
-/* A buffer at *storage, behind which the next one is. */
-static struct buf buffer_next(char **storage, size_t cap)
-{
-	struct buf b = { .data = *storage, .cap = cap };
-
-	*storage += cap;
-	return b;
-}
-
 /* One mapping for the four buffers; the kernel allocates its pages when they are used. */
 static int buffers_map(struct downstream *d)
 {
@@ -32,38 +23,37 @@ static int buffers_map(struct downstream *d)
 	size_t in = head > DOWNSTREAM_INPUT_MIN ? head : DOWNSTREAM_INPUT_MIN;
 	/* X-Forwarded-Host may double a head */
 	size_t out = 2 * head + DOWNSTREAM_OUTPUT_MIN;
-	char *storage;
+	char *p;
 
 	d->storage_len = 2 * (in + out);
 	d->storage = mmap(NULL, d->storage_len, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (d->storage == MAP_FAILED)
 		return -errno;
-	storage = d->storage;
-	d->in = buffer_next(&storage, in);
-	d->up_in = buffer_next(&storage, in);
-	d->up_out = buffer_next(&storage, out);
-	d->out = buffer_next(&storage, out);
+	p = d->storage;
+	d->in = (struct buf){ .data = p, .cap = in };
+	d->up_in = (struct buf){ .data = p + in, .cap = in };
+	d->up_out = (struct buf){ .data = p + 2 * in, .cap = out };
+	d->out = (struct buf){ .data = p + 2 * in + out, .cap = out };
 	return 0;
 }
 
 int downstream_open(struct downstream *ret, int fd, const struct config *cfg,
 		    const struct client *client, int sigfd)
 {
-	struct downstream *d = ret; /* large, so it is not copied */
-	int r = stream_adopt(fd, &d->stream);
+	int r = stream_adopt(fd, &ret->stream);
 
-	d->cfg = cfg;
-	d->client = *client;
-	d->sigfd = sigfd;
+	ret->cfg = cfg;
+	ret->client = *client;
+	ret->sigfd = sigfd;
 	if (r == 0)
-		r = buffers_map(d);
+		r = buffers_map(ret);
 	if (r < 0) {
 		fd_close_auto(&fd);
 		return r;
 	}
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		upstream_init(&d->upstream[i], &cfg->backend[i]);
+		upstream_init(&ret->upstream[i], &cfg->backend[i]);
 	return 0;
 }
 

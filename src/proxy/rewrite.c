@@ -43,13 +43,6 @@ static bool is_left_out(struct slice name, unsigned rules, const struct options 
 	return (fields_rules(name) & rules) != 0 || slice_casein(name, o->name, o->n);
 }
 
-static int put_request_line(const struct http1_head *h, const struct verdict *v,
-			    struct buf *out)
-{
-	return BUF_PUT(out, h->method, SLICE(" "), route_root(v->target), v->target,
-		       SLICE(" HTTP/1.1\r\n"));
-}
-
 static int put_number_field(struct buf *out, struct slice name, uint64_t n)
 {
 	int r = BUF_PUT(out, name, SLICE(": "));
@@ -79,23 +72,13 @@ static int put_forwarded(const struct verdict *v, const struct client *client,
 	return r;
 }
 
-static int put_length(struct buf *out, uint64_t length)
-{
-	return put_number_field(out, SLICE("Content-Length"), length);
-}
-
-static int put_own_origin(struct buf *out, const struct backend *be)
-{
-	return BUF_PUT(out, SLICE("Origin: "),
-		       be->tls ? SLICE("https://") : SLICE("http://"),
-		       slice_str(be->authority), SLICE("\r\n"));
-}
-
 static int put_framing(struct buf *out, enum http1_framing framing, uint64_t length)
 {
 	if (framing == HTTP1_CHUNKED)
 		return put_field(out, SLICE("Transfer-Encoding"), SLICE("chunked"));
-	return framing == HTTP1_LENGTH ? put_length(out, length) : 0;
+	if (framing == HTTP1_LENGTH)
+		return put_number_field(out, SLICE("Content-Length"), length);
+	return 0;
 }
 
 static int put_upgrade(struct buf *out)
@@ -112,10 +95,10 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 	int r = options_collect(h, &o);
 
 	if (r == 0)
-		r = put_request_line(h, v, out);
-	if (r == 0)
-		r = put_field(out, SLICE("Host"),
-			      keeps_host ? v->host : slice_str(be->authority));
+		r = BUF_PUT(out, h->method, SLICE(" "), route_root(v->target), v->target,
+			    SLICE(" HTTP/1.1\r\nHost: "),
+			    keeps_host ? v->host : slice_str(be->authority),
+			    SLICE("\r\n"));
 	for (size_t i = 0; r == 0 && i < h->fields; i++) {
 		const struct field *f = &h->field[i];
 
@@ -123,7 +106,9 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 		    (h->minor == 0 && slice_caseeq(f->name, SLICE("Expect"))))
 			continue;
 		if (v->own_origin && slice_caseeq(f->name, SLICE("Origin")))
-			r = put_own_origin(out, be);
+			r = BUF_PUT(out, SLICE("Origin: "),
+				    be->tls ? SLICE("https://") : SLICE("http://"),
+				    slice_str(be->authority), SLICE("\r\n"));
 		else
 			r = put_field(out, f->name, f->value);
 	}
@@ -167,7 +152,11 @@ int rewrite_response(const struct http1_head *h, const struct rewrite_mode *mode
 		     struct buf *out)
 {
 	bool bodiless = h->status < 200 || h->status == 204;
-	bool has_length = http1_count(h, SLICE("Content-Length")) > 0;
+	/* Content-Length also for HEAD and 304 */
+	bool length = !bodiless && http1_field(h, SLICE("Content-Length"));
+	enum http1_framing framing = mode->chunked ? HTTP1_CHUNKED
+				     : length      ? HTTP1_LENGTH
+						   : HTTP1_NO_BODY;
 	struct options o;
 	int r = options_collect(h, &o);
 
@@ -179,10 +168,8 @@ int rewrite_response(const struct http1_head *h, const struct rewrite_mode *mode
 		r = BUF_PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
 	for (size_t i = 0; r == 0 && i < h->fields; i++)
 		r = put_response_field(&o, &h->field[i], mode, out);
-	if (r == 0 && mode->chunked)
-		r = put_framing(out, HTTP1_CHUNKED, 0);
-	else if (r == 0 && has_length && !bodiless)
-		r = put_length(out, h->length); /* also for HEAD and 304 */
+	if (r == 0)
+		r = put_framing(out, framing, h->length);
 	if (r == 0 && h->status == 101)
 		r = put_upgrade(out);
 	else if (r == 0 && mode->close)
