@@ -85,7 +85,7 @@ bool authority_split_url(struct slice url, unsigned *ret_port,
 	url = slice_from(url, strlen("//"));
 	while (len < url.len && !memchr("/?#", url.p[len], 3))
 		len++;
-	*ret_port = https || http ? authority_default_port(https) : 0;
+	*ret_port = https ? 443 : http ? 80 : 0;
 	*ret_authority = (struct slice){ url.p, len };
 	*ret_rest = slice_from(url, len);
 	return true;
@@ -105,7 +105,7 @@ bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *r
 		return false;
 	if (ret->port == 0)
 		ret->port = default_port;
-	*ret_https = default_port == authority_default_port(true);
+	*ret_https = default_port == 443;
 	return true;
 }
 
@@ -116,9 +116,4 @@ bool authority_same_host(struct slice a, struct slice b)
 	return slice_caseeq(a, b) ||
 	       (authority_ipv6(a, &one) && authority_ipv6(b, &other) &&
 		memcmp(&one, &other, sizeof(one)) == 0);
-}
-
-unsigned authority_default_port(bool https)
-{
-	return https ? 443 : 80;
 }

@@ -41,6 +41,3 @@ bool authority_ipv6(struct slice host, struct in6_addr *ret);
 
 /* Compares two hosts: names in any case, IPv6 addresses by their value. */
 bool authority_same_host(struct slice a, struct slice b);
-
-/* The default port of https or http. */
-unsigned authority_default_port(bool https);

@@ -168,7 +168,6 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	struct framing f = { 0 };
 	unsigned major;
 	llhttp_errno_t err;
-	int r;
 
 	ret->fields = 0;
 	if (!slice_split(&words, ' ', &ret->method) || !lines_is_token(ret->method) ||
@@ -176,12 +175,9 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	    !slice_split(&words, ' ', &version) || words.p ||
 	    !version_parse(version, &major, &ret->minor))
 		return refuse(fault, 400, "malformed request line");
-	r = fields_parse(rest, ret, fault);
-	if (r < 0)
-		return r;
-	r = framing_parse(ret, major == 1 && ret->minor == 0, &f, fault);
-	if (r < 0)
-		return r;
+	if (fields_parse(rest, ret, fault) < 0 ||
+	    framing_parse(ret, major == 1 && ret->minor == 0, &f, fault) < 0)
+		return -EBADMSG;
 	if (major != 1 || ret->minor > 1)
 		return refuse(fault, 505, "HTTP version is neither 1.0 nor 1.1");
 	if (slice_eq(ret->method, SLICE("CONNECT")) ||

@@ -65,12 +65,6 @@ static size_t text_span(struct slice s)
 	return n;
 }
 
-static ssize_t refuse(struct lines_scan *s, const char *why)
-{
-	s->why = why;
-	return -EBADMSG;
-}
-
 /* NULL, or the reason why byte c may not stand at s->pos of the line that began at s->line. */
 static const char *fault_at(const struct lines_scan *s, unsigned char c, bool after_cr)
 {
@@ -91,16 +85,15 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 
 	for (; s->pos < end; s->pos++) {
 		bool after_cr = s->pos > s->line && in.p[s->pos - 1] == '\r';
-		const char *why;
 
 		if (s->pos > s->line && !after_cr)
 			s->pos +=
 				text_span((struct slice){ in.p + s->pos, end - s->pos });
 		if (s->pos == end)
 			break;
-		why = fault_at(s, (unsigned char)in.p[s->pos], after_cr);
-		if (why)
-			return refuse(s, why);
+		s->why = fault_at(s, (unsigned char)in.p[s->pos], after_cr);
+		if (s->why)
+			return -EBADMSG;
 		if (in.p[s->pos] != '\n')
 			continue;
 		if (s->pos - s->line == 1) /* an empty line */

@@ -43,9 +43,8 @@ static void conn_send_error(struct conn *c, unsigned status, const char *what,
 /* Refuses a request whose head cannot be used. */
 static void conn_refuse_head(struct conn *c, const struct http1_fault *fault)
 {
-	struct verdict none = { .kind = ROUTE_REFUSED };
-
-	conn_log_begin(&c->request, c->down.cfg, &none, SLICE(""));
+	c->request.verdict = (struct verdict){ .kind = ROUTE_REFUSED };
+	conn_log_begin(&c->request, c->down.cfg, SLICE(""));
 	conn_log(&c->request, LOG_REFUSED, fault->status, fault->why);
 	conn_send_error(c, fault->status, CONN_REFUSED, fault->why);
 }
@@ -103,21 +102,18 @@ static ssize_t refuse(struct http1_fault *fault, unsigned status, const char *wh
 	return -EBADMSG;
 }
 
-/* The first bytes of a TLS handshake record (RFC 8446 5.1). */
-static bool is_tls(struct slice in)
-{
-	return in.len > 0 && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03);
-}
-
 /* Refuses a head that lines_scan() has refused with that error. */
 static ssize_t conn_refuse_lines(const struct conn *c, const struct lines_scan *scan,
 				 ssize_t error, struct http1_fault *fault)
 {
+	struct slice in = buf_slice(&c->down.in);
+
 	if (error == -EMSGSIZE && scan->lines == 0)
 		return refuse(fault, 414, "request line is longer than HeadMaxBytes=");
 	if (error == -EMSGSIZE)
 		return refuse(fault, 431, "request head is longer than HeadMaxBytes=");
-	if (!c->down.stream.tls && is_tls(buf_slice(&c->down.in)))
+	/* the first bytes of a TLS handshake record (RFC 8446 5.1) */
+	if (!c->down.stream.tls && in.p[0] == 0x16 && (in.len == 1 || in.p[1] == 0x03))
 		return refuse(
 			fault, 400,
 			"the client speaks TLS (https://) on the port for plain HTTP");
@@ -184,7 +180,7 @@ static bool conn_next(struct conn *c)
 	struct http1_fault fault;
 	ssize_t len = conn_read_head(c, &fault);
 	struct slice in = buf_slice(&c->down.in);
-	struct verdict v;
+	struct verdict *v = &c->request.verdict;
 
 	if (len == 0)
 		return false;
@@ -194,18 +190,18 @@ static bool conn_next(struct conn *c)
 		conn_refuse_head(c, &fault);
 		return false;
 	}
-	route_decide(c->down.cfg, &c->head, &c->down.client, &v);
+	route_decide(c->down.cfg, &c->head, &c->down.client, v);
 	if (c->insecure)
-		route_to_https(&c->head, &v);
-	conn_log_begin(&c->request, c->down.cfg, &v, c->head.method);
+		route_to_https(&c->head, v);
+	conn_log_begin(&c->request, c->down.cfg, c->head.method);
 	if (c->setup->misconfigured) {
 		conn_send_error(c, 500, "The gate's configuration cannot be used",
 				"see the log");
 		return false;
 	}
-	if (v.kind != ROUTE_PLAIN && v.kind != ROUTE_UPGRADE) {
+	if (v->kind != ROUTE_PLAIN && v->kind != ROUTE_UPGRADE) {
 		conn_log_refused(&c->request, &c->head, c->down.client.tls);
-		conn_send_error(c, v.status, CONN_REFUSED, v.why);
+		conn_send_error(c, v->status, CONN_REFUSED, v->why);
 		return false;
 	}
 	c->served = conn_forward(c, (size_t)len);

@@ -25,10 +25,10 @@ static struct slice copy(char *ret, size_t size, struct slice s)
 	return (struct slice){ ret, len };
 }
 
-void conn_log_begin(struct conn_request *q, const struct config *cfg,
-		    const struct verdict *v, struct slice method)
+void conn_log_begin(struct conn_request *q, const struct config *cfg, struct slice method)
 {
-	q->verdict = *v;
+	const struct verdict *v = &q->verdict;
+
 	q->start_ms = clock_ms();
 	q->fields = (struct log_fields){
 		.client = q->fields.client,
@@ -72,11 +72,10 @@ static struct slice without_secrets(struct slice origin)
 static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
-	bool several = http1_count(h, SLICE("Origin")) > 1;
 	char reason[3 * LOG_VALUE_MAX]; /* the log cuts it and shows that */
 
 	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
-	if (several)
+	if (http1_count(h, SLICE("Origin")) > 1)
 		(void)snprintf(reason, sizeof(reason),
 			       "more than one Origin, the first is %.*s",
 			       SLICE_FMT(q->fields.origin));

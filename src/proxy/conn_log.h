@@ -16,9 +16,9 @@ struct conn_request {
 /* Before the first request; client must outlive *ret. */
 void conn_log_init(struct conn_request *ret, const char *client);
 
-/* Begins the next request: copies what is needed of its head. */
+/* Begins the next request, whose verdict is set: copies what is needed of its head. */
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
-		    const struct verdict *v, struct slice method);
+		    struct slice method);
 
 /* Writes an entry; status 0: none was sent. */
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,

@@ -26,11 +26,10 @@ static int buffers_map(struct downstream *d)
 	char *p;
 
 	d->storage_len = 2 * (in + out);
-	d->storage = mmap(NULL, d->storage_len, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (d->storage == MAP_FAILED)
+	p = mmap(NULL, d->storage_len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
 		return -errno;
-	p = d->storage;
 	d->in = (struct buf){ .data = p, .cap = in };
 	d->up_in = (struct buf){ .data = p + in, .cap = in };
 	d->up_out = (struct buf){ .data = p + 2 * in, .cap = out };
@@ -62,7 +61,7 @@ void downstream_done(struct downstream *d)
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		upstream_close(&d->upstream[i]);
 	stream_done(&d->stream);
-	(void)munmap(d->storage, d->storage_len); /* nothing is left in it */
+	(void)munmap(d->in.data, d->storage_len); /* nothing is left in it */
 }
 
 void downstream_release(struct downstream *d)
@@ -70,7 +69,7 @@ void downstream_release(struct downstream *d)
 	if (buf_len(&d->in) > 0 || buf_len(&d->up_in) > 0 || buf_len(&d->up_out) > 0 ||
 	    buf_len(&d->out) > 0)
 		return;
-	pages_release(d->storage, d->storage_len);
+	pages_release(d->in.data, d->storage_len);
 }
 
 /*

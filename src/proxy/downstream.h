@@ -17,8 +17,7 @@ struct downstream {
 	struct stream stream;
 	struct buf in, out;       /* from the client, to the client */
 	struct buf up_in, up_out; /* from and to the backend of the current exchange */
-	char *storage;            /* of the four buffers */
-	size_t storage_len;
+	size_t storage_len;       /* of the four buffers, which begin at in.data */
 	struct upstream upstream[CONFIG_BACKENDS];
 	struct http1_head response; /* of the current exchange; large, so it is last */
 };

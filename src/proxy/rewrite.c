@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/rewrite.h"
 
-#include "http/authority.h"
 #include "http/fields.h"
 #include "proxy/location.h"
 
@@ -67,8 +66,9 @@ static int put_forwarded(const struct verdict *v, const struct client *client,
 		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
 	if (r == 0) /* without it, Next.js would use its own port */
 		r = put_number_field(out, SLICE("X-Forwarded-Port"),
-				     v->port > 0 ? v->port
-						 : authority_default_port(client->tls));
+				     v->port > 0   ? v->port
+				     : client->tls ? 443
+						   : 80);
 	return r;
 }
 

@@ -6,8 +6,6 @@
 #include "http/path.h"
 #include "http/upgrade.h"
 
-/* ---- paths */
-
 static bool any_match(config_list globs, struct slice path, struct slice *star)
 {
 	for (; *globs; globs++)
@@ -15,8 +13,6 @@ static bool any_match(config_list globs, struct slice path, struct slice *star)
 			return true;
 	return false;
 }
-
-/* ---- origins */
 
 /* Compares host and port. default_port is that of an authority without a port. */
 static bool origin_at(const struct authority *origin, struct slice authority,
@@ -42,8 +38,7 @@ static bool origin_is_ours(const struct config *cfg, const struct client *client
 
 	if (!authority_parse_origin(value, &https, &origin))
 		return false;
-	if ((https || !client->tls) &&
-	    origin_at(&origin, host, authority_default_port(https)))
+	if ((https || !client->tls) && origin_at(&origin, host, https ? 443 : 80))
 		return true;
 	/* a controller at unix: has port 0, which no origin has */
 	return (https || !controller->tls) &&
@@ -109,8 +104,7 @@ static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 	return false;
 }
 
-/* True if Connection names a field that must reach the backend. */
-static bool names_protected(const struct http1_head *h)
+static bool judge_connection(const struct http1_head *h, struct verdict *v)
 {
 	for (size_t i = 0; i < h->fields; i++) {
 		struct slice list = h->field[i].value, option;
@@ -119,9 +113,11 @@ static bool names_protected(const struct http1_head *h)
 			continue;
 		while (slice_split(&list, ',', &option))
 			if (fields_rules(slice_trim(option)) & FIELDS_PROTECTED)
-				return true;
+				return refuse(
+					v, ROUTE_REFUSED, 400,
+					"Connection names a protected header field");
 	}
-	return false;
+	return true;
 }
 
 static bool judge_host(const struct http1_head *h, struct verdict *v)
@@ -230,14 +226,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
 	if (h->target.p[0] == '/')
 		verdict_set_target(ret, upgrade ? one_slash(h->target) : h->target);
-	if (!judge_host(h, ret))
-		return;
-	if (names_protected(h)) {
-		(void)refuse(ret, ROUTE_REFUSED, 400,
-			     "Connection names a protected header field");
-		return;
-	}
-	if (!judge_target(h, ret))
+	if (!judge_host(h, ret) || !judge_connection(h, ret) || !judge_target(h, ret))
 		return;
 	if (upgrade)
 		(void)judge_upgrade(cfg, h, client, ret);
