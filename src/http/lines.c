@@ -35,13 +35,14 @@ bool lines_number(struct slice s, uint64_t max, uint64_t *ret)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned digit = (unsigned)(s.p[i] - '0');
 
-		if (digit > 9 || number > (max - digit) / 10)
+		if (digit > 9 || number >= UINT64_MAX / 10)
 			return false;
 		number = number * 10 + digit;
 	}
-	if (s.len > 0)
-		*ret = number;
-	return s.len > 0;
+	if (s.len == 0 || number > max)
+		return false;
+	*ret = number;
+	return true;
 }
 
 /* The number of bytes ahead of the first control character in s; looks at eight at a time. */
