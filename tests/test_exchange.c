@@ -96,7 +96,7 @@ static void *thread_run(void *userdata)
 
 	while ((len = lines_scan(&scan, buf_slice(in), w->cfg.head_max)) == -EAGAIN) {
 		buf_compact(in);
-		ck_assert_int_eq(downstream_read(&w->down, in, CLOCK_INFINITY), 0);
+		ck_assert_int_eq(downstream_read(&w->down, CLOCK_INFINITY), 0);
 		ck_assert(!stream_ended(&w->down.stream));
 	}
 	ck_assert_int_gt(len, 0);

@@ -28,8 +28,6 @@ bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *r
 bool authority_split_url(struct slice url, unsigned *ret_port,
 			 struct slice *ret_authority, struct slice *ret_rest);
 
-/* The parts, for callers that judge them by rules of their own. */
-
 /* Splits behind the host; port has its ":", or is empty. False for a "[" without a "]". */
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port);
 

@@ -50,12 +50,6 @@ static enum state element_end(unsigned char c)
 	return c == ';' ? EXTENSION : c == '\r' ? LINE_END : BROKEN;
 }
 
-/* qdtext (RFC 9110 5.6.4) but for HTAB. */
-static bool is_quotable(unsigned char c)
-{
-	return c >= ' ' && c != '"' && c != '\\' && c != 0x7f;
-}
-
 /*
  * The state after a byte: RFC 9112 7.1, but only as much of it as llhttp reads, so no white space
  * around extensions, and neither tabs nor quoted pairs in them.
@@ -76,9 +70,9 @@ static enum state step(struct body *b, unsigned char c)
 		return c == '"' ? QUOTED : BROKEN;
 	case VALUE_MORE: return lines_is_tchar(c) ? VALUE_MORE : element_end(c);
 	case QUOTED:
-		if (is_quotable(c))
-			return QUOTED;
-		return c == '"' ? QUOTED_END : BROKEN;
+		if (c == '"')
+			return QUOTED_END;
+		return c >= ' ' && c != '\\' && c != 0x7f ? QUOTED : BROKEN;
 	case QUOTED_END: return element_end(c);
 	case LINE_END:
 		if (c != '\n')

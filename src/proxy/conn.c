@@ -165,7 +165,7 @@ static ssize_t conn_read_head(struct conn *c, struct http1_fault *fault)
 		/* with empty lines in quick succession, downstream_read() never waits */
 		r = empty_line && clock_ms() >= deadline_ms
 			    ? -ETIMEDOUT
-			    : downstream_read(&c->down, in, deadline_ms);
+			    : downstream_read(&c->down, deadline_ms);
 		if (r == -ETIMEDOUT && begun)
 			return refuse(fault, 408,
 				      "timed out waiting for the request head");

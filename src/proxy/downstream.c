@@ -97,17 +97,6 @@ static int client_wait(struct downstream *d, short events, uint64_t deadline_ms)
 	return n < 0 ? n : 0;
 }
 
-/* The first byte tells TLS (RFC 8446 5.1: 0x16) from a method. */
-static enum downstream_tls client_first_byte(struct downstream *d, uint64_t deadline_ms)
-{
-	unsigned char byte;
-
-	if (client_wait(d, POLLIN, deadline_ms) < 0 ||
-	    recv(d->stream.fd, &byte, 1, MSG_PEEK) <= 0)
-		return DOWNSTREAM_GONE;
-	return isalpha(byte) ? DOWNSTREAM_PLAIN : DOWNSTREAM_TLS;
-}
-
 static enum downstream_tls client_handshake(struct downstream *d, uint64_t deadline_ms,
 					    struct tls_why *why)
 {
@@ -131,10 +120,13 @@ static enum downstream_tls client_handshake(struct downstream *d, uint64_t deadl
 enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *tls,
 				      uint64_t deadline_ms, struct tls_why *why)
 {
-	enum downstream_tls first_byte = client_first_byte(d, deadline_ms);
+	unsigned char byte;
 
-	if (first_byte != DOWNSTREAM_TLS)
-		return first_byte;
+	if (client_wait(d, POLLIN, deadline_ms) < 0 ||
+	    recv(d->stream.fd, &byte, 1, MSG_PEEK) <= 0)
+		return DOWNSTREAM_GONE;
+	if (isalpha(byte)) /* of a method; TLS begins with 0x16 (RFC 8446 5.1) */
+		return DOWNSTREAM_PLAIN;
 	*why = tls->why;
 	switch (tls->error) {
 	case TLS_MISCONFIGURED: return DOWNSTREAM_MISCONFIGURED;
@@ -145,15 +137,15 @@ enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *t
 	return client_handshake(d, deadline_ms, why);
 }
 
-int downstream_read(struct downstream *d, struct buf *b, uint64_t deadline_ms)
+int downstream_read(struct downstream *d, uint64_t deadline_ms)
 {
-	ssize_t n = d->stream.can_read ? stream_read(&d->stream, b) : -EAGAIN;
+	ssize_t n = d->stream.can_read ? stream_read(&d->stream, &d->in) : -EAGAIN;
 	int r = 0;
 
 	while (n == -EAGAIN && r == 0) {
 		r = client_wait(d, d->stream.read_wants, deadline_ms);
 		if (r == 0)
-			n = stream_read(&d->stream, b);
+			n = stream_read(&d->stream, &d->in);
 		/* an event of TLS may bring no payload */
 		if (r == 0 && n == -EAGAIN && clock_ms() >= deadline_ms)
 			r = -ETIMEDOUT;
@@ -185,7 +177,6 @@ int downstream_flush(struct downstream *d)
 void downstream_linger(struct downstream *d)
 {
 	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), DOWNSTREAM_LINGER_MS);
-	struct buf *in = &d->in;
 	size_t seen = 0;
 
 	stream_shut(&d->stream);
@@ -195,9 +186,9 @@ void downstream_linger(struct downstream *d)
 		stream_shut(&d->stream);
 	}
 	while (!stream_ended(&d->stream) && seen < DOWNSTREAM_LINGER_BYTES) {
-		buf_reset(in);
-		if (downstream_read(d, in, deadline_ms) < 0)
+		buf_reset(&d->in);
+		if (downstream_read(d, deadline_ms) < 0)
 			return;
-		seen += buf_len(in);
+		seen += buf_len(&d->in);
 	}
 }

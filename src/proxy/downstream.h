@@ -46,10 +46,10 @@ enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *t
 				      uint64_t deadline_ms, struct tls_why *why);
 
 /*
- * Reads once from the client into b; waits until deadline_ms if nothing has come yet. Returns 0,
- * also at the end of the stream; -ETIMEDOUT; -ECANCELED for SIGTERM; or another -errno.
+ * Reads once from the client; waits until deadline_ms if nothing has come yet. Returns 0, also at
+ * the end of the stream; -ETIMEDOUT; -ECANCELED for SIGTERM; or another -errno.
  */
-int downstream_read(struct downstream *d, struct buf *b, uint64_t deadline_ms);
+int downstream_read(struct downstream *d, uint64_t deadline_ms);
 
 /* Writes all of out, in the time of a lingering close. Returns as downstream_read(). */
 int downstream_flush(struct downstream *d);
