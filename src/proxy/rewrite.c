@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/rewrite.h"
 
+#include <ctype.h>
+
+#include "http/authority.h"
 #include "http/fields.h"
-#include "proxy/location.h"
 
 static int put_field(struct buf *out, struct slice name, struct slice value)
 {
@@ -120,13 +122,101 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
+/* ---- URLs in a response that would lead the browser past the gate to the backend */
+
+/* Next.js writes "localhost" into URLs when it listens on 127.0.0.1 or ::1. */
+static bool is_this_machine(struct slice host)
+{
+	static const struct slice names[] = {
+		SLICE_INIT("localhost"), SLICE_INIT("127.0.0.1"), SLICE_INIT("[::1]"),
+		SLICE_INIT("0.0.0.0"),   SLICE_INIT("[::]"),
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (authority_same_host(host, names[i]))
+			return true;
+	return false;
+}
+
+/* Browsers read "//" and "/\" as the beginning of an authority, and ignore tabs. */
+static bool stays_on_host(struct slice path)
+{
+	return path.len < 2 || path.p[0] != '/' || !memchr("/\\\t", path.p[1], 3);
+}
+
+/*
+ * True if the URL names that backend and means the same without its scheme and authority. The
+ * rest, *ret_path, begins with "/", "?" or "#", or is empty. Either scheme is accepted, because
+ * backends take it from X-Forwarded-Proto. A URL without a port has the default port of its own
+ * scheme or of the backend's.
+ */
+static bool url_names_backend(struct slice url, const struct backend *be,
+			      struct slice *ret_path)
+{
+	struct authority named, own;
+	struct slice authority;
+	unsigned default_port;
+	bool same_port;
+
+	if (!be->host[0]) /* a Unix socket has neither host nor port */
+		return false;
+	if (!authority_split_url(url, &default_port, &authority, ret_path) ||
+	    !authority_parse(authority, &named) ||
+	    !authority_parse(slice_str(be->authority), &own))
+		return false;
+	same_port = named.port > 0 ? named.port == be->port
+				   : be->port == default_port || own.port == 0;
+	return same_port && stays_on_host(*ret_path) &&
+	       (authority_same_host(named.host, own.host) ||
+		(is_this_machine(named.host) && is_this_machine(own.host)));
+}
+
+/* [ "url" [ "=" ] ] URL, which may be in quotes. */
+static struct slice refresh_url(struct slice s)
+{
+	struct slice named;
+
+	if (slice_casestarts(s, SLICE("url"))) {
+		named = slice_trim(slice_from(s, strlen("url")));
+		if (named.len > 0 && named.p[0] == '=')
+			s = slice_trim(slice_from(named, 1));
+	}
+	if (s.len > 0 && (s.p[0] == '"' || s.p[0] == '\'')) {
+		char quote = s.p[0];
+
+		s = slice_from(s, 1);
+		s.len = slice_find(s, quote);
+	}
+	return s;
+}
+
+/*
+ * The URL in a Refresh field; empty if browsers find none. These are the "shared declarative
+ * refresh steps" of the HTML standard: a time, a separator, the URL.
+ */
+static struct slice url_in_refresh(struct slice value)
+{
+	struct slice s = value;
+
+	while (s.len > 0 && (isdigit((unsigned char)s.p[0]) || s.p[0] == '.'))
+		s = slice_from(s, 1);
+	if (s.len == value.len || s.len == 0 || !memchr(" \t;,", s.p[0], 4))
+		return SLICE("");
+	s = slice_trim(s);
+	if (s.len > 0 && (s.p[0] == ';' || s.p[0] == ','))
+		s = slice_trim(slice_from(s, 1));
+	return refresh_url(s);
+}
+
+/* ---- responses */
+
 /* A field with a URL in its value; a URL that names the backend becomes a path. */
 static int put_url(struct buf *out, const struct field *f, struct slice url,
 		   const struct backend *be)
 {
 	struct slice path, before, behind;
 
-	if (!location_names(be, url, &path))
+	if (!url_names_backend(url, be, &path))
 		return put_field(out, f->name, f->value);
 	before = (struct slice){ f->value.p, (size_t)(url.p - f->value.p) };
 	behind = slice_from(f->value, before.len + url.len);
@@ -144,7 +234,7 @@ static int put_response_field(const struct options *o, const struct field *f,
 	    slice_caseeq(f->name, SLICE("Content-Location")))
 		return put_url(out, f, f->value, mode->from);
 	if (slice_caseeq(f->name, SLICE("Refresh")))
-		return put_url(out, f, location_in_refresh(f->value), mode->from);
+		return put_url(out, f, url_in_refresh(f->value), mode->from);
 	return put_field(out, f->name, f->value);
 }
 
