@@ -156,32 +156,11 @@ static struct slice one_slash(struct slice target)
 	return target;
 }
 
-/* An absolute-form target becomes origin-form, and its authority counts as Host. */
-static bool judge_absolute(const struct http1_head *h, struct slice authority,
-			   struct slice target, struct verdict *v)
-{
-	struct authority parsed;
-
-	if (!authority_parse(authority, &parsed))
-		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
-	if (v->host.len > 0 && !slice_caseeq(authority, v->host))
-		return refuse(v, ROUTE_REFUSED, 400,
-			      "authority of the request target differs from Host");
-	if (upgrade_requested(h))
-		return refuse(v, ROUTE_REFUSED, 400,
-			      "WebSocket upgrade with an absolute-form target");
-	v->host = authority;
-	v->port = parsed.port;
-	if (target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
-		target = SLICE("*"); /* RFC 9112 3.2.4 */
-	verdict_set_target(v, target);
-	return true;
-}
-
 /* The forms of RFC 9112 3.2; authority-form belongs to CONNECT, which http1.c refuses. */
 static bool judge_target(const struct http1_head *h, struct verdict *v)
 {
-	struct slice target = h->target, authority;
+	struct slice target = h->target, host;
+	struct authority authority;
 	unsigned default_port;
 
 	if (target.p[0] == '/')
@@ -190,9 +169,22 @@ static bool judge_target(const struct http1_head *h, struct verdict *v)
 		verdict_set_target(v, target);
 		return true;
 	}
-	if (!authority_split_url(target, &default_port, &authority, &target))
+	/* absolute-form becomes origin-form, and its authority counts as Host */
+	if (!authority_split_url(target, &default_port, &host, &target) ||
+	    !authority_parse(host, &authority))
 		return refuse(v, ROUTE_REFUSED, 400, "malformed request target");
-	return judge_absolute(h, authority, target, v);
+	if (v->host.len > 0 && !slice_caseeq(host, v->host))
+		return refuse(v, ROUTE_REFUSED, 400,
+			      "authority of the request target differs from Host");
+	if (upgrade_requested(h))
+		return refuse(v, ROUTE_REFUSED, 400,
+			      "WebSocket upgrade with an absolute-form target");
+	v->host = host;
+	v->port = authority.port;
+	if (target.len == 0 && slice_eq(h->method, SLICE("OPTIONS")))
+		target = SLICE("*"); /* RFC 9112 3.2.4 */
+	verdict_set_target(v, target);
+	return true;
 }
 
 static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
