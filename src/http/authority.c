@@ -77,17 +77,18 @@ bool authority_split_url(struct slice url, unsigned *ret_port,
 {
 	bool https = slice_casestarts(url, SLICE("https:"));
 	bool http = slice_casestarts(url, SLICE("http:"));
-	size_t len = 0;
+	struct slice authority;
 
 	url = slice_from(url, https ? strlen("https:") : http ? strlen("http:") : 0);
 	if (!slice_casestarts(url, SLICE("//")))
 		return false;
-	url = slice_from(url, strlen("//"));
-	while (len < url.len && !memchr("/?#", url.p[len], 3))
-		len++;
+	url = authority = slice_from(url, strlen("//"));
+	authority.len = slice_find(authority, '/');
+	authority.len = slice_find(authority, '?');
+	authority.len = slice_find(authority, '#');
 	*ret_port = https ? 443 : http ? 80 : 0;
-	*ret_authority = (struct slice){ url.p, len };
-	*ret_rest = slice_from(url, len);
+	*ret_authority = authority;
+	*ret_rest = slice_from(url, authority.len);
 	return true;
 }
 

@@ -275,10 +275,11 @@ size_t http1_count(const struct http1_head *h, struct slice name)
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token)
 {
 	for (const struct field *f = h->field; f < h->field + h->fields; f++) {
-		struct slice list = f->value, element;
+		struct slice list, element;
 
 		if (!slice_caseeq(f->name, name))
 			continue;
+		list = f->value;
 		while (slice_split(&list, ',', &element))
 			if (slice_caseeq(slice_trim(element), token))
 				return true;

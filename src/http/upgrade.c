@@ -69,8 +69,10 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 		unsigned bits = (unsigned)digest[i] << 16 | (unsigned)digest[i + 1] << 8 |
 				digest[i + 2];
 
-		for (int shift = 18; shift >= 0; shift -= 6)
-			*ret++ = alphabet[bits >> shift & 63];
+		*ret++ = alphabet[bits >> 18];
+		*ret++ = alphabet[bits >> 12 & 63];
+		*ret++ = alphabet[bits >> 6 & 63];
+		*ret++ = alphabet[bits & 63];
 	}
 	memcpy(ret - 1, "=", sizeof("=")); /* in place of the byte too many */
 }
