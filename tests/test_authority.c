@@ -117,6 +117,44 @@ START_TEST(an_origin_is_as_a_browser_writes_it)
 }
 END_TEST
 
+START_TEST(a_url_is_split_behind_its_authority)
+{
+	static const struct {
+		const char *text;
+		int port; /* of the scheme */
+		const char *authority, *rest;
+	} table[] = {
+		{ "http://h:1/a?b", 80, "h:1", "/a?b" },
+		{ "HTTPS://h", 443, "h", "" },
+		{ "//[::1]:1/", 0, "[::1]:1", "/" },
+		{ "http://h?a/b", 80, "h", "?a/b" },
+		{ "http://h#a/b?c", 80, "h", "#a/b?c" },
+		{ "http://", 80, "", "" },
+		{ "///a", 0, "", "/a" },
+		{ "http:/h", NOT_ONE, NULL, NULL },
+		{ "http:h", NOT_ONE, NULL, NULL },
+		{ "ftp://h", NOT_ONE, NULL, NULL },
+		{ "/a", NOT_ONE, NULL, NULL },
+		{ "", NOT_ONE, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct slice s = exact_str(table[i].text), authority, rest;
+		bool valid = table[i].port != NOT_ONE;
+		unsigned port;
+
+		ck_assert_msg(authority_split_url(s, &port, &authority, &rest) == valid,
+			      "%s", table[i].text);
+		if (valid) {
+			ck_assert_uint_eq(port, (unsigned)table[i].port);
+			ck_assert_slice_eq(authority, table[i].authority);
+			ck_assert_slice_eq(rest, table[i].rest);
+		}
+		slice_free(s);
+	}
+}
+END_TEST
+
 /* Cut anywhere, so that reading past the end shows. */
 START_TEST(any_beginning_is_judged_within_itself)
 {
@@ -167,6 +205,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, an_authority_is_a_host_and_perhaps_a_port);
 	tcase_add_test(t, an_origin_is_as_a_browser_writes_it);
+	tcase_add_test(t, a_url_is_split_behind_its_authority);
 	tcase_add_test(t, any_beginning_is_judged_within_itself);
 	tcase_add_test(t, hosts_are_compared_by_name_or_address);
 	return suite_run(s);

@@ -24,6 +24,7 @@ bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *r
 /*
  * Splits a URL of http or https, whose scheme may be missing ("//host/path"), into the scheme's
  * default port (0: no scheme), the authority, and the rest from its first "/", "?" or "#" on.
+ * False for any other text.
  */
 bool authority_split_url(struct slice url, unsigned *ret_port,
 			 struct slice *ret_authority, struct slice *ret_rest);

@@ -74,7 +74,7 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 		*ret++ = alphabet[bits >> 6 & 63];
 		*ret++ = alphabet[bits & 63];
 	}
-	memcpy(ret - 1, "=", sizeof("=")); /* in place of the byte too many */
+	memcpy(ret - 1, "=", sizeof("=")); /* the last digit is of the added byte alone */
 }
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)
