@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "check.h"
 #include "config/config_load.h"
 #include "log/journal.h"
@@ -206,6 +208,24 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 }
 
 /*
+ * Writes the entries that are left, and waits before the exit (spread.h). PID 1 has the connection
+ * open as well, until this process exits: so it is shut down where that takes time. SIGTERM does not
+ * shorten the wait.
+ */
+static void finish(int connection, uint64_t delay_ms)
+{
+	uint64_t end_ms = clock_deadline_ms(clock_ms(), delay_ms);
+	struct pollfd no_signal = { .fd = -1 };
+
+	if (!journal_flush() || delay_ms > 0)
+		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
+	fd_close_auto(&connection);
+	journal_close();
+	if (delay_ms > 0)
+		(void)clock_wait(&no_signal, 1, clock_ms(), end_ms);
+}
+
+/*
  * The order: re-execute, which loses all that the process has opened; open or map all files that
  * the connection needs; enter the sandbox, in which that is not possible any more; only then
  * read what the client has sent.
@@ -219,8 +239,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	struct stream_tls tls;
 	struct config cfg;
 	enum config_result config;
-	uint64_t closed_ms;
-	int r;
+	int r, connection;
 
 	journal_open();
 	config = configure(o, argv, &setup, &cfg);
@@ -230,16 +249,15 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	}
 	if (o->spread)
 		spread = open(o->spread, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	connection = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC,
+			   0); /* after an error, finish() does less */
 	/* also after an error: it still sends an error response and lingers */
 	enter_sandbox(o, &setup, &sandbox);
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	closed_ms = clock_ms();
-	journal_close();
-	if (o->spread)
-		spread_wait(spread, closed_ms);
+	finish(connection, o->spread ? spread_read_ms(spread) : 0);
 	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;
 	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;

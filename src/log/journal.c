@@ -235,9 +235,9 @@ void journal_write(const struct journal_entry *e)
 		stderr_line(e); /* from systemd, it is not lost, but without its fields */
 }
 
-void journal_flush(void)
+bool journal_flush(void)
 {
-	(void)send_kept(); /* or at the next call */
+	return send_kept() == 0;
 }
 
 void journal_notify(struct slice state)

@@ -42,8 +42,8 @@ void journal_open(void);
  */
 void journal_write(const struct journal_entry *e);
 
-/* Sends the entries that are kept, if there is room now. */
-void journal_flush(void);
+/* Sends the entries that are kept, if there is room now. Returns true if none is left. */
+bool journal_flush(void);
 
 /* Sends systemd the state of this process (STATUS=...), if it listens. Never waits. */
 void journal_notify(struct slice state);

@@ -6,8 +6,6 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-
 /* Up to this number, all processes may exit at one moment. */
 #define SPREAD_FEW    100
 /*
@@ -51,10 +49,7 @@ static uint64_t random_number(void)
 	return number;
 }
 
-void spread_wait(int fd, uint64_t since_ms)
+uint64_t spread_read_ms(int fd)
 {
-	uint64_t delay_ms = spread_delay_ms(processes(fd), random_number());
-	struct pollfd no_signal = { .fd = -1 };
-
-	(void)clock_wait(&no_signal, 1, clock_ms(), since_ms + delay_ms);
+	return spread_delay_ms(processes(fd), random_number());
 }

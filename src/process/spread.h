@@ -16,9 +16,7 @@
 uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
 
 /*
- * Waits for that time, counted from since_ms of clock_ms(). fd is the file with the number of
- * processes, pids.current of a control group; if it is -1 or cannot be read, they count as very many.
- * The process has closed everything else before, so that nobody waits for it; SIGTERM does not
- * shorten the wait.
+ * The same for this process. fd is the file with their number, pids.current of a control group; if
+ * it is -1 or cannot be read, they count as very many.
  */
-void spread_wait(int fd, uint64_t since_ms);
+uint64_t spread_read_ms(int fd);

@@ -592,7 +592,7 @@ class World:
     """The gate with two backends, for one test."""
 
     def __init__(self, gate, backend_tls=None):
-        self.gate, self.clients = gate, []
+        self.gate, self.clients, self.shared = gate, [], []
         self.nextjs, self.controller = Backend(tls=backend_tls), Backend(tls=backend_tls)
         self.extra = []
         self.configure()
@@ -627,9 +627,12 @@ class World:
         c.send(*pieces)
         return c
 
-    def direct(self, *pieces, **kw):
-        """A client of a gate that was started without systemd-socket-activate."""
+    def direct(self, *pieces, shared=False, **kw):
+        """A client of a gate that was started without systemd-socket-activate.  Where its connection is
+        shared, it is open elsewhere too, as it is in PID 1 until the process has exited."""
         sock, served = connection()
+        if shared:
+            self.shared.append(served.dup())
         with served:
             c = Client(sock, Direct(served, self.gate.config, **kw))
         self.clients.append(c)
@@ -707,6 +710,8 @@ class World:
         """Close all; each process must end by itself and have logged no secret."""
         for c in self.clients:
             c.close()
+        for sock in self.shared:
+            sock.close()
         for backend in (self.nextjs, self.controller):
             backend.close()
         for e in self.extra:

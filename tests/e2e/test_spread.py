@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gate import DEADLINE, request, response
+from gate import DEADLINE, request, response, upgrade
 
 MANY = 20     # for all of them to draw a wait of under 50 ms, the odds are 1 in 10^50
 
@@ -16,12 +16,12 @@ def spread(world, tmp_path):
     """Starts clients of a gate that reads this number of processes; kills those that still wait."""
     started = []
 
-    def start(count, n=1):
+    def start(count, n=1, **kw):
         file = tmp_path / "pids.current"
         if count is not None:
             file.write_text(f"{count}\n")
         options = [f"--spread={file}"]
-        clients = [world.direct(options=options) for _ in range(n)]
+        clients = [world.direct(options=options, **kw) for _ in range(n)]
         started.extend(clients)
         return clients
 
@@ -83,6 +83,34 @@ def test_sigterm_does_not_shorten_the_wait(world, spread):
         ended(c)
     for c in alive(clients):
         os.kill(c.pid, signal.SIGTERM)
+    assert alive(clients)
+
+
+def reset_backend(c, b):
+    b.reset()
+
+
+def kill(c, b):
+    os.kill(c.pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("end", [kill, reset_backend])
+def test_a_tunnel_ends_at_once_although_systemd_has_its_connection_open(world, spread, end):
+    clients = spread(100000, MANY, shared=True)
+    for c in clients:
+        c.send(upgrade())
+        b = world.tunnel_of(c)
+        end(c, b)
+        assert c.end() == "FIN"
+        b.close()
+    assert alive(clients)
+
+
+def test_a_page_ends_at_once_although_systemd_has_its_connection_open(world, spread):
+    clients = spread(100000, MANY, shared=True)
+    for c in clients:
+        kill(page(world, c), None)
+        assert c.end() == "FIN"
     assert alive(clients)
 
 
