@@ -3,6 +3,7 @@
 #include "log/log.h"
 
 #include <limits.h>
+#include <sys/wait.h>
 #include <syslog.h>
 
 #include "captured.h"
@@ -283,6 +284,26 @@ START_TEST(a_query_is_never_logged)
 }
 END_TEST
 
+/* Whether the log is open or not, as with --check. */
+START_TEST(a_failed_assertion_is_an_entry)
+{
+	int status;
+	pid_t pid;
+
+	if (_i == 0)
+		capture_lines();
+	else
+		capture();
+	pid = fork();
+	if (pid == 0)
+		assert(LENGTH(sentences) == 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	ck_assert_ptr_nonnull(
+		strstr(packet(reader), "Internal error: tests/test_log.c:"));
+}
+END_TEST
+
 /* ---- fields */
 
 static const char *field(const char *entry, const char *name)
@@ -367,6 +388,7 @@ START_TEST(the_status_goes_to_systemd_only_if_it_listens)
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
 	sa.sun_path[0] = '@';
 	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	journal_close();
 	journal_open();
 	log_status(SLICE("noVNC session s-1\nREADY=1"));
 	ck_assert_str_eq(packet(fd), "STATUS=noVNC session s-1\\x0aREADY=1");
@@ -528,6 +550,7 @@ int main(void)
 	tcase_add_test(t, long_text_is_cut_and_says_so);
 	tcase_add_loop_test(t, the_largest_entry_fits, 0, LOG_EVENTS);
 	tcase_add_test(t, a_query_is_never_logged);
+	tcase_add_loop_test(t, a_failed_assertion_is_an_entry, 0, 2);
 	tcase_add_loop_test(t, the_journal_gets_every_field, 0, LOG_EVENTS);
 	tcase_add_test(t, the_status_goes_to_systemd_only_if_it_listens);
 	tcase_add_test(t, table_catalog_and_manual_have_the_same_ids);

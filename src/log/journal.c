@@ -211,6 +211,8 @@ bool journal_enabled(int level)
 
 void journal_open(void)
 {
+	if (journal.sink != SINK_NONE)
+		return;
 	journal.sink = sink_find();
 	if (getenv("NOTIFY_SOCKET"))
 		journal.notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -30,7 +30,8 @@ bool journal_enabled(int level);
 
 /*
  * Finds out where entries go, and opens the sockets for that: before the sandbox is entered,
- * which allows only to send. Without it no entry is written. The caller calls journal_close().
+ * which allows only to send. Without it no entry is written. The caller calls journal_close(). When
+ * it is open, this does nothing.
  */
 void journal_open(void);
 

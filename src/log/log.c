@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <syslog.h>
 
 #include "log/journal.h"
@@ -261,4 +262,17 @@ void log_status(struct slice text)
 	(void)buf_put_slice(&b, SLICE("STATUS="));
 	put_escaped(&b, text);
 	journal_notify(buf_slice(&b));
+}
+
+/* Replaces that of the C library, which only writes to standard error: in a unit that is /dev/null. */
+void __assert_fail(const char *assertion, const char *file, unsigned line,
+		   const char *function)
+{
+	char reason[LOG_VALUE_MAX];
+
+	(void)snprintf(reason, sizeof(reason), "%s:%u: %s: assertion failed: %s", file,
+		       line, function, assertion);
+	journal_open(); /* it is not open with --check */
+	log_event(LOG_FAULT, &(struct log_fields){ .reason = slice_str(reason) });
+	abort();
 }
