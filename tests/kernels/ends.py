@@ -3,6 +3,12 @@ its closing entry.
 
     tests/kernels/run 13 -- 'python3 -B tests/kernels/ends.py COUNT WAY[=ROUNDS]...'
 
+    tests/kernels/run --save FILE 13 -- 'python3 -B tests/kernels/ends.py COUNT'
+    tests/kernels/run --from FILE 13 -- WAY=ROUNDS...
+
+With no WAY, it says `ready` once the sessions stand, and reads the way of one round from the serial port:
+the second command needs seconds for what the first one needs minutes for.
+
 In each round COUNT sessions stand, and all of them end in this way:
 
     clients       their clients are killed
@@ -20,10 +26,13 @@ gate as they do."""
 import http.client
 import os
 import re
+import select
 import signal
+import struct
 import subprocess
 import sys
 import time
+import tty
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
@@ -38,6 +47,7 @@ COMPLAINTS = re.compile(r"BUG:|WARNING:|Oops:|blocked for more|self-detected sta
                         r"lockup -|Out of memory")
 # s; without KVM a session takes 0.1 s to begin
 BEGIN, END, RESPOND = 5400, 1200, 240
+AT_RANDOM = 25          # in getauxval(3)
 
 
 def wait_until(what, seconds):
@@ -82,8 +92,11 @@ class Activated:
     def closed(self):
         return self.journal.closed
 
+    def pids(self):
+        return self.gate.group.pids() - self.own
+
     def signal(self, number):
-        for pid in self.gate.group.pids() - self.own:
+        for pid in self.pids():
             os.kill(pid, number)
 
     def stop(self):
@@ -98,6 +111,7 @@ class Installed:
 
     port = units.PORT
     processes = staticmethod(units.processes)
+    pids = staticmethod(units.pids)
 
     def __init__(self, backend, count):
         units.put_programs(backend)
@@ -211,6 +225,26 @@ WAYS = {
 }
 
 
+def way_of_the_round():
+    """Waits for it. The machine may be saved meanwhile."""
+    with open("/dev/ttyS1", "r+b", buffering=0) as port:
+        tty.setraw(port)
+        while not select.select([port], [], [], 1)[0]:
+            port.write(b"ready\n")
+        return port.readline().decode().strip()
+
+
+def draw_again(pids):
+    """Gives these processes new random numbers. They have those that the kernel gave them when they began,
+    the same in each machine that goes on from one file."""
+    for pid in pids:
+        auxv = Path(f"/proc/{pid}/auxv").read_bytes()
+        address = dict(struct.iter_unpack("QQ", auxv))[AT_RANDOM]
+        with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+            memory.seek(address)
+            memory.write(os.urandom(16))
+
+
 def complaints():
     """The kernel's."""
     return [line for line in run("dmesg").splitlines() if COMPLAINTS.search(line)]
@@ -244,6 +278,12 @@ def end_all(world, way):
 def main(count, *ways):
     world = World(int(count))
     print(f"the gate listens on port {world.gate.port}", flush=True)
+    if not ways:
+        start = time.monotonic()
+        world.fill()
+        print(f"{world.count} sessions stand after {time.monotonic() - start:.0f} s", flush=True)
+        ways = [way_of_the_round()]
+        draw_again(world.gate.pids())
     for argument in ways:
         way, _, rounds = argument.partition("=")
         for _ in range(int(rounds or 1)):

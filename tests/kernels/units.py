@@ -54,3 +54,8 @@ def processes():
         return int(PROCESSES.read_text())
     except FileNotFoundError:
         return 0
+
+
+def pids():
+    """Of all connections."""
+    return {int(pid) for procs in PROCESSES.parent.rglob("cgroup.procs") for pid in procs.read_text().split()}
