@@ -102,9 +102,9 @@ USER = (
     "Most of the difference is User=: for each connection systemd looks up the supplementary groups of that "
     "user, and nss-systemd(8) asks PID 1 for some. In ten rounds of 200 connections in November 2026 a "
     "connection took 2.9 ms of CPU with the floor in a bare unit, 4.2 with User= added, 4.3 with the gate in "
-    "its unit; with the line `initgroups: files` in /etc/nsswitch.conf 3.2, 3.4 and 3.7. "
-    "StandardError=journal takes 0.2 to 0.3 ms, for a stream that journald hands to PID 1; the rest is "
-    "within the noise, 0.2 ms. If the gate changed its user itself, each process would start as root")
+    "its unit; with the line `initgroups: files` in /etc/nsswitch.conf 3.2, 3.4 and 3.7. That was with "
+    "StandardError=journal, which took 0.2 to 0.3 ms of it, and which the unit no longer has; the rest is within "
+    "the noise, 0.2 ms. If the gate changed its user itself, each process would start as root")
 WHY_MISSED = {"down": BYTES, "down-cpu": BYTES, "up": BYTES, "up-cpu": BYTES,
               "ping-50-p99": SWITCHES, "units": USER}
 
