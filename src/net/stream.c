@@ -297,6 +297,13 @@ void stream_reset(struct stream *s)
 	stream_close(s, false);
 }
 
+void stream_disconnect(const struct stream *s)
+{
+	static const struct sockaddr_in nowhere = { .sin_family = AF_UNSPEC };
+
+	(void)connect(s->fd, (const struct sockaddr *)&nowhere, sizeof(nowhere));
+}
+
 void stream_done(struct stream *s)
 {
 	stream_close(s, true);

@@ -186,5 +186,8 @@ void stream_shut(struct stream *s);
 /* Closes so that the peer sees a reset (RST), not an end. */
 void stream_reset(struct stream *s);
 
+/* Sends the reset at once, although another process has the socket open as well. Not in a tunnel. */
+void stream_disconnect(const struct stream *s);
+
 /* Closes, TLS with a close_notify; fine on a stream that is closed. */
 void stream_done(struct stream *s);

@@ -86,7 +86,11 @@ static bool conn_forward(struct conn *c, size_t head_len)
 							     : "Proxy error",
 				fault->shown[0] ? fault->shown : fault->reason);
 		break;
-	case EXCHANGE_RESET: stream_reset(&c->down.stream); break;
+	case EXCHANGE_RESET:
+		if (!x.tunnel) /* the response must not look complete (RFC 9112 8) */
+			stream_disconnect(&c->down.stream);
+		stream_reset(&c->down.stream);
+		break;
 	case EXCHANGE_TUNNEL:
 	case EXCHANGE_CUT:
 	case EXCHANGE_GONE: break;

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gate import DEADLINE, request, response, upgrade
+from gate import DEADLINE, head, request, response, upgrade
 
 MANY = 20     # for all of them to draw a wait of under 50 ms, the odds are 1 in 10^50
 
@@ -111,6 +111,18 @@ def test_a_page_ends_at_once_although_systemd_has_its_connection_open(world, spr
     for c in clients:
         kill(page(world, c), None)
         assert c.end() == "FIN"
+    assert alive(clients)
+
+
+def test_a_response_without_a_length_that_breaks_off_is_reset_at_once(world, spread):
+    clients = spread(100000, MANY, shared=True)
+    for c in clients:
+        c.send(request())
+        b = world.nextjs.asked()
+        b.send(head("HTTP/1.1 200 OK"), b"part")
+        c.until(b"part")
+        b.reset()
+        assert c.end() == "RST"
     assert alive(clients)
 
 
