@@ -76,7 +76,6 @@ static bool probe_run(struct probe *p, const char *method)
 {
 	const struct config *cfg = p->cfg;
 	const struct upstream_request request = {
-		.method = slice_str(method),
 		.new_connection = true,
 		.connect_ms = cfg->connect_ms,
 		.response_ms = is_controller(p) ? cfg->upgrade_ms : cfg->response_ms,

@@ -166,11 +166,11 @@ static int signals_open(void)
 }
 
 /* With an error the connection is not served; only the first error is logged. */
-static void note_error(struct conn_setup *setup, int r, const char *why)
+static void note_error(struct conn_setup *setup, int r, const char *failure)
 {
 	if (r < 0 && setup->error == 0) {
 		setup->error = r;
-		setup->failed_step = why;
+		setup->failure = failure;
 	}
 }
 

@@ -33,7 +33,7 @@ struct relaying {
 	struct buf buf[4];
 	struct relay relay;
 	int client_peer, backend_peer;
-	enum relay_end end;
+	enum relay_result end;
 };
 
 /* One direction of it. */
@@ -78,7 +78,6 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	w->cfg.body_ms = w->cfg.linger_ms = LONG_MS;
 	w->cfg.idle_ms = CLOCK_INFINITY;
 	w->request = (struct upstream_request){
-		.method = SLICE("GET"),
 		.response_ms = LONG_MS,
 		.head_max = 1024,
 		.fault = &w->fault,
@@ -168,7 +167,7 @@ static inline int relaying_listen(struct relaying *w)
 }
 
 /* Runs it in this thread. */
-static inline enum relay_end relaying_go(struct relaying *w)
+static inline enum relay_result relaying_go(struct relaying *w)
 {
 	return relay_run(&w->relay);
 }
@@ -186,7 +185,7 @@ static inline void relaying_start(struct relaying *w)
 	world_start(&w->world, relaying_run, w);
 }
 
-static inline enum relay_end relaying_end(struct relaying *w)
+static inline enum relay_result relaying_end(struct relaying *w)
 {
 	world_join(&w->world);
 	return w->end;
@@ -220,7 +219,7 @@ static inline void relaying_read_answer(struct relaying *w)
 		ck_assert_int_ge(stream_read(&w->upstream.stream, &w->buf[2]), 0);
 }
 
-static inline enum relay_end failed(enum direction d)
+static inline enum relay_result failed(enum direction d)
 {
 	return d == UP ? RELAY_CLIENT_FAILED : RELAY_BACKEND_FAILED;
 }

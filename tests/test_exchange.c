@@ -134,12 +134,12 @@ static void ends(struct exchanging *w, enum exchange_end end, unsigned status,
 	ck_assert_msg(strstr(w->x.fault.reason, reason), "\"%s\" is not \"%s\"",
 		      w->x.fault.reason, reason);
 	ck_assert_int_eq(w->x.fault.reason[0] != '\0', reason[0] != '\0');
-	if (end == EXCHANGE_REFUSED) /* then the client is told, without an address */
+	if (end == EXCHANGE_NO_RESPONSE) /* then the client is told, without an address */
 		ck_assert_ptr_null(
 			strstr(w->x.fault.shown[0] ? w->x.fault.shown : w->x.fault.reason,
 			       "127.0.0.1"));
-	ck_assert_uint_eq(buf_len(&w->down.up_out), 0);
-	ck_assert_uint_eq(buf_len(&w->down.up_in), 0);
+	ck_assert_uint_eq(buf_len(&w->down.backend_out), 0);
+	ck_assert_uint_eq(buf_len(&w->down.backend_in), 0);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		ck_assert(w->down.upstream[i].stream.fd < 0 ||
 			  w->down.upstream[i].phase == UPSTREAM_KEPT);
@@ -256,22 +256,22 @@ static const struct {
 	{ GET10, OK "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
 	  STAYS, EXCHANGE_LAST, 200, 0, "", OK "Connection: close\r\n\r\nok", false },
 	/* none: a reply is due */
-	{ GET, "", CLOSES, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	{ GET, "", CLOSES, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	  "Next.js closed the connection before its response began", "", false },
-	{ GET, OK "Content-Le", CLOSES, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	{ GET, OK "Content-Le", CLOSES, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	  "before its response was complete", "", false },
-	{ GET, "", RESETS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	{ GET, "", RESETS, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	  "the connection to Next.js failed: Connection reset by peer", "", false },
-	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	{ GET, "rubbish\r\n\r\n", STAYS, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	  "Next.js does not speak HTTP/1.1", "", false },
-	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	{ GET, "HTTP/1.x 200 OK\r\n\r\n", STAYS, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	  "Next.js sent an invalid response: no HTTP/1.1 status line", "", false },
-	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	{ GET, "HTTP/1.1 200 OK\n\n", STAYS, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	  "line feed without", "", false },
 	{ GET, OK "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", STAYS,
-	  EXCHANGE_REFUSED, 502, FAULT_BACKEND, "together with", "", false },
-	{ GET, SWITCH, STAYS, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "unsolicited 101", "",
-	  false },
+	  EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, "together with", "", false },
+	{ GET, SWITCH, STAYS, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, "unsolicited 101",
+	  "", false },
 	/* incomplete: seen by the plain end of the connection, or only by a reset */
 	{ GET, OK "Content-Length: 3\r\n\r\nok", CLOSES, EXCHANGE_CUT, 200, FAULT_BACKEND,
 	  "before its response was complete", OK "Content-Length: 3\r\n\r\nok", false },
@@ -337,7 +337,7 @@ START_TEST(a_head_may_be_as_long_as_HeadMaxBytes_and_no_longer)
 	backend_accepts(&w, CONFIG_NEXTJS, "GET");
 	peer_say(w.backend, head);
 	if (_i)
-		ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "HeadMaxBytes=");
+		ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, "HeadMaxBytes=");
 	else
 		ends_well(&w, EXCHANGE_NEXT, 200);
 	exchanging_close(&w);
@@ -362,7 +362,7 @@ START_TEST(heads_without_room_are_refused_and_leave_nothing)
 	begin(&w, table[_i].request);
 	backend_accepts(&w, _i == 2 ? CONFIG_CONTROLLER : CONFIG_NEXTJS, "GET");
 	peer_say(w.backend, table[_i].answer);
-	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	     "header fields that are too large");
 	ck_assert_uint_eq(buf_len(&w.down.out), 0);
 	ck_assert(!w.x.tunnel);
@@ -444,7 +444,7 @@ START_TEST(a_backend_that_does_not_speak_http_is_told_at_once)
 	begin(&w, POST);
 	backend_accepts(&w, CONFIG_NEXTJS, "POST");
 	peer_say(w.backend, strangers[_i].said);
-	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, strangers[_i].reply);
+	ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, strangers[_i].reply);
 	ck_assert_str_eq(w.x.fault.reason, reason);
 	ck_assert_str_eq(w.x.fault.shown, strangers[_i].reply);
 	peer_hears_nothing(w.client);
@@ -468,7 +468,7 @@ START_TEST(what_is_not_http_behind_http_is_not_told)
 		peer_say(w.backend, "HTTP/1.1 103 Early Hints\r\n\r\n");
 	}
 	peer_say(w.backend, "the rest");
-	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+	ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 	     "Next.js sent an invalid response: no HTTP/1.1 status line");
 	ck_assert_str_eq(w.x.fault.shown, "");
 	exchanging_close(&w);
@@ -573,7 +573,7 @@ START_TEST(it_is_tried_once_more_and_no_more)
 	backend_hears(&w, "GET /page ");
 	backend_accepts(&w, CONFIG_NEXTJS, "GET /page ");
 	peer_close(&w.backend);
-	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "before its response began");
+	ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, "before its response began");
 	exchanging_close(&w);
 }
 END_TEST
@@ -604,7 +604,7 @@ START_TEST(what_may_have_been_done_is_not_tried_again)
 		still_wait();
 		peer_close(&w.backend);
 		p.fd = w.listener[CONFIG_NEXTJS];
-		ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, table[i].reason);
+		ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, table[i].reason);
 		ck_assert_int_eq(still_ppoll(&p, 1, 0), 0);
 		exchanging_close(&w);
 	}
@@ -627,9 +627,11 @@ START_TEST(a_body_that_is_wrong_is_the_clients_fault)
 		peer_reset(&w.client);
 	}
 	if (_i == 0)
-		ends(&w, EXCHANGE_REFUSED, 400, FAULT_CLIENT, "invalid request body: ");
+		ends(&w, EXCHANGE_NO_RESPONSE, 400, FAULT_CLIENT,
+		     "invalid request body: ");
 	else if (_i == 1)
-		ends(&w, EXCHANGE_REFUSED, 400, FAULT_CLIENT, "incomplete request body");
+		ends(&w, EXCHANGE_NO_RESPONSE, 400, FAULT_CLIENT,
+		     "incomplete request body");
 	else
 		ends(&w, EXCHANGE_GONE, 0, FAULT_NOBODY,
 		     "the connection to the client failed: Connection reset by peer");
@@ -727,7 +729,7 @@ START_TEST(a_refusal_is_the_backends_fault)
 	exchanging_open(&w);
 	ck_assert_int_eq(shutdown(w.listener[CONFIG_NEXTJS], SHUT_RDWR), 0);
 	begin(&w, GET);
-	ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND, "Connection refused");
+	ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND, "Connection refused");
 	exchanging_close(&w);
 }
 END_TEST
@@ -740,7 +742,7 @@ START_TEST(without_a_descriptor_it_is_our_own_fault)
 	exchanging_open(&w);
 	saved = fds_forbid();
 	begin(&w, GET);
-	ends(&w, EXCHANGE_REFUSED, 500, FAULT_GATE, "Too many open files");
+	ends(&w, EXCHANGE_NO_RESPONSE, 500, FAULT_GATE, "Too many open files");
 	fds_allow(saved);
 	exchanging_close(&w);
 }
@@ -771,10 +773,10 @@ START_TEST(what_ends_a_dial_is_told)
 	if (_i > 0) /* the first is over soon */
 		still_wait();
 	if (_i == 0) {
-		ends(&w, EXCHANGE_REFUSED, 504, FAULT_BACKEND, "timed out");
+		ends(&w, EXCHANGE_NO_RESPONSE, 504, FAULT_BACKEND, "timed out");
 	} else if (_i == 1) {
 		world_terminate(&w.world);
-		ends(&w, EXCHANGE_REFUSED, 503, FAULT_NOBODY, "stopped by SIGTERM");
+		ends(&w, EXCHANGE_NO_RESPONSE, 503, FAULT_NOBODY, "stopped by SIGTERM");
 	} else {
 		peer_reset(&w.client);
 		ends(&w, EXCHANGE_GONE, 0, FAULT_NOBODY,
@@ -803,7 +805,7 @@ START_TEST(a_hangup_during_a_dial_is_no_busy_loop)
 	still_wait();
 	ck_assert_uint_lt(still_calls(), 10);
 	world_terminate(&w.world);
-	ends(&w, EXCHANGE_REFUSED, 503, FAULT_NOBODY, "stopped by SIGTERM");
+	ends(&w, EXCHANGE_NO_RESPONSE, 503, FAULT_NOBODY, "stopped by SIGTERM");
 	close(fill[0]);
 	close(fill[1]);
 	exchanging_close(&w);
@@ -821,14 +823,14 @@ static const struct {
 	enum fault_blame blame;
 	const char *reason;
 } spans[] = {
-	{ GET, offsetof(struct config, response_ms), "", EXCHANGE_REFUSED, 504,
+	{ GET, offsetof(struct config, response_ms), "", EXCHANGE_NO_RESPONSE, 504,
 	  FAULT_BACKEND, "timed out waiting for the response head from Next.js" },
 	{ GET, offsetof(struct config, response_ms), "HTTP/1.1 100 Continue\r\n\r\nHTTP",
-	  EXCHANGE_REFUSED, 504, FAULT_BACKEND, "timed out waiting" },
-	{ WS(""), offsetof(struct config, upgrade_ms), "", EXCHANGE_REFUSED, 504,
+	  EXCHANGE_NO_RESPONSE, 504, FAULT_BACKEND, "timed out waiting" },
+	{ WS(""), offsetof(struct config, upgrade_ms), "", EXCHANGE_NO_RESPONSE, 504,
 	  FAULT_BACKEND,
 	  "timed out waiting for the response head from master-controller" },
-	{ POST "01234", offsetof(struct config, body_ms), "", EXCHANGE_REFUSED, 408,
+	{ POST "01234", offsetof(struct config, body_ms), "", EXCHANGE_NO_RESPONSE, 408,
 	  FAULT_CLIENT, "the client stalled" },
 	{ GET, offsetof(struct config, body_ms), OK "Content-Length: 3\r\n\r\nok",
 	  EXCHANGE_CUT, 200, FAULT_BACKEND, "stalled in the middle" },
@@ -876,7 +878,7 @@ START_TEST(sigterm_before_an_answer_refuses_and_later_cuts)
 	if (_i)
 		ends(&w, EXCHANGE_CUT, 200, FAULT_NOBODY, "stopped by SIGTERM");
 	else
-		ends(&w, EXCHANGE_REFUSED, 503, FAULT_NOBODY, "stopped by SIGTERM");
+		ends(&w, EXCHANGE_NO_RESPONSE, 503, FAULT_NOBODY, "stopped by SIGTERM");
 	exchanging_close(&w);
 }
 END_TEST
@@ -1037,7 +1039,7 @@ START_TEST(a_101_that_does_not_stand_the_check_opens_nothing)
 		begin(&w, WS("early"));
 		backend_accepts(&w, CONFIG_CONTROLLER, "GET");
 		peer_say(w.backend, table[i]);
-		ends(&w, EXCHANGE_REFUSED, 502, FAULT_BACKEND,
+		ends(&w, EXCHANGE_NO_RESPONSE, 502, FAULT_BACKEND,
 		     "master-controller sent an invalid response: ");
 		ck_assert(!w.x.tunnel);
 		ck_assert_uint_eq(w.opened, 0);

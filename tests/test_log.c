@@ -48,7 +48,7 @@ static const struct {
 	  "noVNC session closed: " WEBSOCK " (the client closed; 12 bytes up, "
 	  "18446744073709551615 bytes down, 1h 12min 34s; client " CLIENT ")",
 	  "noVNC session closed: - (-; - bytes up, - bytes down, -; client -)" },
-	{ LOG_REJECTED, LOG_NOTICE,
+	{ LOG_REFUSED_PATH, LOG_NOTICE,
 	  "Rejecting non-noVNC connection: " WEBSOCK " (client " CLIENT ")",
 	  "Rejecting non-noVNC connection: - (client -)" },
 	{ LOG_ORIGIN, LOG_NOTICE,

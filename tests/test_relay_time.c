@@ -91,7 +91,7 @@ static void prepare_linger_after_backend(struct relaying *w)
 
 static const struct {
 	void (*prepare)(struct relaying *w);
-	enum relay_end end;
+	enum relay_result end;
 } spans[] = {
 	{ prepare_answer, RELAY_UPSTREAM_FAILED },
 	{ prepare_backend_is_deaf, RELAY_UPSTREAM_FAILED },

@@ -27,8 +27,8 @@ static const struct {
 	[LOG_CLOSED] = { LOG_NOTICE, "930ee7b5ab8f48f2b1fb9892c90e56b8",
 			 "noVNC session closed: @PATH@ (@REASON@; @UP_BYTES@ bytes up, "
 			 "@DOWN_BYTES@ bytes down, @DURATION_PRETTY@; client @CLIENT@)" },
-	[LOG_REJECTED] = { LOG_NOTICE, "9dd68c76318b4b9b83f916c91559c17c",
-			   "Rejecting non-noVNC connection: @PATH@ (client @CLIENT@)" },
+	[LOG_REFUSED_PATH] = { LOG_NOTICE, "9dd68c76318b4b9b83f916c91559c17c",
+			       "Rejecting non-noVNC connection: @PATH@ (client @CLIENT@)" },
 	[LOG_ORIGIN] = { LOG_NOTICE, "207d5b6cb83f4258a744161287c60e3e",
 			 "Rejecting WebSocket from another site: @PATH@ (@REASON@; "
 			 "client @CLIENT@)" },

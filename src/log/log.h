@@ -15,10 +15,10 @@
 
 /* Each has a row in the table in log.c and an entry in the catalog. */
 enum log_event {
-	LOG_HANDLING, /* notice: Handling noVNC connection: PATH */
-	LOG_PROXYING, /* notice: Proxying: PATH */
-	LOG_CLOSED,   /* notice: the end of a session */
-	LOG_REJECTED, /* notice: Rejecting non-noVNC connection: PATH */
+	LOG_HANDLING,     /* notice: Handling noVNC connection: PATH */
+	LOG_PROXYING,     /* notice: Proxying: PATH */
+	LOG_CLOSED,       /* notice: the end of a session */
+	LOG_REFUSED_PATH, /* notice: Rejecting non-noVNC connection: PATH */
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; reason names both values */
 	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */

@@ -14,9 +14,9 @@ struct conn {
 	struct conn_request request;
 	bool head_request;
 	uint64_t start_ms;
-	bool served;        /* one request, so KeepAliveTimeoutSec= applies to the next */
-	bool insecure;      /* plain HTTP on the port for TLS */
-	bool misconfigured; /* a request has shown an error in the configuration */
+	bool served;       /* a request, so KeepAliveTimeoutSec= applies to the next */
+	bool insecure;     /* plain HTTP on the port for TLS */
+	bool config_fault; /* a request has shown an error in the configuration */
 };
 
 /* Sends an error response and ends the connection. */
@@ -75,11 +75,11 @@ static bool conn_forward(struct conn *c, size_t head_len)
 		end = conn_tunnel(c, &x);
 	conn_log_ended(&c->request, end, &x);
 	fault = &x.fault;
-	c->misconfigured |= fault->blame == FAULT_CONFIG;
+	c->config_fault |= fault->blame == FAULT_CONFIG;
 	switch (end) {
 	case EXCHANGE_NEXT: return true;
 	case EXCHANGE_LAST: downstream_linger(&c->down); break;
-	case EXCHANGE_REFUSED:
+	case EXCHANGE_NO_RESPONSE:
 		conn_send_error(c, x.status,
 				fault->blame == FAULT_CLIENT ? CONN_REFUSED
 				: v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"
@@ -136,8 +136,8 @@ static ssize_t conn_read_head(struct conn *c, struct http1_fault *fault)
 	uint64_t deadline_ms = c->served
 				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
 				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
-	bool begun, timed = !c->served;
-	/* has come; before the first head it counts as a beginning */
+	bool begun, head_timer_started = !c->served;
+	/* one has come; before the first head it counts as its beginning */
 	bool empty_line = false;
 
 	for (;;) {
@@ -155,9 +155,9 @@ static ssize_t conn_read_head(struct conn *c, struct http1_fault *fault)
 		if (len != -EAGAIN)
 			return conn_refuse_lines(c, &scan, len, fault);
 		begun = (empty_line && !c->served) || buf_len(in) > 0;
-		if (begun && !timed) { /* only once: empty lines do not extend it */
+		if (begun && !head_timer_started) {
 			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);
-			timed = true;
+			head_timer_started = true; /* empty lines do not extend it */
 		}
 		if (stream_ended(&c->down.stream) && begun)
 			return refuse(
@@ -240,14 +240,14 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	c.setup = setup;
 	c.start_ms = clock_ms();
 	conn_log_init(&c.request, c.down.client.text);
-	c.head_request = c.served = c.insecure = c.misconfigured = false;
+	c.head_request = c.served = c.insecure = c.config_fault = false;
 	if (r < 0) {
 		conn_log_fault(&c.request, "cannot set up the connection", r);
 		return r;
 	}
 	if (setup->error < 0) {
 		r = setup->error;
-		conn_log_fault(&c.request, setup->failed_step, r);
+		conn_log_fault(&c.request, setup->failure, r);
 		if (!setup->tls) /* without a handshake the client could not read it */
 			conn_send_error(&c, 500, "The gate cannot serve this connection",
 					"see the log");
@@ -257,5 +257,5 @@ int conn_serve(int fd, const struct conn_setup *setup)
 			;
 	}
 	downstream_done(&c.down);
-	return c.misconfigured ? -EBADMSG : r < 0 ? r : 0;
+	return c.config_fault ? -EBADMSG : r < 0 ? r : 0;
 }

@@ -12,8 +12,8 @@ struct conn_setup {
 	const struct client *client; /* copied */
 	int sigfd;                   /* borrowed; readable after SIGTERM */
 	bool misconfigured;          /* each request gets a 500 */
-	int error;               /* -errno of failed_step: a 500 is sent at once; or 0 */
-	const char *failed_step; /* "cannot ..." */
+	int error; /* -errno: a 500 is sent at once, or nothing with TLS; 0: none */
+	const char *failure;           /* of that error: "cannot ..." */
 	const struct sandbox *sandbox; /* borrowed; entered, unless error is set */
 	struct stream_tls *tls;        /* borrowed; NULL: plain HTTP */
 };

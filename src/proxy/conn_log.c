@@ -48,15 +48,15 @@ void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	log_event(ev, &q->fields);
 }
 
-void conn_log_fault(struct conn_request *q, const char *what, int error)
+void conn_log_fault(struct conn_request *q, const char *failure, int error)
 {
 	char reason[256];
 
-	(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-error));
+	(void)snprintf(reason, sizeof(reason), "%s: %s", failure, strerror(-error));
 	conn_log(q, LOG_FAULT, 0, reason);
 }
 
-/* An Origin without user name, password and query. "@" and "?" show that one was there. */
+/* Cuts all before "@" (the scheme, too) and all after "?" or "#"; these characters stay. */
 static struct slice without_secrets(struct slice origin)
 {
 	const char *at = origin.len > 0 ? memrchr(origin.p, '@', origin.len) : NULL;
@@ -72,7 +72,7 @@ static struct slice without_secrets(struct slice origin)
 static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
-	char reason[3 * LOG_VALUE_MAX]; /* the log cuts it and shows that */
+	char reason[3 * LOG_VALUE_MAX]; /* the log marks a value that it has cut */
 
 	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
 	if (http1_count(h, SLICE("Origin")) > 1)
@@ -93,15 +93,16 @@ void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool t
 
 	if (v->kind == ROUTE_REFUSED_ORIGIN)
 		log_origin(q, h, tls);
+	else if (v->kind == ROUTE_REFUSED_PATH)
+		conn_log(q, LOG_REFUSED_PATH, v->status, v->why);
 	else
-		conn_log(q, v->kind == ROUTE_REFUSED_PATH ? LOG_REJECTED : LOG_REFUSED,
-			 v->status, v->why);
+		conn_log(q, LOG_REFUSED, v->status, v->why);
 }
 
 /* Logs the names of the fields that are not forwarded; their values may be secret. */
 static void log_dropped(struct conn_request *q, const struct http1_head *h)
 {
-	char names[LOG_VALUE_MAX + 2]; /* the log cuts it and shows that */
+	char names[LOG_VALUE_MAX + 2]; /* the log marks a value that it has cut */
 	size_t len = 0;
 
 	if (!log_enabled(LOG_DROPPED))
@@ -132,7 +133,7 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 void conn_log_opened(struct conn_request *q)
 {
 	const struct log_fields *f = &q->fields;
-	char status[LOG_VALUE_MAX + 128]; /* the log cuts it and shows that */
+	char status[LOG_VALUE_MAX + 128]; /* the log marks a value that it has cut */
 
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");
@@ -146,10 +147,10 @@ void conn_log_opened(struct conn_request *q)
 }
 
 /* The backend has declined an upgrade: it sent another status than 101. */
-static bool was_denied(const struct verdict *v, enum exchange_end end,
-		       const struct exchange *x)
+static bool was_declined(const struct verdict *v, enum exchange_end end,
+			 const struct exchange *x)
 {
-	return v->kind == ROUTE_UPGRADE && !x->tunnel && end != EXCHANGE_REFUSED &&
+	return v->kind == ROUTE_UPGRADE && !x->tunnel && end != EXCHANGE_NO_RESPONSE &&
 	       x->status != 0;
 }
 
@@ -166,8 +167,8 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 	if (x->fault.blame == FAULT_BACKEND)
 		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
 	if (is_session(v)) /* that never opened */
-		return was_denied(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
-	return end == EXCHANGE_REFUSED ? LOG_REFUSED : LOG_PAGE;
+		return was_declined(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
+	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_PAGE;
 }
 
 void conn_log_ended(struct conn_request *q, enum exchange_end end,
@@ -177,19 +178,19 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	struct log_fields *f = &q->fields;
 	enum log_event ev = end_event(v, end, x);
 	const char *reason = x->fault.reason;
-	char denied[sizeof(x->fault.reason) + 128];
+	char declined[sizeof(x->fault.reason) + 128];
 
 	f->ended = true;
 	f->up_bytes = x->relay.up.bytes;
 	f->down_bytes = x->relay.down.bytes;
 	f->duration_ms = clock_ms() - q->start_ms;
-	if (was_denied(v, end,
-		       x)) { /* this is the reason, even if another fault followed */
-		(void)snprintf(denied, sizeof(denied),
+	/* the first reason, even if another fault followed */
+	if (was_declined(v, end, x)) {
+		(void)snprintf(declined, sizeof(declined),
 			       "%.*s responded with %u instead of 101%s%s",
 			       SLICE_FMT(f->backend), x->status,
 			       reason[0] ? ", then: " : "", reason);
-		reason = denied;
+		reason = declined;
 	}
 	conn_log(q, ev, x->status, reason);
 	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* each session has one */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The entries and the status of one connection's requests. */
+/* Log entries about one connection's requests, and its status in `systemctl status`. */
 #pragma once
 
 #include "log/log.h"
@@ -20,23 +20,23 @@ void conn_log_init(struct conn_request *ret, const char *client);
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    struct slice method);
 
-/* Writes an entry; status 0: none was sent. */
+/* Writes an entry; status 0: no response was sent. */
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	      const char *reason);
 
-/* Writes an entry about a fault of the gate: `what` has failed with -errno. */
-void conn_log_fault(struct conn_request *q, const char *what, int error);
+/* Writes an entry about a fault of the gate: "cannot ...", and the -errno. */
+void conn_log_fault(struct conn_request *q, const char *failure, int error);
 
-/* The verdict refuses the request; tls: it came over TLS. */
+/* Logs that the verdict refuses the request; tls: it came over TLS. */
 void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls);
 
-/* The request is forwarded: the first entry of a session, and the fields that are dropped. */
+/* Before the request is forwarded: the first entry of a session, and the dropped fields. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 			const struct http1_head *h);
 
 /* The tunnel is established: the second entry of a session, and systemd's status. */
 void conn_log_opened(struct conn_request *q);
 
-/* The exchange has ended. */
+/* Logs the end of the exchange. */
 void conn_log_ended(struct conn_request *q, enum exchange_end end,
 		    const struct exchange *x);

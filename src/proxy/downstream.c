@@ -11,7 +11,7 @@
 /* The most that a lingering close reads. */
 #define DOWNSTREAM_LINGER_MS    2000
 #define DOWNSTREAM_LINGER_BYTES (256 * 1024)
-/* Bytes of one read of a chunked body; pages that are not used cost nothing. */
+/* The least size of an input buffer: much of a chunked body is read at once. */
 #define DOWNSTREAM_INPUT_MIN    (256 * 1024)
 /* Room for the framing of a body, and for interim responses that come together, bytes. */
 #define DOWNSTREAM_OUTPUT_MIN   (96 * 1024)
@@ -31,8 +31,8 @@ static int buffers_map(struct downstream *d)
 	if (p == MAP_FAILED)
 		return -errno;
 	d->in = (struct buf){ .data = p, .cap = in };
-	d->up_in = (struct buf){ .data = p + in, .cap = in };
-	d->up_out = (struct buf){ .data = p + 2 * in, .cap = out };
+	d->backend_in = (struct buf){ .data = p + in, .cap = in };
+	d->backend_out = (struct buf){ .data = p + 2 * in, .cap = out };
 	d->out = (struct buf){ .data = p + 2 * in + out, .cap = out };
 	return 0;
 }
@@ -61,13 +61,13 @@ void downstream_done(struct downstream *d)
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		upstream_close(&d->upstream[i]);
 	stream_done(&d->stream);
-	(void)munmap(d->in.data, d->storage_len); /* nothing is left in it */
+	(void)munmap(d->in.data, d->storage_len); /* cannot fail */
 }
 
 void downstream_release(struct downstream *d)
 {
-	if (buf_len(&d->in) > 0 || buf_len(&d->up_in) > 0 || buf_len(&d->up_out) > 0 ||
-	    buf_len(&d->out) > 0)
+	if (buf_len(&d->in) > 0 || buf_len(&d->backend_in) > 0 ||
+	    buf_len(&d->backend_out) > 0 || buf_len(&d->out) > 0)
 		return;
 	pages_release(d->in.data, d->storage_len);
 }

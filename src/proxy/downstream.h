@@ -15,14 +15,14 @@ struct downstream {
 	struct client client;
 	int sigfd; /* borrowed; readable after SIGTERM */
 	struct stream stream;
-	struct buf in, out;       /* from the client, to the client */
-	struct buf up_in, up_out; /* from and to the backend of the current exchange */
-	size_t storage_len;       /* of the four buffers, which begin at in.data */
+	struct buf in, out;                 /* from the client, to the client */
+	struct buf backend_in, backend_out; /* from and to the exchange's backend */
+	size_t storage_len; /* of the four buffers, which begin at in.data */
 	struct upstream upstream[CONFIG_BACKENDS];
 	struct http1_head response; /* of the current exchange; large, so it is last */
 };
 
-/* Takes fd over, also where it fails. Returns 0 or -errno; then *ret owns nothing. */
+/* Takes fd over, even if it fails. Returns 0 or -errno; after an error *ret owns nothing. */
 int downstream_open(struct downstream *ret, int fd, const struct config *cfg,
 		    const struct client *client, int sigfd);
 
@@ -35,7 +35,7 @@ void downstream_release(struct downstream *d);
 enum downstream_tls {
 	DOWNSTREAM_TLS,   /* the handshake is done */
 	DOWNSTREAM_PLAIN, /* the client speaks plain HTTP; nothing is read yet */
-	DOWNSTREAM_GONE,  /* the client closed before its first byte, or SIGTERM */
+	DOWNSTREAM_GONE, /* the client closed or timed out before its first byte; or SIGTERM */
 	DOWNSTREAM_TLS_FAILED,
 	DOWNSTREAM_MISCONFIGURED, /* the certificate, its key or the like */
 	DOWNSTREAM_LOCAL_FAULT,   /* no memory, or no TLS module */

@@ -23,7 +23,7 @@ static struct slice status_text(unsigned status)
 	return SLICE("500 Internal Server Error");
 }
 
-/* The fields that belong to one status only. */
+/* Connection, and the fields that a status requires. */
 static struct slice status_fields(unsigned status)
 {
 	switch (status) {
@@ -39,13 +39,13 @@ static struct slice status_fields(unsigned status)
 
 int error_response_write(const struct error_response *e, struct buf *out)
 {
-	bool systemd = strncmp(e->log_id, "novnc-gate[", strlen("novnc-gate[")) != 0;
+	bool is_invocation = !strchr(e->log_id, '['); /* else novnc-gate[PID] */
 	const struct slice content[] = {
 		slice_str(e->what),
 		SLICE(": "),
 		slice_str(e->why),
 		SLICE(".\nLog entries: "),
-		systemd ? SLICE("journalctl _SYSTEMD_INVOCATION_ID=") : SLICE(""),
+		is_invocation ? SLICE("journalctl _SYSTEMD_INVOCATION_ID=") : SLICE(""),
 		slice_str(e->log_id),
 		SLICE("\n"),
 	};

@@ -7,7 +7,7 @@
 
 /* An idle tunnel gives memory back after this time. */
 #define EXCHANGE_RELEASE_MS 500
-/* Longer than the pause between two retransmissions, TCP_RTO_MAX: up to two minutes. */
+/* A peer that acknowledges nothing for this time is gone; longer than TCP_RTO_MAX, two minutes. */
 #define EXCHANGE_GONE_MS    125000
 
 #define FAIL(x, blame, status, ...) \
@@ -16,15 +16,15 @@
 /* The exchange ends with the fault: with an error response if one can still be sent. */
 static enum exchange_end exchange_failed(struct exchange *x)
 {
-	if (x->end_if_failed == EXCHANGE_REFUSED)
+	if (x->end_if_failed == EXCHANGE_NO_RESPONSE)
 		x->status = x->fault.status;
 	return x->end_if_failed;
 }
 
 /* ---- the response's heads */
 
-/* True if the client has sent more after an upgrade, which the backend has not accepted. */
-static bool bytes_follow(struct downstream *d)
+/* Reads if nothing is there; true if the client has sent more after its upgrade. */
+static bool try_read_more(struct downstream *d)
 {
 	if (buf_len(&d->in) == 0 && !stream_ended(&d->stream))
 		(void)stream_read(&d->stream, &d->in); /* after an error there are none */
@@ -54,8 +54,8 @@ static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 
 static int exchange_interim(struct exchange *x)
 {
-	if (x->up->response->status == 100 && x->relay.expects) {
-		x->relay.expects = false;
+	if (x->up->response->status == 100 && x->relay.awaits_100) {
+		x->relay.awaits_100 = false;
 		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
 	return x->http10 ? 0 : exchange_write_head(x, false, false);
@@ -68,12 +68,12 @@ static bool is_last(const struct exchange *x, const struct http1_head *h)
 
 	if (!x->persistent || h->framing == HTTP1_UNTIL_CLOSE)
 		return true;
-	if (x->upgrade && bytes_follow(x->down))
+	if (x->upgrade && try_read_more(x->down)) /* meant for the tunnel */
 		return true;
 	if (flow_complete(up))
 		return false;
 	/* the rest of the request's body will not be read, or may never come (RFC 9110 10.1.1) */
-	return up->state == FLOW_SINK_CLOSED || !http1_persistent(h) ||
+	return up->state == FLOW_TO_CLOSED || !http1_persistent(h) ||
 	       (x->expects && up->bytes == 0);
 }
 
@@ -82,7 +82,7 @@ static int exchange_respond(struct exchange *x)
 {
 	const struct http1_head *h = x->up->response;
 	bool chunked = h->framing == HTTP1_CHUNKED && !x->http10;
-	/* the client sees no other end of the body than that of the connection */
+	/* only the end of the client's connection ends the body */
 	bool until_close = h->framing == HTTP1_UNTIL_CLOSE ||
 			   (h->framing == HTTP1_CHUNKED && x->http10);
 
@@ -92,6 +92,7 @@ static int exchange_respond(struct exchange *x)
 	x->status = h->status;
 	x->end_if_failed = until_close ? EXCHANGE_RESET : EXCHANGE_CUT;
 	x->relay.phase = RELAY_BODY;
+	/* the backend then closes, or the client may wait for a 100 and send nothing */
 	x->relay.response_suffices = x->last && !flow_complete(&x->relay.up) &&
 				     (!http1_persistent(h) || x->expects);
 	flow_begin(&x->relay.down, h->framing, h->length, chunked);
@@ -117,7 +118,7 @@ static int exchange_open_tunnel(struct exchange *x)
 	x->tunnel = true;
 	x->end_if_failed = EXCHANGE_RESET;
 	r->phase = RELAY_TUNNEL;
-	r->release_ms = 0; /* the memory of the heads, at the first wait */
+	r->release_ms = 0; /* releases the heads' memory at the first wait */
 	flow_begin_tunnel(&r->up);
 	flow_begin_tunnel(&r->down);
 	stream_keep_alive(r->up.from);
@@ -154,33 +155,38 @@ static const char *side_name(const struct exchange *x, enum relay_side side)
 	return side == RELAY_CLIENT ? "the client" : x->up->be->name;
 }
 
-/*
- * Sets how a connection has failed, or how the tunnel has ended; failed: the flow that failed, or
- * NULL. Only the side that closed first is known: close frames are not parsed.
- */
-static void exchange_explain(struct exchange *x, const struct flow *failed,
-			     enum fault_blame blame)
+/* Only the side that closed a tunnel first is known: close frames are not parsed. */
+static void exchange_explain_close(struct exchange *x, enum relay_side first,
+				   enum fault_blame blame)
 {
-	const struct relay *r = &x->relay;
-	enum relay_side failed_side = failed == &r->up ? RELAY_CLIENT : RELAY_BACKEND;
-	enum relay_side first =
-		r->closed_first == RELAY_NEITHER ? failed_side : r->closed_first;
-	const struct flow *closed = first == RELAY_CLIENT ? &r->up : &r->down;
-	const char *name = side_name(x, first), *failed_name = side_name(x, failed_side);
-	bool failed_alone = first == failed_side && failed && !stream_ended(failed->from);
+	const struct flow *closed = first == RELAY_CLIENT ? &x->relay.up : &x->relay.down;
 
-	if (failed && (!x->tunnel || failed_alone || stream_is_local(failed->error)))
-		fault_set_broken(&x->fault, blame, failed_name, failed->from,
-				 failed->error);
-	else if (first == RELAY_BOTH)
+	if (first == RELAY_BOTH)
 		fault_set(&x->fault, blame, 0, "both sides closed at the same time");
-	else if (failed && first != failed_side)
-		fault_set(&x->fault, blame, 0,
-			  "%s closed first, then the connection to %s failed: %s", name,
-			  failed_name, stream_strerror(failed->from, failed->error));
 	else
-		fault_set(&x->fault, blame, 0, "%s closed first%s", name,
+		fault_set(&x->fault, blame, 0, "%s closed first%s", side_name(x, first),
 			  stream_cut_note(closed->from));
+}
+
+/* Explains the failure of a flow; in a tunnel a side may have closed before it. */
+static void exchange_explain_failure(struct exchange *x, const struct flow *failed,
+				     enum fault_blame blame)
+{
+	enum relay_side side = failed == &x->relay.up ? RELAY_CLIENT : RELAY_BACKEND;
+	enum relay_side closed_first = x->relay.closed_first;
+	enum relay_side first = closed_first == RELAY_NEITHER ? side : closed_first;
+	bool closed_before = first != side || stream_ended(failed->from);
+
+	if (!x->tunnel || !closed_before || stream_is_local(failed->error))
+		fault_set_broken(&x->fault, blame, side_name(x, side), failed->from,
+				 failed->error);
+	else if (first == side || first == RELAY_BOTH)
+		exchange_explain_close(x, first, blame);
+	else
+		fault_set(&x->fault, blame, 0,
+			  "%s closed first, then the connection to %s failed: %s",
+			  side_name(x, first), side_name(x, side),
+			  stream_strerror(failed->from, failed->error));
 }
 
 static enum exchange_end exchange_client_failed(struct exchange *x)
@@ -193,9 +199,10 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 	if (up->failure == FLOW_INCOMPLETE)
 		return FAIL(x, FAULT_CLIENT, 400, "incomplete request body%s",
 			    stream_cut_note(up->from));
-	exchange_explain(x, up, FAULT_NOBODY);
+	exchange_explain_failure(x, up, FAULT_NOBODY);
 	if (x->fault.blame == FAULT_GATE)
 		return exchange_failed(x);
+	/* the client, and a tunnel's backend, may still read: a close would look complete */
 	return x->end_if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 
@@ -211,7 +218,7 @@ static enum exchange_end exchange_backend_failed(struct exchange *x)
 		return FAIL(x, FAULT_BACKEND, 502,
 			    "%s closed the connection before its response was complete%s",
 			    name, stream_cut_note(down->from));
-	exchange_explain(x, down, FAULT_BACKEND);
+	exchange_explain_failure(x, down, FAULT_BACKEND);
 	return exchange_failed(x);
 }
 
@@ -219,16 +226,16 @@ static enum exchange_end exchange_backend_failed(struct exchange *x)
 static enum exchange_end exchange_done(struct exchange *x)
 {
 	if (x->tunnel) {
-		exchange_explain(x, NULL, FAULT_NOBODY);
+		exchange_explain_close(x, x->relay.closed_first, FAULT_NOBODY);
 		return EXCHANGE_LAST;
 	}
 	return x->last || !flow_complete(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
 
 /* The relay has stopped and is not run again. */
-static enum exchange_end exchange_stopped(struct exchange *x, enum relay_end end)
+static enum exchange_end exchange_stopped(struct exchange *x, enum relay_result result)
 {
-	switch (end) {
+	switch (result) {
 	case RELAY_DONE: return exchange_done(x);
 	case RELAY_UPSTREAM_FAILED: return exchange_failed(x);
 	case RELAY_CLIENT_FAILED: return exchange_client_failed(x);
@@ -260,7 +267,7 @@ static void exchange_release(struct exchange *x)
 {
 	struct http1_head *h = x->up->response;
 
-	(void)journal_flush(); /* or later */
+	(void)journal_flush(); /* what cannot be sent now is sent later */
 	x->relay.release_ms = EXCHANGE_RELEASE_MS;
 	downstream_release(x->down);
 	pages_release(h->field, sizeof(h->field));
@@ -273,12 +280,12 @@ static enum exchange_end exchange_relay(struct exchange *x)
 	enum exchange_end end;
 
 	for (;;) {
-		enum relay_end stop = relay_run(&x->relay);
+		enum relay_result result = relay_run(&x->relay);
 
-		if (stop == RELAY_RELEASE)
+		if (result == RELAY_RELEASE)
 			exchange_release(x);
-		else if (stop != RELAY_RESPONSE)
-			return exchange_stopped(x, stop);
+		else if (result != RELAY_RESPONSE)
+			return exchange_stopped(x, result);
 		else if (exchange_on_head(x, &end))
 			return end;
 	}
@@ -294,13 +301,13 @@ static enum exchange_end exchange_finish(struct exchange *x, enum exchange_end e
 	flow_done(&x->relay.up);
 	flow_done(&x->relay.down);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		upstream_kept_forget(&d->upstream[i]);
+		upstream_quiet_clear(&d->upstream[i]);
 	if (end == EXCHANGE_NEXT)
 		upstream_keep(x->up);
 	else
 		upstream_close(x->up);
-	buf_reset(&d->up_out);
-	buf_reset(&d->up_in);
+	buf_reset(&d->backend_out);
+	buf_reset(&d->backend_in);
 	return end;
 }
 
@@ -309,9 +316,9 @@ enum exchange_end exchange_tunnel(struct exchange *x)
 	return exchange_finish(x, exchange_relay(x));
 }
 
-enum exchange_end exchange_abort(struct exchange *x, const char *what, int error)
+enum exchange_end exchange_abort(struct exchange *x, const char *failure, int error)
 {
-	fault_set(&x->fault, FAULT_GATE, 500, "%s: %s", what, strerror(-error));
+	fault_set(&x->fault, FAULT_GATE, 500, "%s: %s", failure, strerror(-error));
 	return exchange_finish(x, exchange_failed(x));
 }
 
@@ -338,15 +345,14 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	fault_clear(&x->fault);
 	x->down = d;
 	x->up = &d->upstream[v->backend];
-	x->end_if_failed = EXCHANGE_REFUSED;
+	x->end_if_failed = EXCHANGE_NO_RESPONSE;
 	x->upgrade = v->kind == ROUTE_UPGRADE;
 	x->http10 = h->minor == 0;
 	x->persistent = http1_persistent(h) && cfg->keep_alive_ms > 0 && !x->http10;
 	x->expects =
 		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
 	x->up_request = (struct upstream_request){
-		.method =
-			slice_eq(h->method, SLICE("HEAD")) ? SLICE("HEAD") : SLICE("GET"),
+		.is_head = slice_eq(h->method, SLICE("HEAD")),
 		.new_connection = x->upgrade,
 		.repeatable = is_idempotent(h->method) && !x->upgrade &&
 			      (h->framing == HTTP1_NO_BODY ||
@@ -364,11 +370,11 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 		.cfg = cfg,
 		.upstream = x->up,
 		.sigfd = d->sigfd,
-		.expects = x->expects,
+		.awaits_100 = x->expects,
 		.gone_ms = EXCHANGE_GONE_MS,
 	};
-	flow_init(&x->relay.up, &d->stream, &x->up->stream, &d->in, &d->up_out);
-	flow_init(&x->relay.down, &x->up->stream, &d->stream, &d->up_in, &d->out);
+	flow_init(&x->relay.up, &d->stream, &x->up->stream, &d->in, &d->backend_out);
+	flow_init(&x->relay.down, &x->up->stream, &d->stream, &d->backend_in, &d->out);
 	if (!x->upgrade)
 		flow_begin(&x->relay.up, h->framing, h->length, true);
 }
@@ -381,13 +387,13 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 	int r;
 
 	exchange_init(x, d, h, v);
-	r = rewrite_request(h, v, x->up->be, &d->client, &d->up_out);
+	r = rewrite_request(h, v, x->up->be, &d->client, &d->backend_out);
 	buf_consume(&d->in, head_len);
 	if (r < 0)
 		end = FAIL(x, FAULT_CLIENT, 431,
 			   r == -E2BIG ? REWRITE_TOO_MANY
 				       : "header fields are too large");
-	else if (upstream_start(x->up, &x->up_request, &d->up_in, &d->up_out,
+	else if (upstream_start(x->up, &x->up_request, &d->backend_in, &d->backend_out,
 				&d->response) == UPSTREAM_FAILED)
 		end = exchange_failed(x);
 	else

@@ -8,13 +8,13 @@
 #include "proxy/route.h"
 
 enum exchange_end {
-	EXCHANGE_TUNNEL,  /* a checked 101 is sent: exchange_tunnel() follows */
-	EXCHANGE_NEXT,    /* the connection is ready for another request */
-	EXCHANGE_LAST,    /* complete; the client's connection ends now */
-	EXCHANGE_REFUSED, /* nothing has been sent to the client: send an error response */
-	EXCHANGE_CUT,     /* incomplete; closing the connection tells the client so */
-	EXCHANGE_RESET,   /* incomplete; only a reset tells the client so */
-	EXCHANGE_GONE,    /* the client is gone, or the process has to stop */
+	EXCHANGE_TUNNEL,      /* a checked 101 is sent: exchange_tunnel() follows */
+	EXCHANGE_NEXT,        /* the connection is ready for another request */
+	EXCHANGE_LAST,        /* complete; the client's connection ends now */
+	EXCHANGE_NO_RESPONSE, /* no final response was sent: send an error response */
+	EXCHANGE_CUT,         /* incomplete; closing the connection tells the client so */
+	EXCHANGE_RESET,       /* incomplete; only a reset tells the client so */
+	EXCHANGE_GONE,        /* the client is gone, or the process has to stop */
 };
 
 struct exchange {
@@ -32,7 +32,7 @@ struct exchange {
 	bool upgrade;
 	bool http10;     /* the client gets neither interim responses nor chunks */
 	bool persistent; /* another request may follow */
-	bool expects;    /* the client waits for a 100 before it sends the body */
+	bool expects;    /* the request has Expect: 100-continue (RFC 9110 10.1.1) */
 	bool last;       /* the client's connection ends after the response */
 	char accept[UPGRADE_ACCEPT_SIZE];
 };
@@ -48,5 +48,5 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 /* After EXCHANGE_TUNNEL: moves bytes until the tunnel ends. */
 enum exchange_end exchange_tunnel(struct exchange *x);
 
-/* Instead of exchange_tunnel(): resets both sides, because `what` has failed with -errno. */
-enum exchange_end exchange_abort(struct exchange *x, const char *what, int error);
+/* Instead of exchange_tunnel(): resets both sides. failure is "cannot ...", with -errno. */
+enum exchange_end exchange_abort(struct exchange *x, const char *failure, int error);

@@ -5,7 +5,7 @@
 #include "net/stream.h"
 
 enum fault_blame {
-	FAULT_NOBODY, /* no fault, or SIGTERM */
+	FAULT_NOBODY, /* no fault, the end of a tunnel, a client that is gone, SIGTERM */
 	FAULT_CLIENT,
 	FAULT_BACKEND,
 	FAULT_GATE,   /* this process or this machine */
@@ -19,17 +19,17 @@ struct fault {
 	char shown[256]; /* for the client, without addresses and files; "": the reason */
 };
 
-/* Sets no fault. */
+/* Clears the fault. */
 void fault_clear(struct fault *f);
 
 /*
  * Sets blame, status and reason; too long a reason is cut. With FAULT_GATE and FAULT_CONFIG the
- * client gets a general sentence. FAULT_NOBODY is for the regular end of a tunnel.
+ * client gets a general sentence.
  */
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Then sets the sentence for the client. */
+/* After fault_set(): sets the sentence for the client. */
 void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

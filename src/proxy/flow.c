@@ -70,9 +70,9 @@ void flow_fail(struct flow *f, int error)
 	f->error = error;
 }
 
-void flow_close_sink(struct flow *f)
+void flow_close_to(struct flow *f)
 {
-	f->state = FLOW_SINK_CLOSED;
+	f->state = FLOW_TO_CLOSED;
 }
 
 void flow_touch(struct flow *f, uint64_t now_ms)
@@ -82,7 +82,7 @@ void flow_touch(struct flow *f, uint64_t now_ms)
 
 bool flow_pending(const struct flow *f)
 {
-	return f->state != FLOW_SINK_CLOSED &&
+	return f->state != FLOW_TO_CLOSED &&
 	       (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
 }
 
@@ -99,7 +99,7 @@ bool flow_complete(const struct flow *f)
 
 bool flow_finished(const struct flow *f)
 {
-	return f->state == FLOW_SINK_CLOSED || flow_complete(f);
+	return f->state == FLOW_TO_CLOSED || flow_complete(f);
 }
 
 /* At the end of the stream, after all bytes before it have been passed on. */
@@ -113,7 +113,7 @@ static void flow_eof(struct flow *f)
 		f->failure = FLOW_INCOMPLETE;
 }
 
-/* Opens the pipe, if both streams can be spliced; not for a chunked body. */
+/* Opens the pipe if both streams can be spliced. Not called for a chunked body (flow_copy()). */
 static void flow_pipe(struct flow *f)
 {
 	if (f->piping != FLOW_PIPE_NONE || !stream_is_plain(f->from) ||
@@ -170,7 +170,7 @@ static ssize_t flow_splice(struct flow *f)
 	return n;
 }
 
-/* Writes the framing around the pieces, len bytes, and behind them. */
+/* Appends to `out` the framing before and after the pieces, which have len bytes. */
 static int flow_frame(struct flow *f, size_t len)
 {
 	int r = 0;
@@ -242,7 +242,7 @@ static size_t put_piece(struct iovec *iov, size_t n, void *p, size_t len)
 	return n;
 }
 
-/* n bytes have been written: of the lead, the pieces, then the framing behind them. */
+/* n bytes have been written: of the lead, the pieces, then the framing after them. */
 static void flow_written(struct flow *f, size_t n)
 {
 	size_t lead = n < f->lead ? n : f->lead;
@@ -265,7 +265,7 @@ static void flow_written(struct flow *f, size_t n)
 	buf_consume(f->out, n);
 }
 
-/* Reads from the pipe as much as fits, as a piece, where splice(2) cannot write to the socket. */
+/* If splice(2) cannot write to the socket: reads what fits from the pipe, as one piece. */
 static int flow_drain_pipe(struct flow *f)
 {
 	struct buf *in = f->in;
@@ -341,6 +341,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		moved = n != -EAGAIN;
 		flow_decode(f);
 	}
+	/* before the write, which may reset `in` */
 	large = f->piping == FLOW_PIPE_OPEN || f->in->end > FLOW_SMALL;
 	if (flow_pending(f) && f->to->can_write) {
 		int r = flow_write(f);

@@ -12,10 +12,10 @@
 #define FLOW_PIECES 32
 
 enum flow_state {
-	FLOW_DECODING,    /* `in` may hold more of the message */
-	FLOW_READING,     /* all of `in` is decoded: more has to be read */
-	FLOW_DONE,        /* the end of the message has been decoded */
-	FLOW_SINK_CLOSED, /* nothing more can be written, so nothing more is read */
+	FLOW_DECODING,  /* `in` may hold more of the message */
+	FLOW_READING,   /* all of `in` is decoded: more has to be read */
+	FLOW_DONE,      /* the end of the message has been decoded */
+	FLOW_TO_CLOSED, /* nothing more can be written, so nothing more is read */
 };
 
 enum flow_failure {
@@ -34,14 +34,15 @@ enum flow_pipe {
 /* Streams and buffers are borrowed; the pipe is owned. */
 struct flow {
 	struct stream *from, *to;
-	struct buf *in;   /* bytes read; those behind the message stay there */
+	struct buf *in;   /* bytes read; those after the message stay there */
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
 	enum flow_state state;
-	enum flow_failure failure; /* of reading from `from`, or of its peer */
-	int error;                 /* with FLOW_FAILED, -errno */
-	bool rechunk;              /* a chunked body is written in chunks again */
-	bool tunnel;               /* any end of `from` completes it */
+	enum flow_failure
+		failure; /* of reading `from`; of writing to it, in the other flow */
+	int error;       /* with FLOW_FAILED, -errno */
+	bool rechunk;    /* a chunked body is written in chunks again */
+	bool tunnel;     /* any end of `from` completes it */
 	/* payload in `in`, to be written after the first `lead` bytes of `out` */
 	struct iovec piece[FLOW_PIECES];
 	size_t first_piece, pieces; /* the pieces that are not yet written */
@@ -79,7 +80,7 @@ void flow_release(struct flow *f);
 void flow_fail(struct flow *f, int error);
 
 /* Ends the flow, because nothing more can be written to `to`. */
-void flow_close_sink(struct flow *f);
+void flow_close_to(struct flow *f);
 
 /* Counts an event at now_ms as progress. */
 void flow_touch(struct flow *f, uint64_t now_ms);
@@ -87,7 +88,7 @@ void flow_touch(struct flow *f, uint64_t now_ms);
 /* All of the message has been read and passed on. */
 bool flow_complete(const struct flow *f);
 
-/* It is complete, or its sink is closed. */
+/* It is complete, or `to` is closed. */
 bool flow_finished(const struct flow *f);
 
 /* Bytes are left to write, in a buffer or in the pipe. */
@@ -100,7 +101,8 @@ bool flow_wants_input(const struct flow *f);
 bool flow_ready(const struct flow *f);
 
 /*
- * Reads once, decodes, writes once; true if bytes moved. An error of reading or decoding becomes
- * the flow's failure; an error of writing, which concerns the other peer, goes to *ret_write_error.
+ * Reads once, decodes, writes once; false if read and write were not due or returned -EAGAIN. An
+ * error of reading or decoding becomes the flow's failure; an error of writing, which concerns the
+ * other peer, goes to *ret_write_error.
  */
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error);

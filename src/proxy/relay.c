@@ -4,8 +4,8 @@
 /* The most steps between two calls of poll(2). */
 #define RELAY_ROUNDS 16
 
-/* The end of the relay that a result of the upstream is. */
-static const enum relay_end end_of[] = {
+/* Maps enum upstream_result. */
+static const enum relay_result result_of[] = {
 	[UPSTREAM_WAITING] = RELAY_RUNNING,
 	[UPSTREAM_RESPONSE] = RELAY_RESPONSE,
 	[UPSTREAM_FAILED] = RELAY_UPSTREAM_FAILED,
@@ -30,7 +30,7 @@ static enum relay_side closed_sides(const struct relay *r)
 	return client ? RELAY_CLIENT : backend ? RELAY_BACKEND : RELAY_NEITHER;
 }
 
-/* Half-close: passes the end of one direction on; the other direction continues. */
+/* Half-close: notes who closed first, and passes the end of f on; the other flow continues. */
 static void relay_pass_end(struct relay *r, const struct flow *f)
 {
 	if (r->closed_first == RELAY_NEITHER)
@@ -43,23 +43,24 @@ static void relay_pass_end(struct relay *r, const struct flow *f)
 static void relay_up_failed(struct relay *r, int error)
 {
 	if (error == -EPIPE || error == -ECONNRESET || r->up.to->input == STREAM_CUT) {
-		flow_close_sink(&r->up); /* a response may have come before that */
+		flow_close_to(&r->up); /* a response may have come before that */
 		return;
 	}
 	flow_fail(&r->down, error);
-	flow_close_sink(&r->down); /* ends at once, even with bytes for the client */
+	flow_close_to(
+		&r->down); /* drops its bytes: flows_result() need not wait for them */
 }
 
 /* Writing to the client has failed. */
 static void relay_down_failed(struct relay *r, int error)
 {
 	if (r->down.to->input == STREAM_CUT)
-		flow_close_sink(&r->down); /* the flow up continues */
+		flow_close_to(&r->down); /* the flow up continues */
 	else
 		flow_fail(&r->up, error);
 }
 
-/* One step each way; true if bytes moved. Failures are noted in the flows. */
+/* One step each way; true for progress. Failures are noted in the flows. */
 static bool flows_step(struct relay *r, uint64_t now_ms)
 {
 	int up_error = 0, down_error = 0;
@@ -91,7 +92,7 @@ static bool flows_done(const struct relay *r)
 	       r->down.to->output != STREAM_OUT_SHUTTING;
 }
 
-static enum relay_end flows_end(const struct relay *r)
+static enum relay_result flows_result(const struct relay *r)
 {
 	if (r->up.failure != FLOW_OK)
 		return RELAY_CLIENT_FAILED;
@@ -101,7 +102,8 @@ static enum relay_end flows_end(const struct relay *r)
 }
 
 /* A step of the upstream; *moved is set for progress. */
-static enum relay_end relay_step_upstream(struct relay *r, uint64_t now_ms, bool *moved)
+static enum relay_result relay_step_upstream(struct relay *r, uint64_t now_ms,
+					     bool *moved)
 {
 	struct upstream *u = r->upstream;
 	enum upstream_phase before = u->phase;
@@ -114,9 +116,9 @@ static enum relay_end relay_step_upstream(struct relay *r, uint64_t now_ms, bool
 		stream_watch_begin(&u->stream, now_ms, r->gone_ms);
 		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
 	}
-	/* a dial looks at the clock itself */
+	/* the deadline of a dial is judged by dial_step(), which has the events */
 	*moved |= u->phase != before || before == UPSTREAM_DIALLING;
-	return end_of[result];
+	return result_of[result];
 }
 
 static bool relay_ready(const struct relay *r)
@@ -128,15 +130,15 @@ static bool relay_ready(const struct relay *r)
 }
 
 /* Steps until nothing more is ready. */
-static enum relay_end relay_steps(struct relay *r, uint64_t now_ms)
+static enum relay_result relay_steps(struct relay *r, uint64_t now_ms)
 {
-	enum relay_end end = RELAY_RUNNING;
+	enum relay_result end = RELAY_RUNNING;
 	bool more = true;
 
 	for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 		bool moved = flows_step(r, now_ms);
 
-		end = flows_end(r);
+		end = flows_result(r);
 		if (end == RELAY_RUNNING && r->phase == RELAY_REQUEST)
 			end = relay_step_upstream(r, now_ms, &moved);
 		r->moved |= moved;
@@ -148,14 +150,14 @@ static enum relay_end relay_steps(struct relay *r, uint64_t now_ms)
 /* ---- deadlines */
 
 /* A peer that no longer acknowledges what was sent to it has failed. */
-static enum relay_end relay_check_peers(struct relay *r, uint64_t now_ms)
+static enum relay_result relay_check_peers(struct relay *r, uint64_t now_ms)
 {
 	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms))
 		flow_fail(&r->up, -ETIMEDOUT);
 	if (!stream_watch_gone(r->up.to, now_ms, r->gone_ms))
 		return RELAY_RUNNING;
 	if (r->phase == RELAY_REQUEST)
-		return end_of[upstream_broken(r->upstream, -ETIMEDOUT)];
+		return result_of[upstream_broken(r->upstream, -ETIMEDOUT)];
 	flow_fail(&r->down, -ETIMEDOUT);
 	return RELAY_RUNNING;
 }
@@ -165,13 +167,13 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 	return a_ms < b_ms ? a_ms : b_ms;
 }
 
-/* The time of the next such check. */
+/* When relay_check_peers() is due. */
 static uint64_t check_ms(const struct relay *r)
 {
 	return earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
 }
 
-static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
+static uint64_t tunnel_deadline(const struct relay *r, enum relay_result *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
 	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
@@ -188,21 +190,21 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_end *ret)
 	return clock_deadline_ms(last_ms, span_ms);
 }
 
-/* When one body has stalled, with *ret for who is then to blame. */
+/* When the body of f counts as stalled; *ret names the peer at fault. */
 static uint64_t flow_deadline(const struct relay *r, const struct flow *f,
-			      enum relay_end *ret)
+			      enum relay_result *ret)
 {
-	bool to_write = flow_pending(f);
+	const struct stream *awaited = flow_pending(f) ? f->to : f->from;
 
-	*ret = to_write == (f == &r->up) ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
+	*ret = awaited == r->up.to ? RELAY_BACKEND_TIMEOUT : RELAY_CLIENT_TIMEOUT;
 	return flow_finished(f) ? CLOCK_INFINITY
 				: clock_deadline_ms(f->moved_ms, r->cfg->body_ms);
 }
 
 /* For the request's body while it is sent, else for the response. */
-static uint64_t request_deadline(const struct relay *r, enum relay_end *ret)
+static uint64_t request_deadline(const struct relay *r, enum relay_result *ret)
 {
-	bool body_waits = r->expects && r->up.bytes == 0;
+	bool body_waits = r->awaits_100 && r->up.bytes == 0;
 
 	if (head_sent(r) && !flow_finished(&r->up) && !body_waits)
 		return flow_deadline(r, &r->up, ret);
@@ -210,9 +212,9 @@ static uint64_t request_deadline(const struct relay *r, enum relay_end *ret)
 	return upstream_deadline_ms(r->upstream);
 }
 
-static uint64_t body_deadline(const struct relay *r, enum relay_end *ret)
+static uint64_t body_deadline(const struct relay *r, enum relay_result *ret)
 {
-	enum relay_end up_end;
+	enum relay_result up_end;
 	uint64_t up_ms = flow_deadline(r, &r->up, &up_end);
 	uint64_t down_ms = flow_deadline(r, &r->down, ret);
 
@@ -222,7 +224,7 @@ static uint64_t body_deadline(const struct relay *r, enum relay_end *ret)
 }
 
 /* The next deadline, with *ret for when it passes. */
-static uint64_t relay_deadline(const struct relay *r, enum relay_end *ret)
+static uint64_t relay_deadline(const struct relay *r, enum relay_result *ret)
 {
 	switch (r->phase) {
 	case RELAY_REQUEST: return request_deadline(r, ret);
@@ -240,7 +242,7 @@ static struct pollfd poll_stream(const struct relay *r, const struct stream *s,
 	int events = stream_events(s, to_read, to_write);
 
 	if (r->phase == RELAY_TUNNEL && s->input == STREAM_OPEN)
-		events |= POLLRDHUP; /* only once: poll(2) would tell again and again */
+		events |= POLLRDHUP; /* only once: it would be reported again and again */
 	return (struct pollfd){ .fd = s->fd, .events = (short)events };
 }
 
@@ -280,6 +282,7 @@ static void note_events(struct flow *f, short revents)
 static void relay_note_events(struct relay *r, const struct pollfd *client,
 			      const struct pollfd *backend)
 {
+	/* nobody would find the error, since neither a read nor a write is due */
 	if ((client->events & ~POLLRDHUP) == 0 && client->revents & POLLERR)
 		flow_fail(&r->up, -ECONNRESET);
 	note_events(&r->up, client->revents);
@@ -290,7 +293,7 @@ static void relay_note_events(struct relay *r, const struct pollfd *client,
 }
 
 /* Waits for an event or a deadline. */
-static enum relay_end relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen)
+static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_seen)
 {
 	struct pollfd p[] = {
 		{ .fd = r->sigfd },
@@ -298,7 +301,7 @@ static enum relay_end relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_
 		poll_backend(r),
 	};
 	bool ready = relay_ready(r);
-	enum relay_end late;
+	enum relay_result late;
 	uint64_t deadline_ms = relay_deadline(r, &late);
 	int n = clock_wait(p, 3, now_ms,
 			   ready ? now_ms : earlier(deadline_ms, check_ms(r)));
@@ -309,22 +312,22 @@ static enum relay_end relay_wait(struct relay *r, uint64_t now_ms, bool *hangup_
 		r->error = n;
 		return RELAY_POLL_FAILED;
 	}
-	/* an event of TLS may bring no payload: then it does not extend the deadline */
+	/* an event cancels the deadline only after progress: one of TLS may bring no payload */
 	if (!ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
 		return late == RELAY_UPSTREAM_FAILED
-			       ? end_of[upstream_expire(r->upstream)]
+			       ? result_of[upstream_expire(r->upstream)]
 			       : late;
 	r->moved = false;
 	*hangup_seen |= (p[1].revents & POLLHUP) != 0;
 	if (n > 0)
 		relay_note_events(r, &p[1], &p[2]);
-	return flows_end(r);
+	return flows_result(r);
 }
 
-enum relay_end relay_run(struct relay *r)
+enum relay_result relay_run(struct relay *r)
 {
 	bool hangup_seen = false;
-	enum relay_end end = RELAY_RUNNING;
+	enum relay_result end = RELAY_RUNNING;
 
 	while (end == RELAY_RUNNING) {
 		uint64_t now_ms = clock_ms();

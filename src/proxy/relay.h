@@ -28,16 +28,16 @@ struct relay {
 	int sigfd; /* readable after SIGTERM */
 	int error; /* with RELAY_POLL_FAILED, -errno */
 	enum relay_phase phase;
-	bool expects; /* the client waits for a 100 before it sends its body (RFC 9110 10.1.1) */
+	bool awaits_100;        /* the client waits for a 100 before it sends its body */
 	bool response_suffices; /* stops after the response, even without all of the request */
-	bool moved;             /* bytes have moved since the last wait */
-	enum relay_side closed_first; /* in a tunnel; RELAY_BOTH: within one wait */
+	bool moved;             /* the steps since the last wait made progress */
+	enum relay_side closed_first; /* of a tunnel; RELAY_BOTH: seen in one step */
 	uint64_t gone_ms;    /* a peer that acknowledges nothing for so long has failed */
 	uint64_t release_ms; /* RELAY_RELEASE after so long without a byte in a tunnel */
 };
 
-enum relay_end {
-	RELAY_RUNNING,         /* no end; relay_run() does not return it */
+enum relay_result {
+	RELAY_RUNNING,         /* no result yet; relay_run() does not return it */
 	RELAY_DONE,            /* both flows are complete, or the response suffices */
 	RELAY_RESPONSE,        /* a head has come, in the upstream's response */
 	RELAY_UPSTREAM_FAILED, /* with the fault of the request */
@@ -52,5 +52,5 @@ enum relay_end {
 	RELAY_POLL_FAILED, /* with the relay's error */
 };
 
-/* Runs until one of these ends; may be called again after RELAY_RESPONSE and RELAY_RELEASE. */
-enum relay_end relay_run(struct relay *r);
+/* Runs until there is a result; may be called again after RELAY_RESPONSE and RELAY_RELEASE. */
+enum relay_result relay_run(struct relay *r);

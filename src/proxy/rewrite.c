@@ -17,7 +17,7 @@ struct options {
 	size_t n;
 };
 
-/* Collects them once for all fields. Returns 0, or -E2BIG if there are too many. */
+/* Collects the Connection options. Returns 0, or -E2BIG if there are too many. */
 static int options_collect(const struct http1_head *h, struct options *ret)
 {
 	ret->n = 0;
@@ -164,6 +164,7 @@ static bool url_names_backend(struct slice url, const struct backend *be,
 	    !authority_parse(authority, &named) ||
 	    !authority_parse(slice_str(be->authority), &own))
 		return false;
+	/* own.port is 0 if the URL of the backend has no port */
 	same_port = named.port > 0 ? named.port == be->port
 				   : be->port == default_port || own.port == 0;
 	return same_port && stays_on_host(*ret_path) &&
@@ -214,15 +215,15 @@ static struct slice url_in_refresh(struct slice value)
 static int put_url(struct buf *out, const struct field *f, struct slice url,
 		   const struct backend *be)
 {
-	struct slice path, before, behind;
+	struct slice path, before, after;
 
 	if (!url_names_backend(url, be, &path))
 		return put_field(out, f->name, f->value);
 	before = (struct slice){ f->value.p, (size_t)(url.p - f->value.p) };
-	behind = slice_from(f->value, before.len + url.len);
+	after = slice_from(f->value, before.len + url.len);
 	return BUF_PUT(out, f->name, SLICE(": "), before,
 		       path.len > 0 && path.p[0] == '/' ? SLICE("") : SLICE("/"), path,
-		       behind, SLICE("\r\n"));
+		       after, SLICE("\r\n"));
 }
 
 static int put_response_field(const struct options *o, const struct field *f,

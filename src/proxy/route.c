@@ -15,8 +15,8 @@ static bool any_match(config_list globs, struct slice path, struct slice *star)
 }
 
 /* Compares host and port. default_port is that of an authority without a port. */
-static bool origin_at(const struct authority *origin, struct slice authority,
-		      unsigned default_port)
+static bool origin_equals(const struct authority *origin, struct slice authority,
+			  unsigned default_port)
 {
 	struct authority a;
 
@@ -38,11 +38,11 @@ static bool origin_is_ours(const struct config *cfg, const struct client *client
 
 	if (!authority_parse_origin(value, &https, &origin))
 		return false;
-	if ((https || !client->tls) && origin_at(&origin, host, https ? 443 : 80))
+	if ((https || !client->tls) && origin_equals(&origin, host, https ? 443 : 80))
 		return true;
-	/* a controller at unix: has port 0, which no origin has */
+	/* a controller with Url=unix:... has port 0, which no origin has */
 	return (https || !controller->tls) &&
-	       origin_at(&origin, slice_str(controller->authority), controller->port);
+	       origin_equals(&origin, slice_str(controller->authority), controller->port);
 }
 
 static bool origin_listed(const struct config *cfg, struct slice value)
@@ -77,9 +77,9 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 }
 
 /*
- * RewriteOrigin=: true if the controller gets its own Origin in place of the client's. That of
- * an upgrade has been checked before. That of a plain request has not: it is replaced only if
- * it is one of ours, and any other is passed on, so that the controller can refuse it.
+ * RewriteOrigin=: true if the controller gets its own Origin in place of the client's. The
+ * Origin of an upgrade has been checked. That of a plain request has not: it is replaced only if
+ * it is one of ours. Any other is passed on, so that the controller can refuse it.
  */
 static bool origin_becomes_own(const struct config *cfg, const struct http1_head *h,
 			       const struct client *client, const struct verdict *v)
@@ -234,7 +234,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
 	if (!has_url && v->kind != ROUTE_PLAIN)
-		return; /* it has been refused already */
+		return; /* refused already; an upgrade without Host is HTTP/1.0 */
 	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }

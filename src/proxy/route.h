@@ -15,17 +15,17 @@ enum route_kind {
 };
 
 /*
- * Slices point into the head. target.p and path.p are NULL if the target was refused, unless it
- * was in origin-form: in another form it may contain a password, which must not be logged.
+ * Slices point into the head. target and path are set at once for origin-form. Any other form may
+ * contain a password, which must not be logged: until it has passed all checks, p is NULL.
  */
 struct verdict {
 	enum route_kind kind;
 	enum config_backend backend;
 	unsigned status; /* of a refusal */
 	const char *why; /* of a refusal, for messages */
-	/* origin-form or "*"; absolute-form may have had no "/", an upgrade's begins with one */
-	struct slice target;
-	struct slice path; /* target up to its "?"; "/" if that is empty */
+	/* origin-form or "*"; after absolute-form it may also be empty or begin with "?" */
+	struct slice target; /* an upgrade's begins with exactly one "/" */
+	struct slice path;   /* target up to its "?"; "/" if that is empty */
 	/* Host, or the authority of absolute-form; HTTP/1.0 may have none */
 	struct slice host;
 	unsigned port;   /* in host; 0: none */

@@ -4,12 +4,12 @@
 #include "net/client.h"
 
 #define UPSTREAM_INTERIM_MAX 100         /* interim responses to one request */
-#define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read: the body may use a pipe */
+#define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read; the rest can be spliced */
 #define UPSTREAM_SHOWN_MAX   63 /* bytes in an entry about a response not in HTTP */
 
-/* A connection idle for longer gets no request that cannot be repeated. */
+/* Only a repeatable request uses a connection that was idle for longer. */
 #define UPSTREAM_TRUST_MS  2000
-/* So long before the backend's own time-out the connection is not used any more. */
+/* A connection is no longer used this long before the backend's own time-out. */
 #define UPSTREAM_MARGIN_MS 1000
 
 #define FAIL(u, blame, status, ...) \
@@ -53,12 +53,12 @@ int upstream_kept_fd(const struct upstream *u)
 
 void upstream_kept_events(struct upstream *u, short revents)
 {
-	u->quiet = upstream_kept_fd(u) >= 0;
+	u->quiet = upstream_kept_fd(u) >= 0 && !revents;
 	if (revents)
 		upstream_close(u);
 }
 
-void upstream_kept_forget(struct upstream *u)
+void upstream_quiet_clear(struct upstream *u)
 {
 	u->quiet = false;
 }
@@ -268,7 +268,7 @@ static enum upstream_result upstream_head_failed(struct upstream *u, ssize_t err
 static enum upstream_result upstream_parse(struct upstream *u)
 {
 	struct buf *in = u->in;
-	const struct slice method = u->request->method;
+	struct slice method = u->request->is_head ? SLICE("HEAD") : SLICE("GET");
 	struct http1_fault fault;
 	ssize_t len;
 

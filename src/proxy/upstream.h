@@ -49,13 +49,13 @@ struct upstream {
 
 /* The parameters of a request and of its response. */
 struct upstream_request {
-	struct slice method; /* a static string; the response to HEAD has no body */
+	bool is_head; /* the method is HEAD: the response has no body */
 	bool new_connection;
 	bool repeatable;      /* idempotent and without a body (RFC 9110 9.2.2) */
 	uint64_t connect_ms;  /* spans */
 	uint64_t response_ms; /* from the last byte sent to the final head */
 	size_t head_max;      /* bytes; in and out have more room than that */
-	/* or NULL; a backend at the address that accepted this stream is the gate itself */
+	/* the client's, to find a backend that is the gate itself; NULL: no check */
 	const struct stream *accepted;
 	struct fault *fault; /* set with UPSTREAM_FAILED */
 };
@@ -78,7 +78,7 @@ enum upstream_result upstream_step(struct upstream *u);
 /* Removes the head of `response` from in. */
 void upstream_next(struct upstream *u);
 
-/* For poll(2): whether the caller takes a head now, and has bytes of the request's body to write. */
+/* For poll(2). to_read: the caller accepts a head now. to_write: it has bytes of the body. */
 struct pollfd upstream_poll(const struct upstream *u, bool to_read, bool to_write);
 
 /* Notes the events that poll(2) returned. */
@@ -108,8 +108,8 @@ void upstream_keep(struct upstream *u);
 int upstream_kept_fd(const struct upstream *u);
 void upstream_kept_events(struct upstream *u, short revents);
 
-/* Forgets the result of the last upstream_kept_events(), which is out of date. */
-void upstream_kept_forget(struct upstream *u);
+/* Clears `quiet`, which is out of date after an exchange. */
+void upstream_quiet_clear(struct upstream *u);
 
 /* Closes the connection. */
 void upstream_close(struct upstream *u);
