@@ -66,7 +66,7 @@ static const struct {
 	  "WebSocket proxy error: -" },
 	{ LOG_BACKEND, LOG_WARNING, "Proxy error: the client closed" WHO,
 	  "Proxy error: -" },
-	{ LOG_PAGE, LOG_DEBUG,
+	{ LOG_SERVED, LOG_DEBUG,
 	  "GET " WEBSOCK ": 101 from master-controller (client " CLIENT ")",
 	  "- -: - from - (client -)" },
 	{ LOG_DROPPED, LOG_DEBUG,

@@ -25,7 +25,7 @@ enum log_event {
 	LOG_REFUSED,    /* notice: an error response to any other request, REASON */
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */
 	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
-	LOG_PAGE,       /* debug: a plain request and its response */
+	LOG_SERVED,     /* debug: a plain request, or the end of a WebSocket to Next.js */
 	LOG_DROPPED,    /* debug: fields that are not passed on; reason has their names */
 	LOG_SANDBOX,    /* debug: REASON is missing in the sandbox */
 	LOG_CONFIG,     /* error: in the configuration; REASON has file, line and error */

@@ -163,12 +163,12 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 	if (x->fault.blame == FAULT_GATE)
 		return LOG_FAULT;
 	if (x->tunnel)
-		return is_session(v) ? LOG_CLOSED : LOG_PAGE;
+		return is_session(v) ? LOG_CLOSED : LOG_SERVED;
 	if (x->fault.blame == FAULT_BACKEND)
 		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
-	if (is_session(v)) /* that never opened */
+	if (is_session(v)) /* whose tunnel was not opened */
 		return was_declined(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
-	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_PAGE;
+	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_SERVED;
 }
 
 void conn_log_ended(struct conn_request *q, enum exchange_end end,
@@ -193,6 +193,6 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 		reason = declined;
 	}
 	conn_log(q, ev, x->status, reason);
-	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* each session has one */
+	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* one for each session */
 		conn_log(q, LOG_CLOSED, x->status, reason);
 }

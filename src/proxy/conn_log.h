@@ -16,7 +16,7 @@ struct conn_request {
 /* Before the first request; client must outlive *ret. */
 void conn_log_init(struct conn_request *ret, const char *client);
 
-/* Begins the next request, whose verdict is set: copies what is needed of its head. */
+/* After the verdict is set: begins the next request, copies what is needed of its head. */
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    struct slice method);
 
@@ -34,7 +34,7 @@ void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool t
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 			const struct http1_head *h);
 
-/* The tunnel is established: the second entry of a session, and systemd's status. */
+/* After the tunnel is established: the second entry of a session, and systemd's status. */
 void conn_log_opened(struct conn_request *q);
 
 /* Logs the end of the exchange. */

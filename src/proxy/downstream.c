@@ -8,7 +8,7 @@
 
 #include "process/pages.h"
 
-/* The most that a lingering close reads. */
+/* The limits of a lingering close. */
 #define DOWNSTREAM_LINGER_MS    2000
 #define DOWNSTREAM_LINGER_BYTES (256 * 1024)
 /* The least size of an input buffer: much of a chunked body is read at once. */

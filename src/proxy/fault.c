@@ -8,7 +8,7 @@ void fault_clear(struct fault *f)
 {
 	f->blame = FAULT_NOBODY;
 	f->status = 0;
-	f->reason[0] = f->shown[0] = '\0'; /* cheaper than to zero all */
+	f->reason[0] = f->shown[0] = '\0'; /* cheaper than zeroing all */
 }
 
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,

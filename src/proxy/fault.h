@@ -16,7 +16,7 @@ struct fault {
 	enum fault_blame blame;
 	unsigned status;  /* for the error response, if one can still be sent */
 	char reason[512]; /* a sentence without full stop; "": no fault */
-	char shown[256]; /* for the client, without addresses and files; "": the reason */
+	char shown[256];  /* for the client, without addresses and files; "": as reason */
 };
 
 /* Clears the fault. */

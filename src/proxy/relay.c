@@ -43,12 +43,11 @@ static void relay_pass_end(struct relay *r, const struct flow *f)
 static void relay_up_failed(struct relay *r, int error)
 {
 	if (error == -EPIPE || error == -ECONNRESET || r->up.to->input == STREAM_CUT) {
-		flow_close_to(&r->up); /* a response may have come before that */
+		flow_close_to(&r->up); /* a response may have come before it closed */
 		return;
 	}
 	flow_fail(&r->down, error);
-	flow_close_to(
-		&r->down); /* drops its bytes: flows_result() need not wait for them */
+	flow_close_to(&r->down); /* drops its bytes: flows_result() waits for none */
 }
 
 /* Writing to the client has failed. */

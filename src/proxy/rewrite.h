@@ -12,7 +12,7 @@
 #include "net/client.h"
 #include "proxy/route.h"
 
-/* The most options in the Connection fields of one head, and the sentence about more. */
+/* The most options in the Connection fields of one head, and the message if there are more. */
 #define REWRITE_OPTIONS_MAX 64
 #define REWRITE_TOO_MANY    "more than 64 Connection options"
 

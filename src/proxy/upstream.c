@@ -5,7 +5,7 @@
 
 #define UPSTREAM_INTERIM_MAX 100         /* interim responses to one request */
 #define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read; the rest can be spliced */
-#define UPSTREAM_SHOWN_MAX   63 /* bytes in an entry about a response not in HTTP */
+#define UPSTREAM_SHOWN_MAX   63 /* bytes of a response that is not HTTP, in an entry */
 
 /* Only a repeatable request uses a connection that was idle for longer. */
 #define UPSTREAM_TRUST_MS  2000
