@@ -14,7 +14,7 @@ struct conn {
 	struct conn_request request;
 	bool head_request;
 	uint64_t start_ms;
-	bool served;       /* a request, so KeepAliveTimeoutSec= applies to the next */
+	bool served;       /* a request was served, so KeepAliveTimeoutSec= applies */
 	bool insecure;     /* plain HTTP on the port for TLS */
 	bool config_fault; /* a request has shown an error in the configuration */
 };

@@ -41,7 +41,7 @@ enum downstream_tls {
 	DOWNSTREAM_LOCAL_FAULT,   /* no memory, or no TLS module */
 };
 
-/* Does the TLS handshake, until deadline_ms. After an error *why has the reason. */
+/* Does the TLS handshake, until deadline_ms. From DOWNSTREAM_TLS_FAILED on, *why is set. */
 enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *tls,
 				      uint64_t deadline_ms, struct tls_why *why);
 

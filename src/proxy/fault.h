@@ -34,8 +34,8 @@ void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Sets that the connection to name has failed with -errno: with blame, or with FAULT_GATE if the
- * error is this machine's.
+ * Sets that the connection to `name` has failed with -errno. The blame is FAULT_GATE if the error
+ * is this machine's, else `blame`.
  */
 void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
 		      const struct stream *s, int error);

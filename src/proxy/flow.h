@@ -38,11 +38,10 @@ struct flow {
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
 	enum flow_state state;
-	enum flow_failure
-		failure; /* of reading `from`; of writing to it, in the other flow */
-	int error;       /* with FLOW_FAILED, -errno */
-	bool rechunk;    /* a chunked body is written in chunks again */
-	bool tunnel;     /* any end of `from` completes it */
+	enum flow_failure failure; /* of `from`; or of writing to it, in the other flow */
+	int error;                 /* with FLOW_FAILED, -errno */
+	bool rechunk;              /* a chunked body is written in chunks again */
+	bool tunnel;               /* any end of `from` completes it */
 	/* payload in `in`, to be written after the first `lead` bytes of `out` */
 	struct iovec piece[FLOW_PIECES];
 	size_t first_piece, pieces; /* the pieces that are not yet written */
