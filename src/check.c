@@ -25,7 +25,7 @@ static void report(void *userdata, const char *error)
 	(void)fprintf(stderr, "%s\n", error);
 }
 
-/* Reads the configuration again, as the service's user, who may not be able to. */
+/* Reads the configuration again, as the service's user, who may not be allowed to read it. */
 static enum check_result check_readable(const char *file)
 {
 	struct config cfg;
@@ -57,7 +57,7 @@ static enum check_result check_backend_tls(const struct backend *be)
 	return CHECK_GOOD;
 }
 
-/* Opens the files that are not credentials, to see whether this user may. */
+/* Opens the files that are not credentials, to see whether this user may read them. */
 static enum check_result check_files(const struct config_tls *tls)
 {
 	const struct {
@@ -91,7 +91,7 @@ struct inspection {
 	enum check_result result;
 };
 
-/* An expired certificate must not stop the socket unit, whose check is not whole. */
+/* --check=config only warns, so that an expired certificate does not keep the gate from starting. */
 static void on_fault(void *userdata, bool invalid_now, const char *what)
 {
 	struct inspection *i = userdata;
@@ -103,7 +103,7 @@ static void on_fault(void *userdata, bool invalid_now, const char *what)
 		i->result = CHECK_NOT_READY;
 }
 
-/* Loads the files of TLS to clients, and inspects the certificate as clients will. */
+/* Loads the files for TLS with clients, and checks the certificate as clients will. */
 static enum check_result check_client_tls(const struct check *c,
 					  const struct config_tls *tls)
 {
@@ -190,7 +190,7 @@ static enum check_result check_backends(const struct config *cfg)
 struct user_check {
 	const struct check *check;
 	const struct config *cfg;
-	bool valid; /* the configuration: its errors have been reported */
+	bool valid; /* the configuration is valid; else its errors have been reported */
 };
 
 static enum check_result run_user_check(const struct user_check *u)
@@ -198,7 +198,7 @@ static enum check_result run_user_check(const struct user_check *u)
 	const struct check *c = u->check;
 	enum check_result r = CHECK_GOOD;
 
-	if (c->installed && u->valid)
+	if (c->is_default_file && u->valid)
 		r = check_readable(c->file);
 	r = worse(r, check_tls(c, u->cfg));
 	if (r == CHECK_INVALID || !u->valid || !c->whole)
@@ -264,8 +264,9 @@ enum check_result check_run(const struct check *c)
 
 	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
 	/*
-	 * The module of TLS stays loaded. The service's user may not be able to reach it, for
-	 * example in root's home before the installation. check_tls() reports errors.
+	 * Loads the TLS module now, as root, since the service's user may not be able to, as
+	 * in root's home before the installation. It stays loaded in the child, whose
+	 * check_tls() reports errors.
 	 */
 	if (sandbox_needs(&cfg, c->tls) & SANDBOX_TLS)
 		(void)loader_tls(&module, &why);

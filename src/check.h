@@ -6,7 +6,7 @@
 
 struct check {
 	const char *file;
-	bool installed; /* it is the file of the service, whose user must be able to read it */
+	bool is_default_file; /* the file that the service reads, as its user */
 	bool tls;   /* check section [Tls] as well, as for a gate started with --tls */
 	bool whole; /* print the routes and contact the backends; else check files only */
 };
@@ -16,7 +16,7 @@ enum check_result {
 	CHECK_GOOD,
 	CHECK_NOT_READY, /* a backend does not respond, or the gate's certificate is not valid now */
 	CHECK_INVALID,  /* the configuration, or a file that it names, cannot be used */
-	CHECK_NOT_DONE, /* it could not be checked */
+	CHECK_NOT_DONE, /* the check failed for another reason */
 };
 
 /*

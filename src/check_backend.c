@@ -11,7 +11,7 @@
 /* TLS servers react to plain HTTP with 400 or by closing the connection. */
 #define CHECK_MAY_BE_TLS "; if this is a TLS port, Url= must begin with https://"
 
-/* One request, and the response's head. */
+/* One request, and the head of its response. */
 struct probe {
 	const struct config *cfg;
 	const struct backend *be;
@@ -21,7 +21,6 @@ struct probe {
 	struct http1_head response;
 };
 
-/* UpgradeTimeoutSec= applies to the controller, ResponseTimeoutSec= to Next.js. */
 static bool is_controller(const struct probe *p)
 {
 	return p->be == &p->cfg->backend[CONFIG_CONTROLLER];
@@ -78,6 +77,7 @@ static bool probe_run(struct probe *p, const char *method)
 	const struct upstream_request request = {
 		.new_connection = true,
 		.connect_ms = cfg->connect_ms,
+		/* a controller mostly gets upgrades */
 		.response_ms = is_controller(p) ? cfg->upgrade_ms : cfg->response_ms,
 		.head_max = cfg->head_max,
 		.fault = &p->fault,
@@ -105,7 +105,7 @@ static bool probe_run(struct probe *p, const char *method)
 	return false;
 }
 
-/* The response is from a gate. Only TRACE shows that, because a gate forwards other requests. */
+/* The response to TRACE is from a gate, which refuses that method itself, with its Server field. */
 static bool is_gate(const struct probe *p)
 {
 	const struct field *server = http1_field(&p->response, SLICE("Server"));
@@ -125,7 +125,7 @@ static void print_response(const struct backend *be, unsigned status)
 	(void)printf("\n");
 }
 
-/* Prints the reason, with the peer's bytes escaped, and the key or a hint that belongs to it. */
+/* Prints the reason, with the peer's bytes escaped, then the key of the time limit, or a hint. */
 static void print_fault(const struct probe *p)
 {
 	const struct upstream *u = &p->upstream;
@@ -170,8 +170,10 @@ bool check_backend(const struct config *cfg, enum config_backend backend)
 	char request[512], *room = malloc(cfg->head_max);
 	bool good;
 
-	if (!room)
+	if (!room) {
+		(void)printf("%s: %s: %s\n", p.be->name, p.be->url, strerror(errno));
 		return false;
+	}
 	p.in = (struct buf){ .data = room, .cap = cfg->head_max };
 	p.out = (struct buf){ .data = request, .cap = sizeof(request) };
 	upstream_init(&p.upstream, p.be);

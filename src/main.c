@@ -45,7 +45,8 @@ static const char help[] =
 
 struct options {
 	const char *file, *spread;
-	bool check, whole; /* --check; without =config */
+	bool check; /* --check was given */
+	bool whole; /* without =config */
 	bool tls;
 };
 
@@ -103,7 +104,7 @@ static int check(const struct options *o, char *argv[])
 	};
 	const struct check c = {
 		.file = o->file,
-		.installed = strcmp(o->file, NOVNC_GATE_CONF) == 0,
+		.is_default_file = strcmp(o->file, NOVNC_GATE_CONF) == 0,
 		.tls = o->tls,
 		.whole = o->whole,
 	};
@@ -141,7 +142,7 @@ static void on_config_error(void *userdata, const char *error)
 					.reason = slice_str(error) });
 }
 
-/* A file opened later must not become a standard stream, to which messages are written. */
+/* Opens each standard stream that is closed, or a file opened later would become that stream. */
 static int streams_complete(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -176,7 +177,7 @@ static void note_error(struct conn_setup *setup, int r, const char *failure)
 
 /*
  * Reads the configuration. Where TLS or a name needs the dynamic loader, re-executes this program
- * as novnc-gate-dynamic: with --tls before that, or an error would be logged twice.
+ * as novnc-gate-dynamic: with --tls before it reads, or both programs would log the same errors.
  */
 static enum config_result configure(const struct options *o, char *argv[],
 				    struct conn_setup *setup, struct config *ret)
@@ -209,8 +210,8 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 
 /*
  * Writes the entries that are left, and waits before the exit (spread.h). PID 1 has the connection
- * open as well, until this process exits: so it is shut down where that takes time. SIGTERM does not
- * shorten the wait.
+ * open as well until this process exits, so finish() shuts the connection down if flushing or the
+ * delay takes time. SIGTERM does not shorten the delay.
  */
 static void finish(int connection, uint64_t delay_ms)
 {
@@ -249,9 +250,9 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	}
 	if (o->spread)
 		spread = open(o->spread, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	connection = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC,
-			   0); /* after an error, finish() does less */
-	/* also after an error: it still sends an error response and lingers */
+	/* -1 after an error: then finish() cannot shut the connection down */
+	connection = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	/* also after an error, because conn_serve() then still sends an error response */
 	enter_sandbox(o, &setup, &sandbox);
 	r = conn_serve(STDIN_FILENO, &setup);
 	if (o->tls)
@@ -283,7 +284,7 @@ int main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	if (peer != CLIENT_CONNECTED)
 		return stdin_explain(peer);
-	/* systemd passes the connection as standard output as well: one owner is enough */
+	/* systemd passes the connection as standard output as well; standard input owns it */
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	return serve(&o, argv, &client);
 }
