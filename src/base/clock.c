@@ -38,11 +38,12 @@ int clock_wait(struct pollfd *p, nfds_t n, uint64_t now_ms, uint64_t deadline_ms
 
 		if (r > 0)
 			return p[0].revents ? -ECANCELED : r;
-		/* the longest time that poll() takes may end before the deadline */
+		/* INT32_MAX ms, the longest timeout of poll(), may pass before the deadline */
 		if (r == 0 && timeout_ms < INT32_MAX)
 			return -ETIMEDOUT;
 		if (r < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
+		/* repeated EINTR or EAGAIN cannot extend the wait */
 		if (r < 0 && clock_ms() >= deadline_ms)
 			return -ETIMEDOUT;
 	}
