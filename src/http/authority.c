@@ -31,12 +31,14 @@ bool authority_ipv6(struct slice host, struct in6_addr *ret)
 		return false;
 	memcpy(text, host.p + 1, host.len - 2);
 	text[host.len - 2] = '\0';
-	return strlen(text) == host.len - 2 && inet_pton(AF_INET6, text, ret) == 1;
+	return strlen(text) == host.len - 2 /* no NUL inside */ &&
+	       inet_pton(AF_INET6, text, ret) == 1;
 }
 
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port)
 {
 	bool bracket = s.len > 0 && s.p[0] == '[';
+	/* includes the "]"; without one, len is past the end */
 	size_t len = slice_find(s, bracket ? ']' : ':') + bracket;
 
 	if (len > s.len)

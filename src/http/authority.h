@@ -29,7 +29,7 @@ bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *r
 bool authority_split_url(struct slice url, unsigned *ret_port,
 			 struct slice *ret_authority, struct slice *ret_rest);
 
-/* Splits behind the host; port has its ":", or is empty. False for a "[" without a "]". */
+/* Splits after the host; *ret_port includes the ":", or is empty. False for "[" without "]". */
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port);
 
 /* ":" and a number from 1 to 65535 of at most five digits. */

@@ -15,7 +15,7 @@ enum state {
 	VALUE_MORE,
 	QUOTED,
 	QUOTED_END,
-	LINE_END, /* the LF after the CR of that line */
+	LINE_END, /* the LF that ends the chunk-size line */
 	PAYLOAD,
 	CHUNK_END, /* the CR after payload */
 	CHUNK_END_LF,
@@ -44,7 +44,7 @@ static enum state size_add(struct body *b, unsigned char digit)
 	return SIZE_MORE;
 }
 
-/* After a size, an extension's name or its value. */
+/* The state after c, which follows a size, an extension name or an extension value. */
 static enum state element_end(unsigned char c)
 {
 	return c == ';' ? EXTENSION : c == '\r' ? LINE_END : BROKEN;
@@ -93,7 +93,7 @@ static int refuse(struct body *b, const char *why)
 	return -EBADMSG;
 }
 
-/* Takes the bytes that are no payload, as far as they have come. */
+/* Consumes the framing before the next payload or the trailers, as far as it has come. */
 static int read_framing(struct body *b, struct buf *in)
 {
 	struct slice rest = buf_slice(in);

@@ -8,14 +8,14 @@
 #include "base/buf.h"
 #include "http/http1.h"
 
-/* The end of a chunk and the next one's size with its extensions, bytes. */
+/* Bytes between two payloads: CRLF, chunk size and extensions. */
 #define BODY_CHUNK_LINE_MAX 4096
 /* A trailer section: bytes, and field lines. */
 #define BODY_TRAILERS_MAX   16384
 #define BODY_FIELDS_MAX     256
 /* The most that body_chunk_begin() and body_chunk_end() append together, bytes. */
 #define BODY_FRAME_MAX      20
-/* The most that body_chunk_last() appends, bytes: "A:b" becomes "A: b". */
+/* The most that body_chunk_last() appends, bytes; "A: b" is one byte longer than "A:b". */
 #define BODY_LAST_MAX       (3 + BODY_TRAILERS_MAX + BODY_FIELDS_MAX)
 
 struct body {
@@ -26,7 +26,7 @@ struct body {
 	const char *why;       /* after -EBADMSG: the fault, in words */
 	/* with HTTP1_CHUNKED, private */
 	int state;
-	size_t gap;             /* bytes since the last of payload */
+	size_t gap;             /* bytes since the last payload */
 	struct lines_scan scan; /* of the trailer section */
 };
 
@@ -44,11 +44,11 @@ int body_next(struct body *b, struct buf *in, struct slice *ret);
 void body_passed(struct body *b, uint64_t n);
 
 /*
- * The framing before and after a chunk's len bytes; those the caller writes. This and the next
- * return 0, or -ENOBUFS where out has no room (its content is then undefined).
+ * Append the framing before and after a chunk's len bytes; the caller writes the payload itself.
+ * These three functions return 0, or -ENOBUFS where out has no room (its content is then undefined).
  */
 int body_chunk_begin(size_t len, struct buf *out);
 int body_chunk_end(struct buf *out);
 
-/* The last chunk and the trailer section (of struct body; may be empty) that may follow it. */
+/* Appends the last chunk, and of trailers (of struct body; may be empty) the fields allowed there. */
 int body_chunk_last(struct slice trailers, struct buf *out);

@@ -7,13 +7,13 @@
 enum fields_rule {
 	/* describes one connection or the framing, so it is not forwarded (RFC 9110 7.6.1) */
 	FIELDS_HOP_BY_HOP = 1,
-	/* tells a backend who sent a request, so only the gate sets it */
+	/* only the gate sets it in a request to a backend; what a client sent is left out */
 	FIELDS_RESERVED = 2,
 	/* backends decide by it, so a client's Connection must not remove it */
 	FIELDS_PROTECTED = 4,
 	/* means something only before the content, so it is no trailer (RFC 9110 6.5.1) */
 	FIELDS_HEAD_ONLY = 8,
-	/* has a "_", which CGI programs and others read as "-"; such a field is reserved as well */
+	/* has a "_": CGI turns "-" into "_", so a backend cannot tell both names apart; also RESERVED */
 	FIELDS_AMBIGUOUS = 16,
 };
 

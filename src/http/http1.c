@@ -5,14 +5,14 @@
 #include <ctype.h>
 #include <llhttp.h>
 
-/* Nobody means longer than a day, s. */
+/* A longer Keep-Alive time-out is cut to this, s. */
 #define HTTP1_KEEP_ALIVE_MAX_SEC 86400
 
 /* The content of the fields that tell the framing. */
 struct framing {
-	bool length, coding; /* there is such a field */
-	bool chunked;        /* the last coding is chunked */
-	bool other_coding;   /* there is another coding */
+	bool has_content_length, has_transfer_encoding;
+	bool chunked;      /* the last coding is chunked */
+	bool other_coding; /* there is another coding */
 };
 
 static int refuse(struct http1_fault *fault, unsigned status, const char *why)
@@ -26,7 +26,7 @@ static bool codings_add(struct framing *f, struct slice list)
 {
 	struct slice coding;
 
-	f->coding = true;
+	f->has_transfer_encoding = true;
 	while (slice_split(&list, ',', &coding)) {
 		coding = slice_trim(coding);
 		if (coding.len == 0 || f->chunked)
@@ -41,7 +41,7 @@ static bool codings_add(struct framing *f, struct slice list)
 
 /*
  * Sets the framing that the fields tell (RFC 9112 6.1 and 6.3), whatever kind of message it is.
- * Also refuses what a recipient may repair.
+ * Also refuses faults that the RFC lets a recipient repair, such as equal Content-Length values.
  */
 static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			 struct http1_fault *fault)
@@ -51,9 +51,9 @@ static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 		const struct field *field = &h->field[i];
 
 		if (slice_caseeq(field->name, SLICE("Content-Length"))) {
-			if (f->length)
+			if (f->has_content_length)
 				return refuse(fault, 400, "more than one Content-Length");
-			f->length = true;
+			f->has_content_length = true;
 			if (!lines_number(field->value, INT64_MAX, &h->length))
 				return refuse(fault, 400, "malformed Content-Length");
 		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
@@ -61,16 +61,16 @@ static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 				return refuse(fault, 400, "malformed Transfer-Encoding");
 		}
 	}
-	if (f->coding && f->length)
+	if (f->has_transfer_encoding && f->has_content_length)
 		return refuse(fault, 400,
 			      "Transfer-Encoding together with Content-Length");
-	if (f->coding && http10)
+	if (f->has_transfer_encoding && http10)
 		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
-	if (f->coding && !f->chunked)
+	if (f->has_transfer_encoding && !f->chunked)
 		return refuse(fault, 400, "Transfer-Encoding does not end in chunked");
-	h->framing = f->chunked  ? HTTP1_CHUNKED
-		     : f->length ? HTTP1_LENGTH
-				 : HTTP1_NO_BODY;
+	h->framing = f->chunked              ? HTTP1_CHUNKED
+		     : f->has_content_length ? HTTP1_LENGTH
+					     : HTTP1_NO_BODY;
 	return 0;
 }
 
@@ -96,9 +96,10 @@ static int on_headers_complete(llhttp_t *parser)
 
 /*
  * Gives llhttp the head with a space in place of each tab. HTTP allows both around a value (RFC
- * 9110 5.6.3), but llhttp 8.1 refuses a tab after a Content-Length, and takes one after a coding
- * or a Connection option as part of its name. No such tab is forwarded: the gate writes these
- * three fields itself, and all others without the white space around their values.
+ * 9110 5.6.3), but llhttp 8.1 refuses a tab after a Content-Length, and takes a tab after a transfer
+ * coding or a Connection option as part of that name. No such tab is forwarded: the gate writes
+ * Content-Length, Transfer-Encoding and Connection itself, and all other fields without the white
+ * space around their values.
  */
 static llhttp_errno_t feed(llhttp_t *parser, struct slice raw)
 {
@@ -186,6 +187,7 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	if (f.other_coding)
 		return refuse(fault, 501, "transfer coding other than chunked");
 	err = reread(HTTP_REQUEST, raw, ret);
+	/* HPE_INVALID_CONSTANT: a method of RTSP, which llhttp does not accept with HTTP */
 	if (err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT)
 		return refuse(fault, 501, "unknown method");
 	if (err != HPE_OK)
@@ -296,7 +298,7 @@ bool http1_persistent(const struct http1_head *h)
 	       http1_has_token(h, SLICE("Connection"), SLICE("keep-alive"));
 }
 
-/* The digits at the beginning of s, or HTTP1_KEEP_ALIVE_MAX_SEC where they say more. */
+/* The digits at the beginning of s, or HTTP1_KEEP_ALIVE_MAX_SEC if that is less. */
 static uint64_t seconds_parse(struct slice s)
 {
 	uint64_t seconds = 0;

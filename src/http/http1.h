@@ -33,7 +33,7 @@ struct http1_head {
 	struct field field[HTTP1_FIELDS_MAX];
 };
 
-/* The fault of a message that is refused: the status that the client gets, and words. */
+/* The fault of a message that is refused: the status that the client gets, and the reason in words. */
 struct http1_fault {
 	unsigned status;
 	const char *why;
@@ -55,8 +55,8 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 bool http1_may_be_response(struct slice in);
 
 /*
- * For bytes that are not HTTP: " but PROTOCOL: " and advice, to be appended to "does not speak
- * HTTP"; "" if the protocol is not known.
+ * For bytes that are not HTTP: returns text to append to "does not speak HTTP", such as " but TLS:
+ * Url= must begin with https://"; "" if the protocol is not known.
  */
 const char *http1_foreign_hint(struct slice in);
 
@@ -71,7 +71,7 @@ bool http1_has_token(const struct http1_head *h, struct slice name, struct slice
 bool http1_persistent(const struct http1_head *h);
 
 /*
- * The time for which the sender keeps the connection without a message, ms: `Keep-Alive: timeout=5,
- * max=100`, as RFC 2068 19.7.1.1 left it; CLOCK_INFINITY if it does not say.
+ * The time for which the sender keeps the connection without a message, ms: `Keep-Alive: timeout=5`
+ * (in RFC 2068 19.7.1.1, but no RFC defines its parameters). CLOCK_INFINITY if it does not say.
  */
 uint64_t http1_keep_alive_ms(const struct http1_head *h);

@@ -45,19 +45,19 @@ bool lines_number(struct slice s, uint64_t max, uint64_t *ret)
 	return true;
 }
 
-/* The number of bytes ahead of the first control character in s; looks at eight at a time. */
+/* The number of bytes before the first control character in s; looks at eight at a time. */
 static size_t text_span(struct slice s)
 {
 	const uint64_t ones = UINT64_MAX / 255, tops = 0x80 * ones;
 	size_t n = 0;
 
 	while (s.len - n >= sizeof(uint64_t)) {
-		uint64_t eight, del;
+		uint64_t eight, x;
 
 		memcpy(&eight, s.p + n, sizeof(eight));
-		del = eight ^ 0x7f * ones;
-		/* true if a byte is below ' ' or is DEL */
-		if (((eight - ' ' * ones) & ~eight & tops) | ((del - ones) & ~del & tops))
+		x = eight ^ 0x7f * ones; /* a DEL becomes 0 */
+		/* subtracting more than a byte borrows, which sets its top bit */
+		if (((eight - ' ' * ones) & ~eight & tops) | ((x - ones) & ~x & tops))
 			break;
 		n += sizeof(eight);
 	}
@@ -87,6 +87,7 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 	for (; s->pos < end; s->pos++) {
 		bool after_cr = s->pos > s->line && in.p[s->pos - 1] == '\r';
 
+		/* only a line's first byte and the byte after CR need fault_at(); skip other text */
 		if (s->pos > s->line && !after_cr)
 			s->pos +=
 				text_span((struct slice){ in.p + s->pos, end - s->pos });

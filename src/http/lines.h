@@ -21,7 +21,7 @@ struct lines_scan {
 };
 
 /*
- * Looks for the empty line that ends the section at the beginning of in. Refuses bare CR and LF,
+ * in begins with the section; looks for the empty line that ends it. Refuses bare CR and LF,
  * obs-fold and control characters before it. Continues where the last call ended; in must begin
  * with the same bytes. Returns the section's length with the empty line (at most max); -EAGAIN
  * if more has to come; -EMSGSIZE if it does not end within max bytes; or -EBADMSG.

@@ -16,9 +16,9 @@ int path_percent_decode(struct slice s)
 }
 
 /*
- * An encoded byte that has no special meaning when it is decoded; before is the encoded byte
- * ahead of it, or 0. A server might decode twice, hence no %25; or decode overlong UTF-8 (RFC
- * 3629 10), in which %C0%AE is a dot.
+ * A percent-encoded byte that has no special meaning when it is decoded; before is the
+ * percent-encoded byte directly before it, or 0. A server might decode twice, hence no %25; or
+ * decode overlong UTF-8 (RFC 3629 10), in which %C0%AE is a dot.
  */
 static bool is_text(int byte, int before)
 {
@@ -71,18 +71,18 @@ static bool path_is_plain(struct slice path)
  */
 static bool segment_match(struct slice glob, struct slice s)
 {
-	size_t g = 0, i = 0, star = glob.len, taken = 0;
+	size_t g = 0, i = 0, star = glob.len, star_end = 0;
 
 	while (i < s.len) {
 		if (g < glob.len && glob.p[g] == '*') {
 			star = g++;
-			taken = i;
+			star_end = i;
 		} else if (g < glob.len && glob.p[g] == s.p[i]) {
 			g++;
 			i++;
 		} else if (star < glob.len) {
 			g = star + 1;
-			i = ++taken;
+			i = ++star_end;
 		} else {
 			return false;
 		}
@@ -139,7 +139,7 @@ static bool segments_match(struct slice glob, struct slice path, struct slice *s
 			again = at;
 		} else if (!place_step(&at)) {
 			if (!slice_split(&again.path, '/', &taken))
-				return false;
+				return false; /* also if no `**` has come: again.path.p is NULL */
 			at = again;
 		}
 	}

@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 
-/* The byte that is percent-encoded at the beginning of s; -1: none is. */
+/* The byte that is percent-encoded at the beginning of s, or -1 if none is. */
 int path_percent_decode(struct slice s);
 
 /*
@@ -17,8 +17,8 @@ bool path_segment_is_plain(struct slice segment);
 
 /*
  * Matches a path with a glob: `*` is any text without a "/", but not empty if it is a whole
- * segment; `**` is any number of segments, also none. A path with an empty segment or one that
- * is not plain does not match. *star is the text that the first whole segment `*` has matched;
- * it is empty if the glob has none or does not match.
+ * segment; `**` is any number of segments, also none. A path with an empty segment, other than the
+ * last, or one that is not plain does not match. *star is the text that the first whole segment `*`
+ * has matched; it is empty if the glob has none or does not match.
  */
 bool path_match(const char *glob, struct slice path, struct slice *star);

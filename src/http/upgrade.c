@@ -74,7 +74,8 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 		*ret++ = alphabet[bits >> 6 & 63];
 		*ret++ = alphabet[bits & 63];
 	}
-	memcpy(ret - 1, "=", sizeof("=")); /* the last digit is of the added byte alone */
+	ret[-1] = '='; /* instead of the digit of the byte that was added */
+	ret[0] = '\0';
 }
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)
