@@ -67,7 +67,7 @@ bool client_is_loop(int dialled_fd, int accepted_fd)
 
 	if (getpeername(dialled_fd, (struct sockaddr *)&there, &there_len) < 0 ||
 	    getsockname(accepted_fd, (struct sockaddr *)&here, &here_len) < 0)
-		return false; /* the error shows up when it is used */
+		return false; /* the next use of that socket returns the error */
 	if (there.ss_family == AF_UNIX)
 		return there_len == here_len && there_len > sizeof(sa_family_t) &&
 		       memcmp(&there, &here, here_len) == 0;

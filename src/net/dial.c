@@ -9,7 +9,7 @@
 static void addresses_free(struct dial *d)
 {
 	if (d->list)
-		loader_resolved(d->list);
+		loader_free_addresses(d->list);
 	d->list = NULL;
 }
 
@@ -76,7 +76,7 @@ static enum dial_result handshake_begin(struct dial *d)
 
 /* ---- addresses */
 
-/* Of all errors the one whose result comes first in enum dial_result tells most. */
+/* Keeps the error whose result comes first in enum dial_result. */
 static void address_failed(struct dial *d, int error)
 {
 	stream_done(&d->stream);
@@ -110,7 +110,7 @@ static int address_begin(struct dial *d)
 
 	d->deadline_ms = clock_deadline_ms(now_ms, rest_ms / d->left);
 	d->left--;
-	if (!ai)
+	if (!ai) /* the backend is a literal address */
 		return connect_begin(d, (const struct sockaddr *)&d->be->addr,
 				     d->be->addr_len);
 	d->next = ai->ai_next;
@@ -123,7 +123,7 @@ static enum dial_result connected(struct dial *d)
 	return d->be->tls ? handshake_begin(d) : DIAL_CONNECTED;
 }
 
-/* The addresses that are left, until one accepts or has to be waited for. */
+/* Tries the addresses that are left, until one accepts or has to be waited for. */
 static enum dial_result try_addresses(struct dial *d)
 {
 	while (d->left > 0) {
@@ -161,36 +161,36 @@ static enum dial_result connect_step(struct dial *d, short revents)
 
 /* ---- the whole */
 
-/* DIAL_WAITING where there are addresses to try. */
-static enum dial_result resolve(struct dial *d)
+/* Returns true with the addresses in d, or false with the failure. */
+static bool resolve(struct dial *d, enum dial_result *ret_failure)
 {
 	struct addrinfo *list = NULL;
 	int r = loader_resolve(d->be, &list), error = errno;
 	bool local =
 		r == EAI_SYSTEM ? result_of(-error) == DIAL_LOCAL_FAULT : r == EAI_MEMORY;
 
-	if (r != 0)
-		return fail(d, local ? DIAL_LOCAL_FAULT : DIAL_UNRESOLVED,
-			    "cannot resolve",
-			    r == EAI_SYSTEM ? strerror(error) : gai_strerror(r));
+	if (r != 0) {
+		*ret_failure = fail(d, local ? DIAL_LOCAL_FAULT : DIAL_UNRESOLVED,
+				    "cannot resolve",
+				    r == EAI_SYSTEM ? strerror(error) : gai_strerror(r));
+		return false;
+	}
 	d->next = d->list = list;
 	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next)
 		d->left++;
-	return DIAL_WAITING;
+	return true;
 }
 
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
 			    uint64_t timeout_ms)
 {
-	enum dial_result r = DIAL_WAITING;
+	enum dial_result failure;
 
-	*ret = (struct dial){ .be = be, .stream = STREAM_NONE, .left = 1 };
-	if (!be->literal) {
-		ret->left = 0;
-		r = resolve(ret);
-	}
-	if (r != DIAL_WAITING)
-		return r;
+	*ret = (struct dial){ .be = be, .stream = STREAM_NONE };
+	if (be->literal)
+		ret->left = 1;
+	else if (!resolve(ret, &failure))
+		return failure;
 	ret->end_ms = clock_deadline_ms(clock_ms(), timeout_ms);
 	return try_addresses(ret);
 }

@@ -15,27 +15,27 @@ enum dial_result {
 	DIAL_UNRESOLVED,
 	DIAL_TLS_FAILED,
 	DIAL_MISCONFIGURED, /* a file that the configuration names cannot be used */
-	DIAL_LOCAL_FAULT,   /* no memory, no descriptors, or no module of TLS */
+	DIAL_LOCAL_FAULT,   /* no memory, no descriptors, or no TLS module */
 };
 
 struct dial {
 	const struct backend *be;
 	struct stream stream; /* open with DIAL_CONNECTED, for stream_take() */
 	char why[500]; /* of a failure: "cannot connect to 127.0.0.1:4000: Connection refused" */
-	uint64_t deadline_ms; /* of the address that is tried, or of TLS */
+	uint64_t deadline_ms; /* of the current address, or of TLS */
 	/* private */
 	struct addrinfo *list;       /* owned; the addresses of a name */
 	const struct addrinfo *next; /* in that list, the first that was not tried */
 	unsigned left;               /* addresses that were not tried */
 	uint64_t end_ms;             /* the deadline of the whole */
-	int error; /* -errno of the failed address whose error tells most; 0: none failed */
+	int error; /* -errno of the failure to report; 0: no address has failed */
 };
 
 /*
  * Begins to connect. A name is resolved first, which blocks and is bounded by the resolver's own
  * options only. Its addresses are then tried in turn: they share timeout_ms, each getting an equal
- * part of what is left, and TLS has the rest. A failure is that of an address which did not accept
- * in time, else of one which refused, else of one which cannot be reached.
+ * part of what is left, and TLS has the rest. If all fail, the failure that comes first in enum
+ * dial_result is reported: a time-out, a refusal, an unreachable address.
  */
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
 			    uint64_t timeout_ms);

@@ -41,7 +41,48 @@ int stream_adopt(int fd, struct stream *ret)
 	return 0;
 }
 
-/* TLS. */
+void stream_keep_alive(const struct stream *s)
+{
+	socklen_t len = sizeof(int);
+	int on = 0;
+
+	/* the settings of the socket unit (KeepAlive*=) hold */
+	if (getsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len) == 0 && on)
+		return;
+	option_set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC);
+	option_set(s->fd, IPPROTO_TCP, TCP_KEEPCNT, STREAM_PROBES);
+}
+
+bool stream_error_is_local(int error)
+{
+	switch (error) {
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ECONNABORTED:
+	case -ECONNREFUSED:
+	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -ENONET:
+	case -ENOPROTOOPT:
+	case -EACCES: /* a firewall on the way */
+	case -EPROTO: return false;
+	default: return true;
+	}
+}
+
+const char *stream_strerror(const struct stream *s, int error)
+{
+	const char *why = s->tls ? s->module->why(s->tls) : "";
+
+	return why[0] ? why : strerror(-error);
+}
+
+/* ---- TLS */
 
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
 {
@@ -75,42 +116,15 @@ int stream_handshake(struct stream *s)
 	return r;
 }
 
-bool stream_is_local(int error)
-{
-	switch (error) {
-	case -EPIPE:
-	case -ECONNRESET:
-	case -ECONNABORTED:
-	case -ECONNREFUSED:
-	case -ETIMEDOUT:
-	case -EHOSTUNREACH:
-	case -EHOSTDOWN:
-	case -ENETUNREACH:
-	case -ENETDOWN:
-	case -ENONET:
-	case -ENOPROTOOPT:
-	case -EACCES: /* a firewall on the way */
-	case -EPROTO: return false;
-	default: return true;
-	}
-}
-
-const char *stream_strerror(const struct stream *s, int error)
-{
-	const char *why = s->tls ? s->module->why(s->tls) : "";
-
-	return why[0] ? why : strerror(-error);
-}
-
 const char *stream_subject(const struct stream *s)
 {
 	return s->tls ? s->module->subject(s->tls) : NULL;
 }
 
-/* The end of each call of TLS; wants is 0 where it may be called again at once. */
+/* Updates the state after a call of the TLS module; wants is 0 if it may be called again at once. */
 static ssize_t tls_result(ssize_t n, short wants, short *ret_wants, bool *can)
 {
-	*can = wants == 0; /* poll(2) knows neither of bytes read ahead nor of an end */
+	*can = wants == 0; /* poll(2) does not see what TLS has read ahead */
 	if (wants != 0)
 		*ret_wants = wants;
 	return n;
@@ -147,6 +161,8 @@ static void tls_shut(struct stream *s)
 	s->output = r == -EAGAIN ? STREAM_OUT_SHUTTING : STREAM_OUT_SHUT;
 }
 
+/* ---- poll(2) */
+
 short stream_events(const struct stream *s, bool to_read, bool to_write)
 {
 	int events = 0;
@@ -168,9 +184,9 @@ void stream_note_events(struct stream *s, short revents)
 		s->can_write = true;
 }
 
-/* Bytes. */
+/* ---- read and write */
 
-/* The end of each call on a socket, which was asked for want bytes; n is as it returned. */
+/* Updates the state after a call on a socket for want bytes, which returned n. */
 static ssize_t result(ssize_t n, size_t want, bool *can)
 {
 	if (n < 0 && errno == EINTR)
@@ -193,6 +209,7 @@ static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 static ssize_t write_result(struct stream *s, ssize_t n, size_t want)
 {
 	n = result(n, want, &s->can_write);
+	/* not after EPIPE: the peer's end came before its reset, so that a later EOF is true */
 	if (n < 0 && n != -EAGAIN && n != -EPIPE)
 		s->output = STREAM_OUT_BROKEN;
 	return n;
@@ -253,19 +270,7 @@ bool stream_is_quiet(const struct stream *s)
 	return recv(s->fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
-void stream_keep_alive(const struct stream *s)
-{
-	socklen_t len = sizeof(int);
-	int on = 0;
-
-	/* the settings of the socket unit (KeepAlive*=) hold */
-	if (getsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len) == 0 && on)
-		return;
-	option_set(s->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	option_set(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, STREAM_PROBE_SEC);
-	option_set(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, STREAM_PROBE_NEXT_SEC);
-	option_set(s->fd, IPPROTO_TCP, TCP_KEEPCNT, STREAM_PROBES);
-}
+/* ---- end and reset */
 
 void stream_shut(struct stream *s)
 {

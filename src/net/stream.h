@@ -32,7 +32,7 @@ struct stream_watch {
 	uint64_t look_ms;
 	/* when the first unacknowledged byte was sent or anything came, whichever is later */
 	uint64_t since_ms;
-	unsigned tries; /* without a response, at the last look */
+	unsigned tries; /* unanswered retransmissions or window probes at the last look */
 };
 
 #define STREAM_UNWATCHED ((struct stream_watch){ .look_ms = CLOCK_INFINITY })
@@ -41,8 +41,8 @@ struct stream {
 	int fd; /* owned; -1: closed */
 	enum stream_input input;
 	enum stream_output output;
-	bool can_read;  /* a read may find something; false after one that did not */
-	bool can_write; /* likewise */
+	/* false: the last read or write was short, so poll(2) comes before the next */
+	bool can_read, can_write;
 	short read_wants, write_wants; /* the poll(2) events to read and to write */
 	struct tls *tls;               /* owned; NULL: plain */
 	const struct tls_module *module;
@@ -54,7 +54,7 @@ struct stream {
 /* Takes over a non-blocking fd; switches Nagle's delay off if it is TCP. */
 void stream_open(int fd, struct stream *ret);
 
-/* The same for one that may still block. 0 or -errno. */
+/* The same for an fd that may still block. Returns 0 or -errno. */
 int stream_adopt(int fd, struct stream *ret);
 
 /* Hands a stream on: returns it and leaves STREAM_NONE behind. */
@@ -66,7 +66,7 @@ static inline struct stream stream_take(struct stream *s)
 	return taken;
 }
 
-/* The peer's end has been read, be it in order or cut. */
+/* The end of the peer's direction has been read: STREAM_EOF or STREAM_CUT. */
 static inline bool stream_ended(const struct stream *s)
 {
 	return s->input >= STREAM_EOF;
@@ -78,10 +78,7 @@ static inline const char *stream_cut_note(const struct stream *s)
 	return s->input == STREAM_CUT ? ", without TLS close_notify" : "";
 }
 
-/*
- * TLS with a client, prepared before its first byte is read: it opens files, which the sandbox
- * that follows forbids.
- */
+/* TLS with a client, prepared before the sandbox is entered, because preparing opens files. */
 struct stream_tls {
 	const struct tls_module *module;
 	struct tls *tls; /* NULL: handed on, or there is none */
@@ -89,14 +86,14 @@ struct stream_tls {
 	struct tls_why why; /* of an error */
 };
 
-/* Prepares it on fd, which is borrowed; wants stream_tls_done(). */
+/* Prepares TLS on fd, which is borrowed; the caller calls stream_tls_done(). */
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret);
 void stream_tls_done(struct stream_tls *t);
 
-/* The stream on that fd takes it over, which is TLS_READY; its handshake follows. */
+/* s, the stream on that fd, takes t over; t->error must be TLS_READY. Then stream_handshake(). */
 void stream_secure(struct stream *s, struct stream_tls *t);
 
-/* A step of the handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
+/* A step of the TLS handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
 int stream_handshake(struct stream *s);
 
 /* The subject of the peer's certificate, until the stream is closed, or NULL. */
@@ -108,14 +105,14 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
-/* Nothing can have come yet: the next read waits for poll(2), but where TLS may have read ahead. */
+/* Nothing can have come yet: the next read waits for poll(2), unless TLS may have read ahead. */
 static inline void stream_drained(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
 }
 
 /* An error of a read or a write that is this machine's, neither the peer's nor the network's. */
-bool stream_is_local(int error);
+bool stream_error_is_local(int error);
 
 /* An error that a read or a write returned, in words. */
 const char *stream_strerror(const struct stream *s, int error);
@@ -146,8 +143,8 @@ bool stream_is_plain(const struct stream *s);
 bool stream_is_quiet(const struct stream *s);
 
 /*
- * Has the kernel probe a peer that is silent, so that one that has vanished becomes an error
- * in the end. A socket that already has such probes keeps them.
+ * Switches TCP keep-alive on, so that a vanished peer causes an error. A socket that already has
+ * it on keeps its settings.
  */
 void stream_keep_alive(const struct stream *s);
 
@@ -168,11 +165,11 @@ void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
  */
 bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
-/* The facts by which stream_watch_gone() decides, and its decision; *w is kept between two. */
+/* The facts by which stream_watch_gone() decides, and its decision; *w is kept between two calls. */
 struct stream_acks {
 	bool outstanding;   /* sent and not acknowledged, or not yet sent */
 	uint64_t silent_ms; /* since anything came */
-	unsigned tries;     /* without a response */
+	unsigned tries;     /* unanswered retransmissions or window probes */
 };
 bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 			uint64_t now_ms, uint64_t span_ms);

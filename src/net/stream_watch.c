@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds out that a peer is gone which has been sent bytes and acknowledges none. */
+/* Detects a vanished peer: one that acknowledges none of the bytes sent to it. */
 #include "net/stream.h"
 
 #include <linux/tcp.h> /* <netinet/tcp.h> has only the beginning of struct tcp_info */
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* This many tries in a row must go without a response, since one may be lost on the way. */
+/* A peer is gone after this many unanswered tries, since one may be lost on the way. */
 #define STREAM_LOST      2
-/* With fewer of them, the next look is after the span divided by this. */
+/* After fewer unanswered tries, look again after 1/8 of the span. */
 #define STREAM_LOOK_PART 8
 
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms)
@@ -39,7 +39,7 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 	w->look_ms = clock_deadline_ms(w->since_ms, span_ms);
 	if (w->look_ms > now_ms)
 		return false;
-	/* the last try may be too recent for a response; those before it are not */
+	/* the newest try does not count until the next look: its response may still be on the way */
 	if (before >= STREAM_LOST || a->tries > STREAM_LOST) {
 		*w = STREAM_UNWATCHED; /* so that it is reported once */
 		return true;
@@ -50,8 +50,8 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 
 /*
  * The kernel tries again and again: it retransmits what the peer has not acknowledged, or, where
- * the peer's window is closed, asks whether it still is. The peer answers each try, so that one
- * that does not read is told from one that is gone.
+ * the peer's window is closed, asks whether it still is. A peer that does not read answers each
+ * try; this distinguishes it from one that is gone.
  */
 static struct stream_acks acks_of(int fd)
 {

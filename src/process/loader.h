@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All that needs the dynamic loader: the modules of nsswitch.conf(5), for names of hosts and
- * users, and the module of TLS. The start of the loader costs a process as much as all of its
+ * users, and the TLS module. The start of the loader costs a process as much as all of its
  * own work, and most processes do without. So novnc-gate is linked statically; for a name or
  * TLS it re-executes itself as novnc-gate-dynamic, the same program linked dynamically. The two
  * differ in one file: loader_static.c or loader_dynamic.c.
@@ -25,10 +25,10 @@ int loader_need(char *argv[]);
 /*
  * Resolves the name of a backend. getaddrinfo(3) takes no deadline, so SIGTERM, which is blocked
  * otherwise, ends the process during this call. Returns 0, or the error of getaddrinfo();
- * the caller frees *ret by loader_resolved().
+ * the caller frees *ret by loader_free_addresses().
  */
 int loader_resolve(const struct backend *be, struct addrinfo **ret);
-void loader_resolved(struct addrinfo *list);
+void loader_free_addresses(struct addrinfo *list);
 
 /* Returns true if the user exists. */
 bool loader_user_exists(const char *name);
@@ -37,7 +37,7 @@ bool loader_user_exists(const char *name);
 int loader_become(const char *name);
 
 /*
- * Loads the module of TLS from the directory of the program; it is never unloaded. Returns 0, or
+ * Loads the TLS module from the directory of the program; it is never unloaded. Returns 0, or
  * -ENOENT with *why.
  */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In novnc-gate-dynamic: name resolution, and the module of TLS. */
+/* In novnc-gate-dynamic: name resolution, and the TLS module. */
 #include "process/loader.h"
 
 #include <dlfcn.h>
@@ -39,7 +39,7 @@ int loader_resolve(const struct backend *be, struct addrinfo **ret)
 	return r;
 }
 
-void loader_resolved(struct addrinfo *list)
+void loader_free_addresses(struct addrinfo *list)
 {
 	freeaddrinfo(list);
 }

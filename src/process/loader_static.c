@@ -45,7 +45,7 @@ int loader_resolve(const struct backend *be, struct addrinfo **ret)
 	return EAI_FAIL;
 }
 
-void loader_resolved(struct addrinfo *list)
+void loader_free_addresses(struct addrinfo *list)
 {
 	(void)list;
 }

@@ -177,7 +177,7 @@ static void exchange_explain_failure(struct exchange *x, const struct flow *fail
 	enum relay_side first = closed_first == RELAY_NEITHER ? side : closed_first;
 	bool closed_before = first != side || stream_ended(failed->from);
 
-	if (!x->tunnel || !closed_before || stream_is_local(failed->error))
+	if (!x->tunnel || !closed_before || stream_error_is_local(failed->error))
 		fault_set_broken(&x->fault, blame, side_name(x, side), failed->from,
 				 failed->error);
 	else if (first == side || first == RELAY_BOTH)

@@ -40,7 +40,7 @@ void fault_show(struct fault *f, const char *format, ...)
 void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
 		      const struct stream *s, int error)
 {
-	bool local = stream_is_local(error);
+	bool local = stream_error_is_local(error);
 	unsigned status = local ? 500 : error == -ETIMEDOUT ? 504 : 502;
 
 	fault_set(f, local ? FAULT_GATE : blame, status,
