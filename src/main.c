@@ -45,8 +45,8 @@ static const char help[] =
 
 struct options {
 	const char *file, *spread;
-	bool check; /* --check was given */
-	bool whole; /* without =config */
+	bool check; /* --check, with or without =config */
+	bool whole; /* --check without =config */
 	bool tls;
 };
 
@@ -166,7 +166,7 @@ static int signals_open(void)
 	return fd;
 }
 
-/* With an error the connection is not served; only the first error is logged. */
+/* Keeps the first error for conn_serve(), which then logs it and does not serve the connection. */
 static void note_error(struct conn_setup *setup, int r, const char *failure)
 {
 	if (r < 0 && setup->error == 0) {

@@ -12,12 +12,12 @@ struct authority {
 	unsigned port;     /* 0: none */
 };
 
-/* As in a Host field, RFC 9110 7.2; a ":" without digits is no port. */
+/* Parses the value of a Host field, RFC 9110 7.2; a ":" without digits is no port. */
 bool authority_parse(struct slice s, struct authority *ret);
 
 /*
  * An Origin of http or https as browsers write it, RFC 6454 6.2: scheme "://" host [ ":" port ].
- * The port is the scheme's where there is none.
+ * Without a port, ret->port is the scheme's default.
  */
 bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *ret);
 

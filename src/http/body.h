@@ -22,7 +22,7 @@ struct body {
 	enum http1_framing framing;
 	bool done;             /* the last byte of the message has been taken */
 	uint64_t left;         /* payload to come, of the body or of this chunk */
-	struct slice trailers; /* with HTTP1_CHUNKED, when done: the trailer section */
+	struct slice trailers; /* with HTTP1_CHUNKED, when done; may be empty */
 	const char *why;       /* after -EBADMSG: the fault, in words */
 	/* with HTTP1_CHUNKED, private */
 	int state;
@@ -50,5 +50,5 @@ void body_passed(struct body *b, uint64_t n);
 int body_chunk_begin(size_t len, struct buf *out);
 int body_chunk_end(struct buf *out);
 
-/* Appends the last chunk, and of trailers (of struct body; may be empty) the fields allowed there. */
+/* Appends the last chunk and those of the trailer fields that are allowed in a trailer section. */
 int body_chunk_last(struct slice trailers, struct buf *out);

@@ -101,7 +101,7 @@ static int connect_begin(struct dial *d, const struct sockaddr *sa, socklen_t le
 		       : -errno;
 }
 
-/* Begins with the next address: 0, -EINPROGRESS, or another -errno. */
+/* Begins to connect to the next address. Returns 0, -EINPROGRESS, or another -errno. */
 static int address_begin(struct dial *d)
 {
 	const struct addrinfo *ai = d->next;
@@ -159,7 +159,7 @@ static enum dial_result connect_step(struct dial *d, short revents)
 	return try_addresses(d);
 }
 
-/* ---- the whole */
+/* ---- begin, step */
 
 /* Returns true with the addresses in d, or false with the failure. */
 static bool resolve(struct dial *d, enum dial_result *ret_failure)

@@ -27,15 +27,15 @@ struct dial {
 	struct addrinfo *list;       /* owned; the addresses of a name */
 	const struct addrinfo *next; /* in that list, the first that was not tried */
 	unsigned left;               /* addresses that were not tried */
-	uint64_t end_ms;             /* the deadline of the whole */
+	uint64_t end_ms;             /* the deadline of all steps */
 	int error; /* -errno of the failure to report; 0: no address has failed */
 };
 
 /*
  * Begins to connect. A name is resolved first, which blocks and is bounded by the resolver's own
- * options only. Its addresses are then tried in turn: they share timeout_ms, each getting an equal
- * part of what is left, and TLS has the rest. If all fail, the failure that comes first in enum
- * dial_result is reported: a time-out, a refusal, an unreachable address.
+ * options only. Its addresses are then tried in turn: each gets an equal part of what is left of
+ * timeout_ms, and TLS gets the rest. If all fail, the failure that comes first in enum dial_result
+ * is reported: a time-out, a refusal, an unreachable address.
  */
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
 			    uint64_t timeout_ms);

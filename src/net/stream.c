@@ -209,7 +209,7 @@ static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 static ssize_t write_result(struct stream *s, ssize_t n, size_t want)
 {
 	n = result(n, want, &s->can_write);
-	/* not after EPIPE: the peer's end came before its reset, so that a later EOF is true */
+	/* not after EPIPE: the peer's end came before its reset, and a later EOF is that end */
 	if (n < 0 && n != -EAGAIN && n != -EPIPE)
 		s->output = STREAM_OUT_BROKEN;
 	return n;

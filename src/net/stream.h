@@ -26,7 +26,7 @@ enum stream_output {
 	STREAM_OUT_BROKEN, /* a write has failed, so that a later EOF is in fact a reset */
 };
 
-/* The wait for acknowledgements of a peer. */
+/* The wait for a peer's acknowledgements. */
 struct stream_watch {
 	/* when to look next; CLOCK_INFINITY: nothing is outstanding */
 	uint64_t look_ms;
@@ -99,7 +99,7 @@ int stream_handshake(struct stream *s);
 /* The subject of the peer's certificate, until the stream is closed, or NULL. */
 const char *stream_subject(const struct stream *s);
 
-/* The events to poll(2) for before a read or a write; 0: none, it need not wait. */
+/* Returns the events to poll(2) for before a read or a write, or 0 if it need not wait. */
 short stream_events(const struct stream *s, bool to_read, bool to_write);
 
 /* Notes the events that poll(2) returned. */
