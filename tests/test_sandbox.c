@@ -349,8 +349,7 @@ static int look_at_congestion(void)
 		getsockopt(before.unbound, IPPROTO_TCP, TCP_CONGESTION, name, &len));
 }
 
-/* Only standard error is written to like that, by a failed assertion. */
-static int write_elsewhere(void)
+static int write_to_socket(void)
 {
 	return result(write(before.unbound, "x", 1));
 }
@@ -511,7 +510,7 @@ static const struct attempt {
 	ATTEMPT(look_at_congestion, KILLED, KILLED, 0, KILLED, KILLED),
 	/* it is not connected */
 	ATTEMPT(send_message, KILLED, KILLED, EPIPE, KILLED, KILLED),
-	ATTEMPT(write_elsewhere, KILLED, SIGNAL(SIGPIPE), SIGNAL(SIGPIPE), KILLED,
+	ATTEMPT(write_to_socket, KILLED, SIGNAL(SIGPIPE), SIGNAL(SIGPIPE), KILLED,
 		SIGNAL(SIGPIPE)),
 	ATTEMPT(bind_port, KILLED, KILLED, NO_PORT, KILLED, KILLED),
 	ATTEMPT(listen_unbound, KILLED, KILLED, KILLED, KILLED, KILLED),
@@ -848,7 +847,7 @@ static int fail_assertion(const void *arg)
 	return 0;
 }
 
-/* Whichever wall it dies at on its way out, the message is what the operator needs. */
+/* The sandbox ends the process in abort(), but after the entry. */
 START_TEST(a_failed_assertion_is_told)
 {
 	const char *expected = "assertion failed: t->stage == STAGES";

@@ -110,8 +110,6 @@ static const struct rule {
 	      "stat statx statfs fstatfs getdents64 readlink readlinkat sysinfo"),
 
 	ALLOW(SERVE | TUNNEL, "fcntl", IS(1, F_SETPIPE_SZ)),
-	/* the message of a failed assert(); the calls of abort() then end the process as well */
-	ALLOW(SERVE | TUNNEL, "write", IS(0, STDERR_FILENO)),
 	/* memory given back */
 	ALLOW(SERVE | TUNNEL, "madvise", IS(2, MADV_DONTNEED)),
 	/* to end a connection with a reset */
