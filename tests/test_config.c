@@ -319,9 +319,10 @@ static void check_defaults(const struct config_key *k, const char *entry)
 {
 	if (strstr(entry, "Ns = , Va")) /* an entry for several keys, as for Next.js */
 		return;
-	ck_assert_msg(!k->text || !k->text[0] || entry_has_default(entry, k->text),
-		      "%s: not the default %s: %s", k->name, k->text, entry);
-	for (config_list w = k->words; w && *w; w++)
+	ck_assert_msg(!k->default_text || !k->default_text[0] ||
+			      entry_has_default(entry, k->default_text),
+		      "%s: not the default %s: %s", k->name, k->default_text, entry);
+	for (config_list w = k->default_words; w && *w; w++)
 		ck_assert_msg(entry_has_default(entry, *w), "%s: not the default %s: %s",
 			      k->name, *w, entry);
 }

@@ -218,6 +218,31 @@ START_TEST(a_path_that_is_too_long_is_an_error)
 }
 END_TEST
 
+/* The longest name of a file is still opened when that of its drop-in is too long. */
+START_TEST(drop_ins_with_a_path_that_is_too_long_are_an_error)
+{
+	char path[PATH_MAX];
+	struct config c;
+
+	put("c", "");
+	put("c.d/9.conf", "[Log]\nLevel=err\n");
+	for (size_t len = PATH_MAX - 12; len < PATH_MAX; len++) {
+		bool fits = len + strlen(".d/9.conf") < PATH_MAX;
+
+		memset(path, '/', len);
+		memcpy(path, dir, strlen(dir));
+		path[len - 1] = 'c';
+		path[len] = '\0';
+		forget();
+		ck_assert_int_eq(config_load(path, report, &reports, &c),
+				 fits ? CONFIG_OK : CONFIG_INVALID);
+		ck_assert_int_eq(c.log_level, fits ? LOG_ERR : LOG_NOTICE);
+		ck_assert(fits || strstr(reported, ": File name too long\n"));
+		config_done(&c);
+	}
+}
+END_TEST
+
 START_TEST(no_descriptor_left_is_no_fault_of_the_files)
 {
 	struct rlimit limit, none;
@@ -251,6 +276,7 @@ int main(void)
 	tcase_add_loop_test(t, what_is_no_regular_file_is_an_error_not_waited_for, 0, 4);
 	tcase_add_test(t, files_are_bounded);
 	tcase_add_test(t, a_path_that_is_too_long_is_an_error);
+	tcase_add_test(t, drop_ins_with_a_path_that_is_too_long_are_an_error);
 	tcase_add_test(t, no_descriptor_left_is_no_fault_of_the_files);
 	return suite_run(suite);
 }

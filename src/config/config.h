@@ -25,7 +25,7 @@ enum config_backend {
 };
 
 /* TLS to a backend whose Url= is https://. */
-struct config_trust {
+struct config_backend_tls {
 	bool verify;             /* VerifyTls= */
 	const char *ca_file;     /* CaFile=; NULL: the system's certificates */
 	const char *certificate; /* ClientCertificate=, or NULL */
@@ -45,7 +45,7 @@ struct backend {
 	const char *name;    /* "Next.js" or "master-controller", for messages */
 	const char *section; /* "NextJs" or "MasterController", for messages */
 	const char *url;     /* Url= as it is written */
-	/* for Host: "host:port", "host" at the default port, "localhost" for unix: */
+	/* the Host to send: "host:port", "host" at the default port, "localhost" for unix: */
 	char authority[280];
 	char host[256]; /* name or address without brackets; "" for unix: */
 	uint16_t port;  /* 0 for unix: */
@@ -53,13 +53,13 @@ struct backend {
 	bool literal;   /* host is an address, or unix: nothing to resolve */
 	struct sockaddr_storage addr; /* if literal */
 	socklen_t addr_len;
-	struct config_trust trust;
+	struct config_backend_tls trust;
 };
 
 /* A list of words with NULL at its end. */
 typedef const char *const *config_list;
 
-/* Read-only once it is loaded. Each member belongs to one row of config_keys.c. */
+/* Read-only once it is loaded. Each row of config_keys.c sets a member, or one of a nested struct. */
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
 	bool rewrite_origin;             /* RewriteOrigin= */

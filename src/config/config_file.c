@@ -11,8 +11,8 @@
 
 #include "base/buf.h"
 
-/* A link to /dev/null masks a drop-in; its device number is (1, 3). */
-static bool is_readable(const struct stat *st)
+/* A link to /dev/null, which is device (1, 3), masks a drop-in. */
+static bool is_regular_or_null(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) ||
 	       (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3));
@@ -31,7 +31,7 @@ static enum config_file_result read_whole(char text[static CONFIG_FILE_MAX + 1],
 		return CONFIG_FILE_NOT_REGULAR; /* a socket */
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return CONFIG_FILE_FAILED;
-	if (!is_readable(&st))
+	if (!is_regular_or_null(&st))
 		return CONFIG_FILE_NOT_REGULAR;
 	while ((n = read(fd, text + ret->len, CONFIG_FILE_MAX + 1 - ret->len)) > 0)
 		ret->len += (size_t)n;
@@ -47,7 +47,8 @@ static void read_one(const char *path, config_file_callback callback, void *user
 	struct config_file file = { .path = path, .text = text };
 
 	file.result = read_whole(text, &file);
-	file.error = -errno;
+	if (file.result == CONFIG_FILE_FAILED)
+		file.error = -errno;
 	callback(userdata, &file);
 }
 
@@ -67,7 +68,7 @@ static int by_name(const struct dirent **x, const struct dirent **y)
 
 static void read_drop_ins(const char *dir, config_file_callback callback, void *userdata)
 {
-	char path[PATH_MAX + NAME_MAX + 2];
+	char path[PATH_MAX + NAME_MAX + sizeof(".d/")];
 	struct dirent **entries = NULL;
 	int n = scandir(dir, &entries, is_drop_in, by_name);
 
@@ -84,10 +85,9 @@ static void read_drop_ins(const char *dir, config_file_callback callback, void *
 
 void config_file_read(const char *file, config_file_callback callback, void *userdata)
 {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX + sizeof(".d")]; /* holds each name that is not too long */
 
 	read_one(file, callback, userdata);
-	/* where this is cut short, open() has refused the file's own name as too long */
 	(void)snprintf(dir, sizeof(dir), "%s.d", file);
 	read_drop_ins(dir, callback, userdata);
 }

@@ -11,7 +11,7 @@ enum config_file_result {
 	CONFIG_FILE_READ,
 	CONFIG_FILE_TOO_LARGE,   /* over CONFIG_FILE_MAX */
 	CONFIG_FILE_NOT_REGULAR, /* such as a FIFO or a directory */
-	CONFIG_FILE_FAILED,      /* a system call failed: error */
+	CONFIG_FILE_FAILED,      /* a system call failed: see error */
 };
 
 /* One file, or the directory file.d if it exists but cannot be read. */
@@ -19,7 +19,7 @@ struct config_file {
 	const char *path;
 	enum config_file_result result;
 	int error;        /* CONFIG_FILE_FAILED: an -errno */
-	const char *text; /* CONFIG_FILE_READ: valid during the call only */
+	const char *text; /* CONFIG_FILE_READ: valid in the callback only */
 	size_t len;
 };
 

@@ -21,25 +21,28 @@ static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 #define SPAN(member, text, min)        NUMBER(span, member, text, min, CONFIG_SPAN_MAX)
 /* May be `infinity`: only a tunnel may wait without a limit. */
 #define TUNNEL_SPAN(member, text, min) NUMBER(span, member, text, min, CLOCK_INFINITY)
-#define PATH(member)                   VALUE(file, member, "")
+#define FILE_NAME(member)              VALUE(file, member, "")
 #define NOT_IMPLEMENTED                NULL, 0, NULL, NULL, 0, 0
 
 const struct config_key config_keys[] = {
 	{ "NextJs", "Url", VALUE(url, backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
 	{ "NextJs", "VerifyTls",
 	  VALUE(bool, backend[CONFIG_NEXTJS].trust.verify, "yes") },
-	{ "NextJs", "CaFile", PATH(backend[CONFIG_NEXTJS].trust.ca_file) },
-	{ "NextJs", "ClientCertificate", PATH(backend[CONFIG_NEXTJS].trust.certificate) },
-	{ "NextJs", "ClientKey", PATH(backend[CONFIG_NEXTJS].trust.key) },
+	{ "NextJs", "CaFile", FILE_NAME(backend[CONFIG_NEXTJS].trust.ca_file) },
+	{ "NextJs", "ClientCertificate",
+	  FILE_NAME(backend[CONFIG_NEXTJS].trust.certificate) },
+	{ "NextJs", "ClientKey", FILE_NAME(backend[CONFIG_NEXTJS].trust.key) },
 	{ "MasterController", "Url",
 	  VALUE(url, backend[CONFIG_CONTROLLER], "http://127.0.0.1:4000") },
 	{ "MasterController", "RewriteOrigin", VALUE(bool, rewrite_origin, "no") },
 	{ "MasterController", "VerifyTls",
 	  VALUE(bool, backend[CONFIG_CONTROLLER].trust.verify, "yes") },
-	{ "MasterController", "CaFile", PATH(backend[CONFIG_CONTROLLER].trust.ca_file) },
+	{ "MasterController", "CaFile",
+	  FILE_NAME(backend[CONFIG_CONTROLLER].trust.ca_file) },
 	{ "MasterController", "ClientCertificate",
-	  PATH(backend[CONFIG_CONTROLLER].trust.certificate) },
-	{ "MasterController", "ClientKey", PATH(backend[CONFIG_CONTROLLER].trust.key) },
+	  FILE_NAME(backend[CONFIG_CONTROLLER].trust.certificate) },
+	{ "MasterController", "ClientKey",
+	  FILE_NAME(backend[CONFIG_CONTROLLER].trust.key) },
 	{ "Routes", "NoVncPath", LIST(globs, novnc_path, novnc_words) },
 	{ "Routes", "ControllerPath", LIST(globs, controller_path, no_words) },
 	{ "Routes", "NextJsUpgradePath", LIST(globs, nextjs_upgrade_path, hmr_words) },
@@ -49,7 +52,7 @@ const struct config_key config_keys[] = {
 	{ "Tls", "Certificate", VALUE(credential, tls.certificate, "tls.crt") },
 	{ "Tls", "Key", VALUE(credential, tls.key, "tls.key") },
 	{ "Tls", "TicketKey", VALUE(credential, tls.ticket_key, "tls.ticket") },
-	{ "Tls", "ClientCaFile", PATH(tls.client_ca_file) },
+	{ "Tls", "ClientCaFile", FILE_NAME(tls.client_ca_file) },
 	{ "Limits", "HeadMaxBytes",
 	  NUMBER(bytes, head_max, "32K", CONFIG_HEAD_MIN, CONFIG_HEAD_MAX) },
 	{ "Limits", "HeadTimeoutSec", SPAN(head_ms, "10s", 1) },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of novnc-gate.conf(5), one row for each, by which reading and printing go; and the
+ * The keys of novnc-gate.conf(5), one row for each, which reading and printing both use; and the
  * kinds of value that they have, each with parser and printer.
  */
 #pragma once
@@ -13,14 +13,14 @@
 struct config_kind {
 	const char *allowed; /* the allowed values, for error messages */
 	/*
-	 * One of these three is set. It returns NULL, or what is wrong ("is not a size"); then
-	 * *ret is unchanged. The text must outlive the configuration.
+	 * One of these three is set. It returns NULL, or an error ("is not a size") and leaves
+	 * *ret unchanged. *ret may point into the text, which must outlive the configuration.
 	 */
 	const char *(*parse)(const char *text, void *ret);
 	const char *(*parse_number)(const char *text, uint64_t min, uint64_t max,
 				    uint64_t *ret);
 	const char *(*check_word)(const char *word); /* of a config_list */
-	/* Writes the member as text. Not set for lists. */
+	/* Writes the value of the member as text. Not set for lists. */
 	void (*format)(const void *value, char ret[static CONFIG_VALUE_TEXT]);
 };
 
@@ -41,13 +41,13 @@ struct config_key {
 	const char *section, *name;
 	const struct config_kind *kind; /* NULL: reserved, not implemented yet */
 	size_t offset;                  /* of its member in struct config */
-	const char *text;               /* the default of a single value, as in a file */
-	config_list words;              /* the default of a list */
+	const char *default_text;       /* of a single value, as in a file */
+	config_list default_words;      /* of a list */
 	uint64_t min, max;              /* bounds, for the parser */
 };
 
 /* In the order of sections; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
 
-/* Prints every section, key and effective value to standard output, as a file. */
+/* Prints each implemented key with its effective value, in the syntax of the file, to stdout. */
 void config_print(const struct config *c);

@@ -25,7 +25,7 @@ static void *member_of(const struct config_key *k, struct config *c)
 
 static void list_set(const struct config_key *k, config_list *list, config_list words)
 {
-	if (*list != k->words)
+	if (*list != k->default_words)
 		free((void *)*list);
 	*list = words;
 }
@@ -63,8 +63,8 @@ __attribute__((format(printf, 2, 3))) static void complain(struct reader *r,
 							   const char *fmt, ...)
 {
 	char line[16] = "", what[1024] = "too many errors; the rest are not shown";
-	char error[PATH_MAX + sizeof(line) +
-		   sizeof(what)]; /* a longer path cannot be opened */
+	/* a longer path than PATH_MAX cannot be opened; it is cut */
+	char error[PATH_MAX + sizeof(line) + sizeof(what)];
 	va_list ap;
 
 	if (r->result == CONFIG_OK)
@@ -104,7 +104,7 @@ static void known_sections(char ret[static NAMES_TEXT])
 	}
 }
 
-/* Lists the implemented keys of a section, likewise. */
+/* Lists the implemented keys of a section, for the end of an error message. */
 static void known_keys(const char *section, char ret[static NAMES_TEXT])
 {
 	size_t len = 0;
@@ -121,13 +121,14 @@ static void known_keys(const char *section, char ret[static NAMES_TEXT])
 static void complain_value(struct reader *r, const struct config_key *k,
 			   const char *value, const char *why)
 {
+	/* a URL's password is not logged; a path may contain @ */
 	const char *at = value[0] == '/' ? NULL : strrchr(value, '@');
-	bool open = k->max == CLOCK_INFINITY;
-	uint64_t max = open ? CONFIG_SPAN_MAX : k->max;
+	bool may_be_infinity = k->max == CLOCK_INFINITY;
+	uint64_t max = may_be_infinity ? CONFIG_SPAN_MAX : k->max;
 	char from[CONFIG_VALUE_TEXT], to[CONFIG_VALUE_TEXT];
 
 	if (at)
-		value = at; /* a URL's password is not logged */
+		value = at;
 	if (!k->kind->parse_number) {
 		complain(r, "%s=%.200s %s; allowed: %s", k->name, value, why,
 			 k->kind->allowed);
@@ -135,8 +136,8 @@ static void complain_value(struct reader *r, const struct config_key *k,
 	}
 	k->kind->format(&k->min, from);
 	k->kind->format(&max, to);
-	complain(r, "%s=%.200s %s; allowed: %s from %s to %s%s", k->name, value, why,
-		 k->kind->allowed, from, to, open ? ", or infinity" : "");
+	complain(r, "%s=%.200s %s; allowed: %s, from %s to %s%s", k->name, value, why,
+		 k->kind->allowed, from, to, may_be_infinity ? ", or infinity" : "");
 }
 
 /* ---- assignments */
@@ -159,9 +160,9 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 	bool empties = value[0] == '\0';
 
 	/* words replace the default, but add to an earlier line */
-	while (!empties && *list != k->words && (*list)[n])
+	while (!empties && *list != k->default_words && (*list)[n])
 		n++;
-	/* room: a word and the space behind it are at least two bytes */
+	/* each word and the space after it are at least two bytes of value */
 	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
 	if (!words) {
 		complain_error(r, -ENOMEM);
@@ -206,7 +207,7 @@ static void assign(struct reader *r, const char *name, char *value)
 	} else if (k->kind->check_word) {
 		assign_list(r, k, value);
 	} else {
-		why = parse_value(k, value[0] != '\0' ? value : k->text, r->c);
+		why = parse_value(k, value[0] != '\0' ? value : k->default_text, r->c);
 		if (why)
 			complain_value(r, k, value, why);
 	}
@@ -291,7 +292,7 @@ static void read_file(void *userdata, const struct config_file *f)
 	}
 }
 
-/* ---- the interface */
+/* ---- the functions of config_load.h */
 
 void config_init(struct config *ret)
 {
@@ -304,9 +305,9 @@ void config_init(struct config *ret)
 		const char *why = NULL;
 
 		if (k->kind && k->kind->check_word)
-			*(config_list *)member_of(k, ret) = k->words;
+			*(config_list *)member_of(k, ret) = k->default_words;
 		else if (k->kind)
-			why = parse_value(k, k->text, ret);
+			why = parse_value(k, k->default_text, ret);
 		assert(!why);
 	}
 }
@@ -327,7 +328,7 @@ void config_done(struct config *c)
 
 	for (const struct config_key *k = config_keys; k->section; k++)
 		if (k->kind && k->kind->check_word)
-			list_set(k, member_of(k, c), k->words);
+			list_set(k, member_of(k, c), k->default_words);
 	for (struct config_text *t = c->texts; t; t = next) {
 		next = t->next;
 		free(t);

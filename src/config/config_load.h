@@ -4,7 +4,7 @@
 
 #include "config/config.h"
 
-/* At most so many errors are reported. */
+/* At most this many reports; the last one says that there are more errors. */
 #define CONFIG_REPORTS_MAX 20
 
 /* In order of severity. */
@@ -16,7 +16,7 @@ enum config_result {
 
 /*
  * Called for each error: "FILE:LINE: ", or "FILE: " for the file as a whole, and one sentence,
- * which lists the allowed values.
+ * which for an invalid value lists the allowed ones.
  */
 typedef void (*config_report)(void *userdata, const char *error);
 
@@ -26,10 +26,10 @@ void config_init(struct config *ret);
 /*
  * Sets the defaults, then reads file and file.d/ *.conf in order of name. A missing file.d is
  * no error, a missing file is. Reads on after an error, so that all errors are reported;
- * a wrong line is ignored. *ret is usable whatever the result, and wants config_done().
+ * a wrong line is ignored. *ret is usable whatever the result; the caller must call config_done().
  */
 enum config_result config_load(const char *file, config_report report, void *userdata,
 			       struct config *ret);
 
-/* Frees the texts and lists; lists are the defaults again, other strings are invalid. */
+/* Frees the texts and lists. Lists are the defaults again; no other string may be used any more. */
 void config_done(struct config *c);

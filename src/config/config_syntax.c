@@ -34,7 +34,7 @@ static char *trim(char *s)
 	return s;
 }
 
-/* Refuses long lines and control characters. The line may end in a CR; its LF is left out. */
+/* Refuses long lines and control characters, except a CR before p[len], the LF or end of the text. */
 static bool check_line(const char *p, size_t len, struct config_syntax_item *item)
 {
 	if (len > CONFIG_LINE_MAX) {

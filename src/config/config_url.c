@@ -10,7 +10,7 @@
 #include "http/authority.h"
 #include "http/path.h"
 
-/* For strspn(): every slice here is part of a string, so its text ends in a NUL. */
+/* For strspn(), which may read past a slice: the string that it is part of ends in a NUL. */
 #define DIGITS  "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -28,14 +28,16 @@ static const char *name_check(const char *host)
 	struct slice rest = slice_str(host), label = rest;
 	struct in_addr v4;
 
-	if (rest.len > 1 && rest.p[rest.len - 1] == '.') /* of the root */
+	/* the final dot of a fully qualified name */
+	if (rest.len > 1 && rest.p[rest.len - 1] == '.')
 		rest.len--;
 	if (rest.len > 253)
 		return "has a host name that is too long";
 	while (slice_split(&rest, '.', &label))
 		if (!is_label(label))
 			return "has an invalid host name";
-	/* The resolver would take 127.1, 0177.0.0.1 and 0x7f000001 for addresses. */
+	/* No top-level domain, which label is now, has digits only. The resolver would take 127.1,
+	 * 0177.0.0.1 and 0x7f000001 for addresses. */
 	if (strspn(label.p, DIGITS) >= label.len || inet_aton(host, &v4))
 		return "has an invalid IPv4 address";
 	return NULL;
@@ -88,6 +90,7 @@ static const char *host_port_parse(struct slice s, uint16_t default_port,
 		return "has a user name";
 	if (!authority_split(s, &host, &port))
 		return "has a [ without a ]";
+	/* port begins with a colon; no leading zero, which browsers do not send */
 	if (port.len > 0 && (!authority_port(port, &number) || port.p[1] == '0'))
 		return "has an invalid port (1 to 65535; write an IPv6 address in brackets)";
 	ret->port = (uint16_t)number;
@@ -229,7 +232,9 @@ static const char *glob_check(const char *text)
 	if (text[0] != '/')
 		return "does not begin with a /";
 	for (rest = slice_str(text + 1); slice_split(&rest, '/', &segment);) {
-		if (segment.len == 0 && rest.p)
+		bool is_last = !rest.p;
+
+		if (segment.len == 0 && !is_last)
 			return "would never match: it has an empty segment (//)";
 		why = segment_check(segment);
 		if (why)

@@ -21,17 +21,26 @@ static uint64_t product(uint64_t x, uint64_t y)
 	return __builtin_mul_overflow(x, y, &x) ? UINT64_MAX : x;
 }
 
-/* Removes the digits at the beginning of s. */
+/* Removes the digits at the beginning of s, and returns them. */
+static struct slice next_digits(struct slice *s)
+{
+	struct slice digits = { s->p, 0 };
+
+	while (digits.len < s->len && isdigit((unsigned char)s->p[digits.len]))
+		digits.len++;
+	*s = slice_from(*s, digits.len);
+	return digits;
+}
+
 static bool next_number(struct slice *s, uint64_t *ret)
 {
+	struct slice digits = next_digits(s);
 	uint64_t v = 0;
 
-	if (s->len == 0 || !isdigit((unsigned char)s->p[0]))
-		return false;
-	for (; s->len > 0 && isdigit((unsigned char)s->p[0]); *s = slice_from(*s, 1))
-		v = sum(product(v, 10), (uint64_t)(s->p[0] - '0'));
+	for (size_t i = 0; i < digits.len; i++)
+		v = sum(product(v, 10), (uint64_t)(digits.p[i] - '0'));
 	*ret = v;
-	return true;
+	return digits.len > 0;
 }
 
 /* ---- sizes */
@@ -66,7 +75,7 @@ static void bytes_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 }
 
 const struct config_kind config_kind_bytes = {
-	.allowed = "a number of bytes such as 8192 or 32K,",
+	.allowed = "a number of bytes such as 8192 or 32K",
 	.parse_number = bytes_parse,
 	.format = bytes_format,
 };
@@ -74,9 +83,9 @@ const struct config_kind config_kind_bytes = {
 /* ---- time spans, systemd.time(7) */
 
 #define SECOND_US 1000000ULL
-#define DAYS      5 /* the row of the largest unit that is printed */
+#define ROW_DAYS  5 /* the row of the largest unit that is printed */
 
-/* In rising order. Printing uses the first of the names. */
+/* In rising order. The first of the names is printed. */
 static const struct {
 	char names[24];
 	uint64_t us;
@@ -86,11 +95,14 @@ static const struct {
 	{ "s sec second seconds", SECOND_US },
 	{ "min m minute minutes", 60 * SECOND_US },
 	{ "h hr hour hours", 3600 * SECOND_US },
-	[DAYS] = { "d day days", 86400 * SECOND_US },
+	[ROW_DAYS] = { "d day days", 86400 * SECOND_US },
 	{ "w week weeks", 7 * 86400 * SECOND_US },
 };
 
-/* Removes the unit, or none for seconds, from the beginning of s. Returns 0 if it is unknown. */
+/*
+ * Removes the unit from the beginning of s. Returns its microseconds: without a unit those of a
+ * second, for an unknown one 0.
+ */
 static uint64_t next_unit(struct slice *s)
 {
 	struct slice word = { s->p, 0 }, names, name;
@@ -117,10 +129,10 @@ static bool next_term(struct slice *s, uint64_t *ret_us)
 	if (!next_number(s, &whole))
 		return false;
 	if (s->len > 0 && s->p[0] == '.') {
-		fraction = *s = slice_from(*s, 1);
-		if (!next_number(s, &us)) /* finds the end of the digits */
+		*s = slice_from(*s, 1);
+		fraction = next_digits(s);
+		if (fraction.len == 0)
 			return false;
-		fraction.len -= s->len;
 	}
 	*s = slice_trim(*s);
 	unit = next_unit(s);
@@ -169,7 +181,7 @@ static void span_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 		(void)snprintf(ret, CONFIG_VALUE_TEXT, ms == 0 ? "0" : "infinity");
 		return;
 	}
-	for (size_t i = DAYS; us > 0; i--) {
+	for (size_t i = ROW_DAYS; us > 0; i--) {
 		unsigned long long n = us / units[i].us;
 
 		us %= units[i].us;
@@ -182,7 +194,7 @@ static void span_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 }
 
 const struct config_kind config_kind_span = {
-	.allowed = "a time span such as 10s, 5min or 1h 30min,",
+	.allowed = "a time span such as 10s, 5min or 1h 30min",
 	.parse_number = span_parse,
 	.format = span_format,
 };

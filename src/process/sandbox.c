@@ -168,7 +168,7 @@ static void allow_tls(struct rules *rules, const struct config *cfg)
 	if (loader_path("", own) == 0)
 		allow_reading(rules, own);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
-		const struct config_trust *trust = &cfg->backend[i].trust;
+		const struct config_backend_tls *trust = &cfg->backend[i].trust;
 
 		allow_reading(rules, trust->ca_file);
 		allow_reading(rules, trust->certificate);

@@ -74,7 +74,7 @@ int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust)
 	X509 *certificate = X509_STORE_CTX_get0_cert(ctx);
 	int r, error;
 
-	if (((const struct config_trust *)trust)->ca_file &&
+	if (((const struct config_backend_tls *)trust)->ca_file &&
 	    is_in_store(ctx, certificate))
 		return verify_alone(ctx, certificate);
 	r = X509_verify_cert(ctx);

@@ -18,7 +18,7 @@ int tls_certificate_subject(const X509 *certificate, char *ret, size_t size);
 
 /*
  * For SSL_CTX_set_cert_verify_callback(), on a backend's certificate; trust is the backend's
- * struct config_trust. A certificate that is itself in CaFile= is accepted for any host and
+ * struct config_backend_tls. A certificate that is itself in CaFile= is accepted for any host and
  * from any issuer while it is valid; OpenSSL verifies all others.
  */
 int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust);

@@ -169,7 +169,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 				struct tls_why *why)
 {
-	const struct config_trust *trust = &be->trust;
+	const struct config_backend_tls *trust = &be->trust;
 	const struct file file = { be->section, "CaFile", trust->ca_file };
 
 	if (!trust->verify)
@@ -194,7 +194,7 @@ static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
 				  struct tls_why *why)
 {
-	const struct config_trust *trust = &be->trust;
+	const struct config_backend_tls *trust = &be->trust;
 	const struct file certificate = { be->section, "ClientCertificate",
 					  trust->certificate };
 	const struct file key = { be->section, "ClientKey", trust->key };
