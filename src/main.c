@@ -187,7 +187,7 @@ static enum config_result configure(const struct options *o, char *argv[],
 	if (o->tls)
 		note_error(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
 	r = config_load(o->file, on_config_error, setup, ret);
-	journal_level(ret->log_level);
+	journal_set_level(ret->log_level);
 	if (r == CONFIG_OK && (sandbox_needs(ret, o->tls) & SANDBOX_LOAD))
 		note_error(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
 	setup->misconfigured = r != CONFIG_OK;

@@ -98,7 +98,7 @@ START_TEST(the_threshold_is_notice_at_first)
 	ck_assert(journal_enabled(LOG_NOTICE));
 	ck_assert(!journal_enabled(LOG_INFO));
 	for (int level = LOG_ERR; level <= LOG_DEBUG; level++) {
-		journal_level(level);
+		journal_set_level(level);
 		ck_assert(journal_enabled(level) && !journal_enabled(level + 1));
 	}
 }

@@ -91,7 +91,7 @@ static void capture_lines(void)
 START_TEST(an_event_is_one_line_in_its_own_words)
 {
 	capture_lines();
-	journal_level(LOG_DEBUG);
+	journal_set_level(LOG_DEBUG);
 	log_event(sentences[_i].ev, &full);
 	ck_assert_str_eq(message(), sentences[_i].message);
 	log_event(sentences[_i].ev, &(struct log_fields){ 0 });
@@ -131,7 +131,7 @@ START_TEST(nothing_is_written_below_the_threshold)
 {
 	capture_lines();
 	for (int level = LOG_ERR; level <= LOG_DEBUG; level++) {
-		journal_level(level);
+		journal_set_level(level);
 		log_event(sentences[_i].ev, &full);
 		ck_assert((packet(reader) != NULL) == (sentences[_i].level <= level));
 	}
@@ -265,7 +265,7 @@ START_TEST(the_largest_entry_fits)
 
 	memset(junk, 0x1b, sizeof(junk));
 	capture_lines();
-	journal_level(LOG_DEBUG);
+	journal_set_level(LOG_DEBUG);
 	log_event(sentences[_i].ev, &f);
 	ck_assert_uint_lt(strlen(message()), 5 * TEXT_MAX + 200);
 }
@@ -349,7 +349,7 @@ START_TEST(the_journal_gets_every_field)
 	capture();
 	pretend_journal();
 	journal_open();
-	journal_level(LOG_DEBUG);
+	journal_set_level(LOG_DEBUG);
 	log_event(sentences[_i].ev, &full);
 	entry = packet(journal);
 	ck_assert_ptr_nonnull(entry);

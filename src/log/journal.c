@@ -84,7 +84,7 @@ static void drain(void)
 
 /*
  * $JOURNAL_STREAM has device and inode of the file that systemd has connected to the journal. The
- * journal serves 4,096 such files at once; with more, a process gets /dev/null and no $JOURNAL_STREAM.
+ * units set StandardError=null: then there is no $JOURNAL_STREAM.
  */
 static bool stderr_is_journal(const struct stat *st)
 {
@@ -107,14 +107,14 @@ static bool stderr_is_client(const struct stat *st)
 	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
 }
 
-/* For when fstat() fails: no entry may go to a socket, since it may be the client's. */
+/* If fstat() fails: no entry may go to a socket, since it may be the client's. */
 static enum sink sink_guess(void)
 {
 	socklen_t len = sizeof(int);
 	int type;
 
 	if (getenv("JOURNAL_STREAM"))
-		return SINK_JOURNAL; /* which gets them through a socket of its own */
+		return SINK_JOURNAL; /* which gets entries through journal.fd */
 	return getsockopt(STDERR_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) == 0
 		       ? SINK_NONE
 		       : SINK_LINE;
@@ -151,6 +151,7 @@ static void stderr_line(const struct journal_entry *e)
 		{ (char *)e->message.p, e->message.len },
 		{ "\n", 1 },
 	};
+	/* a level as in sd-daemon(3) */
 	int len =
 		journal.sink == SINK_JOURNAL
 			? snprintf(prefix, sizeof(prefix), "<%d>", e->level)
@@ -197,9 +198,9 @@ static int send_kept(void)
 	return 0;
 }
 
-/* ---- what journal.h promises */
+/* ---- the functions of journal.h */
 
-void journal_level(int level)
+void journal_set_level(int level)
 {
 	journal.level = level;
 }
@@ -233,8 +234,9 @@ void journal_write(const struct journal_entry *e)
 		if (r == 0 || (r == -EAGAIN && keep(e)))
 			return;
 	}
+	/* in the units, standard error is /dev/null, so the entry is lost */
 	if (journal.sink != SINK_NONE)
-		stderr_line(e); /* from systemd, it is not lost, but without its fields */
+		stderr_line(e);
 }
 
 bool journal_flush(void)
@@ -253,7 +255,7 @@ void journal_notify(struct slice state)
 	memcpy(sa.sun_path, path, len);
 	if (path[0] == '@')
 		sa.sun_path[0] = '\0'; /* an abstract one, unix(7) */
-	/* without room or a listener `systemctl status` shows the last one; no more harm */
+	/* if this fails, `systemctl status` shows the previous state */
 	(void)sendto(journal.notify_fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
 		     (const struct sockaddr *)&sa,
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));

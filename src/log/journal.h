@@ -4,8 +4,8 @@
  * only file with mutable globals.
  *
  * It sends datagrams in the documented and stable formats of the journal and of systemd:
- * https://systemd.io/JOURNAL_NATIVE_PROTOCOL/, sd_notify(3). Loading libsystemd for that cost
- * three times the rest of the process; the tests compare ours with those of libsystemd.
+ * https://systemd.io/JOURNAL_NATIVE_PROTOCOL/, sd_notify(3). Loading libsystemd took three times as
+ * long as all else that the process does. The tests compare our datagrams with those of libsystemd.
  */
 #pragma once
 
@@ -23,30 +23,30 @@ struct journal_entry {
 };
 
 /* Sets the threshold (Level=, LOG_ERR to LOG_DEBUG of syslog(3)). Until then it is LOG_NOTICE. */
-void journal_level(int level);
+void journal_set_level(int level);
 
 /* Returns true if entries of that level are written. */
 bool journal_enabled(int level);
 
 /*
- * Finds out where entries go, and opens the sockets for that: before the sandbox is entered,
- * which allows only to send. Without it no entry is written. The caller calls journal_close(). When
- * it is open, this does nothing.
+ * Finds where entries go and opens the sockets. Call it before sandbox_enter(), after which sockets
+ * can only be used. No entry is written before it. A second call does nothing. The caller must call
+ * journal_close().
  */
 void journal_open(void);
 
 /*
  * Writes an entry. Never fails, since a full log must not end a connection. An entry for which the
- * journal has no room is kept; the next call of this module sends it. Where too many are kept, or
- * the journal does not listen, the entry becomes a line on standard error. For room there it waits
- * up to 200 ms, once in a process; then the line is lost.
+ * journal has no room is kept; the next journal_write(), journal_flush() or journal_close() sends it.
+ * If too many are kept, or the journal does not listen, the entry becomes a line on standard error.
+ * For room there it waits up to 200 ms, once in a process; then the line is lost.
  */
 void journal_write(const struct journal_entry *e);
 
 /* Sends the entries that are kept, if there is room now. Returns true if none is left. */
 bool journal_flush(void);
 
-/* Sends systemd the state of this process (STATUS=...), if it listens. Never waits. */
+/* Sends systemd the state of this process (STATUS=...), if systemd listens. Never waits. */
 void journal_notify(struct slice state);
 
 /*

@@ -11,7 +11,7 @@
 
 /*
  * The table of events. In a sentence, @NAME@ stands for the value of NOVNC_GATE_NAME=, as in
- * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID, and @WHO@ for
+ * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID. @WHO@ stands for
  * the request and its client. A new row gets its id from `systemd-id128 new`; an id that has
  * been released keeps its meaning.
  */
@@ -63,14 +63,15 @@ static const struct {
  */
 static void put_escaped(struct buf *b, struct slice s)
 {
-	size_t start = b->end, keep = b->end;
+	/* cut_at: the last place at which "..." still fits */
+	size_t start = b->end, cut_at = b->end;
 
 	for (size_t i = 0; i < s.len && b->end - start <= LOG_VALUE_MAX; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		char hex[sizeof("\\xNN")];
 
 		if (b->end - start <= LOG_VALUE_MAX - 3)
-			keep = b->end;
+			cut_at = b->end;
 		if (c < ' ' || c > '~' || c == '\\') {
 			(void)snprintf(hex, sizeof(hex), "\\x%02x", c);
 			(void)buf_put(b, hex, 4);
@@ -79,7 +80,7 @@ static void put_escaped(struct buf *b, struct slice s)
 		}
 	}
 	if (b->end - start > LOG_VALUE_MAX) {
-		b->end = keep;
+		b->end = cut_at;
 		(void)buf_put_slice(b, SLICE("..."));
 	}
 }
@@ -109,14 +110,15 @@ static void field_number(struct buf *b, const char *name, uint64_t value)
 	(void)buf_put_slice(b, SLICE("\n"));
 }
 
-/* The value of NOVNC_GATE_<name>= in these lines, which all begin so; p is NULL if not there. */
+/* The value of NOVNC_GATE_<name>= in lines that all begin with NOVNC_GATE_; p is NULL if not there. */
 static struct slice field_value(struct slice lines, struct slice name)
 {
 	const size_t prefix = sizeof("NOVNC_GATE_") - 1;
 	struct slice line;
 
 	while (slice_split(&lines, '\n', &line)) {
-		size_t eq = slice_find(line, '='); /* none after the last line's end */
+		/* not found in the empty piece after the last \n: eq is 0 */
+		size_t eq = slice_find(line, '=');
 
 		if (eq > prefix &&
 		    slice_eq((struct slice){ line.p + prefix, eq - prefix }, name))
@@ -125,7 +127,7 @@ static struct slice field_value(struct slice lines, struct slice name)
 	return (struct slice){ 0 };
 }
 
-/* Appends " (GET /path, session 4711, client 192.0.2.1:51234)", less what is not known. */
+/* Appends " (GET /path, session 4711, client 192.0.2.1:51234)", without the parts that are not known. */
 static void put_who(struct buf *b, struct slice fields)
 {
 	static const struct {
@@ -239,7 +241,7 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 	journal_write(&out);
 }
 
-/* ---- what log.h promises */
+/* ---- the functions of log.h */
 
 bool log_enabled(enum log_event ev)
 {
@@ -264,7 +266,7 @@ void log_status(struct slice text)
 	journal_notify(buf_slice(&b));
 }
 
-/* Replaces that of the C library, which only writes to standard error: in a unit that is /dev/null. */
+/* Called by assert(). The C library's own only writes to standard error, /dev/null in the units. */
 void __assert_fail(const char *assertion, const char *file, unsigned line,
 		   const char *function)
 {

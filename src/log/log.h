@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events and their log entries. All text is escaped here (all but printable ASCII, and the
- * backslash, as \xNN) and cut, so callers pass it as it was received.
+ * Events and their log entries. Callers pass all text as it was received. It is escaped and cut
+ * here: a backslash, and each byte that is not printable ASCII, becomes \xNN.
  */
 #pragma once
 
 #include "base/buf.h"
 
 /*
- * The longest text of a field, escaped; a longer one is cut and ends in "...". A caller that keeps
- * a copy keeps one byte more, so that it is cut here.
+ * The longest text of a field, escaped; a longer one is cut and ends in "...". A caller that copies
+ * a text must copy up to LOG_VALUE_MAX + 1 bytes; else the cut is not marked.
  */
 #define LOG_VALUE_MAX 512
 
@@ -22,7 +22,7 @@ enum log_event {
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; reason names both values */
 	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
-	LOG_REFUSED,    /* notice: an error response to any other request, REASON */
+	LOG_REFUSED,    /* notice: an error response without another event, REASON */
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */
 	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
 	LOG_SERVED,     /* debug: a plain request, or the end of a WebSocket to Next.js */
