@@ -53,7 +53,7 @@ HARDENING = -fstack-protector-strong
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 # The sanitizers make system calls of their own, which the sandbox would forbid.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
-	-DNOVNC_GATE_NO_SANDBOX
+	-DNOVNC_GATE_UNCONFINED
 
 LLHTTP_CFLAGS = -DLLHTTP_STRICT_MODE=1 \
 	$(shell $(PKG_CONFIG) --cflags libllhttp 2>/dev/null || echo -I/usr/share/include/llhttp)
@@ -141,7 +141,7 @@ $1/llhttp.a: Makefile | packages-for-build
 -include $(patsubst %.o,%.d,$(call objects,$1,$(SOURCES))) $(addsuffix .d,$(call unit_tests,$1))
 endef
 $(foreach variant,build build/san build/debug,$(eval $(call variant_rules,$(variant))))
--include build/no_sandbox.d
+-include build/unconfined.d
 
 build/novnc-gate build/novnc-gate-unconfined: private link_mode = -static-pie
 build/novnc-gate: $(call static_program_objects,build)
@@ -154,9 +154,9 @@ build/debug/novnc-gate: $(call program_objects,build/debug)
 	$(link)
 
 # The instructions of a process are counted under valgrind, whose system calls the sandbox would forbid.
-build/no_sandbox.o: $(filter %/sandbox.c,$(PROGRAM_SOURCES)) Makefile | packages-for-build
-	$(compile) -DNOVNC_GATE_NO_SANDBOX
-build/novnc-gate-unconfined: build/no_sandbox.o \
+build/unconfined.o: $(filter %/sandbox.c,$(PROGRAM_SOURCES)) Makefile | packages-for-build
+	$(compile) -DNOVNC_GATE_UNCONFINED
+build/novnc-gate-unconfined: build/unconfined.o \
 		$(filter-out $(call sandbox_object,build),$(call static_program_objects,build))
 	$(link)
 
@@ -165,7 +165,7 @@ build/filter-generator: $(filter_generator_objects)
 	$(link_filter_generator)
 build/filters.h: build/filter-generator
 	$< >$@
-$(foreach variant,build build/san build/debug,$(call sandbox_object,$(variant))) build/no_sandbox.o: build/filters.h
+$(foreach variant,build build/san build/debug,$(call sandbox_object,$(variant))) build/unconfined.o: build/filters.h
 
 # The configuration's path is in the program: main.c is compiled again for another SYSCONFDIR=. Its old
 # objects are removed first, since `sudo make install` may have made them.

@@ -56,10 +56,10 @@ static uint32_t wanted(const struct program_rules *r, const struct seccomp_data 
 
 	if (data->arch != r->arch)
 		return r->otherwise;
-	for (size_t i = 0; i < r->rules; i++)
+	for (size_t i = 0; i < r->n_rules; i++)
 		if (r->rule[i].call == call && holds(&r->rule[i], data))
 			return r->rule[i].action;
-	return call < r->unknown ? r->otherwise : r->newer;
+	return call < r->first_unknown ? r->otherwise : r->newer;
 }
 
 /* A program and its rules. */
@@ -124,7 +124,7 @@ static void compare_all(const struct program_rules *r)
 
 		compare_bits(&p, &data, 8 * offsetof(struct seccomp_data, args));
 	}
-	for (size_t i = 0; i < r->rules; i++) {
+	for (size_t i = 0; i < r->n_rules; i++) {
 		struct seccomp_data data = passing(r, &r->rule[i]);
 
 		compare_bits(&p, &data, 8 * sizeof(data));
@@ -136,7 +136,7 @@ START_TEST(each_filter_of_the_sandbox_does_as_the_table_says)
 	static struct program_rules r;
 
 	rules_of(filters[_i].when, &r);
-	ck_assert_uint_gt(r.rules, 0);
+	ck_assert_uint_gt(r.n_rules, 0);
 	compare_all(&r);
 }
 END_TEST
@@ -146,34 +146,36 @@ enum { OTHERWISE = 1, NEWER, A, B, C };
 
 static const struct program_rules table[] = {
 	/* no rule; few calls are unknown, all are */
-	{ .unknown = PROGRAM_CALLS - 1 },
-	{ .unknown = 0 },
+	{ .first_unknown = PROGRAM_CALLS - 1 },
+	{ .first_unknown = 0 },
 	/* the lowest number, the highest, and those beside the first that is unknown */
-	{ .unknown = 300, .rules = 1, .rule = { { 0, A, { { 0 } } } } },
-	{ .unknown = 300, .rules = 1, .rule = { { PROGRAM_CALLS - 2, A, { { 0 } } } } },
-	{ .unknown = 300,
-	  .rules = 2,
+	{ .first_unknown = 300, .n_rules = 1, .rule = { { 0, A, { { 0 } } } } },
+	{ .first_unknown = 300,
+	  .n_rules = 1,
+	  .rule = { { PROGRAM_CALLS - 2, A, { { 0 } } } } },
+	{ .first_unknown = 300,
+	  .n_rules = 2,
 	  .rule = { { 299, A, { { 0 } } }, { 300, B, { { 0 } } } } },
 	/* neighbours with one action, and with several */
-	{ .unknown = 300,
-	  .rules = 3,
+	{ .first_unknown = 300,
+	  .n_rules = 3,
 	  .rule = { { 7, A, { { 0 } } }, { 8, A, { { 0 } } }, { 9, B, { { 0 } } } } },
 	/* the same call: tests of one word, of several; the last without a test */
-	{ .unknown = 300,
-	  .rules = 4,
+	{ .first_unknown = 300,
+	  .n_rules = 4,
 	  .rule = { { 7, A, { IS(0, 1) } },
 		    { 7, B, { IS(0, 2), BITS(1, 0xf0, 0x30) } },
 		    { 7, C, { BITS(0, 0x4, 0), IS(1, 5), IS(2, 6) } },
 		    { 7, A, { { 0 } } } } },
 	/* the same, but only with tests; another call's rule between them */
-	{ .unknown = 7,
-	  .rules = 3,
+	{ .first_unknown = 7,
+	  .n_rules = 3,
 	  .rule = { { 7, A, { NULL_POINTER(2) } },
 		    { 6, B, { BITS(2, 1, 1) } },
 		    { 7, C, { BITS(2, 1, 0) } } } },
 	/* both rules hold: the first one counts */
-	{ .unknown = 300,
-	  .rules = 3,
+	{ .first_unknown = 300,
+	  .n_rules = 3,
 	  .rule = { { 7, A, { BITS(0, 1, 1) } },
 		    { 7, B, { BITS(0, 3, 3) } },
 		    { 7, C, { { 0 } } } } },
@@ -196,10 +198,10 @@ static void every_second(size_t calls, struct program_rules *ret)
 {
 	*ret = (struct program_rules){
 		.arch = seccomp_arch_native(),
-		.unknown = PROGRAM_CALLS - 1,
+		.first_unknown = PROGRAM_CALLS - 1,
 		.otherwise = OTHERWISE,
 		.newer = NEWER,
-		.rules = calls,
+		.n_rules = calls,
 	};
 	for (size_t i = 0; i < calls; i++)
 		ret->rule[i] =

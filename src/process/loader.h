@@ -18,7 +18,7 @@
 
 /*
  * Returns 0 in novnc-gate-dynamic. In novnc-gate it executes that program in its place, with the
- * same arguments and descriptors, and returns -errno only where that fails.
+ * same arguments and descriptors, and returns -errno only if that fails.
  */
 int loader_need(char *argv[]);
 
@@ -42,5 +42,5 @@ int loader_become(const char *name);
  */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);
 
-/* Makes the path of a file that is relative to the program's directory. Returns 0 or -errno. */
+/* Writes the path of `file` in the program's directory, or relative to it, to ret. 0 or -errno. */
 int loader_path(const char *file, char ret[static PATH_MAX]);

@@ -17,7 +17,7 @@ static bool is_own(const char *path)
 
 int loader_need(char *argv[])
 {
-	/* where `make` puts it and where `make install` does */
+	/* where `make` puts the program, and where `make install` does */
 	static const char *const programs[] = { LOADER_PROGRAM,
 						"../lib/novnc-gate/" LOADER_PROGRAM };
 	char path[PATH_MAX];

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* No call uses more of the stack, bytes. */
+/* The most stack that any call has used, in bytes. */
 #define PAGES_STACK (256 * 1024)
 /* Room for our own frame and that of madvise(), bytes; enough with sanitizers as well. */
 #define PAGES_FRAME 1024
@@ -25,6 +25,6 @@ __attribute__((noinline)) void pages_release_stack(void)
 {
 	char *end = (char *)__builtin_frame_address(0) - PAGES_FRAME;
 
-	/* where the stack has not grown to, there is nothing to give back, which is no error */
+	/* the stack may not reach so far: madvise() then fails with ENOMEM, but has released the rest */
 	pages_release(end - PAGES_STACK, PAGES_STACK);
 }

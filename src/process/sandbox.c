@@ -41,10 +41,10 @@ struct port_rule {
 #define ABI_NET         4
 #define ABI_SCOPE       6
 
-/* By version of Landlock: the number of access rights to files, which are its lowest bits. */
+/* By version of Landlock: the number of access rights to files; the rights are that many lowest bits. */
 static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
-/* Files that a process with that need may read; of directories, all files below. */
+/* Files that a process with that need may read; for a directory, all files below it. */
 static const struct {
 	enum sandbox_need need;
 	const char *path;
@@ -152,8 +152,8 @@ static void allow_port(struct rules *rules, uint16_t port)
 
 /*
  * The files that keys of backends name, those of OpenSSL, and the directory of the TLS module:
- * not its file, for an upgrade puts another one in its place, and loader_tls() looks whether it
- * is of this version.
+ * not the file itself, because an upgrade replaces it; loader_tls() checks the version of the
+ * new one.
  */
 static void allow_tls(struct rules *rules, const struct config *cfg)
 {
@@ -162,7 +162,7 @@ static void allow_tls(struct rules *rules, const struct config *cfg)
 	/* openssl.cnf may include a directory */
 	allow_access(rules, "/etc/ssl",
 		     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
-	/* OpenSSL's, for its certificates and its settings elsewhere than in /etc/ssl */
+	/* environment variables of OpenSSL: certificates and settings outside /etc/ssl */
 	allow_reading(rules, getenv("SSL_CERT_DIR"));
 	allow_reading(rules, getenv("OPENSSL_CONF"));
 	if (loader_path("", own) == 0)
@@ -193,8 +193,8 @@ static void allow_ports(struct rules *rules, const struct config *cfg, unsigned 
 }
 
 /*
- * The version of the kernel's Landlock, or 0 where it has none or it is disabled. Landlock itself
- * never fails here with EPERM: that is the seccomp filter of a container that does not know it.
+ * The version of the kernel's Landlock, or 0 where it has none or it is disabled. EPERM is not from
+ * Landlock, but from a container's seccomp filter that does not know this call.
  */
 static int landlock_abi(void)
 {
@@ -259,11 +259,12 @@ static int seccomp_enter_needs(unsigned needs)
 	case SANDBOX_TLS | SANDBOX_LOAD: return SECCOMP_ENTER(filter_tls);
 	case SANDBOX_TLS | SANDBOX_LOAD | SANDBOX_UNIX:
 		return SECCOMP_ENTER(filter_tls_unix);
-	default: return SECCOMP_ENTER(filter_resolve); /* allows what all others allow */
+	/* allows everything that any of the others allows */
+	default: return SECCOMP_ENTER(filter_resolve);
 	}
 }
 
-/* ---- what sandbox.h promises */
+/* ---- the functions of sandbox.h */
 
 static const char *missing(int abi, bool seccomp)
 {
@@ -279,9 +280,10 @@ static const char *missing(int abi, bool seccomp)
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 {
 	unsigned needs = sandbox_needs(cfg, tls);
+	bool lacks_seccomp;
 	int abi, r;
 
-#ifdef NOVNC_GATE_NO_SANDBOX
+#ifdef NOVNC_GATE_UNCONFINED
 	*ret = (struct sandbox){ .missing = "this build has no sandbox" };
 	return 0;
 #endif
@@ -297,10 +299,11 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 	if (r < 0)
 		return r;
 	r = seccomp_enter_needs(needs);
-	if (r < 0 && !((r == -ENOSYS || r == -EINVAL) && !seccomp_exists()))
+	lacks_seccomp = (r == -ENOSYS || r == -EINVAL) && !seccomp_exists();
+	if (r < 0 && !lacks_seccomp)
 		return r;
-	ret->missing = missing(abi, r == 0);
-	ret->seccomp = r < 0                 ? SANDBOX_NO_SECCOMP
+	ret->missing = missing(abi, !lacks_seccomp);
+	ret->seccomp = lacks_seccomp         ? SANDBOX_NO_SECCOMP
 		       : needs & SANDBOX_TLS ? SANDBOX_SECCOMP_TLS
 					     : SANDBOX_SECCOMP;
 	return 0;

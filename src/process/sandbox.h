@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sandbox: what this process cannot do any more. It enters it before it reads the first byte
- * of its client, and tightens it when a tunnel is established. That costs microseconds, where
- * the same in the unit would cost milliseconds. Builds with NOVNC_GATE_NO_SANDBOX have none
- * (sanitizers and valgrind need system calls that it forbids).
+ * The sandbox: what this process cannot do any more. The process enters the sandbox before it reads
+ * the first byte of its client, and tightens it when a tunnel is established. That costs
+ * microseconds; the same in the unit would cost milliseconds. Builds with NOVNC_GATE_UNCONFINED
+ * have none (sanitizers and valgrind need system calls that it forbids).
  */
 #pragma once
 
@@ -16,7 +16,7 @@ enum sandbox_need {
 	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
 	SANDBOX_LOAD = 2,    /* libraries, so the dynamic loader */
 	SANDBOX_RESOLVE = 4, /* a backend given by name; never without the two above */
-	SANDBOX_TLS = 8, /* TLS: certificates of backends; never without SANDBOX_LOAD */
+	SANDBOX_TLS = 8, /* TLS with a client or a backend; never without SANDBOX_LOAD */
 };
 
 /* The sandbox that the process is in. */
@@ -30,14 +30,14 @@ struct sandbox {
 	} seccomp;
 };
 
-/* Returns the needs that the configuration or, with tls, TLS with the client brings, as bits. */
+/* Returns the needs of this configuration, as bits; tls: the client speaks TLS too. */
 unsigned sandbox_needs(const struct config *cfg, bool tls);
 
 /* Enters the sandbox. Returns 0, or -errno, after which nothing may be served. */
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
 
 /*
- * Tightens it for a tunnel: from now on the process opens, connects and loads nothing, and moves
+ * Tightens the sandbox for a tunnel: from now on the process opens, connects and loads nothing, and moves
  * bytes between the descriptors that it has. Returns 0, or -errno, after which the tunnel must
  * not go on.
  */

@@ -9,8 +9,8 @@
 /* Up to this number, all processes may exit at one moment. */
 #define SPREAD_FEW    100
 /*
- * Of more, this many exit in a second. Each has at most two seccomp programs. Linux 6.12
- * came to a standstill, in an emulator, when 2,000 programs were freed in a second
+ * If there are more, this many exit per second. Each process has at most two seccomp programs.
+ * Linux 6.12 locked up, in an emulator, when 2,000 programs were freed in a second
  * (novnc-gate(8), MANY SESSIONS).
  */
 #define SPREAD_RATE   125

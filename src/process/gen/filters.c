@@ -31,26 +31,27 @@
 #include "process/sandbox.h"
 
 /* The times at which a call is allowed. Before a tunnel: */
-#define SERVE   16 /* whatever the needs */
-#define UNIX    SANDBOX_UNIX
-#define LOAD    SANDBOX_LOAD
-#define RESOLVE SANDBOX_RESOLVE
-#define TLS     SANDBOX_TLS
+#define SERVE      16 /* whatever the needs */
+#define UNIX       SANDBOX_UNIX
+#define LOAD       SANDBOX_LOAD
+#define RESOLVE    SANDBOX_RESOLVE
+#define TLS        SANDBOX_TLS
 /* In a tunnel: */
-#define TUNNEL  32
-#define SECURED 64 /* if OpenSSL is loaded */
+#define TUNNEL     32
+#define TUNNEL_TLS 64 /* if OpenSSL is loaded */
 
 /* Offsets of the two halves of an argument. */
 #define HALF(arg, half) (offsetof(struct seccomp_data, args) + 8 * (arg) + 4 * (half))
 #define LOWER(arg)      HALF(arg, __BYTE_ORDER == __LITTLE_ENDIAN ? 0 : 1)
 #define UPPER(arg)      HALF(arg, __BYTE_ORDER == __LITTLE_ENDIAN ? 1 : 0)
 
-/* Tests of an int argument, of which the kernel ignores the upper half too. */
+/* Tests of an int argument: the lower half only, like the kernel. */
 #define IS(arg, value) BITS(arg, UINT32_MAX, value)
 #define BITS(arg, mask, value)                                  \
 	{                                                       \
 		LOWER(arg), (uint32_t)(mask), (uint32_t)(value) \
 	}
+/* A test of both halves. */
 #define NULL_POINTER(arg)                 \
 	IS(arg, 0),                       \
 	{                                 \
@@ -80,7 +81,7 @@ static const struct rule {
 	 * and the kernel resumes it as restart_syscall after SIGSTOP */
 	ALLOW(SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close"),
 	ALLOW(SERVE | TUNNEL, "poll ppoll restart_syscall"),
-	/* to empty a pipe where splice() fails; the number of processes */
+	/* to empty a pipe where splice() fails; to read pids.current (spread.c) */
 	ALLOW(SERVE | TUNNEL, "read"),
 	ALLOW(SERVE | TUNNEL, "clock_gettime"), /* where there is no vDSO for it */
 	ALLOW(SERVE | TUNNEL, "brk munmap exit_group"),
@@ -92,8 +93,8 @@ static const struct rule {
 	ALLOW(LOAD, "pread64 lseek fstat newfstatat madvise mremap"),
 	ALLOW(LOAD, "futex getrandom"), /* pthread_once(), malloc() */
 	/* OpenSSL on a socket, its random numbers and its locks */
-	ALLOW(TLS | SECURED, "write getrandom futex"),
-	ALLOW(TLS | SECURED, "uname"),     /* where getrandom() fails; see below */
+	ALLOW(TLS | TUNNEL_TLS, "write getrandom futex"),
+	ALLOW(TLS | TUNNEL_TLS, "uname"),  /* where getrandom() fails; see below */
 	ALLOW(TLS, "readlink readlinkat"), /* to find the module */
 	ALLOW(TLS, "getdents64"),          /* a directory that openssl.cnf includes */
 	ALLOW(TLS, "sysinfo"), /* qsort() of glibc up to 2.36: how much memory there is */
@@ -145,8 +146,8 @@ static const struct rule {
 
 	/* OpenSSL tries these where getrandom() fails, before it gives up. Before a tunnel Landlock
 	 * refuses the files. */
-	FAIL(TLS | SECURED, ENOSYS, "shmget"),
-	FAIL(SECURED, EACCES, "openat"),
+	FAIL(TLS | TUNNEL_TLS, ENOSYS, "shmget"),
+	FAIL(TUNNEL_TLS, EACCES, "openat"),
 
 	ALLOW(RESOLVE, "prctl", IS(0, PR_CAPBSET_READ)), /* libcap when it is loaded */
 	/* tried by modules that can do without */
@@ -155,13 +156,14 @@ static const struct rule {
 	FAIL(RESOLVE, EACCES, "openat", BITS(2, O_ACCMODE, O_RDWR)),
 	/* without Fast Open, which connects without regard to Landlock */
 	ALLOW(RESOLVE, "sendto", BITS(3, MSG_FASTOPEN, 0)),
-	ALLOW(RESOLVE, "socket", SOCK(AF_UNIX, SOCK_DGRAM)),
 	ALLOW(RESOLVE, "sendmsg", BITS(2, MSG_FASTOPEN, 0)),
-	ALLOW(RESOLVE, "prlimit64", NULL_POINTER(2)),
+	ALLOW(RESOLVE, "sendmmsg", BITS(3, MSG_FASTOPEN, 0)),
+	/* getaddrinfo() and its modules, with these arguments only */
+	ALLOW(RESOLVE, "socket", SOCK(AF_UNIX, SOCK_DGRAM)),
 	ALLOW(RESOLVE, "socket", SOCK(AF_INET, SOCK_DGRAM)),
 	ALLOW(RESOLVE, "socket", SOCK(AF_INET6, SOCK_DGRAM)),
 	ALLOW(RESOLVE, "socket", IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE)),
-	ALLOW(RESOLVE, "sendmmsg", BITS(3, MSG_FASTOPEN, 0)),
+	ALLOW(RESOLVE, "prlimit64", NULL_POINTER(2)),
 	ALLOW(RESOLVE, "ioctl", IS(1, FIONREAD)),
 	ALLOW(RESOLVE, "ioctl", IS(1, SIOCGIFINDEX)),
 	ALLOW(RESOLVE, "ioctl", IS(1, SIOCGIFNAME)),
@@ -187,13 +189,13 @@ static uint32_t calls_known(void)
 static void rules_add(struct program_rules *r, const char *call, const struct rule *rule)
 {
 	int number = seccomp_syscall_resolve_name(call);
-	struct program_rule *added = &r->rule[r->rules];
+	struct program_rule *added = &r->rule[r->n_rules];
 
 	if (number == __NR_SCMP_ERROR)
 		errx(EXIT_FAILURE, "%s: no such system call", call);
 	if (number < 0)
 		return; /* this architecture has another one for it */
-	if (r->rules++ == PROGRAM_RULES)
+	if (r->n_rules++ == PROGRAM_RULES)
 		errx(EXIT_FAILURE, "more than %d rules", PROGRAM_RULES);
 	added->call = (uint32_t)number;
 	added->action = rule->action;
@@ -205,7 +207,7 @@ static void rules_of(unsigned when, struct program_rules *ret)
 {
 	*ret = (struct program_rules){
 		.arch = seccomp_arch_native(),
-		.unknown = calls_known(),
+		.first_unknown = calls_known(),
 		.otherwise = SECCOMP_RET_KILL_PROCESS,
 		.newer = SECCOMP_RET_ERRNO | ENOSYS,
 	};
@@ -230,7 +232,7 @@ static const struct filter {
 	{ "filter_tls_unix", SERVE | LOAD | UNIX | TLS },
 	{ "filter_resolve", SERVE | LOAD | UNIX | RESOLVE | TLS },
 	{ "filter_tunnel", TUNNEL },
-	{ "filter_tunnel_tls", TUNNEL | SECURED },
+	{ "filter_tunnel_tls", TUNNEL | TUNNEL_TLS },
 };
 
 static void filter_print(const struct filter *f)

@@ -31,7 +31,7 @@ struct program {
 	size_t leaves;
 };
 
-/* ---- instructions; each function puts its own before all others and returns their place */
+/* ---- instructions: each function puts its own before those that are there; returns the first's index */
 
 static size_t put(struct program *p, struct sock_filter instruction)
 {
@@ -62,7 +62,7 @@ static size_t put_test(struct program *p, const struct program_test *t, size_t y
 		       size_t no)
 {
 	const struct sock_filter load = BPF_STMT(LOAD, t->offset);
-	/* the next rule need not load the same word again */
+	/* if `no` is the load of this word, and no MASK has changed the accumulator, jump past it */
 	bool loaded =
 		t->mask == UINT32_MAX && memcmp(&p->code[no], &load, sizeof(load)) == 0;
 
@@ -79,10 +79,10 @@ static size_t put_call(struct program *p, const struct program_rules *r, uint32_
 	const struct program_rule *rule;
 	size_t tests = 0, yes, no;
 
-	while (i < r->rules && r->rule[i].call != call)
+	while (i < r->n_rules && r->rule[i].call != call)
 		i++;
-	if (i == r->rules)
-		return put_return(p, call < r->unknown ? r->otherwise : r->newer);
+	if (i == r->n_rules)
+		return put_return(p, call < r->first_unknown ? r->otherwise : r->newer);
 	rule = &r->rule[i];
 	while (tests < PROGRAM_TESTS && rule->test[tests].mask != 0)
 		tests++;
@@ -104,7 +104,7 @@ static void put_leaves(struct program *p, const struct program_rules *r)
 			errx(EXIT_FAILURE, "a program for more calls than expected");
 		p->leaf[p->leaves++] = (struct leaf){ call, to };
 	}
-	/* the last leaf counts as few numbers: a kernel has few calls newer than libseccomp */
+	/* the last leaf has no end: 16 numbers, as a kernel has few calls that libseccomp does not know */
 	p->leaf[p->leaves].first = p->leaf[p->leaves - 1].first + 16;
 }
 
@@ -130,7 +130,7 @@ static size_t put_tree(struct program *p, size_t low, size_t high)
 	return put_jump(p, AT_LEAST, p->leaf[m + 1].first, yes, no);
 }
 
-/* ---- what program.h promises */
+/* ---- the functions of program.h */
 
 size_t program_make(const struct program_rules *r,
 		    struct sock_filter ret[static PROGRAM_MAX])

@@ -19,18 +19,19 @@ struct program_test {
 /* The action (SECCOMP_RET_*) for a system call if all tests hold. */
 struct program_rule {
 	uint32_t call, action;
-	struct program_test test[PROGRAM_TESTS]; /* up to the first without a mask */
+	struct program_test
+		test[PROGRAM_TESTS]; /* ends before the first whose mask is 0 */
 };
 
 /*
  * The first rule for a call whose tests hold gives the action. Without such a rule it is
- * `otherwise`, or `newer` for a call whose number is `unknown` or higher. For calls of another
+ * `otherwise`, or `newer` for a call whose number is `first_unknown` or higher. For calls of another
  * architecture than `arch` (AUDIT_ARCH_*) it is `otherwise`.
  */
 struct program_rules {
 	struct program_rule rule[PROGRAM_RULES];
-	size_t rules;
-	uint32_t arch, unknown;
+	size_t n_rules;
+	uint32_t arch, first_unknown;
 	uint32_t otherwise, newer;
 };
 
