@@ -2,7 +2,7 @@
 /*
  * TLS on a connected socket. It is a module of its own, novnc-gate-tls.so, which is loaded
  * (loader.h) before the first TLS connection: a plain one needs neither the time that OpenSSL
- * takes to start nor its memory. It never blocks.
+ * takes to start nor its memory. The module never blocks.
  */
 #pragma once
 
@@ -44,8 +44,8 @@ struct tls_module {
 	uint64_t layout;
 
 	/*
-	 * Begin a connection to a backend, or with a client. An error is in *why, which names
-	 * section and key first where they are misconfigured. ret wants free().
+	 * Begin a connection to a backend, or with a client. On an error, *why has the reason;
+	 * for TLS_MISCONFIGURED it begins with section and key. The caller must free() *ret.
 	 */
 	enum tls_begin (*connect)(int fd, const struct backend *be, struct tls **ret,
 				  struct tls_why *why);
@@ -68,15 +68,16 @@ struct tls_module {
 	ssize_t (*read)(struct tls *t, struct buf *b, short *wants);
 
 	/*
-	 * Writes as much as the socket takes; *wants as with read. Returns the count. The bytes
-	 * that were not taken must be the beginning of the next write; more may follow them.
+	 * Writes as many of the bytes (there must be some) as the socket takes; *wants as with
+	 * read. Returns the count. The bytes that were not taken must be the beginning of the
+	 * next write; more may follow them.
 	 */
 	ssize_t (*write)(struct tls *t, const struct iovec *iov, size_t n, short *wants);
 
 	/* Sends the close_notify: 0 when it is sent. The stream can still be read. */
 	int (*shut)(struct tls *t, short *wants);
 
-	/* Neither bytes nor an end have come. */
+	/* Returns true if neither bytes nor an end have come. */
 	bool (*is_quiet)(struct tls *t);
 
 	/* The subject of the peer's certificate (RFC 2253), or NULL. */

@@ -19,7 +19,7 @@ int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
 	return len > 0 ? 0 : -EPROTO;
 }
 
-/* Its subjectAltName has a DNS name or an address. */
+/* Returns true if the subjectAltName has a DNS name or an address. */
 static bool names_hosts(const X509 *certificate)
 {
 	GENERAL_NAMES *names =
@@ -35,7 +35,7 @@ static bool names_hosts(const X509 *certificate)
 	return found;
 }
 
-/* This very certificate is in the store that was read from CaFile=. */
+/* Returns true if this very certificate is in the store that was read from CaFile=. */
 static bool is_in_store(X509_STORE_CTX *ctx, const X509 *certificate)
 {
 	STACK_OF(X509) *same =
@@ -48,7 +48,7 @@ static bool is_in_store(X509_STORE_CTX *ctx, const X509 *certificate)
 	return found;
 }
 
-/* As a chain of one and for any host: OpenSSL still verifies its period and its key. */
+/* Verifies a chain of one, for any host: OpenSSL still verifies the period and the key. */
 static int verify_alone(X509_STORE_CTX *ctx, X509 *certificate)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);

@@ -33,9 +33,10 @@ static int skip_engines(CONF_IMODULE *section, const CONF *cnf)
 }
 
 /*
- * Ignores the engines in openssl.cnf, on both ports. If only a backend speaks TLS, OpenSSL starts
- * inside the sandbox, and an engine may make system calls that are forbidden there. All other
- * settings hold. Of two modules of one name OpenSSL uses the first, and it adds its own later.
+ * Ignores the engines in openssl.cnf, also when the client speaks TLS and OpenSSL starts before the
+ * sandbox. If only a backend speaks TLS, OpenSSL starts inside the sandbox, and an engine may make
+ * system calls that are forbidden there. All other settings hold. Of two modules of one name OpenSSL
+ * uses the first, and it adds its own later.
  */
 __attribute__((constructor)) static void leave_out_engines(void)
 {
@@ -113,8 +114,8 @@ SSL_CTX *tls_context_new(const SSL_METHOD *method, struct tls_why *why)
 	return ctx;
 }
 
-/* OpenSSL would wait for a writer of a FIFO, and reads a directory as an empty file. */
-static bool is_no_file(const struct file *f, struct tls_why *why)
+/* OpenSSL would wait for a writer of a FIFO, and would read a directory as an empty file. */
+static bool refuse_fifo_or_dir(const struct file *f, struct tls_why *why)
 {
 	struct stat st;
 
@@ -124,7 +125,7 @@ static bool is_no_file(const struct file *f, struct tls_why *why)
 	return true;
 }
 
-/* Usually it is another key, or the chain begins with an authority's certificate. */
+/* Usually the key is another certificate's, or the chain begins with an authority's certificate. */
 static enum tls_begin blame_mismatch(const struct file *certificate, const char *subject,
 				     const struct file *key, struct tls_why *why)
 {
@@ -144,11 +145,11 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	char subject[200];
 	int lib;
 
-	if (is_no_file(certificate, why) || is_no_file(key, why))
+	if (refuse_fifo_or_dir(certificate, why) || refuse_fifo_or_dir(key, why))
 		return TLS_MISCONFIGURED;
 	if (SSL_CTX_use_certificate_chain_file(ctx, certificate->path) != 1)
 		return blame_certificates(certificate, why);
-	/* before the key: one of another kind leaves no current certificate */
+	/* before the key: after a key of another type, SSL_CTX_get0_certificate() returns NULL */
 	if (tls_certificate_subject(SSL_CTX_get0_certificate(ctx), subject,
 				    sizeof(subject)) < 0)
 		(void)snprintf(subject, sizeof(subject), "subject empty or too long");
@@ -165,7 +166,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	return blame(key, "contains no private key, or one with a passphrase", why);
 }
 
-/* The system's store is a directory in which OpenSSL finds files by hash: none is read here. */
+/* The system's store is a directory in which OpenSSL finds files by hash later: none is read here. */
 static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 				struct tls_why *why)
 {
@@ -181,7 +182,7 @@ static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 		(void)SSL_CTX_set_default_verify_dir(ctx);
 		return TLS_READY;
 	}
-	if (is_no_file(&file, why))
+	if (refuse_fifo_or_dir(&file, why))
 		return TLS_MISCONFIGURED;
 	/* an authority in CaFile= need not be self-signed */
 	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
@@ -274,7 +275,7 @@ static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_w
 	const struct file file = { "Tls", "ClientCaFile", path };
 	STACK_OF(X509_NAME) * names;
 
-	if (is_no_file(&file, why))
+	if (refuse_fifo_or_dir(&file, why))
 		return TLS_MISCONFIGURED;
 	names = SSL_load_client_CA_file(path);
 	if (!names || SSL_CTX_load_verify_file(ctx, path) != 1) {

@@ -6,14 +6,14 @@
 #include "tls/tls_ticket.h"
 
 /*
- * Returns a context that the caller frees by SSL_CTX_free(), or NULL: then *why, which the caller
- * has set for a lack of memory, may have a better reason.
+ * Returns a context that the caller frees by SSL_CTX_free(), or NULL after an error. Before the call,
+ * set *why to "out of memory"; it is overwritten if the reason is another.
  */
 SSL_CTX *tls_context_new(const SSL_METHOD *method, struct tls_why *why);
 
 /*
- * Sets it up for a connection to a backend, or with a client. TLS_MISCONFIGURED: *why names the
- * file with its section and key. The caller wipes *keys.
+ * Sets the context up for a connection to a backend, or with a client. After TLS_MISCONFIGURED *why
+ * names the file with its section and key. The caller wipes *keys.
  */
 enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
 				  struct tls_why *why);

@@ -16,11 +16,11 @@
 #define TLS_RECORD      16384
 #define TLS_SUBJECT_MAX 1024
 /*
- * The most that one call reads from the socket beyond the payload that it returns, bytes. Without
- * a limit a call might never return, and neither a time-out nor SIGTERM would be noticed: OpenSSL
- * reads on until it has payload. KeyUpdate messages, for one, have none; they are 27 bytes long,
- * and OpenSSL derives keys for each. A call that returns payload does not reach the limit, because
- * OpenSSL reads more only when it has less than a record left.
+ * OpenSSL reads on until it has payload. A peer that sends records without any, such as KeyUpdate
+ * messages of 27 bytes, could keep one call from returning, and neither a time-out nor SIGTERM
+ * would be noticed. So this is the most that one call reads from the socket beyond the payload that
+ * it returns, bytes. A call that returns payload does not reach it, because OpenSSL reads more only
+ * when it has less than a record left.
  */
 #define TLS_EXCESS_MAX  (64 * 1024)
 
@@ -123,7 +123,7 @@ static void tls_free(struct tls *t, bool notify)
 	free(t);
 }
 
-/* Also sets *why for every later failure of malloc(); other errors overwrite it. */
+/* Sets *why to "out of memory" already, for all later errors without a text of their own. */
 static struct tls *tls_new(const SSL_METHOD *method, struct tls_why *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));
@@ -134,8 +134,8 @@ static struct tls *tls_new(const SSL_METHOD *method, struct tls_why *why)
 	return t;
 }
 
-/* The end of connect() and accept(): hands t on, or frees it after an error. */
-static enum tls_begin begin(struct tls *t, enum tls_begin r, struct tls **ret)
+/* The last step of connect() and accept(): hands t on, or frees it after an error. */
+static enum tls_begin finish(struct tls *t, enum tls_begin r, struct tls **ret)
 {
 	if (r == TLS_READY)
 		*ret = t;
@@ -144,7 +144,7 @@ static enum tls_begin begin(struct tls *t, enum tls_begin r, struct tls **ret)
 	return r;
 }
 
-/* Before each call of OpenSSL. */
+/* Each function that calls failure() begins with this: no errors yet, nothing read in this call. */
 static void call_begin(struct tls *t)
 {
 	t->excess = 0;
@@ -198,7 +198,7 @@ static enum tls_begin tls_connect(int fd, const struct backend *be, struct tls *
 	if (r == TLS_READY &&
 	    !(attach(t, fd, SSL_set_connect_state) && expect_name(t->ssl, be->host)))
 		r = TLS_LOCAL_FAULT;
-	return begin(t, r, ret);
+	return finish(t, r, ret);
 }
 
 static enum tls_begin tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
@@ -211,7 +211,7 @@ static enum tls_begin tls_accept(int fd, const struct config_tls *cfg, struct tl
 		r = tls_context_server(t->ctx, cfg, &t->keys, why);
 	if (r == TLS_READY && !attach(t, fd, SSL_set_accept_state))
 		r = TLS_LOCAL_FAULT;
-	return begin(t, r, ret);
+	return finish(t, r, ret);
 }
 
 /* ---- the connection */
@@ -264,8 +264,8 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 }
 
 /*
- * The payload of the next record: smaller pieces are put together in room. Never more than
- * one record, for bytes that SSL_write() was given and did not take must come again.
+ * The payload of the next record: smaller pieces are put together in room. At most one record,
+ * because SSL_write() must get the bytes that it did not take again, unchanged.
  */
 static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
 				char room[static TLS_RECORD])
