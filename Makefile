@@ -73,8 +73,8 @@ gate_cflags = -std=gnu11 -D_GNU_SOURCE -DNOVNC_GATE_VERSION='"$(VERSION)"' \
 	-iquote src -iquote build $(WARNINGS) $(position_flags) $(HARDENING) \
 	-ffunction-sections -fdata-sections $(variant_flags)
 gate_ldflags = $(variant_flags) -Wl,-z,relro,-z,now -Wl,--gc-sections
-# SHA-1 is from libmd's archive, which costs nothing at the start. OpenSSL's executes CPUID before main(),
-# and in a virtual machine each CPUID leaves it.
+# SHA-1 is from libmd's archive, which costs nothing at the start. OpenSSL's libcrypto executes CPUID before
+# main(), and in a virtual machine each CPUID causes an exit to the hypervisor.
 gate_libs = $(LLHTTP_LIBS) $(shell $(PKG_CONFIG) --libs-only-L libmd) -l:libmd.a
 
 compile_command = $(CC) $(gate_cflags) $(CPPFLAGS) $(CFLAGS)
@@ -190,7 +190,8 @@ compile_entry = {"directory": $(call json,$(CURDIR)), "file": "$1", "command": $
 json = "$(subst ",\",$(subst \,\\,$1))"
 
 lint: packages-for-check build/filters.h
-	$(write_flags)tests/lint
+	$(write_flags)
+	tests/lint
 
 # The flags that tests/lint compiles with.
 write_flags = $(file >build/flags,$(gate_cflags))
@@ -202,7 +203,8 @@ check: packages-for-browser $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/nov
 	tests/run san e2e-san
 else
 check: packages-for-browser all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
-	$(write_flags)tests/run unit lint san valgrind instructions e2e systemd browser
+	$(write_flags)
+	tests/run unit lint san valgrind instructions e2e systemd browser
 endif
 
 check-long: packages-for-check-long all build/test_sandbox build/hold \
@@ -229,7 +231,7 @@ bench: packages-for-bench build/bench/debian all build/novnc-gate-unconfined bui
 		build/bench/load build/bench/backend build/bench/tls_backend build/bench/node_modules
 	@tests/bench/run
 
-# Its compiler and flags are not the gate's, so that it stays the same when those change.
+# The compiler and flags of floor are not the gate's, so that it stays the same when those change.
 build/bench/floor: tests/bench/floor.c | build/bench
 	gcc -O2 -D_GNU_SOURCE -static -o $@ $<
 build/bench/load: $(addprefix tests/bench/,load.c load_common.c load_exchange.c conn.c)
@@ -252,7 +254,8 @@ clean:
 
 help:
 	@echo 'make                 build everything that is installed, in build/'
-	@echo 'make install         NEXTJS=URL CONTROLLER=URL; SOCKETS=$(SOCKETS), PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
+	@echo 'make install         install for the system (root); variables: NEXTJS=URL, CONTROLLER=URL,'
+	@echo '                     SOCKETS=$(SOCKETS), PREFIX=$(PREFIX), SYSCONFDIR=$(SYSCONFDIR), DESTDIR='
 	@echo 'make uninstall       remove everything that was installed, except an edited configuration'
 	@echo 'make install-user    install for your own systemd --user, on loopback, without root'
 	@echo 'make uninstall-user  remove that again'
@@ -268,7 +271,7 @@ help:
 	@echo 'make deps            install the Debian packages for all of these; demo and check install their own'
 	@echo 'make clean           remove build/ and compile_commands.json'
 	@echo
-	@echo 'Unless given or installed before: NEXTJS=$(NEXTJS) and CONTROLLER=$(CONTROLLER).'
+	@echo 'Defaults of the first installation: NEXTJS=$(NEXTJS) CONTROLLER=$(CONTROLLER)'
 
 .PHONY: ALWAYS all debug lint check check-long demo bench deps clean help packages-for-build \
 	packages-for-check packages-for-demo packages-for-browser packages-for-check-long packages-for-bench

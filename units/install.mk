@@ -52,7 +52,8 @@ INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 
 # ---- steps of the recipes
 
-# Recipes write paths without quotes.  $(call refuse_white_space,VARIABLES)
+# Recipes write paths without quotes. The x shows white space at the ends.
+# $(call refuse_white_space,VARIABLES)
 refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
 	$(error $(name)= must not have white space in it: '$($(name))')))
 
@@ -96,6 +97,7 @@ remove_empty_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non
 
 # ---- targets
 
+# units/move-over replaces the units of version 0.1.
 install: all
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call install_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
@@ -118,6 +120,7 @@ ifeq ($(DESTDIR),)
 	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check shows errors)"
 endif
 
+# `:` does nothing: there is no systemd in DESTDIR.
 uninstall:
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call remove_socket_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))
@@ -134,7 +137,8 @@ ifeq ($(DESTDIR),)
 	@echo "The user novnc-gate is kept; it owns no files. To remove it: userdel novnc-gate"
 endif
 
-# The same units for one's own `systemd --user`: on loopback only, without root.
+# The same units for one's own `systemd --user`: on loopback only, without root. The first sed command removes
+# the paragraph with settings that only the system manager can apply.
 install-user: all
 	$(call refuse_white_space,HOME)
 	$(call install_conf,$(user_conf),$(user_sharedir))
