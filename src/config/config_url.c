@@ -28,16 +28,14 @@ static const char *name_check(const char *host)
 	struct slice rest = slice_str(host), label = rest;
 	struct in_addr v4;
 
-	/* the final dot of a fully qualified name */
-	if (rest.len > 1 && rest.p[rest.len - 1] == '.')
+	if (rest.len > 1 && rest.p[rest.len - 1] == '.') /* fully qualified */
 		rest.len--;
 	if (rest.len > 253)
 		return "has a host name that is too long";
 	while (slice_split(&rest, '.', &label))
 		if (!is_label(label))
 			return "has an invalid host name";
-	/* No top-level domain, which label is now, has digits only. The resolver would take 127.1,
-	 * 0177.0.0.1 and 0x7f000001 for addresses. */
+	/* label is the last: no TLD is numeric, and resolvers take 127.1 or 0x7f000001 for addresses */
 	if (strspn(label.p, DIGITS) >= label.len || inet_aton(host, &v4))
 		return "has an invalid IPv4 address";
 	return NULL;
@@ -232,9 +230,7 @@ static const char *glob_check(const char *text)
 	if (text[0] != '/')
 		return "does not begin with a /";
 	for (rest = slice_str(text + 1); slice_split(&rest, '/', &segment);) {
-		bool is_last = !rest.p;
-
-		if (segment.len == 0 && !is_last)
+		if (segment.len == 0 && rest.p) /* not the last segment */
 			return "would never match: it has an empty segment (//)";
 		why = segment_check(segment);
 		if (why)

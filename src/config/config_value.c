@@ -99,10 +99,7 @@ static const struct {
 	{ "w week weeks", 7 * 86400 * SECOND_US },
 };
 
-/*
- * Removes the unit from the beginning of s. Returns its microseconds: without a unit those of a
- * second, for an unknown one 0.
- */
+/* Removes the unit from s and returns its microseconds: a second's without one, 0 for an unknown one. */
 static uint64_t next_unit(struct slice *s)
 {
 	struct slice word = { s->p, 0 }, names, name;

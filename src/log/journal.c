@@ -63,10 +63,10 @@ static int send_datagram(struct slice datagram)
 }
 
 /*
- * Waits until the journal has dealt with all entries: it reads the sender's unit and invocation
- * from /proc, after it has read the entry, so the sender must not have exited. It deals with one
- * datagram after the other and drops empty ones. So an empty one is sent behind the last entry;
- * when that has been read, all are done.
+ * Waits until the journal has dealt with all entries. After it has read an entry, it reads the
+ * sender's unit and invocation from /proc: the sender must not have exited. The journal deals with
+ * one datagram after the other and drops empty ones. So an empty one is sent after the last entry;
+ * when that has been read, all entries are done.
  */
 static void drain(void)
 {
@@ -147,11 +147,10 @@ static void stderr_line(const struct journal_entry *e)
 {
 	char prefix[32];
 	struct iovec line[] = {
-		{ prefix, 0 },
+		{ prefix, 0 }, /* the level as in sd-daemon(3), or our name */
 		{ (char *)e->message.p, e->message.len },
 		{ "\n", 1 },
 	};
-	/* a level as in sd-daemon(3) */
 	int len =
 		journal.sink == SINK_JOURNAL
 			? snprintf(prefix, sizeof(prefix), "<%d>", e->level)
@@ -234,9 +233,8 @@ void journal_write(const struct journal_entry *e)
 		if (r == 0 || (r == -EAGAIN && keep(e)))
 			return;
 	}
-	/* in the units, standard error is /dev/null, so the entry is lost */
 	if (journal.sink != SINK_NONE)
-		stderr_line(e);
+		stderr_line(e); /* lost in the units: standard error is /dev/null */
 }
 
 bool journal_flush(void)

@@ -117,8 +117,7 @@ static struct slice field_value(struct slice lines, struct slice name)
 	struct slice line;
 
 	while (slice_split(&lines, '\n', &line)) {
-		/* not found in the empty piece after the last \n: eq is 0 */
-		size_t eq = slice_find(line, '=');
+		size_t eq = slice_find(line, '='); /* 0 in the empty last piece */
 
 		if (eq > prefix &&
 		    slice_eq((struct slice){ line.p + prefix, eq - prefix }, name))

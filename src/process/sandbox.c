@@ -89,8 +89,8 @@ unsigned sandbox_needs(const struct config *cfg, bool tls)
 /* ---- limits */
 
 /*
- * With NPROC 0 the process cannot fork, however few other processes its user has. FSIZE stays
- * as it is where standard error is a file: a line written to it would end the process.
+ * With NPROC 0 the process cannot fork, however few other processes its user has. With FSIZE 0 a
+ * line on standard error would end the process if that is a file; then FSIZE stays as it is.
  */
 static int limits_set(void)
 {
@@ -259,8 +259,7 @@ static int seccomp_enter_needs(unsigned needs)
 	case SANDBOX_TLS | SANDBOX_LOAD: return SECCOMP_ENTER(filter_tls);
 	case SANDBOX_TLS | SANDBOX_LOAD | SANDBOX_UNIX:
 		return SECCOMP_ENTER(filter_tls_unix);
-	/* allows everything that any of the others allows */
-	default: return SECCOMP_ENTER(filter_resolve);
+	default: return SECCOMP_ENTER(filter_resolve); /* allows all that these allow */
 	}
 }
 

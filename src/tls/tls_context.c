@@ -237,7 +237,7 @@ static struct file tls_file(const char *key, const char *name, char room[static 
 	return f;
 }
 
-/* So that no session is resumed; these calls cannot fail. */
+/* Without tickets no session is resumed. These calls cannot fail. */
 static void no_tickets(SSL_CTX *ctx)
 {
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);

@@ -6,7 +6,7 @@
  * A call that is not in the table ends the process, so that it is noticed. Two exceptions: calls
  * that libraries try and can do without (the table has their errors), and calls that this
  * libseccomp does not know yet. These fail as on an older kernel, for which a newer C library
- * has a way round.
+ * has a fallback.
  */
 #include <endian.h>
 #include <err.h>

@@ -19,8 +19,7 @@ struct program_test {
 /* The action (SECCOMP_RET_*) for a system call if all tests hold. */
 struct program_rule {
 	uint32_t call, action;
-	struct program_test
-		test[PROGRAM_TESTS]; /* ends before the first whose mask is 0 */
+	struct program_test test[PROGRAM_TESTS]; /* a mask of 0 ends them */
 };
 
 /*
