@@ -42,5 +42,5 @@ int loader_become(const char *name);
  */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);
 
-/* Writes the path of `file` in the program's directory, or relative to it, to ret. 0 or -errno. */
+/* Writes the path of `file`, relative to the program's directory, to ret. Returns 0 or -errno. */
 int loader_path(const char *file, char ret[static PATH_MAX]);
