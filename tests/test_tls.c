@@ -491,6 +491,30 @@ START_TEST(a_stream_that_ends_without_close_notify_is_cut)
 }
 END_TEST
 
+/* Takes one byte and then fails, as where the peer closes between two records. */
+static ssize_t write_one(struct tls *t, const struct iovec *iov, size_t n, short *wants)
+{
+	(void)t;
+	(void)iov;
+	(void)n;
+	*wants = 0;
+	return 1;
+}
+
+/* What the peer has sent is read before the error of the next write ends the connection. */
+START_TEST(a_stream_that_wrote_less_waits_for_poll)
+{
+	const struct tls_module one = { .write = write_one };
+	struct stream s = { .module = &one, .tls = server, .can_write = true };
+	struct iovec iov[] = { { (char *)"a", 1 }, { (char *)"b", 1 } };
+
+	ck_assert_int_eq(stream_write(&s, iov, 1), 1);
+	ck_assert(s.can_write);
+	ck_assert_int_eq(stream_write(&s, iov, 2), 1);
+	ck_assert(!s.can_write);
+}
+END_TEST
+
 /* ---- beginning */
 
 START_TEST(a_name_that_is_not_there_is_refused)
@@ -691,6 +715,7 @@ int main(void)
 	tcase_add_test(ends, a_stream_polls_for_what_tls_wants);
 	tcase_add_test(ends, a_stream_reads_bytes_and_then_the_end);
 	tcase_add_test(ends, a_stream_that_ends_without_close_notify_is_cut);
+	tcase_add_test(ends, a_stream_that_wrote_less_waits_for_poll);
 
 	suite_add_tcase(suite, files);
 	tcase_set_timeout(files, 60);

@@ -144,12 +144,15 @@ static ssize_t tls_read(struct stream *s, struct buf *b)
 	return tls_result(n, wants, &s->read_wants, &s->can_read);
 }
 
-static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n)
+static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n, size_t want)
 {
 	short wants = 0;
 	ssize_t written = s->module->write(s->tls, iov, n, &wants);
 
-	return tls_result(written, wants, &s->write_wants, &s->can_write);
+	written = tls_result(written, wants, &s->write_wants, &s->can_write);
+	if (written >= 0 && (size_t)written < want)
+		s->can_write = false; /* the next write may fail: reads come first */
+	return written;
 }
 
 static void tls_shut(struct stream *s)
@@ -233,10 +236,10 @@ ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 {
 	size_t want = 0;
 
-	if (s->tls)
-		return tls_write(s, iov, n);
 	for (size_t i = 0; i < n; i++)
 		want += iov[i].iov_len;
+	if (s->tls)
+		return tls_write(s, iov, n, want);
 	return write_result(s, writev(s->fd, iov, (int)n), want);
 }
 
