@@ -289,6 +289,16 @@ bool http1_has_token(const struct http1_head *h, struct slice name, struct slice
 	return false;
 }
 
+bool http1_is_idempotent(struct slice method)
+{
+	static const char *const names[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_eq(method, slice_str(names[i])))
+			return true;
+	return false;
+}
+
 bool http1_persistent(const struct http1_head *h)
 {
 	if (h->framing == HTTP1_UNTIL_CLOSE ||

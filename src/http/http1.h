@@ -67,6 +67,9 @@ size_t http1_count(const struct http1_head *h, struct slice name);
 /* An element of that list-valued field is this token, in any case. */
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token);
 
+/* A request with that method may be sent twice (RFC 9110 9.2.2). */
+bool http1_is_idempotent(struct slice method);
+
 /* The sender keeps the connection open after this message (RFC 9112 9.3). */
 bool http1_persistent(const struct http1_head *h);
 

@@ -324,17 +324,6 @@ enum exchange_end exchange_abort(struct exchange *x, const char *failure, int er
 
 /* ---- the start */
 
-/* RFC 9110 9.2.2 */
-static bool is_idempotent(struct slice method)
-{
-	static const char *const names[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (slice_eq(method, slice_str(names[i])))
-			return true;
-	return false;
-}
-
 static void exchange_init(struct exchange *x, struct downstream *d,
 			  const struct http1_head *h, const struct verdict *v)
 {
@@ -354,7 +343,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	x->up_request = (struct upstream_request){
 		.is_head = slice_eq(h->method, SLICE("HEAD")),
 		.new_connection = x->upgrade,
-		.repeatable = is_idempotent(h->method) && !x->upgrade &&
+		.repeatable = http1_is_idempotent(h->method) && !x->upgrade &&
 			      (h->framing == HTTP1_NO_BODY ||
 			       (h->framing == HTTP1_LENGTH && h->length == 0)),
 		.connect_ms = cfg->connect_ms,
