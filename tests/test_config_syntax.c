@@ -37,6 +37,8 @@ START_TEST(the_syntax_is_systemds)
 }
 END_TEST
 
+#define TEN "0123456789"
+
 START_TEST(errors_name_the_line_where_the_assignment_begins)
 {
 	static const struct {
@@ -54,6 +56,9 @@ START_TEST(errors_name_the_line_where_the_assignment_begins)
 		{ "[Log]x\n", ":1: [Log]x does not end in ]\n" },
 		{ "[\n", ":1: [ does not end in ]" },
 		{ "[Log]\nLevel\n", ":2: Level is neither [Section] nor Key=Value" },
+		{ "[Log]\n" TEN TEN TEN TEN TEN TEN TEN TEN "x\n",
+		  TEN " is neither [Section] "
+		      "nor Key=Value nor # comment\n" },
 		{ "[Log]\nLevel=x\\\\\n", ":2: Level=x\\\\ is not a log level" },
 		{ "Level=debug\n", ":1: Level= is not in any section; sections: [Next" },
 		{ "[Log]\nLevel=debug # c\n", ":2: Level=debug # c is not a log level" },

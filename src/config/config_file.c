@@ -37,7 +37,7 @@ static enum config_file_result read_whole(char text[static CONFIG_FILE_MAX + 1],
 		ret->len += (size_t)n;
 	if (n < 0)
 		return CONFIG_FILE_FAILED;
-	return ret->len > CONFIG_FILE_MAX ? CONFIG_FILE_TOO_LARGE : CONFIG_FILE_READ;
+	return ret->len > CONFIG_FILE_MAX ? CONFIG_FILE_TOO_LARGE : CONFIG_FILE_OK;
 }
 
 static void read_one(const char *path, config_file_callback callback, void *userdata)
@@ -85,7 +85,7 @@ static void read_drop_ins(const char *dir, config_file_callback callback, void *
 
 void config_file_read(const char *file, config_file_callback callback, void *userdata)
 {
-	char dir[PATH_MAX + sizeof(".d")]; /* holds each name that is not too long */
+	char dir[PATH_MAX + sizeof(".d")]; /* a longer path cannot be opened anyway */
 
 	read_one(file, callback, userdata);
 	(void)snprintf(dir, sizeof(dir), "%s.d", file);

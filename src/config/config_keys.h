@@ -13,8 +13,9 @@
 struct config_kind {
 	const char *allowed; /* the allowed values, for error messages */
 	/*
-	 * One of these three is set. It returns NULL, or an error ("is not a size") and leaves
-	 * *ret unchanged. *ret may point into the text, which must outlive the configuration.
+	 * Exactly one of these three is set. It returns NULL on success, else an error text such as
+	 * "is not a size", and then leaves *ret unchanged. *ret may point into the text, which must
+	 * outlive the configuration. check_word has no ret.
 	 */
 	const char *(*parse)(const char *text, void *ret);
 	const char *(*parse_number)(const char *text, uint64_t min, uint64_t max,
@@ -46,7 +47,7 @@ struct config_key {
 	uint64_t min, max;              /* bounds, for the parser */
 };
 
-/* In the order of sections; ends with a row whose section is NULL. */
+/* Grouped by section; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
 
 /* Prints each implemented key with its effective value, in the syntax of the file, to stdout. */

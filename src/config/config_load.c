@@ -90,7 +90,7 @@ static void complain_error(struct reader *r, int error)
 }
 
 /* Lists the sections with an implemented key, for the end of an error message. */
-static void known_sections(char ret[static NAMES_TEXT])
+static void implemented_sections(char ret[static NAMES_TEXT])
 {
 	const char *last = "";
 	size_t len = 0;
@@ -105,7 +105,7 @@ static void known_sections(char ret[static NAMES_TEXT])
 }
 
 /* Lists the implemented keys of a section, for the end of an error message. */
-static void known_keys(const char *section, char ret[static NAMES_TEXT])
+static void implemented_keys(const char *section, char ret[static NAMES_TEXT])
 {
 	size_t len = 0;
 
@@ -157,10 +157,10 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 	const char **words, *why;
 	char *rest;
 	size_t n = 0;
-	bool empties = value[0] == '\0';
+	bool clears_list = value[0] == '\0';
 
 	/* words replace the default, but add to an earlier line */
-	while (!empties && *list != k->default_words && (*list)[n])
+	while (!clears_list && *list != k->default_words && (*list)[n])
 		n++;
 	/* each word and the space after it are at least two bytes of value */
 	words = malloc((n + strlen(value) / 2 + 2) * sizeof(*words));
@@ -178,7 +178,7 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 			words[n++] = word;
 	}
 	words[n] = NULL;
-	if (empties || n > 0)
+	if (clears_list || n > 0)
 		list_set(k, list, words);
 	else
 		free(words);
@@ -199,7 +199,7 @@ static void assign(struct reader *r, const char *name, char *value)
 	const char *why;
 
 	if (!k) {
-		known_keys(r->section, names);
+		implemented_keys(r->section, names);
 		complain(r, "unknown key %.100s=; keys of [%s]:%s", name, r->section,
 			 names);
 	} else if (!k->kind) {
@@ -224,7 +224,7 @@ static void enter_section(struct reader *r, const char *name)
 			return;
 		}
 	r->state = READER_UNKNOWN_SECTION;
-	known_sections(names);
+	implemented_sections(names);
 	complain(r, "unknown section [%.100s]; sections:%s", name, names);
 }
 
@@ -237,7 +237,7 @@ static void assign_in_section(struct reader *r, const struct config_syntax_item 
 	case READER_UNKNOWN_SECTION: return;
 	case READER_NO_SECTION: break;
 	}
-	known_sections(names);
+	implemented_sections(names);
 	complain(r, "%.100s= is not in any section; sections:%s", item->name, names);
 }
 
@@ -283,7 +283,7 @@ static void read_file(void *userdata, const struct config_file *f)
 	r->line = 0;
 	r->state = READER_NO_SECTION;
 	switch (f->result) {
-	case CONFIG_FILE_READ: read_text(r, f->text, f->len); return;
+	case CONFIG_FILE_OK: read_text(r, f->text, f->len); return;
 	case CONFIG_FILE_TOO_LARGE:
 		complain(r, "is larger than %d bytes", CONFIG_FILE_MAX);
 		return;

@@ -24,12 +24,14 @@ typedef void (*config_report)(void *userdata, const char *error);
 void config_init(struct config *ret);
 
 /*
- * Sets the defaults, then reads file and file.d/ *.conf in order of name. A missing file.d is
- * no error, a missing file is. Reads on after an error, so that all errors are reported;
- * a wrong line is ignored. *ret is usable whatever the result; the caller must call config_done().
+ * Sets the defaults, then reads file, and each *.conf in the directory file.d in order of name. A
+ * missing file.d is no error, a missing file is. Reads on after an error, so that all errors are
+ * reported; a wrong line is ignored. Only after a byte that is not text, or a line that is too long,
+ * the rest of that file is skipped. *ret is usable whatever the result; the caller must call
+ * config_done().
  */
 enum config_result config_load(const char *file, config_report report, void *userdata,
 			       struct config *ret);
 
-/* Frees the texts and lists. Lists are the defaults again; no other string may be used any more. */
+/* Afterwards lists have their default words; all other strings from the files are invalid. */
 void config_done(struct config *c);

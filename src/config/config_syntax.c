@@ -16,7 +16,7 @@ __attribute__((format(printf, 2, 3))) static enum config_syntax_kind error(
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(item->why, sizeof(item->why), fmt, ap); /* lines are cut short */
+	(void)vsnprintf(item->why, sizeof(item->why), fmt, ap); /* fits */
 	va_end(ap);
 	return CONFIG_SYNTAX_ERROR;
 }
@@ -34,7 +34,7 @@ static char *trim(char *s)
 	return s;
 }
 
-/* Refuses long lines and control characters, except a CR before p[len], the LF or end of the text. */
+/* Refuses long lines and control characters, except tabs and, as the last byte, a CR. */
 static bool check_line(const char *p, size_t len, struct config_syntax_item *item)
 {
 	if (len > CONFIG_LINE_MAX) {
@@ -112,7 +112,7 @@ static char *next_joined(struct config_syntax *s, struct config_syntax_item *ite
 			return joined;
 		joined[joined_len - 1] = ' ';
 	}
-	return joined; /* the last line ended in a backslash; or NULL */
+	return joined; /* the text ended after a backslash; NULL: no line was left */
 }
 
 static enum config_syntax_kind section_parse(char *line, struct config_syntax_item *ret)

@@ -4,14 +4,15 @@
 
 #include <stddef.h>
 
-/* The longest line in bytes, without its line end. */
+/* The longest line in bytes, without its LF. */
 #define CONFIG_LINE_MAX 4096
 
 enum config_syntax_kind {
 	CONFIG_SYNTAX_END,
 	CONFIG_SYNTAX_SECTION,
 	CONFIG_SYNTAX_ASSIGNMENT,
-	CONFIG_SYNTAX_ERROR, /* reading may go on after it */
+	/* reading may go on; after a line that is not text or is too long, the end comes next */
+	CONFIG_SYNTAX_ERROR,
 };
 
 /* The strings point into the text. */
@@ -19,7 +20,7 @@ struct config_syntax_item {
 	unsigned line;    /* the number of its first line */
 	const char *name; /* of a section or a key */
 	char *value;      /* of an assignment: trimmed, continuation lines joined */
-	char why[128];    /* of an error: its message */
+	char why[136];    /* of an error: its message; it quotes 80 bytes at most */
 };
 
 struct config_syntax {

@@ -10,7 +10,7 @@
 #include "http/authority.h"
 #include "http/path.h"
 
-/* For strspn(), which may read past a slice: the string that it is part of ends in a NUL. */
+/* strspn() may read past a slice. Here that is safe: the slice is part of a string with a NUL. */
 #define DIGITS  "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -167,7 +167,7 @@ const struct config_kind config_kind_url = {
 
 /* ---- origins, RFC 6454 6.2 */
 
-/* Also refuses an origin that a browser writes in another way, because it would never match. */
+/* Also refuses an IPv6 address that browsers write in another way, because it would never match. */
 static const char *origin_check(const char *text)
 {
 	size_t scheme = strspn(text, LETTERS DIGITS "+-.");
@@ -200,7 +200,7 @@ const struct config_kind config_kind_origins = {
 
 #define PCHARS LETTERS DIGITS "-._~!$&'()*+,;=:@" /* RFC 3986 3.3 */
 
-/* Refuses what route.c never matches, so that such a glob is reported. */
+/* Refuses characters that no path has (RFC 3986), and segments that path_match() never matches. */
 static const char *segment_check(struct slice s)
 {
 	if (slice_eq(s, SLICE("**")))

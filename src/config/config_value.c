@@ -99,7 +99,7 @@ static const struct {
 	{ "w week weeks", 7 * 86400 * SECOND_US },
 };
 
-/* Removes the unit from s and returns its microseconds: a second's without one, 0 for an unknown one. */
+/* Removes the unit from s. Returns it in microseconds: a second if none is there, 0 if it is unknown. */
 static uint64_t next_unit(struct slice *s)
 {
 	struct slice word = { s->p, 0 }, names, name;
