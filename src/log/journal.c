@@ -16,10 +16,10 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_KEPT_MS   30000 /* for room in the journal, at the end */
+#define JOURNAL_ROOM_MS   30000 /* for room in the journal, at the end */
 #define JOURNAL_DRAIN_MS  200   /* until the journal has read the last entry */
 #define JOURNAL_STDERR_MS 200   /* for room on standard error, once in a process */
-#define JOURNAL_KEPT      8     /* entries */
+#define JOURNAL_KEPT_MAX  8     /* entries */
 
 enum sink {
 	SINK_NONE,
@@ -40,7 +40,7 @@ static struct {
 
 /* Entries for which the journal has had no room. */
 static struct {
-	struct journal_entry entry[JOURNAL_KEPT];
+	struct journal_entry entry[JOURNAL_KEPT_MAX];
 	size_t first, end; /* those that are to be sent */
 	char text[2 * JOURNAL_ENTRY_MAX];
 	size_t used; /* bytes of text */
@@ -84,7 +84,8 @@ static void drain(void)
 
 /*
  * $JOURNAL_STREAM has device and inode of the file that systemd has connected to the journal. The
- * units set StandardError=null: then there is no $JOURNAL_STREAM.
+ * units set StandardError=null: then there is no $JOURNAL_STREAM. So /dev/null together with
+ * $INVOCATION_ID also counts as the journal.
  */
 static bool stderr_is_journal(const struct stat *st)
 {
@@ -107,7 +108,7 @@ static bool stderr_is_client(const struct stat *st)
 	       client.st_dev == st->st_dev && client.st_ino == st->st_ino;
 }
 
-/* If fstat() fails: no entry may go to a socket, since it may be the client's. */
+/* Used if fstat() fails. A socket may be the client's, so it gets no entry. */
 static enum sink sink_guess(void)
 {
 	socklen_t len = sizeof(int);
@@ -171,7 +172,8 @@ static bool keep(const struct journal_entry *e)
 	struct journal_entry *copy = &kept.entry[kept.end];
 	char *text = kept.text + kept.used;
 
-	if (kept.end == JOURNAL_KEPT || e->datagram.len > sizeof(kept.text) - kept.used)
+	if (kept.end == JOURNAL_KEPT_MAX ||
+	    e->datagram.len > sizeof(kept.text) - kept.used)
 		return false;
 	memcpy(text, e->datagram.p, e->datagram.len);
 	*copy = *e;
@@ -261,7 +263,7 @@ void journal_notify(struct slice state)
 
 void journal_close(void)
 {
-	uint64_t end_ms = clock_ms() + JOURNAL_KEPT_MS;
+	uint64_t end_ms = clock_ms() + JOURNAL_ROOM_MS;
 
 	/* waiting for POLLOUT would wake all processes for each entry that the journal reads */
 	while (send_kept() == -EAGAIN && clock_ms() < end_ms)

@@ -29,9 +29,9 @@ void journal_set_level(int level);
 bool journal_enabled(int level);
 
 /*
- * Finds where entries go and opens the sockets. Call it before sandbox_enter(), after which sockets
- * can only be used. No entry is written before it. A second call does nothing. The caller must call
- * journal_close().
+ * Finds where entries go and opens the sockets. Call it before sandbox_enter(), after which opening
+ * them may be forbidden. No entry is written before it. Once entries have a place to go, a second
+ * call does nothing. The caller must call journal_close().
  */
 void journal_open(void);
 
@@ -50,9 +50,9 @@ bool journal_flush(void);
 void journal_notify(struct slice state);
 
 /*
- * Closes the sockets. Before that it waits up to 30 s for room for the entries that are kept, since
- * thousands of connections that end together fill the journal's queue; then up to 200 ms until the
- * journal has read all entries.
+ * First it waits up to 30 s for room for the entries that are kept, since thousands of connections
+ * that end together fill the journal's queue. Then it waits up to 200 ms until the journal has read
+ * all entries. Then it closes the sockets.
  */
 void journal_close(void);
 

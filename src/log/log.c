@@ -58,8 +58,8 @@ static const struct {
 
 /*
  * Appends a peer's text. All but printable ASCII becomes \xNN, and so does the backslash, so that
- * the text can neither control a terminal, nor start a new line, nor look like another text: C1
- * controls and marks that change the reading direction are valid UTF-8.
+ * the text can neither control a terminal, nor start a new line, nor look like another text. Valid
+ * UTF-8 is escaped too: it may contain C1 controls, and marks that change the reading direction.
  */
 static void put_escaped(struct buf *b, struct slice s)
 {
@@ -247,7 +247,7 @@ bool log_enabled(enum log_event ev)
 	return journal_enabled(events[ev].level);
 }
 
-/* Each event passes here, whether its level is logged or not. */
+/* Each event passes here, whether its level is logged or not (LOG_DROPPED only if it is logged). */
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	if (log_enabled(ev))
@@ -265,11 +265,11 @@ void log_status(struct slice text)
 	journal_notify(buf_slice(&b));
 }
 
-/* Called by assert(). The C library's own only writes to standard error, /dev/null in the units. */
+/* Called by assert(). The C library's writes only to standard error, which is /dev/null in the units. */
 void __assert_fail(const char *assertion, const char *file, unsigned line,
 		   const char *function)
 {
-	char reason[LOG_VALUE_MAX];
+	char reason[LOG_VALUE_MAX + 2];
 
 	(void)snprintf(reason, sizeof(reason), "%s:%u: %s: assertion failed: %s", file,
 		       line, function, assertion);

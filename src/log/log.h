@@ -19,14 +19,14 @@ enum log_event {
 	LOG_PROXYING,     /* notice: Proxying: PATH */
 	LOG_CLOSED,       /* notice: the end of a session */
 	LOG_REFUSED_PATH, /* notice: Rejecting non-noVNC connection: PATH */
-	LOG_ORIGIN, /* notice: an Origin that is not allowed; reason names both values */
+	LOG_ORIGIN, /* notice: an Origin that is not allowed; REASON has it and the Host */
 	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
 	LOG_REFUSED,    /* notice: an error response without another event, REASON */
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */
 	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
 	LOG_SERVED,     /* debug: a plain request, or the end of a WebSocket to Next.js */
-	LOG_DROPPED,    /* debug: fields that are not passed on; reason has their names */
+	LOG_DROPPED,    /* debug: fields that are not passed on; REASON has their names */
 	LOG_SANDBOX,    /* debug: REASON is missing in the sandbox */
 	LOG_CONFIG,     /* error: in the configuration; REASON has file, line and error */
 	LOG_FAULT,      /* error: the gate's own fault, REASON */
@@ -34,7 +34,7 @@ enum log_event {
 };
 
 /*
- * What is known of an event; empty members are left out. Each is a journal field
+ * What is known of an event; empty members are left out. Each but `ended` is a journal field
  * NOVNC_GATE_<MEMBER>=, and a sentence in the table may name it.
  */
 struct log_fields {
