@@ -109,7 +109,7 @@ static int check(const struct options *o, char *argv[])
 		.whole = o->whole,
 	};
 	enum check_result result;
-	int r = loader_need(argv);
+	int r = loader_require(argv);
 
 	if (r < 0) {
 		(void)fprintf(stderr,
@@ -185,11 +185,11 @@ static enum config_result configure(const struct options *o, char *argv[],
 	enum config_result r;
 
 	if (o->tls)
-		note_error(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
+		note_error(setup, loader_require(argv), "cannot execute " LOADER_PROGRAM);
 	r = config_load(o->file, on_config_error, setup, ret);
 	journal_set_level(ret->log_level);
 	if (r == CONFIG_OK && (sandbox_needs(ret, o->tls) & SANDBOX_LOAD))
-		note_error(setup, loader_need(argv), "cannot execute " LOADER_PROGRAM);
+		note_error(setup, loader_require(argv), "cannot execute " LOADER_PROGRAM);
 	setup->misconfigured = r != CONFIG_OK;
 	setup->cfg = ret;
 	return r;
@@ -258,7 +258,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	finish(connection, o->spread ? spread_read_ms(spread) : 0);
+	finish(connection, o->spread ? spread_own_delay_ms(spread) : 0);
 	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;
 	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All that needs the dynamic loader: the modules of nsswitch.conf(5), for names of hosts and
- * users, and the TLS module. The start of the loader costs a process as much as all of its
- * own work, and most processes do without. So novnc-gate is linked statically; for a name or
+ * users, and the TLS module. Starting the loader costs as much as all else that the
+ * process does, and most processes do without. So novnc-gate is linked statically; for a name or
  * TLS it re-executes itself as novnc-gate-dynamic, the same program linked dynamically. The two
  * differ in one file: loader_static.c or loader_dynamic.c.
  */
@@ -20,7 +20,7 @@
  * Returns 0 in novnc-gate-dynamic. In novnc-gate it executes that program in its place, with the
  * same arguments and descriptors, and returns -errno only if that fails.
  */
-int loader_need(char *argv[]);
+int loader_require(char *argv[]);
 
 /*
  * Resolves the name of a backend. getaddrinfo(3) takes no deadline, so SIGTERM, which is blocked

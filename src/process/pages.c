@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The most stack that any call has used, in bytes. */
+/* More stack than any call uses, in bytes. */
 #define PAGES_STACK (256 * 1024)
 /* Room for our own frame and that of madvise(), bytes; enough with sanitizers as well. */
 #define PAGES_FRAME 1024

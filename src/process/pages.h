@@ -10,5 +10,5 @@
 /* Gives back the pages that lie wholly in that block; if that fails, they stay. */
 void pages_release(void *p, size_t len);
 
-/* Gives back the pages of the stack below the caller: deeper calls have used them before. */
+/* Gives back the pages of the stack below the caller, which earlier, deeper calls have used. */
 void pages_release_stack(void);

@@ -41,7 +41,7 @@ struct port_rule {
 #define ABI_NET         4
 #define ABI_SCOPE       6
 
-/* By version of Landlock: the number of access rights to files; the rights are that many lowest bits. */
+/* Indexed by the version of Landlock: how many access rights to files it has. They are the lowest bits. */
 static const unsigned char abi_fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
 /* Files that a process with that need may read; for a directory, all files below it. */
@@ -89,8 +89,8 @@ unsigned sandbox_needs(const struct config *cfg, bool tls)
 /* ---- limits */
 
 /*
- * With NPROC 0 the process cannot fork, however few other processes its user has. With FSIZE 0 a
- * line on standard error would end the process if that is a file; then FSIZE stays as it is.
+ * With NPROC 0 the process cannot fork, however few other processes its user has. If standard error
+ * is a file, FSIZE is not set: a line written there would end the process.
  */
 static int limits_set(void)
 {
@@ -151,8 +151,8 @@ static void allow_port(struct rules *rules, uint16_t port)
 }
 
 /*
- * The files that keys of backends name, those of OpenSSL, and the directory of the TLS module:
- * not the file itself, because an upgrade replaces it; loader_tls() checks the version of the
+ * Allows the files that keys of backends name, those of OpenSSL, and the directory of the TLS
+ * module, because an upgrade replaces the module's file. loader_tls() checks the version of the
  * new one.
  */
 static void allow_tls(struct rules *rules, const struct config *cfg)
@@ -265,6 +265,7 @@ static int seccomp_enter_needs(unsigned needs)
 
 /* ---- the functions of sandbox.h */
 
+/* The scopes of Landlock (ABI_SCOPE) are not reported as missing. */
 static const char *missing(int abi, bool seccomp)
 {
 	if (abi == 0)

@@ -26,19 +26,19 @@ struct sandbox {
 	enum {
 		SANDBOX_NO_SECCOMP,
 		SANDBOX_SECCOMP,
-		SANDBOX_SECCOMP_TLS, /* OpenSSL is loaded: a tunnel needs its system calls */
+		SANDBOX_SECCOMP_TLS, /* OpenSSL may be loaded; a tunnel then needs its calls */
 	} seccomp;
 };
 
-/* Returns the needs of this configuration, as bits; tls: the client speaks TLS too. */
+/* Returns the needs of this configuration, as bits. tls: the client speaks TLS. */
 unsigned sandbox_needs(const struct config *cfg, bool tls);
 
 /* Enters the sandbox. Returns 0, or -errno, after which nothing may be served. */
 int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
 
 /*
- * Tightens the sandbox for a tunnel: from now on the process opens, connects and loads nothing, and moves
- * bytes between the descriptors that it has. Returns 0, or -errno, after which the tunnel must
- * not go on.
+ * Tightens the sandbox for a tunnel: from now on the process opens no file or socket (only pipes),
+ * connects to nothing and loads no library; it moves bytes between the descriptors that it has.
+ * Returns 0, or -errno, after which the tunnel must not go on.
  */
 int sandbox_tighten(const struct sandbox *sandbox);

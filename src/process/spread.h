@@ -16,7 +16,7 @@
 uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
 
 /*
- * The same for this process. fd is the file with their number, pids.current of a control group; if
- * it is -1 or cannot be read, the highest number is assumed.
+ * Returns that delay for this process. fd is pids.current of a control group, the number of
+ * processes; if it is -1 or cannot be read, the highest number is assumed.
  */
-uint64_t spread_read_ms(int fd);
+uint64_t spread_own_delay_ms(int fd);

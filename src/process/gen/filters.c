@@ -3,10 +3,9 @@
  * Run by make: the table of the system calls that the gate may make. It becomes the programs in
  * build/filters.h, so that a process installs each with one call.
  *
- * A call that is not in the table ends the process, so that it is noticed. Two exceptions: calls
- * that libraries try and can do without (the table has their errors), and calls that this
- * libseccomp does not know yet. These fail as on an older kernel, for which a newer C library
- * has a fallback.
+ * A call ends the process, so that it is noticed, unless the table allows it or gives it an error:
+ * libraries try some calls that they can do without. Calls that this libseccomp does not know yet
+ * fail with ENOSYS, as on an older kernel, for which a newer C library has a fallback.
  */
 #include <endian.h>
 #include <err.h>
@@ -38,7 +37,7 @@
 #define TLS        SANDBOX_TLS
 /* In a tunnel: */
 #define TUNNEL     32
-#define TUNNEL_TLS 64 /* if OpenSSL is loaded */
+#define TUNNEL_TLS 64 /* if OpenSSL may be loaded */
 
 /* Offsets of the two halves of an argument. */
 #define HALF(arg, half) (offsetof(struct seccomp_data, args) + 8 * (arg) + 4 * (half))
@@ -85,7 +84,7 @@ static const struct rule {
 	ALLOW(SERVE | TUNNEL, "read"),
 	ALLOW(SERVE | TUNNEL, "clock_gettime"), /* where there is no vDSO for it */
 	ALLOW(SERVE | TUNNEL, "brk munmap exit_group"),
-	ALLOW(SERVE | TUNNEL, "getpid"), /* for a line on standard error */
+	ALLOW(SERVE | TUNNEL, "getpid"), /* in log lines, and journal_close() */
 	ALLOW(SERVE, "connect"),         /* Landlock limits the ports */
 	ALLOW(SERVE,
 	      "getsockname getpeername"), /* whether a backend is the gate itself */
@@ -144,8 +143,8 @@ static const struct rule {
 	      BITS(3, MAP_ANONYMOUS, 0)),
 	ALLOW(LOAD, "mprotect", BITS(2, PROT_EXEC, 0)),
 
-	/* OpenSSL tries these where getrandom() fails, before it gives up. Before a tunnel Landlock
-	 * refuses the files. */
+	/* OpenSSL tries these where getrandom() fails, before it gives up. Until there is a tunnel,
+	 * Landlock refuses the files. */
 	FAIL(TLS | TUNNEL_TLS, ENOSYS, "shmget"),
 	FAIL(TUNNEL_TLS, EACCES, "openat"),
 

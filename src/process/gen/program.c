@@ -101,10 +101,11 @@ static void put_leaves(struct program *p, const struct program_rules *r)
 		if (p->leaves > 0 && p->leaf[p->leaves - 1].to == to)
 			continue;
 		if (p->leaves == PROGRAM_MAX)
-			errx(EXIT_FAILURE, "a program for more calls than expected");
+			errx(EXIT_FAILURE, "more than %d ranges of calls", PROGRAM_MAX);
 		p->leaf[p->leaves++] = (struct leaf){ call, to };
 	}
-	/* the last leaf has no end: 16 numbers, as a kernel has few calls that libseccomp does not know */
+	/* the last leaf has no end; to balance the tree, it counts as 16 numbers long, because a
+	 * kernel has few calls that libseccomp does not know */
 	p->leaf[p->leaves].first = p->leaf[p->leaves - 1].first + 16;
 }
 

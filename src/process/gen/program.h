@@ -38,7 +38,7 @@ struct program_rules {
  * Makes the program for these rules. Returns its length; exits if it is too long.
  *
  * The program is short and searches the number of the call in a tree, because each process pays
- * for both when it installs the program: the kernel compiles all instructions, and runs the
+ * for its length and for its searches: the kernel compiles all instructions, and runs the
  * program with each number, to know the calls that are allowed with any arguments.
  */
 size_t program_make(const struct program_rules *r,
