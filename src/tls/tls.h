@@ -23,7 +23,7 @@ struct tls_why {
 enum tls_begin {
 	TLS_READY,
 	TLS_MISCONFIGURED, /* a file that the configuration names cannot be used */
-	TLS_LOCAL_FAULT,   /* no memory; or the module cannot be loaded */
+	TLS_LOCAL_FAULT,   /* no memory or random numbers; for callers, also no module */
 };
 
 /* One end of a TLS connection. It borrows the socket. */
@@ -36,7 +36,8 @@ typedef void (*tls_tell)(void *userdata, bool invalid_now, const char *what);
  * The functions of the module. One that would have to wait returns -EAGAIN and sets *wants to
  * the event to poll(2) for: a read may need POLLOUT, and a write POLLIN. Other errors are final,
  * and why() has them in words: -ECONNABORTED if the peer ended without a close_notify, -EPROTO
- * if it sent invalid TLS, or the socket's -errno.
+ * if it sent invalid TLS, or the socket's -errno. One has no words: -EPIPE, if the connection is no
+ * longer open for writing.
  */
 struct tls_module {
 	/* NOVNC_GATE_VERSION and TLS_LAYOUT; a module with others is not used */
@@ -45,7 +46,7 @@ struct tls_module {
 
 	/*
 	 * Begin a connection to a backend, or with a client. On an error, *why has the reason;
-	 * for TLS_MISCONFIGURED it begins with section and key. The caller must free() *ret.
+	 * for TLS_MISCONFIGURED it begins with section and key. On success the caller must pass *ret to free() below.
 	 */
 	enum tls_begin (*connect)(int fd, const struct backend *be, struct tls **ret,
 				  struct tls_why *why);
@@ -56,7 +57,7 @@ struct tls_module {
 	int (*handshake)(struct tls *t, short *wants);
 
 	/*
-	 * Calls tell for each reason that clients have to refuse the certificate of t, which
+	 * Calls tell once for each reason for which a client may refuse the certificate of t, which
 	 * is from accept().
 	 */
 	void (*inspect)(const struct tls *t, tls_tell tell, void *userdata);

@@ -33,10 +33,10 @@ static int skip_engines(CONF_IMODULE *section, const CONF *cnf)
 }
 
 /*
- * Ignores the engines in openssl.cnf, also when the client speaks TLS and OpenSSL starts before the
- * sandbox. If only a backend speaks TLS, OpenSSL starts inside the sandbox, and an engine may make
- * system calls that are forbidden there. All other settings hold. Of two modules of one name OpenSSL
- * uses the first, and it adds its own later.
+ * If only a backend speaks TLS, OpenSSL starts inside the sandbox, where an engine may make system
+ * calls that are forbidden. So the engines in openssl.cnf are ignored, also when OpenSSL starts before
+ * the sandbox. All other settings hold. Of two configuration modules with one name OpenSSL uses the
+ * first, and it adds its own later.
  */
 __attribute__((constructor)) static void leave_out_engines(void)
 {
@@ -81,9 +81,9 @@ static enum tls_begin blame_certificates(const struct file *f, struct tls_why *w
 }
 
 /* OpenSSL would ask for a passphrase on a terminal. */
-static int no_passphrase(char *room, int size, int writing, void *userdata)
+static int no_passphrase(char *storage, int size, int writing, void *userdata)
 {
-	(void)room;
+	(void)storage;
 	(void)size;
 	(void)writing;
 	(void)userdata;
@@ -99,7 +99,7 @@ SSL_CTX *tls_context_new(const SSL_METHOD *method, struct tls_why *why)
 			       "no random numbers from the kernel (getrandom)");
 	if (!ctx)
 		return NULL;
-	/* openssl.cnf may demand a later one */
+	/* openssl.cnf may set a higher minimum version */
 	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION)
 		(void)SSL_CTX_set_min_proto_version(ctx,
 						    TLS1_2_VERSION); /* cannot fail */
@@ -166,7 +166,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	return blame(key, "contains no private key, or one with a passphrase", why);
 }
 
-/* The system's store is a directory in which OpenSSL finds files by hash later: none is read here. */
+/* In the system's directory OpenSSL later finds files by hash; no certificate is read here. */
 static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 				struct tls_why *why)
 {
@@ -192,8 +192,8 @@ static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 		       : blame_certificates(&file, why);
 }
 
-enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
-				  struct tls_why *why)
+enum tls_begin tls_context_connect(SSL_CTX *ctx, const struct backend *be,
+				   struct tls_why *why)
 {
 	const struct config_backend_tls *trust = &be->trust;
 	const struct file certificate = { be->section, "ClientCertificate",
@@ -224,32 +224,33 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 					   : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* A name without "/" is a credential's, systemd.exec(5). room is for its path. */
-static struct file tls_file(const char *key, const char *name, char room[static PATH_MAX])
+/* A name without "/" is a credential's, systemd.exec(5). storage is for its path. */
+static struct file tls_file(const char *key, const char *name,
+			    char storage[static PATH_MAX])
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	struct file f = { "Tls", key, name };
 
 	if (name[0] == '/' || !dir)
 		return f;
-	(void)snprintf(room, PATH_MAX, "%s/%s", dir, name);
-	f.path = room;
+	(void)snprintf(storage, PATH_MAX, "%s/%s", dir, name);
+	f.path = storage;
 	return f;
 }
 
-/* Without tickets no session is resumed. These calls cannot fail. */
+/* Without tickets no TLS session is resumed. These calls cannot fail. */
 static void no_tickets(SSL_CTX *ctx)
 {
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	(void)SSL_CTX_set_num_tickets(ctx, 0);
 }
 
-/* Issues tickets if there is a key: one that only this process knew would be of no use. */
+/* Without a key file no tickets are issued: a key that only this process knows would be of no use. */
 static enum tls_begin use_tickets(SSL_CTX *ctx, const char *name,
 				  struct tls_ticket_keys *keys, struct tls_why *why)
 {
-	char room[PATH_MAX];
-	const struct file file = tls_file("TicketKey", name, room);
+	char storage[PATH_MAX];
+	const struct file file = tls_file("TicketKey", name, storage);
 	int r = tls_ticket_read(file.path, keys);
 
 	if (r == -ENOENT) {
@@ -261,13 +262,13 @@ static enum tls_begin use_tickets(SSL_CTX *ctx, const char *name,
 			     r == -EINVAL ? "is neither 80 nor 160 bytes long"
 					  : strerror(-r),
 			     why);
-	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_ticket_key);
+	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_ticket_use_key);
 	(void)SSL_CTX_set_timeout(ctx, TLS_TICKET_SEC);
 	return TLS_READY;
 }
 
 /*
- * A client certificate is asked for, but not required. No tickets are issued: a resumed session
+ * A client certificate is asked for, but not required. No tickets are issued: a resumed TLS session
  * would accept a certificate that has expired since, because it is not verified again.
  */
 static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_why *why)
@@ -288,13 +289,13 @@ static enum tls_begin use_client_ca(SSL_CTX *ctx, const char *path, struct tls_w
 	return TLS_READY;
 }
 
-enum tls_begin tls_context_server(SSL_CTX *ctx, const struct config_tls *cfg,
+enum tls_begin tls_context_accept(SSL_CTX *ctx, const struct config_tls *cfg,
 				  struct tls_ticket_keys *keys, struct tls_why *why)
 {
-	char certificate_room[PATH_MAX], key_room[PATH_MAX];
+	char certificate_path[PATH_MAX], key_path[PATH_MAX];
 	const struct file certificate =
-		tls_file("Certificate", cfg->certificate, certificate_room);
-	const struct file key = tls_file("Key", cfg->key, key_room);
+		tls_file("Certificate", cfg->certificate, certificate_path);
+	const struct file key = tls_file("Key", cfg->key, key_path);
 	enum tls_begin r;
 
 	if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)

@@ -15,9 +15,9 @@ SSL_CTX *tls_context_new(const SSL_METHOD *method, struct tls_why *why);
  * Sets the context up for a connection to a backend, or with a client. After TLS_MISCONFIGURED *why
  * names the file with its section and key. The caller wipes *keys.
  */
-enum tls_begin tls_context_client(SSL_CTX *ctx, const struct backend *be,
-				  struct tls_why *why);
-enum tls_begin tls_context_server(SSL_CTX *ctx, const struct config_tls *cfg,
+enum tls_begin tls_context_connect(SSL_CTX *ctx, const struct backend *be,
+				   struct tls_why *why);
+enum tls_begin tls_context_accept(SSL_CTX *ctx, const struct config_tls *cfg,
 				  struct tls_ticket_keys *keys, struct tls_why *why);
 
 /* The first error that OpenSSL has noted, in words. */

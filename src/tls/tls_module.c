@@ -18,9 +18,9 @@
 /*
  * OpenSSL reads on until it has payload. A peer that sends records without any, such as KeyUpdate
  * messages of 27 bytes, could keep one call from returning, and neither a time-out nor SIGTERM
- * would be noticed. So this is the most that one call reads from the socket beyond the payload that
- * it returns, bytes. A call that returns payload does not reach it, because OpenSSL reads more only
- * when it has less than a record left.
+ * would be noticed. So after this many bytes beyond the payload that it returns, a call reads no more;
+ * its last read may go past it by TLS_READ_AHEAD. A call that returns payload does not reach it,
+ * because OpenSSL reads more only when it has less than a record left.
  */
 #define TLS_EXCESS_MAX  (64 * 1024)
 
@@ -64,7 +64,7 @@ static void explain_tls(struct tls *t)
 			       tls_context_reason());
 }
 
-/* Directly after an SSL_*() call that returned r <= 0: -errno, or 0 at the end. */
+/* Call it directly after an SSL_*() call has returned r <= 0. Returns -errno; 0: close_notify. */
 static int failure(struct tls *t, int r, short *wants)
 {
 	int saved_errno = errno;
@@ -92,8 +92,8 @@ static int failure(struct tls *t, int r, short *wants)
 
 /* ---- beginning */
 
-/* The name that the server's certificate must have; it is sent to the server as well (SNI). */
-static int expect_name(SSL *ssl, const char *host)
+/* Sets the name that the server's certificate must have; it is sent to the server as well (SNI). */
+static bool expect_name(SSL *ssl, const char *host)
 {
 	struct in6_addr address;
 	char name[sizeof(((struct backend *)0)->host)];
@@ -194,7 +194,7 @@ static enum tls_begin tls_connect(int fd, const struct backend *be, struct tls *
 	enum tls_begin r = TLS_LOCAL_FAULT;
 
 	if (t && t->ctx)
-		r = tls_context_client(t->ctx, be, why);
+		r = tls_context_connect(t->ctx, be, why);
 	if (r == TLS_READY &&
 	    !(attach(t, fd, SSL_set_connect_state) && expect_name(t->ssl, be->host)))
 		r = TLS_LOCAL_FAULT;
@@ -208,7 +208,7 @@ static enum tls_begin tls_accept(int fd, const struct config_tls *cfg, struct tl
 	enum tls_begin r = TLS_LOCAL_FAULT;
 
 	if (t && t->ctx)
-		r = tls_context_server(t->ctx, cfg, &t->keys, why);
+		r = tls_context_accept(t->ctx, cfg, &t->keys, why);
 	if (r == TLS_READY && !attach(t, fd, SSL_set_accept_state))
 		r = TLS_LOCAL_FAULT;
 	return finish(t, r, ret);
@@ -264,13 +264,13 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 }
 
 /*
- * The payload of the next record: smaller pieces are put together in room. At most one record,
- * because SSL_write() must get the bytes that it did not take again, unchanged.
+ * The payload of the next record: smaller pieces are put together in storage. At most one record,
+ * because bytes that SSL_write() did not take must be passed to it again, unchanged.
  */
 static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
-				char room[static TLS_RECORD])
+				char storage[static TLS_RECORD])
 {
-	struct buf b = { .data = room, .cap = TLS_RECORD };
+	struct buf b = { .data = storage, .cap = TLS_RECORD };
 
 	for (; n > 0; iov++, n--) {
 		struct slice piece = { iov->iov_base, iov->iov_len };
@@ -289,7 +289,7 @@ static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
 
 static ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t n, short *wants)
 {
-	char room[TLS_RECORD];
+	char storage[TLS_RECORD];
 	size_t done = 0, written;
 	struct slice record;
 	int r = 1;
@@ -298,7 +298,7 @@ static ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t n, short
 		return t->write_error;
 	*wants = 0;
 	call_begin(t);
-	while (r > 0 && (record = next_record(iov, n, done, room)).len > 0) {
+	while (r > 0 && (record = next_record(iov, n, done, storage)).len > 0) {
 		errno = 0;
 		r = SSL_write_ex(t->ssl, record.p, record.len, &written);
 		if (r > 0)
@@ -344,7 +344,7 @@ static const char *tls_subject(const struct tls *t)
 	return t->subject[0] ? t->subject : NULL;
 }
 
-static const char *tls_why(const struct tls *t)
+static const char *tls_why_text(const struct tls *t)
 {
 	return t->why.text;
 }
@@ -366,6 +366,6 @@ __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = 
 	.shut = tls_shut,
 	.is_quiet = tls_is_quiet,
 	.subject = tls_subject,
-	.why = tls_why,
+	.why = tls_why_text,
 	.free = tls_free,
 };

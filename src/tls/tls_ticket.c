@@ -44,8 +44,8 @@ static int mac_init(EVP_MAC_CTX *mac, struct tls_ticket_key *key)
  * Returns 1; 2 if the client shall get a new ticket as well; 0 if the key is not known; -1 after
  * an error. A ticket of TLS 1.3 is used once, so a client that resumes needs another.
  */
-int tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
-		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+int tls_ticket_use_key(SSL *ssl, unsigned char *name, unsigned char *iv,
+		       EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
 {
 	struct tls_ticket_keys *keys = SSL_get_app_data(ssl);
 	struct tls_ticket_key *key = keys->key;

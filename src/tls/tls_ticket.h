@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session tickets (RFC 5077, RFC 8446 4.6.1). Each connection is served by a process of its own,
- * so a session can be resumed only with keys that all processes share. Part of the TLS module.
+ * TLS session tickets (RFC 5077, RFC 8446 4.6.1). Each connection is served by a process of its own,
+ * so a TLS session can be resumed only with keys that all processes share. Part of the TLS module.
  */
 #pragma once
 
@@ -24,5 +24,5 @@ struct tls_ticket_keys {
 int tls_ticket_read(const char *file, struct tls_ticket_keys *ret);
 
 /* The callback of SSL_CTX_set_tlsext_ticket_key_evp_cb(); the SSL's app data are the keys. */
-int tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
-		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt);
+int tls_ticket_use_key(SSL *ssl, unsigned char *name, unsigned char *iv,
+		       EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt);
