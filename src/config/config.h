@@ -53,13 +53,14 @@ struct backend {
 	bool literal;   /* host is an address, or unix: nothing to resolve */
 	struct sockaddr_storage addr; /* if literal */
 	socklen_t addr_len;
-	struct config_backend_tls trust; /* used if tls */
+	/* if tls: how to verify the backend, and the gate's own certificate and key */
+	struct config_backend_tls trust;
 };
 
 /* A list of words with NULL at its end. */
 typedef const char *const *config_list;
 
-/* Read-only once it is loaded. Each implemented row of config_keys.c sets a member, or one of a nested struct. */
+/* Read-only once it is loaded. Each implemented row of config_keys.c sets a member, maybe a nested one. */
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
 	bool rewrite_origin;             /* RewriteOrigin= */

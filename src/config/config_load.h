@@ -33,5 +33,5 @@ void config_init(struct config *ret);
 enum config_result config_load(const char *file, config_report report, void *userdata,
 			       struct config *ret);
 
-/* Afterwards lists have their default words; all other strings from the files are invalid. */
+/* Frees all texts and lists. Then lists have their default words; other strings are invalid. */
 void config_done(struct config *c);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All that needs the dynamic loader: the modules of nsswitch.conf(5), for names of hosts and
- * users, and the TLS module. Starting the loader costs as much as all else that the
- * process does, and most processes do without. So novnc-gate is linked statically; for a name or
- * TLS it re-executes itself as novnc-gate-dynamic, the same program linked dynamically. The two
- * differ in one file: loader_static.c or loader_dynamic.c.
+ * users, and the TLS module. Starting the loader costs as much as all else that the process does,
+ * and most processes do without. So novnc-gate is linked statically; for a name or TLS it
+ * re-executes itself as novnc-gate-dynamic, the same program linked dynamically. The two differ in
+ * one file: loader_static.c or loader_dynamic.c.
  */
 #pragma once
 

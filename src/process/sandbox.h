@@ -11,10 +11,10 @@
 
 #include "config/config.h"
 
-/* Needs of a process beside TCP connections to literal addresses, before a tunnel. */
+/* Needs of a process besides TCP connections to literal addresses, before a tunnel. */
 enum sandbox_need {
 	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
-	SANDBOX_LOAD = 2,    /* libraries, so the dynamic loader */
+	SANDBOX_LOAD = 2,    /* libraries, by the dynamic loader */
 	SANDBOX_RESOLVE = 4, /* a backend given by name; never without the two above */
 	SANDBOX_TLS = 8, /* TLS with a client or a backend; never without SANDBOX_LOAD */
 };

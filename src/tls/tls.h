@@ -45,8 +45,8 @@ struct tls_module {
 	uint64_t layout;
 
 	/*
-	 * Begin a connection to a backend, or with a client. On an error, *why has the reason;
-	 * for TLS_MISCONFIGURED it begins with section and key. On success the caller must pass *ret to free() below.
+	 * Begin a connection to a backend, or with a client. On an error, *why has the reason; for
+	 * TLS_MISCONFIGURED it begins with section and key. The caller must pass *ret to free().
 	 */
 	enum tls_begin (*connect)(int fd, const struct backend *be, struct tls **ret,
 				  struct tls_why *why);

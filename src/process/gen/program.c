@@ -31,7 +31,7 @@ struct program {
 	size_t leaves;
 };
 
-/* ---- instructions: each function puts its own before those that are there; returns the first's index */
+/* ---- instructions: each function puts its own in front, and returns the index of the first */
 
 static size_t put(struct program *p, struct sock_filter instruction)
 {
