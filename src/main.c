@@ -215,15 +215,17 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
  */
 static void finish(int connection, uint64_t delay_ms)
 {
-	uint64_t end_ms = clock_deadline_ms(clock_ms(), delay_ms);
 	struct pollfd no_signal = { .fd = -1 };
+	uint64_t now_ms;
 
 	if (!journal_flush() || delay_ms > 0)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
 	journal_close();
+	/* from now on, or all would exit together after they have waited for the journal */
+	now_ms = clock_ms();
 	if (delay_ms > 0)
-		(void)clock_wait(&no_signal, 1, clock_ms(), end_ms);
+		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);
 }
 
 /*

@@ -13,7 +13,7 @@ static const struct {
 	{ 101, 808 },     { 1000, 8000 },
 	{ 4000, 32000 },  { 10000, 80000 },
 	{ 11249, 89992 }, { 11250, 90000 },
-	{ 11264, 90000 }, /* as many as the units admit; three quarters of TimeoutStopSec=2min */
+	{ 11264, 90000 }, /* as many as the units admit; see TimeoutStopSec= in the units */
 	{ 15000, 90000 }, { UINT64_MAX, 90000 },
 };
 

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_ROOM_MS   30000 /* for room in the journal, at the end */
+#define JOURNAL_ROOM_MS   15000 /* for room in the journal, at the end */
 #define JOURNAL_DRAIN_MS  200   /* until the journal has read the last entry */
 #define JOURNAL_STDERR_MS 200   /* for room on standard error, once in a process */
 #define JOURNAL_KEPT_MAX  8     /* entries */

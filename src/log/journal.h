@@ -50,7 +50,7 @@ bool journal_flush(void);
 void journal_notify(struct slice state);
 
 /*
- * First it waits up to 30 s for room for the entries that are kept, since thousands of connections
+ * First it waits up to 15 s for room for the entries that are kept, since thousands of connections
  * that end together fill the journal's queue. Then it waits up to 200 ms until the journal has read
  * all entries. Then it closes the sockets.
  */

@@ -116,12 +116,16 @@ static void flow_eof(struct flow *f)
 /* Opens the pipe if both streams can be spliced. Not called for a chunked body (flow_copy()). */
 static void flow_pipe(struct flow *f)
 {
+	int ends[2];
+
 	if (f->piping != FLOW_PIPE_NONE || !stream_is_plain(f->from) ||
 	    !stream_is_plain(f->to))
 		return;
 	f->piping = FLOW_PIPE_UNAVAILABLE;
-	if (pipe2(f->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: copying is slower, but works */
+	memcpy(f->pipe, ends,
+	       sizeof(ends)); /* valgrind writes to them after an error, too */
 	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
 	 * pipe has two pages only */
 	if (fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&

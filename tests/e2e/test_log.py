@@ -4,9 +4,11 @@ import contextlib
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import tempfile
+import time
 
 import pytest
 
@@ -397,6 +399,27 @@ def test_entries_without_room_are_sent_when_a_tunnel_comes_to_rest(world, stoppe
     c.close()
     b.close()
     assert c.exited() == 0
+
+
+def test_exits_are_spread_although_the_journal_has_no_room(world, stopped_journal, tmp_path):
+    """Each process waits 15 s for the journal, and then its own random time."""
+    _, arguments = stopped_journal
+    number = tmp_path / "pids.current"
+    number.write_text("1000\n")     # up to 8 s
+    ended, waited = {}, []
+    for _ in range(20):
+        c = world.direct(upgrade("/evil/socket"), options=[f"--spread={number}"], **arguments)
+        assert c.response().status == 403
+        assert c.end() == "FIN"
+        c.close()
+        ended[os.pidfd_open(c.pid)] = time.monotonic()
+    while ended:
+        exited, _, _ = select.select(ended, [], [], 15 + 8 + DEADLINE)
+        assert exited
+        for fd in exited:
+            waited.append(time.monotonic() - ended.pop(fd))
+            os.close(fd)
+    assert max(waited) - min(waited) > 1    # else they were not spread
 
 
 def test_hot_reload_is_no_novnc_session(world):
