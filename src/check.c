@@ -25,7 +25,7 @@ static void report(void *userdata, const char *error)
 	(void)fprintf(stderr, "%s\n", error);
 }
 
-/* Reads the configuration again, as the service's user, who may not be allowed to read it. */
+/* Reads the configuration again: run as the service's user, this shows whether that user may read it. */
 static enum check_result check_readable(const char *file)
 {
 	struct config cfg;
@@ -57,7 +57,7 @@ static enum check_result check_backend_tls(const struct backend *be)
 	return CHECK_GOOD;
 }
 
-/* Opens the files that are not credentials, to see whether this user may read them. */
+/* Opens the files that are not credentials, to see whether this user may. The one of TicketKey= need not exist. */
 static enum check_result check_files(const struct config_tls *tls)
 {
 	const struct {
@@ -120,13 +120,13 @@ static enum check_result check_client_tls(const struct check *c,
 	return i.result;
 }
 
-/* Only root and the service can read credentials. */
+/* The certificate or the key is a credential (no absolute path): only root and the service can read it. */
 static bool has_credentials(const struct config_tls *tls)
 {
 	return tls->certificate[0] != '/' || tls->key[0] != '/';
 }
 
-/* Run as the service's user. */
+/* Run as the service's user, or as the caller if that is not possible. */
 static enum check_result check_tls(const struct check *c, const struct config *cfg)
 {
 	enum check_result r = CHECK_GOOD;
@@ -193,7 +193,7 @@ struct user_check {
 	bool valid; /* the configuration is valid; else its errors have been reported */
 };
 
-static enum check_result run_user_check(const struct user_check *u)
+static enum check_result check_all_parts(const struct user_check *u)
 {
 	const struct check *c = u->check;
 	enum check_result r = CHECK_GOOD;
@@ -218,7 +218,7 @@ static void run_as_user(const struct user_check *u)
 			      strerror(-r));
 		_exit(CHECK_NOT_DONE);
 	}
-	r = (int)run_user_check(u);
+	r = (int)check_all_parts(u);
 	_exit(fflush(stdout) != 0 ? CHECK_NOT_DONE : r);
 }
 
@@ -249,7 +249,7 @@ static enum check_result check_as_user(const struct user_check *u)
 	if (geteuid() == 0 && u->check->whole)
 		(void)printf("There is no user " CHECK_USER
 			     ". Checking as root, which may read and reach more.\n");
-	return run_user_check(u);
+	return check_all_parts(u);
 }
 
 /* ---- the whole check */
@@ -264,9 +264,9 @@ enum check_result check_run(const struct check *c)
 
 	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
 	/*
-	 * Loads the TLS module now, as root, since the service's user may not be able to, as
-	 * in root's home before the installation. It stays loaded in the child, whose
-	 * check_tls() reports errors.
+	 * Loads the TLS module now: the service's user may not be able to read it, for example
+	 * in root's home directory, before the installation. It stays loaded in the child,
+	 * whose check_tls() reports errors.
 	 */
 	if (sandbox_needs(&cfg, c->tls) & SANDBOX_TLS)
 		(void)loader_tls(&module, &why);

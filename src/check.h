@@ -6,7 +6,7 @@
 
 struct check {
 	const char *file;
-	bool is_default_file; /* the file that the service reads, as its user */
+	bool is_default_file; /* the file of the service, whose user must be able to read it */
 	bool tls;   /* check section [Tls] as well, as for a gate started with --tls */
 	bool whole; /* print the routes and contact the backends; else check files only */
 };
@@ -14,14 +14,14 @@ struct check {
 /* In order of severity. */
 enum check_result {
 	CHECK_GOOD,
-	CHECK_NOT_READY, /* a backend does not respond, or the gate's certificate is not valid now */
+	CHECK_NOT_READY, /* a backend fails check_backend(), or the gate's certificate is not valid now */
 	CHECK_INVALID,  /* the configuration, or a file that it names, cannot be used */
-	CHECK_NOT_DONE, /* the check failed for another reason */
+	CHECK_NOT_DONE, /* not carried out, for example because fork() failed */
 };
 
 /*
- * Prints errors of the configuration and of its TLS files to standard error, the rest to
- * standard output. Run as root, it checks as the user who serves the connections. Credentials
+ * Prints errors and warnings to standard error; the configuration, the routes and the results for
+ * the backends to standard output. Run as root, it checks as the user who serves the connections. Credentials
  * are the exception: it checks them as root, and only where $CREDENTIALS_DIRECTORY is set.
  * Without c->whole, a certificate that is not valid now is only a warning.
  */

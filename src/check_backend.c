@@ -105,7 +105,7 @@ static bool probe_run(struct probe *p, const char *method)
 	return false;
 }
 
-/* The response to TRACE is from a gate, which refuses that method itself, with its Server field. */
+/* A gate sent the response to TRACE: it refuses that method itself, with its own Server field. */
 static bool is_gate(const struct probe *p)
 {
 	const struct field *server = http1_field(&p->response, SLICE("Server"));

@@ -6,6 +6,6 @@
 
 /*
  * Sends a request to the backend, with the configured time limits, and prints the result. Returns
- * true after an HTTP response with any status, unless the gate itself has responded.
+ * true after a final HTTP response with any status except 101, unless the backend is the gate itself.
  */
 bool check_backend(const struct config *cfg, enum config_backend backend);

@@ -33,8 +33,8 @@ static const char help[] =
 	"\n"
 	"  --config=FILE   read FILE and FILE.d/*.conf instead of " NOVNC_GATE_CONF "\n"
 	"  --tls           speak TLS on the connection, with the certificate in section [Tls]\n"
-	"  --spread=FILE   exit after a random delay if FILE, a pids.current, counts many\n"
-	"                  processes\n"
+	"  --spread=FILE   exit after a random delay if FILE (pids.current of a cgroup)\n"
+	"                  shows many processes\n"
 	"  --check         check the configuration, show the routing, try both backends\n"
 	"  --check=config  check the configuration only\n"
 	"  -h, --help, --version\n"
@@ -177,7 +177,7 @@ static void note_error(struct conn_setup *setup, int r, const char *failure)
 
 /*
  * Reads the configuration. Where TLS or a name needs the dynamic loader, re-executes this program
- * as novnc-gate-dynamic: with --tls before it reads, or both programs would log the same errors.
+ * as novnc-gate-dynamic. With --tls it does so first: else both programs would log the same errors.
  */
 static enum config_result configure(const struct options *o, char *argv[],
 				    struct conn_setup *setup, struct config *ret)

@@ -92,7 +92,7 @@ static inline struct slice slice_trim(struct slice s)
 	return s;
 }
 
-/* Splits off the text up to the next c (or all of it); false when nothing is left. */
+/* Splits off the part before the next c. After the last part rest->p is NULL; then it returns false. */
 static inline bool slice_split(struct slice *rest, char c, struct slice *ret)
 {
 	size_t n;
@@ -185,8 +185,8 @@ static inline int buf_put_slices(struct buf *b, const struct slice *parts, size_
 			       sizeof(struct slice))
 
 /*
- * Appends a number in base 10 or 16. Without printf(), which took 5 % of the instructions of a page
- * over a kept connection.
+ * Appends a number in base 10 or 16, without printf(): that took 5 % of all instructions when a
+ * response was forwarded over a kept connection.
  */
 static inline int buf_put_number(struct buf *b, uint64_t n, unsigned base)
 {

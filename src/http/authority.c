@@ -74,7 +74,7 @@ bool authority_parse(struct slice s, struct authority *ret)
 	return true;
 }
 
-bool authority_split_url(struct slice url, unsigned *ret_port,
+bool authority_split_url(struct slice url, unsigned *ret_default_port,
 			 struct slice *ret_authority, struct slice *ret_rest)
 {
 	bool https = slice_casestarts(url, SLICE("https:"));
@@ -88,7 +88,7 @@ bool authority_split_url(struct slice url, unsigned *ret_port,
 	authority.len = slice_find(authority, '/');
 	authority.len = slice_find(authority, '?');
 	authority.len = slice_find(authority, '#');
-	*ret_port = https ? 443 : http ? 80 : 0;
+	*ret_default_port = https ? 443 : http ? 80 : 0;
 	*ret_authority = authority;
 	*ret_rest = slice_from(url, authority.len);
 	return true;

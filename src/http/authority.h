@@ -12,7 +12,7 @@ struct authority {
 	unsigned port;     /* 0: none */
 };
 
-/* Parses the value of a Host field, RFC 9110 7.2; a ":" without digits is no port. */
+/* Parses the value of a Host field, RFC 9110 7.2. A ":" without digits is accepted and means no port. */
 bool authority_parse(struct slice s, struct authority *ret);
 
 /*
@@ -26,10 +26,10 @@ bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *r
  * default port (0: no scheme), the authority, and the rest from its first "/", "?" or "#" on.
  * False for any other text.
  */
-bool authority_split_url(struct slice url, unsigned *ret_port,
+bool authority_split_url(struct slice url, unsigned *ret_default_port,
 			 struct slice *ret_authority, struct slice *ret_rest);
 
-/* Splits after the host; *ret_port includes the ":", or is empty. False for "[" without "]". */
+/* Splits after the host; *ret_port is the rest, unchecked: ":80", "" or other text. False for "[" without "]". */
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port);
 
 /* ":" and a number from 1 to 65535 of at most five digits. */
@@ -38,5 +38,5 @@ bool authority_port(struct slice s, unsigned *ret);
 /* An IPv6 address in brackets. */
 bool authority_ipv6(struct slice host, struct in6_addr *ret);
 
-/* Compares two hosts: names in any case, IPv6 addresses by their value. */
+/* Compares two hosts: names without regard to case, IPv6 addresses by value. */
 bool authority_same_host(struct slice a, struct slice b);

@@ -168,7 +168,7 @@ void body_passed(struct body *b, uint64_t n)
 	if (b->left > 0)
 		return;
 	b->done = b->framing == HTTP1_LENGTH;
-	b->state = CHUNK_END; /* used with HTTP1_CHUNKED only */
+	b->state = CHUNK_END; /* state and gap matter with HTTP1_CHUNKED only */
 	b->gap = 0;
 }
 

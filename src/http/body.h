@@ -20,7 +20,7 @@
 
 struct body {
 	enum http1_framing framing;
-	bool done;             /* the last byte of the message has been taken */
+	bool done;             /* the last byte of the message has been consumed */
 	uint64_t left;         /* payload to come, of the body or of this chunk */
 	struct slice trailers; /* with HTTP1_CHUNKED, when done; may be empty */
 	const char *why;       /* after -EBADMSG: the fault, in words */
@@ -34,18 +34,18 @@ struct body {
 void body_init(struct body *b, enum http1_framing framing, uint64_t length);
 
 /*
- * Takes the next payload off the beginning of in, with the framing before it, and sets *ret to
+ * Takes the next payload off the beginning of `in`, with the framing before it, and sets *ret to
  * where it is. Returns 1; 0 if more has to come first or the body is done; -EBADMSG if it is
- * malformed. *ret and trailers stay valid until in is filled again.
+ * malformed. *ret and trailers stay valid until `in` is filled again.
  */
 int body_next(struct body *b, struct buf *in, struct slice *ret);
 
-/* Counts n bytes of payload that have not been in a buffer; not with HTTP1_CHUNKED. */
+/* To be called for n bytes of payload that body_next() has not returned; not with HTTP1_CHUNKED. */
 void body_passed(struct body *b, uint64_t n);
 
 /*
  * Append the framing before and after a chunk's len bytes; the caller writes the payload itself.
- * These three functions return 0, or -ENOBUFS where out has no room (its content is then undefined).
+ * Each body_chunk_...() returns 0, or -ENOBUFS if `out` has no room (its content is then undefined).
  */
 int body_chunk_begin(size_t len, struct buf *out);
 int body_chunk_end(struct buf *out);

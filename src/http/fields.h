@@ -7,7 +7,7 @@
 enum fields_rule {
 	/* describes one connection or the framing, so it is not forwarded (RFC 9110 7.6.1) */
 	FIELDS_HOP_BY_HOP = 1,
-	/* only the gate sets it in a request to a backend; what a client sent is left out */
+	/* a client must not set it: what a client sent is left out, and the gate may set it itself */
 	FIELDS_RESERVED = 2,
 	/* backends decide by it, so a client's Connection must not remove it */
 	FIELDS_PROTECTED = 4,

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <llhttp.h>
 
-/* A longer Keep-Alive time-out is cut to this, s. */
+/* A longer Keep-Alive time-out is cut to this (seconds). */
 #define HTTP1_KEEP_ALIVE_MAX_SEC 86400
 
 /* The content of the fields that tell the framing. */

@@ -42,7 +42,7 @@ struct http1_fault {
 /*
  * Parses raw, a whole head that lines_scan() has accepted. Returns 0, or -EBADMSG with *fault set.
  * The order of the checks is that of novnc-gate(8): syntax and framing (400, 431 for too many
- * fields), version (505), method (405, 501).
+ * fields), version (505), method (405), transfer coding (501), llhttp (501: unknown method; 400).
  */
 int http1_parse_request(struct slice raw, struct http1_head *ret,
 			struct http1_fault *fault);
@@ -55,8 +55,8 @@ int http1_parse_response(struct slice raw, struct slice request_method,
 bool http1_may_be_response(struct slice in);
 
 /*
- * For bytes that are not HTTP: returns text to append to "does not speak HTTP", such as " but TLS:
- * Url= must begin with https://"; "" if the protocol is not known.
+ * For bytes that are not HTTP: returns text to append to "does not speak HTTP/1.1", such as " but
+ * TLS: Url= must begin with https://"; "" if the protocol is not known.
  */
 const char *http1_foreign_hint(struct slice in);
 
@@ -64,7 +64,7 @@ const char *http1_foreign_hint(struct slice in);
 const struct field *http1_field(const struct http1_head *h, struct slice name);
 size_t http1_count(const struct http1_head *h, struct slice name);
 
-/* An element of that list-valued field is this token, in any case. */
+/* An element of that list-valued field is this token, without regard to case. */
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token);
 
 /* A request with that method may be sent twice (RFC 9110 9.2.2). */

@@ -56,7 +56,7 @@ static size_t text_span(struct slice s)
 
 		memcpy(&eight, s.p + n, sizeof(eight));
 		x = eight ^ 0x7f * ones; /* a DEL becomes 0 */
-		/* subtracting more than a byte borrows, which sets its top bit */
+		/* a byte that is less than what is subtracted from it borrows, which sets its top bit */
 		if (((eight - ' ' * ones) & ~eight & tops) | ((x - ones) & ~x & tops))
 			break;
 		n += sizeof(eight);
@@ -66,7 +66,7 @@ static size_t text_span(struct slice s)
 	return n;
 }
 
-/* NULL, or the reason why byte c may not stand at s->pos of the line that began at s->line. */
+/* NULL, or the reason why byte c may not stand at s->pos; the current line began at s->line. */
 static const char *fault_at(const struct lines_scan *s, unsigned char c, bool after_cr)
 {
 	if (after_cr && c != '\n')
@@ -87,7 +87,7 @@ ssize_t lines_scan(struct lines_scan *s, struct slice in, size_t max)
 	for (; s->pos < end; s->pos++) {
 		bool after_cr = s->pos > s->line && in.p[s->pos - 1] == '\r';
 
-		/* only a line's first byte and the byte after CR need fault_at(); skip other text */
+		/* skip text that needs no check; a line's first byte and the byte after CR need one */
 		if (s->pos > s->line && !after_cr)
 			s->pos +=
 				text_span((struct slice){ in.p + s->pos, end - s->pos });

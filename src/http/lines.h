@@ -21,8 +21,8 @@ struct lines_scan {
 };
 
 /*
- * in begins with the section; looks for the empty line that ends it. Refuses bare CR and LF,
- * obs-fold and control characters before it. Continues where the last call ended; in must begin
+ * `in` begins with the section; looks for the empty line that ends it. Refuses bare CR and LF,
+ * obs-fold and control characters before it. Continues where the last call ended; `in` must begin
  * with the same bytes. Returns the section's length with the empty line (at most max); -EAGAIN
  * if more has to come; -EMSGSIZE if it does not end within max bytes; or -EBADMSG.
  */

@@ -10,15 +10,15 @@ int path_percent_decode(struct slice s);
 /*
  * All servers understand this segment alike. They do not if it is a dot segment, also with
  * parameters (`..;a`); if it has nothing but parameters; if it has a backslash; or if a "%" is
- * malformed or encodes a character with a meaning in paths: a control character, `.`, `/`, `\`,
- * `;` or "%".
+ * malformed or encodes a control character, `.`, `/`, `\`, `;`, "%", or the beginning of overlong
+ * UTF-8.
  */
 bool path_segment_is_plain(struct slice segment);
 
 /*
  * Matches a path with a glob: `*` is any text without a "/", but not empty if it is a whole
- * segment; `**` is any number of segments, also none. A path with an empty segment, other than the
- * last, or one that is not plain does not match. *star is the text that the first whole segment `*`
+ * segment; `**` is any number of segments, also none. A path does not match if one of its segments
+ * is not plain, or is empty and not the last. *star is the text that the first whole segment `*`
  * has matched; it is empty if the glob has none or does not match.
  */
 bool path_match(const char *glob, struct slice path, struct slice *star);

@@ -74,7 +74,7 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 		*ret++ = alphabet[bits >> 6 & 63];
 		*ret++ = alphabet[bits & 63];
 	}
-	ret[-1] = '='; /* instead of the digit of the byte that was added */
+	ret[-1] = '='; /* padding: the last digit comes from the added zero byte only */
 	ret[0] = '\0';
 }
 
