@@ -215,7 +215,7 @@ START_TEST(an_answer_sent_before_a_reset_is_read)
 	relaying_await(&w);
 	answer_and_reset(&w, RESPONSE "answer");
 	ck_assert_int_eq(relaying_go(&w), RELAY_RESPONSE);
-	ck_assert_int_eq(w.relay.up.state, FLOW_TO_CLOSED);
+	ck_assert_int_eq(w.relay.up.state, FLOW_TARGET_CLOSED);
 	relaying_respond(&w, HTTP1_LENGTH, 6, true);
 	ck_assert_int_eq(relaying_go(&w), RELAY_DONE);
 	peer_hears(w.client_peer, "answer");
@@ -233,7 +233,7 @@ START_TEST(a_reset_is_no_end_of_an_answer_until_close)
 	flow_begin(&w.relay.down, HTTP1_UNTIL_CLOSE, 0, true);
 	answer_and_reset(&w, "part of an answer");
 	ck_assert_int_eq(relaying_go(&w), RELAY_BACKEND_FAILED);
-	ck_assert_int_eq(w.relay.up.state, FLOW_TO_CLOSED);
+	ck_assert_int_eq(w.relay.up.state, FLOW_TARGET_CLOSED);
 	ck_assert_int_eq(w.relay.down.error, -ECONNRESET);
 	peer_hears(w.client_peer, "part of an answer");
 	relaying_close(&w);
@@ -275,7 +275,7 @@ START_TEST(what_nobody_takes_is_no_busy_loop)
 	relaying_start(&w);
 	peer_say(w.client_peer, "body");
 	still_wait();
-	ck_assert_int_eq(w.relay.up.state, FLOW_TO_CLOSED);
+	ck_assert_int_eq(w.relay.up.state, FLOW_TARGET_CLOSED);
 	ck_assert_uint_lt(still_calls(), 10);
 	peer_say(w.backend_peer, RESPONSE);
 	ck_assert_int_eq(relaying_end(&w), RELAY_RESPONSE);

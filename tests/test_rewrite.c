@@ -725,7 +725,7 @@ START_TEST(a_reply_is_a_complete_answer)
 					.what = "It did not",
 					.why = "that",
 					.log_id = bodies[k][0],
-					.head_request = no_content,
+					.is_head_method = no_content,
 				};
 				(void)snprintf(
 					expected, sizeof(expected),

@@ -394,7 +394,7 @@ static struct stream stream_begin(void)
 	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
 	ck_assert(stream_is_plain(&s));
 	stream_tls_prepare(s.fd, &cfg, &ready);
-	ck_assert_int_eq(ready.error, TLS_READY);
+	ck_assert_int_eq(ready.result, TLS_READY);
 	stream_secure(&s, &ready);
 	stream_tls_done(&ready);
 	ck_assert(!stream_is_plain(&s));

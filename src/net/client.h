@@ -20,7 +20,7 @@ enum client_peer {
 	CLIENT_NO_STREAM, /* no stream socket, or no socket at all */
 };
 
-/* Gets the address of fd's peer. *ret is written if that is CLIENT_CONNECTED. */
+/* Gets the address of fd's peer. *ret is written only if the result is CLIENT_CONNECTED. */
 enum client_peer client_identify(int fd, struct client *ret);
 
 /* The backend that was dialled has the address at which the client was accepted. */

@@ -76,7 +76,7 @@ static enum dial_result handshake_begin(struct dial *d)
 
 /* ---- addresses */
 
-/* Keeps the error whose result comes first in enum dial_result. */
+/* Keeps a local fault, else the error whose result comes first in enum dial_result. */
 static void address_failed(struct dial *d, int error)
 {
 	stream_done(&d->stream);

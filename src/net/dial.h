@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects to a backend step by step, TLS included. It never waits: its caller polls. */
+/* Connects to a backend step by step, TLS included. Its caller polls: only resolving a name blocks. */
 #pragma once
 
 #include <netdb.h>
@@ -35,7 +35,7 @@ struct dial {
  * Begins to connect. A name is resolved first, which blocks and is bounded by the resolver's own
  * options only. Its addresses are then tried in turn: each gets an equal part of what is left of
  * timeout_ms, and TLS gets the rest. If all fail, the failure that comes first in enum dial_result
- * is reported: a time-out, a refusal, an unreachable address.
+ * is reported; but DIAL_LOCAL_FAULT ends the attempts and is always reported.
  */
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
 			    uint64_t timeout_ms);

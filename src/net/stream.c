@@ -87,9 +87,9 @@ const char *stream_strerror(const struct stream *s, int error)
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret)
 {
 	ret->tls = NULL;
-	ret->error = loader_tls(&ret->module, &ret->why) < 0
-			     ? TLS_LOCAL_FAULT
-			     : ret->module->accept(fd, cfg, &ret->tls, &ret->why);
+	ret->result = loader_tls(&ret->module, &ret->why) < 0
+			      ? TLS_LOCAL_FAULT
+			      : ret->module->accept(fd, cfg, &ret->tls, &ret->why);
 }
 
 void stream_tls_done(struct stream_tls *t)
@@ -150,8 +150,9 @@ static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n, si
 	ssize_t written = s->module->write(s->tls, iov, n, &wants);
 
 	written = tls_result(written, wants, &s->write_wants, &s->can_write);
+	/* the socket is full, or the peer is gone: read what it has sent before a write fails */
 	if (written >= 0 && (size_t)written < want)
-		s->can_write = false; /* the next write may fail: reads come first */
+		s->can_write = false;
 	return written;
 }
 
@@ -212,7 +213,7 @@ static ssize_t read_result(struct stream *s, ssize_t n, size_t want)
 static ssize_t write_result(struct stream *s, ssize_t n, size_t want)
 {
 	n = result(n, want, &s->can_write);
-	/* not after EPIPE: the peer's end came before its reset, and a later EOF is that end */
+	/* not after EPIPE: the peer had ended its direction before its reset, so a later EOF is real */
 	if (n < 0 && n != -EAGAIN && n != -EPIPE)
 		s->output = STREAM_OUT_BROKEN;
 	return n;

@@ -82,7 +82,7 @@ static inline const char *stream_cut_note(const struct stream *s)
 struct stream_tls {
 	const struct tls_module *module;
 	struct tls *tls; /* NULL: handed on, or there is none */
-	enum tls_begin error;
+	enum tls_begin result;
 	struct tls_why why; /* of an error */
 };
 
@@ -105,8 +105,8 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
-/* Nothing can have come yet: the next read waits for poll(2), unless TLS may have read ahead. */
-static inline void stream_drained(struct stream *s)
+/* To be called after a request is sent: nothing can have come yet, so poll(2) comes before a plain read. */
+static inline void stream_expect_nothing(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
 }
@@ -130,8 +130,8 @@ ssize_t stream_read(struct stream *s, struct buf *b);
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n);
 
 /*
- * splice(2) from the stream into a pipe and back; plain streams only. As read and write, or
- * -EINVAL where the socket cannot do that; it can still be read and written.
+ * splice(2) from a plain stream into a pipe and back. They return as stream_read() and
+ * stream_write(), or -EINVAL if the socket cannot splice; it can still be read and written.
  */
 ssize_t stream_splice_in(struct stream *s, int pipe_fd, size_t len);
 ssize_t stream_splice_out(struct stream *s, int pipe_fd, size_t len);
@@ -154,7 +154,7 @@ static inline void stream_watch_end(struct stream *s)
 	s->watch = STREAM_UNWATCHED;
 }
 
-/* Bytes have been written: from now on the peer has to acknowledge within each span. */
+/* To be called after a write: begins to watch, unless it does already; the first look is after span_ms. */
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
 /*
@@ -183,7 +183,7 @@ void stream_shut(struct stream *s);
 /* Closes so that the peer sees a reset (RST), not an end. */
 void stream_reset(struct stream *s);
 
-/* Sends the reset at once, although another process has the socket open as well. Not in a tunnel. */
+/* Sends the reset now, even if other processes have the socket open. A tunnel's sandbox forbids it. */
 void stream_disconnect(const struct stream *s);
 
 /* Closes, TLS with a close_notify; fine on a stream that is closed. */

@@ -50,7 +50,7 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 
 /*
  * The kernel tries again and again: it retransmits what the peer has not acknowledged, or, where
- * the peer's window is closed, asks whether it still is. A peer that does not read answers each
+ * the peer's window is closed, asks whether it still is. A peer that does not read responds to each
  * try; this distinguishes it from one that is gone.
  */
 static struct stream_acks acks_of(int fd)

@@ -12,7 +12,7 @@ struct conn {
 	const struct conn_setup *setup;
 	struct http1_head head;
 	struct conn_request request;
-	bool head_request;
+	bool is_head_method;
 	uint64_t start_ms;
 	bool served;       /* a request was served, so KeepAliveTimeoutSec= applies */
 	bool insecure;     /* plain HTTP on the port for TLS */
@@ -28,7 +28,7 @@ static void conn_send_error(struct conn *c, unsigned status, const char *what,
 		.what = what,
 		.why = why,
 		.log_id = journal_id(),
-		.head_request = c->head_request,
+		.is_head_method = c->is_head_method,
 		.host = c->request.verdict.host,
 		.target = c->request.verdict.target,
 	};
@@ -87,7 +87,8 @@ static bool conn_forward(struct conn *c, size_t head_len)
 				fault->shown[0] ? fault->shown : fault->reason);
 		break;
 	case EXCHANGE_RESET:
-		if (!x.tunnel) /* the response must not look complete (RFC 9112 8) */
+		/* the response must not look complete (RFC 9112 8); a tunnel's sandbox forbids it */
+		if (!x.tunnel)
 			stream_disconnect(&c->down.stream);
 		stream_reset(&c->down.stream);
 		break;
@@ -137,7 +138,7 @@ static ssize_t conn_read_head(struct conn *c, struct http1_fault *fault)
 				       ? clock_deadline_ms(clock_ms(), cfg->keep_alive_ms)
 				       : clock_deadline_ms(c->start_ms, cfg->head_ms);
 	bool begun, head_timer_started = !c->served;
-	/* one has come; before the first head it counts as its beginning */
+	/* an empty line has come; before the first request it counts as the beginning of its head */
 	bool empty_line = false;
 
 	for (;;) {
@@ -188,7 +189,7 @@ static bool conn_next(struct conn *c)
 
 	if (len == 0)
 		return false;
-	c->head_request = in.len > 5 && memcmp(in.p, "HEAD ", 5) == 0;
+	c->is_head_method = in.len > 5 && memcmp(in.p, "HEAD ", 5) == 0;
 	if (len < 0 || http1_parse_request((struct slice){ in.p, (size_t)len }, &c->head,
 					   &fault) < 0) {
 		conn_refuse_head(c, &fault);
@@ -240,7 +241,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	c.setup = setup;
 	c.start_ms = clock_ms();
 	conn_log_init(&c.request, c.down.client.text);
-	c.head_request = c.served = c.insecure = c.config_fault = false;
+	c.is_head_method = c.served = c.insecure = c.config_fault = false;
 	if (r < 0) {
 		conn_log_fault(&c.request, "cannot set up the connection", r);
 		return r;

@@ -12,7 +12,7 @@ struct conn_setup {
 	const struct client *client; /* copied */
 	int sigfd;                   /* borrowed; readable after SIGTERM */
 	bool misconfigured;          /* each request gets a 500 */
-	int error; /* -errno: a 500 is sent at once, or nothing with TLS; 0: none */
+	int error; /* -errno: a 500 is sent at once, but nothing with TLS; 0: none */
 	const char *failure;           /* of that error: "cannot ..." */
 	const struct sandbox *sandbox; /* borrowed; entered, unless error is set */
 	struct stream_tls *tls;        /* borrowed; NULL: plain HTTP */
@@ -20,7 +20,7 @@ struct conn_setup {
 
 /*
  * Serves the connection on fd, which it takes over, until one side ends it. Errors of the peers are
- * logged here. Returns 0; -EBADMSG if a request has shown an error in the configuration; or
- * another -errno after a fault of the gate itself (all are logged).
+ * logged here. Returns 0; -EBADMSG if a request or the start of TLS has shown an error in the
+ * configuration; or another -errno after a fault of the gate before the first request (all are logged).
  */
 int conn_serve(int fd, const struct conn_setup *setup);

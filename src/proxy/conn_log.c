@@ -72,7 +72,7 @@ static struct slice without_secrets(struct slice origin)
 static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
-	char reason[3 * LOG_VALUE_MAX]; /* the log marks a value that it has cut */
+	char reason[3 * LOG_VALUE_MAX]; /* over LOG_VALUE_MAX, so a cut is marked */
 
 	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
 	if (http1_count(h, SLICE("Origin")) > 1)
@@ -99,10 +99,10 @@ void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool t
 		conn_log(q, LOG_REFUSED, v->status, v->why);
 }
 
-/* Logs the names of the fields that are not forwarded; their values may be secret. */
+/* Logs the names of the fields that are left out because of a "_"; their values may be secret. */
 static void log_dropped(struct conn_request *q, const struct http1_head *h)
 {
-	char names[LOG_VALUE_MAX + 2]; /* the log marks a value that it has cut */
+	char names[LOG_VALUE_MAX + 2]; /* over LOG_VALUE_MAX, so a cut is marked */
 	size_t len = 0;
 
 	if (!log_enabled(LOG_DROPPED))
@@ -133,7 +133,7 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 void conn_log_opened(struct conn_request *q)
 {
 	const struct log_fields *f = &q->fields;
-	char status[LOG_VALUE_MAX + 128]; /* the log marks a value that it has cut */
+	char status[LOG_VALUE_MAX + 128]; /* over LOG_VALUE_MAX, so a cut is marked */
 
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");
@@ -184,7 +184,7 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	f->up_bytes = x->relay.up.bytes;
 	f->down_bytes = x->relay.down.bytes;
 	f->duration_ms = clock_ms() - q->start_ms;
-	/* the first reason, even if another fault followed */
+	/* the declined upgrade first, then the fault that followed, if any */
 	if (was_declined(v, end, x)) {
 		(void)snprintf(declined, sizeof(declined),
 			       "%.*s responded with %u instead of 101%s%s",
@@ -193,6 +193,6 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 		reason = declined;
 	}
 	conn_log(q, ev, x->status, reason);
-	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* one for each session */
+	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* one for each tunnel */
 		conn_log(q, LOG_CLOSED, x->status, reason);
 }

@@ -20,7 +20,7 @@ void conn_log_init(struct conn_request *ret, const char *client);
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    struct slice method);
 
-/* Writes an entry; status 0: no response was sent. */
+/* Writes an entry; status 0: not in the entry. */
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	      const char *reason);
 

@@ -128,7 +128,7 @@ enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *t
 	if (isalpha(byte)) /* of a method; TLS begins with 0x16 (RFC 8446 5.1) */
 		return DOWNSTREAM_PLAIN;
 	*why = tls->why;
-	switch (tls->error) {
+	switch (tls->result) {
 	case TLS_MISCONFIGURED: return DOWNSTREAM_MISCONFIGURED;
 	case TLS_LOCAL_FAULT: return DOWNSTREAM_LOCAL_FAULT;
 	case TLS_READY: break;

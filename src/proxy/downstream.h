@@ -17,7 +17,7 @@ struct downstream {
 	struct stream stream;
 	struct buf in, out;                 /* from the client, to the client */
 	struct buf backend_in, backend_out; /* from and to the exchange's backend */
-	size_t storage_len; /* of the four buffers, which begin at in.data */
+	size_t storage_len; /* of the four buffers, which begin at `in.data` */
 	struct upstream upstream[CONFIG_BACKENDS];
 	struct http1_head response; /* of the current exchange; large, so it is last */
 };
@@ -41,7 +41,7 @@ enum downstream_tls {
 	DOWNSTREAM_LOCAL_FAULT,   /* no memory, or no TLS module */
 };
 
-/* Does the TLS handshake, until deadline_ms. From DOWNSTREAM_TLS_FAILED on, *why is set. */
+/* Does the TLS handshake, until deadline_ms. *why is set with each of the last three results. */
 enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *tls,
 				      uint64_t deadline_ms, struct tls_why *why);
 
@@ -51,7 +51,7 @@ enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *t
  */
 int downstream_read(struct downstream *d, uint64_t deadline_ms);
 
-/* Writes all of out, in the time of a lingering close. Returns as downstream_read(). */
+/* Writes all of `out`, in the time of a lingering close. Returns as downstream_read(). */
 int downstream_flush(struct downstream *d);
 
 /*

@@ -67,5 +67,5 @@ int error_response_write(const struct error_response *e, struct buf *out)
 			    SLICE("\r\nCache-Control: no-store\r\n"
 				  "Server: " ERROR_RESPONSE_SERVER "\r\n"),
 			    status_fields(e->status), SLICE("\r\n"));
-	return r == 0 && !e->head_request ? buf_put_slices(out, content, parts) : r;
+	return r == 0 && !e->is_head_method ? buf_put_slices(out, content, parts) : r;
 }

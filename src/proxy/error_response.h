@@ -11,9 +11,9 @@ struct error_response {
 	unsigned status;
 	const char *what, *why;    /* no bytes that a peer sent */
 	const char *log_id;        /* journal_id() */
-	bool head_request;         /* to HEAD: no content */
-	struct slice host, target; /* for Location of 308; target is in origin-form */
+	bool is_head_method;       /* to HEAD: no content */
+	struct slice host, target; /* for Location of 308; as in struct verdict */
 };
 
-/* Appends it to out. Returns 0 or -ENOBUFS. */
+/* Appends it to `out`. Returns 0 or -ENOBUFS. */
 int error_response_write(const struct error_response *e, struct buf *out);

@@ -27,7 +27,7 @@ static enum exchange_end exchange_failed(struct exchange *x)
 static bool try_read_more(struct downstream *d)
 {
 	if (buf_len(&d->in) == 0 && !stream_ended(&d->stream))
-		(void)stream_read(&d->stream, &d->in); /* after an error there are none */
+		(void)stream_read(&d->stream, &d->in); /* no bytes after an error */
 	return buf_len(&d->in) > 0;
 }
 
@@ -35,26 +35,26 @@ static bool try_read_more(struct downstream *d)
 static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 {
 	const struct rewrite_mode mode = {
-		.from = x->up->be,
+		.from = x->upstream->be,
 		.chunked = chunked,
 		.close = close,
 	};
-	struct buf *out = &x->down->out;
+	struct buf *out = &x->downstream->out;
 	size_t end = out->end;
-	int r = rewrite_response(x->up->response, &mode, out);
+	int r = rewrite_response(x->upstream->response, &mode, out);
 
 	if (r == 0)
 		return 0;
 	out->end = end; /* removes half a head: an error response follows */
 	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent a response with %s",
-		  x->up->be->name,
+		  x->upstream->be->name,
 		  r == -E2BIG ? REWRITE_TOO_MANY : "header fields that are too large");
 	return -1;
 }
 
 static int exchange_interim(struct exchange *x)
 {
-	if (x->up->response->status == 100 && x->relay.awaits_100) {
+	if (x->upstream->response->status == 100 && x->relay.awaits_100) {
 		x->relay.awaits_100 = false;
 		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
@@ -66,21 +66,21 @@ static bool is_last(const struct exchange *x, const struct http1_head *h)
 {
 	const struct flow *up = &x->relay.up;
 
-	if (!x->persistent || h->framing == HTTP1_UNTIL_CLOSE)
+	if (!x->client_persists || h->framing == HTTP1_UNTIL_CLOSE)
 		return true;
-	if (x->upgrade && try_read_more(x->down)) /* meant for the tunnel */
+	if (x->upgrade && try_read_more(x->downstream)) /* meant for the tunnel */
 		return true;
 	if (flow_complete(up))
 		return false;
 	/* the rest of the request's body will not be read, or may never come (RFC 9110 10.1.1) */
-	return up->state == FLOW_TO_CLOSED || !http1_persistent(h) ||
+	return up->state == FLOW_TARGET_CLOSED || !http1_persistent(h) ||
 	       (x->expects && up->bytes == 0);
 }
 
 /* The final response: writes its head and prepares for its body. */
 static int exchange_respond(struct exchange *x)
 {
-	const struct http1_head *h = x->up->response;
+	const struct http1_head *h = x->upstream->response;
 	bool chunked = h->framing == HTTP1_CHUNKED && !x->http10;
 	/* only the end of the client's connection ends the body */
 	bool until_close = h->framing == HTTP1_UNTIL_CLOSE ||
@@ -92,7 +92,7 @@ static int exchange_respond(struct exchange *x)
 	x->status = h->status;
 	x->end_if_failed = until_close ? EXCHANGE_RESET : EXCHANGE_CUT;
 	x->relay.phase = RELAY_BODY;
-	/* the backend then closes, or the client may wait for a 100 and send nothing */
+	/* the backend closes after this response, or the client may wait for a 100 and never send its body */
 	x->relay.response_suffices = x->last && !flow_complete(&x->relay.up) &&
 				     (!http1_persistent(h) || x->expects);
 	flow_begin(&x->relay.down, h->framing, h->length, chunked);
@@ -102,14 +102,14 @@ static int exchange_respond(struct exchange *x)
 /* A 101 that passes the check opens the tunnel. */
 static int exchange_open_tunnel(struct exchange *x)
 {
-	struct downstream *d = x->down;
+	struct downstream *d = x->downstream;
 	struct relay *r = &x->relay;
-	const char *wrong = x->upgrade ? upgrade_fault(x->up->response, x->accept)
-				       : "unsolicited 101";
+	const char *why = x->upgrade ? upgrade_fault(x->upstream->response, x->accept)
+				     : "unsolicited 101";
 
-	if (wrong) {
+	if (why) {
 		fault_set(&x->fault, FAULT_BACKEND, 502,
-			  "%s sent an invalid response: %s", x->up->be->name, wrong);
+			  "%s sent an invalid response: %s", x->upstream->be->name, why);
 		return -1;
 	}
 	if (exchange_write_head(x, false, false) < 0)
@@ -124,7 +124,7 @@ static int exchange_open_tunnel(struct exchange *x)
 	stream_keep_alive(r->up.from);
 	stream_keep_alive(r->down.from);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		if (&d->upstream[i] != x->up)
+		if (&d->upstream[i] != x->upstream)
 			upstream_close(&d->upstream[i]); /* no other request follows */
 	return 0;
 }
@@ -132,7 +132,7 @@ static int exchange_open_tunnel(struct exchange *x)
 /* After a head has come; true if the exchange ends or becomes a tunnel, with *ret. */
 static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 {
-	unsigned status = x->up->response->status;
+	unsigned status = x->upstream->response->status;
 	int r;
 
 	if (status == 101)
@@ -143,7 +143,7 @@ static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 		*ret = exchange_failed(x);
 		return true;
 	}
-	upstream_next(x->up);
+	upstream_next(x->upstream);
 	*ret = EXCHANGE_TUNNEL;
 	return status == 101;
 }
@@ -152,20 +152,20 @@ static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 
 static const char *side_name(const struct exchange *x, enum relay_side side)
 {
-	return side == RELAY_CLIENT ? "the client" : x->up->be->name;
+	return side == RELAY_CLIENT ? "the client" : x->upstream->be->name;
 }
 
-/* Only the side that closed a tunnel first is known: close frames are not parsed. */
-static void exchange_explain_close(struct exchange *x, enum relay_side first,
+/* Says who closed a tunnel first. Why is not known, because close frames are not parsed. */
+static void exchange_explain_close(struct exchange *x, enum relay_side closer,
 				   enum fault_blame blame)
 {
-	const struct flow *closed = first == RELAY_CLIENT ? &x->relay.up : &x->relay.down;
+	const struct flow *flow = closer == RELAY_CLIENT ? &x->relay.up : &x->relay.down;
 
-	if (first == RELAY_BOTH)
+	if (closer == RELAY_BOTH)
 		fault_set(&x->fault, blame, 0, "both sides closed at the same time");
 	else
-		fault_set(&x->fault, blame, 0, "%s closed first%s", side_name(x, first),
-			  stream_cut_note(closed->from));
+		fault_set(&x->fault, blame, 0, "%s closed first%s", side_name(x, closer),
+			  stream_cut_note(flow->from));
 }
 
 /* Explains the failure of a flow; in a tunnel a side may have closed before it. */
@@ -174,18 +174,18 @@ static void exchange_explain_failure(struct exchange *x, const struct flow *fail
 {
 	enum relay_side side = failed == &x->relay.up ? RELAY_CLIENT : RELAY_BACKEND;
 	enum relay_side closed_first = x->relay.closed_first;
-	enum relay_side first = closed_first == RELAY_NEITHER ? side : closed_first;
-	bool closed_before = first != side || stream_ended(failed->from);
+	enum relay_side closer = closed_first == RELAY_NEITHER ? side : closed_first;
+	bool end_seen_before = closer != side || stream_ended(failed->from);
 
-	if (!x->tunnel || !closed_before || stream_error_is_local(failed->error))
+	if (!x->tunnel || !end_seen_before || stream_error_is_local(failed->error))
 		fault_set_broken(&x->fault, blame, side_name(x, side), failed->from,
 				 failed->error);
-	else if (first == side || first == RELAY_BOTH)
-		exchange_explain_close(x, first, blame);
+	else if (closer == side || closer == RELAY_BOTH)
+		exchange_explain_close(x, closer, blame);
 	else
 		fault_set(&x->fault, blame, 0,
 			  "%s closed first, then the connection to %s failed: %s",
-			  side_name(x, first), side_name(x, side),
+			  side_name(x, closer), side_name(x, side),
 			  stream_strerror(failed->from, failed->error));
 }
 
@@ -202,14 +202,14 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 	exchange_explain_failure(x, up, FAULT_NOBODY);
 	if (x->fault.blame == FAULT_GATE)
 		return exchange_failed(x);
-	/* the client, and a tunnel's backend, may still read: a close would look complete */
+	/* the client and a tunnel's backend may still read, and would take a close for a complete message */
 	return x->end_if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 
 static enum exchange_end exchange_backend_failed(struct exchange *x)
 {
 	const struct flow *down = &x->relay.down;
-	const char *name = x->up->be->name;
+	const char *name = x->upstream->be->name;
 
 	if (down->failure == FLOW_INVALID)
 		return FAIL(x, FAULT_BACKEND, 502, "%s sent an invalid body: %s", name,
@@ -242,7 +242,7 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_result 
 	case RELAY_BACKEND_FAILED: return exchange_backend_failed(x);
 	case RELAY_BACKEND_TIMEOUT:
 		return FAIL(x, FAULT_BACKEND, 504, "%s stalled in the middle of a body",
-			    x->up->be->name);
+			    x->upstream->be->name);
 	case RELAY_CLIENT_TIMEOUT:
 		return FAIL(x, FAULT_CLIENT, 408,
 			    "the client stalled in the middle of a body");
@@ -265,11 +265,11 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_result 
 /* Releases the memory that an idle tunnel does not need, and sends entries that the log has kept. */
 static void exchange_release(struct exchange *x)
 {
-	struct http1_head *h = x->up->response;
+	struct http1_head *h = x->upstream->response;
 
 	(void)journal_flush(); /* what cannot be sent now is sent later */
 	x->relay.release_ms = EXCHANGE_RELEASE_MS;
-	downstream_release(x->down);
+	downstream_release(x->downstream);
 	pages_release(h->field, sizeof(h->field));
 	pages_release_stack();
 }
@@ -294,18 +294,18 @@ static enum exchange_end exchange_relay(struct exchange *x)
 /* Prepares both connections for the next request, or closes the backend's. */
 static enum exchange_end exchange_finish(struct exchange *x, enum exchange_end end)
 {
-	struct downstream *d = x->down;
+	struct downstream *d = x->downstream;
 
 	if (x->tunnel && end == EXCHANGE_RESET)
-		stream_reset(&x->up->stream);
+		stream_reset(&x->upstream->stream);
 	flow_done(&x->relay.up);
 	flow_done(&x->relay.down);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		upstream_quiet_clear(&d->upstream[i]);
 	if (end == EXCHANGE_NEXT)
-		upstream_keep(x->up);
+		upstream_keep(x->upstream);
 	else
-		upstream_close(x->up);
+		upstream_close(x->upstream);
 	buf_reset(&d->backend_out);
 	buf_reset(&d->backend_in);
 	return end;
@@ -328,19 +328,20 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 			  const struct http1_head *h, const struct verdict *v)
 {
 	const struct config *cfg = d->cfg;
+	struct upstream *u = &d->upstream[v->backend];
 
 	x->status = 0;
 	x->tunnel = false;
 	fault_clear(&x->fault);
-	x->down = d;
-	x->up = &d->upstream[v->backend];
+	x->downstream = d;
+	x->upstream = u;
 	x->end_if_failed = EXCHANGE_NO_RESPONSE;
 	x->upgrade = v->kind == ROUTE_UPGRADE;
 	x->http10 = h->minor == 0;
-	x->persistent = http1_persistent(h) && cfg->keep_alive_ms > 0 && !x->http10;
+	x->client_persists = http1_persistent(h) && cfg->keep_alive_ms > 0 && !x->http10;
 	x->expects =
 		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
-	x->up_request = (struct upstream_request){
+	x->request = (struct upstream_request){
 		.is_head = slice_eq(h->method, SLICE("HEAD")),
 		.new_connection = x->upgrade,
 		.repeatable = http1_is_idempotent(h->method) && !x->upgrade &&
@@ -357,13 +358,13 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 			       x->accept);
 	x->relay = (struct relay){
 		.cfg = cfg,
-		.upstream = x->up,
+		.upstream = u,
 		.sigfd = d->sigfd,
 		.awaits_100 = x->expects,
 		.gone_ms = EXCHANGE_GONE_MS,
 	};
-	flow_init(&x->relay.up, &d->stream, &x->up->stream, &d->in, &d->backend_out);
-	flow_init(&x->relay.down, &x->up->stream, &d->stream, &d->backend_in, &d->out);
+	flow_init(&x->relay.up, &d->stream, &u->stream, &d->in, &d->backend_out);
+	flow_init(&x->relay.down, &u->stream, &d->stream, &d->backend_in, &d->out);
 	if (!x->upgrade)
 		flow_begin(&x->relay.up, h->framing, h->length, true);
 }
@@ -376,13 +377,13 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 	int r;
 
 	exchange_init(x, d, h, v);
-	r = rewrite_request(h, v, x->up->be, &d->client, &d->backend_out);
+	r = rewrite_request(h, v, x->upstream->be, &d->client, &d->backend_out);
 	buf_consume(&d->in, head_len);
 	if (r < 0)
 		end = FAIL(x, FAULT_CLIENT, 431,
 			   r == -E2BIG ? REWRITE_TOO_MANY
 				       : "header fields are too large");
-	else if (upstream_start(x->up, &x->up_request, &d->backend_in, &d->backend_out,
+	else if (upstream_start(x->upstream, &x->request, &d->backend_in, &d->backend_out,
 				&d->response) == UPSTREAM_FAILED)
 		end = exchange_failed(x);
 	else

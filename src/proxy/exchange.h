@@ -24,16 +24,16 @@ struct exchange {
 	struct fault fault;
 	struct relay relay; /* its flows have counted the bytes */
 	/* private */
-	struct downstream *down;
-	struct upstream *up;
-	struct upstream_request up_request;
+	struct downstream *downstream;
+	struct upstream *upstream;
+	struct upstream_request request;
 	enum exchange_end end_if_failed;
 	/* the request */
 	bool upgrade;
-	bool http10;     /* the client gets neither interim responses nor chunks */
-	bool persistent; /* another request may follow */
-	bool expects;    /* the request has Expect: 100-continue (RFC 9110 10.1.1) */
-	bool last;       /* the client's connection ends after the response */
+	bool http10;          /* the client gets neither interim responses nor chunks */
+	bool client_persists; /* the client's connection may carry another request */
+	bool expects;         /* the request has Expect: 100-continue (RFC 9110 10.1.1) */
+	bool last;            /* the client's connection ends after the response */
 	char accept[UPGRADE_ACCEPT_SIZE];
 };
 

@@ -26,7 +26,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.to = to,
 		.in = in,
 		.out = out,
-		.state = FLOW_DONE,
+		.state = FLOW_DECODED,
 		.moved_ms = clock_ms(),
 		.releasable = true, /* a head has been read */
 		.pipe = { -1, -1 },
@@ -39,7 +39,7 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 		bool chunked_out)
 {
 	body_init(&f->body, framing, length);
-	f->state = f->body.done ? FLOW_DONE : FLOW_DECODING;
+	f->state = f->body.done ? FLOW_DECODED : FLOW_DECODING;
 	f->rechunk = chunked_out && framing == HTTP1_CHUNKED;
 	f->moved_ms = clock_ms();
 }
@@ -70,9 +70,9 @@ void flow_fail(struct flow *f, int error)
 	f->error = error;
 }
 
-void flow_close_to(struct flow *f)
+void flow_note_target_closed(struct flow *f)
 {
-	f->state = FLOW_TO_CLOSED;
+	f->state = FLOW_TARGET_CLOSED;
 }
 
 void flow_touch(struct flow *f, uint64_t now_ms)
@@ -82,7 +82,7 @@ void flow_touch(struct flow *f, uint64_t now_ms)
 
 bool flow_pending(const struct flow *f)
 {
-	return f->state != FLOW_TO_CLOSED &&
+	return f->state != FLOW_TARGET_CLOSED &&
 	       (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
 }
 
@@ -94,12 +94,12 @@ bool flow_wants_input(const struct flow *f)
 
 bool flow_complete(const struct flow *f)
 {
-	return f->state == FLOW_DONE && !flow_pending(f);
+	return f->state == FLOW_DECODED && !flow_pending(f);
 }
 
 bool flow_finished(const struct flow *f)
 {
-	return f->state == FLOW_TO_CLOSED || flow_complete(f);
+	return f->state == FLOW_TARGET_CLOSED || flow_complete(f);
 }
 
 /* At the end of the stream, after all bytes before it have been passed on. */
@@ -108,13 +108,13 @@ static void flow_eof(struct flow *f)
 	bool whole = f->tunnel || f->from->input == STREAM_EOF;
 
 	if (f->body.framing == HTTP1_UNTIL_CLOSE && whole)
-		f->state = FLOW_DONE;
+		f->state = FLOW_DECODED;
 	else
 		f->failure = FLOW_INCOMPLETE;
 }
 
 /* Opens the pipe if both streams can be spliced. Not called for a chunked body (flow_copy()). */
-static void flow_pipe(struct flow *f)
+static void flow_open_pipe(struct flow *f)
 {
 	int ends[2];
 
@@ -148,7 +148,7 @@ static ssize_t flow_copy(struct flow *f)
 	n = stream_read(f->from, &part);
 	in->end = part.end;
 	if (n == FLOW_COPY_MAX && !chunked)
-		flow_pipe(f);
+		flow_open_pipe(f);
 	return n;
 }
 
@@ -169,7 +169,7 @@ static ssize_t flow_splice(struct flow *f)
 		f->bytes += (uint64_t)n;
 		body_passed(&f->body, (uint64_t)n);
 		if (f->body.done)
-			f->state = FLOW_DONE;
+			f->state = FLOW_DECODED;
 	}
 	return n;
 }
@@ -221,7 +221,7 @@ static void flow_decode(struct flow *f)
 	size_t len = 0;
 	int r = 1;
 
-	if (f->state >= FLOW_DONE || f->failure != FLOW_OK || f->pieces > 0 ||
+	if (f->state >= FLOW_DECODED || f->failure != FLOW_OK || f->pieces > 0 ||
 	    buf_room(f->out) < FLOW_FRAMES)
 		return;
 	f->first_piece = 0;
@@ -231,7 +231,7 @@ static void flow_decode(struct flow *f)
 	}
 	f->decoded = buf_len(f->in) - buf_len(&in);
 	flow_free_input(f);
-	f->state = f->body.done ? FLOW_DONE : r == 0 ? FLOW_READING : FLOW_DECODING;
+	f->state = f->body.done ? FLOW_DECODED : r == 0 ? FLOW_READING : FLOW_DECODING;
 	if (r < 0)
 		f->failure = FLOW_INVALID;
 	r = flow_frame(f, len);
@@ -269,7 +269,7 @@ static void flow_written(struct flow *f, size_t n)
 	buf_consume(f->out, n);
 }
 
-/* If splice(2) cannot write to the socket: reads what fits from the pipe, as one piece. */
+/* After splice(2) could not write to the socket: reads from the pipe as one piece what fits into `in`. */
 static int flow_drain_pipe(struct flow *f)
 {
 	struct buf *in = f->in;

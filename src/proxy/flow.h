@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One direction of a relay: reads while there is room, decodes the body's framing and writes
- * the payload, in a new framing, from where it was read. splice(2) where there is much to move.
+ * One direction of a relay: reads when all that it has read is written, decodes the body's framing
+ * and writes the payload, in a new framing, from where it was read. splice(2) where there is much to move.
  */
 #pragma once
 
@@ -12,15 +12,15 @@
 #define FLOW_PIECES 32
 
 enum flow_state {
-	FLOW_DECODING,  /* `in` may hold more of the message */
-	FLOW_READING,   /* all of `in` is decoded: more has to be read */
-	FLOW_DONE,      /* the end of the message has been decoded */
-	FLOW_TO_CLOSED, /* nothing more can be written, so nothing more is read */
+	FLOW_DECODING,      /* `in` may hold more of the message */
+	FLOW_READING,       /* all of `in` is decoded: more has to be read */
+	FLOW_DECODED,       /* the end of the message has been decoded */
+	FLOW_TARGET_CLOSED, /* nothing more can be written, so nothing more is read */
 };
 
 enum flow_failure {
 	FLOW_OK,
-	FLOW_FAILED,     /* `from`, with the flow's error */
+	FLOW_FAILED,     /* `from` has failed; `error` says how */
 	FLOW_INVALID,    /* no valid framing; the body's `why` says so */
 	FLOW_INCOMPLETE, /* `from` ended before the message did */
 };
@@ -38,7 +38,7 @@ struct flow {
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
 	enum flow_state state;
-	enum flow_failure failure; /* of `from`; or of writing to it, in the other flow */
+	enum flow_failure failure; /* of `from`, in a read or in the other flow's write */
 	int error;                 /* with FLOW_FAILED, -errno */
 	bool rechunk;              /* a chunked body is written in chunks again */
 	bool tunnel;               /* any end of `from` completes it */
@@ -47,8 +47,8 @@ struct flow {
 	size_t first_piece, pieces; /* the pieces that are not yet written */
 	size_t lead;
 	size_t decoded;    /* bytes of `in` to keep until the pieces are written */
-	uint64_t bytes;    /* of payload, passed on since flow_init() */
-	uint64_t moved_ms; /* when the last byte was read or written */
+	uint64_t bytes;    /* of payload, written or in the pipe, since flow_init() */
+	uint64_t moved_ms; /* when the flow last made progress */
 	bool releasable;   /* may hold more than a page of memory; see flow_release() */
 	enum flow_pipe piping;
 	int pipe[2];
@@ -56,7 +56,7 @@ struct flow {
 };
 
 /*
- * Begins without a body: the flow writes the content of out only. Stops the watch for what an
+ * Begins without a body: the flow writes the content of `out` only. Stops the watch for what an
  * earlier message has sent. The caller calls flow_done().
  */
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
@@ -78,8 +78,8 @@ void flow_release(struct flow *f);
 /* Notes that `from` has failed with -errno, unless an earlier failure is noted. */
 void flow_fail(struct flow *f, int error);
 
-/* Ends the flow, because nothing more can be written to `to`. */
-void flow_close_to(struct flow *f);
+/* Notes that nothing more can be written to `to`, which ends the flow. */
+void flow_note_target_closed(struct flow *f);
 
 /* Counts an event at now_ms as progress. */
 void flow_touch(struct flow *f, uint64_t now_ms);

@@ -40,21 +40,22 @@ static void relay_pass_end(struct relay *r, const struct flow *f)
 }
 
 /* Writing to the backend has failed. */
-static void relay_up_failed(struct relay *r, int error)
+static void relay_backend_write_failed(struct relay *r, int error)
 {
 	if (error == -EPIPE || error == -ECONNRESET || r->up.to->input == STREAM_CUT) {
-		flow_close_to(&r->up); /* a response may have come before it closed */
+		flow_note_target_closed(&r->up); /* a response may have come already */
 		return;
 	}
 	flow_fail(&r->down, error);
-	flow_close_to(&r->down); /* drops its bytes: flows_result() waits for none */
+	/* drops the bytes still to be written, so that flows_result() reports the failure at once */
+	flow_note_target_closed(&r->down);
 }
 
 /* Writing to the client has failed. */
-static void relay_down_failed(struct relay *r, int error)
+static void relay_client_write_failed(struct relay *r, int error)
 {
 	if (r->down.to->input == STREAM_CUT)
-		flow_close_to(&r->down); /* the flow up continues */
+		flow_note_target_closed(&r->down); /* the flow up continues */
 	else
 		flow_fail(&r->up, error);
 }
@@ -73,9 +74,9 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 	if (up && r->phase == RELAY_REQUEST)
 		upstream_body_sent(r->upstream, now_ms);
 	if (up_error < 0)
-		relay_up_failed(r, up_error);
+		relay_backend_write_failed(r, up_error);
 	if (down_error < 0)
-		relay_down_failed(r, down_error);
+		relay_client_write_failed(r, down_error);
 	if (r->phase == RELAY_TUNNEL) {
 		relay_pass_end(r, &r->up);
 		relay_pass_end(r, &r->down);
@@ -115,7 +116,7 @@ static enum relay_result relay_step_upstream(struct relay *r, uint64_t now_ms,
 		stream_watch_begin(&u->stream, now_ms, r->gone_ms);
 		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
 	}
-	/* the deadline of a dial is judged by dial_step(), which has the events */
+	/* a step of a dial counts as progress: dial_step(), not relay_wait(), checks its deadline */
 	*moved |= u->phase != before || before == UPSTREAM_DIALLING;
 	return result_of[result];
 }
@@ -176,7 +177,7 @@ static uint64_t tunnel_deadline(const struct relay *r, enum relay_result *ret)
 {
 	const struct flow *up = &r->up, *down = &r->down;
 	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
-	/* LingerTimeoutSec=0 starts only after all bytes before the end are passed on */
+	/* with LingerTimeoutSec=0 the tunnel ends only after all bytes before the EOF are passed on */
 	bool ending = flow_finished(up) || flow_finished(down) ||
 		      (r->closed_first != RELAY_NEITHER && r->cfg->linger_ms > 0);
 	uint64_t span_ms = ending ? r->cfg->linger_ms : r->cfg->idle_ms;
@@ -311,7 +312,7 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 		r->error = n;
 		return RELAY_POLL_FAILED;
 	}
-	/* an event cancels the deadline only after progress: one of TLS may bring no payload */
+	/* only progress cancels the deadline: an event on a TLS socket may bring no payload */
 	if (!ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
 		return late == RELAY_UPSTREAM_FAILED
 			       ? result_of[upstream_expire(r->upstream)]

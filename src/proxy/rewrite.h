@@ -2,7 +2,7 @@
 /*
  * Writes a head anew from what was parsed; a raw head is never copied. Hop-by-hop fields (RFC 9110
  * 7.6.1) and fields that a client could forge are left out.
- * No I/O. All functions return 0, -ENOBUFS if out has no room (its content is then undefined),
+ * No I/O. All functions return 0, -ENOBUFS if `out` has no room (its content is then undefined),
  * or -E2BIG if a head has more than REWRITE_OPTIONS_MAX options.
  */
 #pragma once

@@ -16,7 +16,7 @@ enum route_kind {
 
 /*
  * Slices point into the head. target and path are set at once for origin-form. Any other form may
- * contain a password, which must not be logged: until it has passed all checks, p is NULL.
+ * contain a password, which must not be logged: target.p is NULL until it has passed all checks.
  */
 struct verdict {
 	enum route_kind kind;
@@ -41,8 +41,8 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		  const struct client *client, struct verdict *ret);
 
 /*
- * For a request in plain HTTP to a gate that serves TLS: GET and HEAD are redirected to https://
- * (308), every other request is refused.
+ * For a request in plain HTTP to a gate that serves TLS. GET and HEAD with a known host are redirected
+ * to https:// (308), also if they would be refused otherwise; every other request is refused.
  */
 void route_to_https(const struct http1_head *h, struct verdict *v);
 

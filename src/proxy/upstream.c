@@ -80,7 +80,7 @@ static bool kept_is_good(const struct upstream *u)
 
 /* ---- dialling */
 
-/* The connection is established: upstream_step() sends the head in out. */
+/* The connection is established: upstream_step() sends the head in `out`. */
 static enum upstream_result upstream_connected(struct upstream *u)
 {
 	const struct backend *be = u->be;
@@ -201,7 +201,7 @@ static enum upstream_result upstream_send(struct upstream *u)
 	out->start = out->end = 0;
 	u->phase = UPSTREAM_AWAITING;
 	if (n >= 0)
-		stream_drained(&u->stream);
+		stream_expect_nothing(&u->stream);
 	return UPSTREAM_WAITING;
 }
 
@@ -264,7 +264,7 @@ static enum upstream_result upstream_head_failed(struct upstream *u, ssize_t err
 		    stream_cut_note(&u->stream));
 }
 
-/* Parses the head at the beginning of in, if it is complete. */
+/* Parses the head at the beginning of `in`, if it is complete. */
 static enum upstream_result upstream_parse(struct upstream *u)
 {
 	struct buf *in = u->in;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The connection to one backend: dial it or use it again, send a request's head, read the heads of
- * the response. It never waits: the caller calls poll(2) and then upstream_step(). The caller also
- * transfers the bodies.
+ * the response. The caller calls poll(2) and then upstream_step(); only resolving a name blocks. The
+ * caller also transfers the bodies.
  */
 #pragma once
 
@@ -32,17 +32,17 @@ struct upstream {
 	struct dial dial;
 	short dial_events;           /* from poll(2), for dial_step() */
 	struct buf *in, *out;        /* borrowed, from upstream_start() on */
-	struct http1_head *response; /* likewise; points into in */
+	struct http1_head *response; /* likewise; points into `in` */
 	const struct upstream_request *request;
-	size_t request_len;     /* of the head in out, to send it again */
+	size_t request_len;     /* of the head in `out`, to send it again */
 	bool reused;            /* the connection has carried a request before */
 	bool repeatable;        /* the request may be sent again on a new connection */
 	unsigned interim;       /* number of interim responses so far */
-	uint64_t sent_ms;       /* when the last byte of the request was sent */
-	struct lines_scan scan; /* of the head at the beginning of in */
+	uint64_t sent_ms;       /* when connected or, later, when bytes were last sent */
+	struct lines_scan scan; /* of the head at the beginning of `in` */
 	/* between two requests */
 	bool persistent;   /* the backend keeps the connection after this response */
-	bool quiet;        /* the last poll(2) for the client's request found no events */
+	bool quiet;        /* no events while the client's last request was awaited */
 	uint64_t since_ms; /* when the last exchange ended */
 	uint64_t keep_ms;  /* how long the backend keeps an idle connection */
 };
@@ -54,7 +54,7 @@ struct upstream_request {
 	bool repeatable;      /* idempotent and without a body (RFC 9110 9.2.2) */
 	uint64_t connect_ms;  /* spans */
 	uint64_t response_ms; /* from the last byte sent to the final head */
-	size_t head_max;      /* bytes; in and out have more room than that */
+	size_t head_max;      /* bytes; `in` and `out` have more room than that */
 	/* the client's, to find a backend that is the gate itself; NULL: no check */
 	const struct stream *accepted;
 	struct fault *fault; /* set with UPSTREAM_FAILED */
@@ -64,7 +64,7 @@ struct upstream_request {
 void upstream_init(struct upstream *ret, const struct backend *be);
 
 /*
- * Begins a request, whose head is in out; *request is borrowed until the final response.
+ * Begins a request, whose head is in `out`; *request is borrowed until the final response.
  * Resolves the backend's name if it has to, which blocks within the resolver's own limits.
  */
 enum upstream_result upstream_start(struct upstream *u,
@@ -75,7 +75,7 @@ enum upstream_result upstream_start(struct upstream *u,
 /* Continues after poll(2). After UPSTREAM_RESPONSE, call upstream_next() first. */
 enum upstream_result upstream_step(struct upstream *u);
 
-/* Removes the head of `response` from in. */
+/* Removes the head of `response` from `in`. */
 void upstream_next(struct upstream *u);
 
 /* For poll(2). to_read: the caller accepts a head now. to_write: it has bytes of the body. */
