@@ -177,7 +177,7 @@ static void note_error(struct conn_setup *setup, int r, const char *failure)
 
 /*
  * Reads the configuration. Where TLS or a name needs the dynamic loader, re-executes this program
- * as novnc-gate-dynamic. With --tls it does so first: else both programs would log the same errors.
+ * as novnc-gate-dynamic; with --tls before it reads: else both programs would log the same errors.
  */
 static enum config_result configure(const struct options *o, char *argv[],
 				    struct conn_setup *setup, struct config *ret)

@@ -40,7 +40,7 @@ void body_init(struct body *b, enum http1_framing framing, uint64_t length);
  */
 int body_next(struct body *b, struct buf *in, struct slice *ret);
 
-/* To be called for n bytes of payload that body_next() has not returned; not with HTTP1_CHUNKED. */
+/* Counts n bytes of payload. body_next() does so itself; call it for others, not with HTTP1_CHUNKED. */
 void body_passed(struct body *b, uint64_t n);
 
 /*

@@ -12,7 +12,7 @@ struct row {
 	unsigned rules;
 };
 
-/* By first letter, so that a name is compared with few others. An empty row ends a letter. */
+/* By first letter, so that a name is compared with few others. An empty row ends a letter's rows. */
 #define ROWS_MAX  6
 #define LETTER(c) [(c) - 'a']
 

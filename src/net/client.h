@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 struct client {
-	char address[INET6_ADDRSTRLEN]; /* v4-mapped as v4; "" for a local socket */
+	char address[INET6_ADDRSTRLEN]; /* v4-mapped as IPv4; "" for a local socket */
 	/* "192.0.2.1:51234", "[2001:db8::1]:51234", "local" */
 	char text[INET6_ADDRSTRLEN + 8];
 	bool tls;            /* its connection is TLS */

@@ -90,7 +90,7 @@ struct stream_tls {
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret);
 void stream_tls_done(struct stream_tls *t);
 
-/* s, the stream on that fd, takes t over; t->error must be TLS_READY. Then stream_handshake(). */
+/* s, the stream on that fd, takes t over; t->result must be TLS_READY. Then stream_handshake(). */
 void stream_secure(struct stream *s, struct stream_tls *t);
 
 /* A step of the TLS handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */

@@ -30,7 +30,7 @@ void conn_log_fault(struct conn_request *q, const char *failure, int error);
 /* Logs that the verdict refuses the request; tls: it came over TLS. */
 void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls);
 
-/* Before the request is forwarded: the first entry of a session, and the dropped fields. */
+/* Before the request is forwarded: the first entry of a session, and the names of dropped fields. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 			const struct http1_head *h);
 

@@ -23,7 +23,7 @@ static enum exchange_end exchange_failed(struct exchange *x)
 
 /* ---- the response's heads */
 
-/* Reads if nothing is there; true if the client has sent more after its upgrade. */
+/* Reads once if no input is buffered; true if the client has sent more after its upgrade. */
 static bool try_read_more(struct downstream *d)
 {
 	if (buf_len(&d->in) == 0 && !stream_ended(&d->stream))

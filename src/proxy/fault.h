@@ -34,7 +34,7 @@ void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Sets that the connection to `name` has failed with -errno. The blame is FAULT_GATE if the error
+ * Sets the fault: the connection to `name` has failed with -errno. The blame is FAULT_GATE if the error
  * is this machine's, else `blame`.
  */
 void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,

@@ -33,7 +33,7 @@ struct relay {
 	bool moved;             /* the steps since the last wait made progress */
 	enum relay_side closed_first; /* of a tunnel; RELAY_BOTH: seen in one step */
 	uint64_t gone_ms;    /* a peer that acknowledges nothing for so long has failed */
-	uint64_t release_ms; /* RELAY_RELEASE after so long without a byte in a tunnel */
+	uint64_t release_ms; /* a tunnel idle for so long gets RELAY_RELEASE */
 };
 
 enum relay_result {

@@ -53,7 +53,7 @@ struct upstream_request {
 	bool new_connection;
 	bool repeatable;      /* idempotent and without a body (RFC 9110 9.2.2) */
 	uint64_t connect_ms;  /* spans */
-	uint64_t response_ms; /* from the last byte sent to the final head */
+	uint64_t response_ms; /* from sent_ms of struct upstream to the final head */
 	size_t head_max;      /* bytes; `in` and `out` have more room than that */
 	/* the client's, to find a backend that is the gate itself; NULL: no check */
 	const struct stream *accepted;
