@@ -57,7 +57,7 @@ static enum check_result check_backend_tls(const struct backend *be)
 	return CHECK_GOOD;
 }
 
-/* Opens the files that are not credentials, to see whether this user may. The one of TicketKey= need not exist. */
+/* Opens the files that are not credentials, to see whether this user may; TicketKey= need not exist. */
 static enum check_result check_files(const struct config_tls *tls)
 {
 	const struct {

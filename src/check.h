@@ -21,8 +21,8 @@ enum check_result {
 
 /*
  * Prints errors and warnings to standard error; the configuration, the routes and the results for
- * the backends to standard output. Run as root, it checks as the user who serves the connections. Credentials
- * are the exception: it checks them as root, and only where $CREDENTIALS_DIRECTORY is set.
+ * the backends to standard output. Run as root, it checks as the user who serves the connections.
+ * Credentials are the exception: it checks them as root, and only if $CREDENTIALS_DIRECTORY is set.
  * Without c->whole, a certificate that is not valid now is only a warning.
  */
 enum check_result check_run(const struct check *c);

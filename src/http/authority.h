@@ -29,7 +29,7 @@ bool authority_parse_origin(struct slice s, bool *ret_https, struct authority *r
 bool authority_split_url(struct slice url, unsigned *ret_default_port,
 			 struct slice *ret_authority, struct slice *ret_rest);
 
-/* Splits after the host; *ret_port is the rest, unchecked: ":80", "" or other text. False for "[" without "]". */
+/* Splits after the host; *ret_port is the unchecked rest, such as ":80" or "". False for "[" without "]". */
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port);
 
 /* ":" and a number from 1 to 65535 of at most five digits. */

@@ -269,7 +269,7 @@ static void flow_written(struct flow *f, size_t n)
 	buf_consume(f->out, n);
 }
 
-/* After splice(2) could not write to the socket: reads from the pipe as one piece what fits into `in`. */
+/* For a socket that splice(2) cannot write to: reads what fits into `in` from the pipe, as one piece. */
 static int flow_drain_pipe(struct flow *f)
 {
 	struct buf *in = f->in;

@@ -234,7 +234,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
 	if (!has_url && v->kind != ROUTE_PLAIN)
-		return; /* refused already, as an upgrade without Host is: it is HTTP/1.0 */
+		return; /* refused already; HTTP/1.0 without Host is never ROUTE_UPGRADE */
 	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }
