@@ -40,7 +40,7 @@ void body_init(struct body *b, enum http1_framing framing, uint64_t length);
  */
 int body_next(struct body *b, struct buf *in, struct slice *ret);
 
-/* Counts n bytes of payload. body_next() does so itself; call it for others, not with HTTP1_CHUNKED. */
+/* Counts n bytes of payload that did not go through body_next(); never with HTTP1_CHUNKED. */
 void body_passed(struct body *b, uint64_t n);
 
 /*

@@ -42,7 +42,8 @@ struct http1_fault {
 /*
  * Parses raw, a whole head that lines_scan() has accepted. Returns 0, or -EBADMSG with *fault set.
  * The order of the checks is that of novnc-gate(8): syntax and framing (400, 431 for too many
- * fields), version (505), method (405), transfer coding (501), llhttp (501: unknown method; 400).
+ * fields), version (505), method (405), transfer coding (501), llhttp (501 for an unknown
+ * method, else 400).
  */
 int http1_parse_request(struct slice raw, struct http1_head *ret,
 			struct http1_fault *fault);

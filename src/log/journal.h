@@ -39,7 +39,8 @@ void journal_open(void);
  * Writes an entry. Never fails, since a full log must not end a connection. An entry for which the
  * journal has no room is kept; the next journal_write(), journal_flush() or journal_close() sends it.
  * If too many are kept, or the journal does not listen, the entry becomes a line on standard error.
- * For room there it waits up to 200 ms, once in a process; then the line is lost.
+ * If that has no room it waits up to 200 ms, but after one such wait in vain not again; then the line is
+ * lost.
  */
 void journal_write(const struct journal_entry *e);
 

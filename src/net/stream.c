@@ -150,7 +150,7 @@ static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n, si
 	ssize_t written = s->module->write(s->tls, iov, n, &wants);
 
 	written = tls_result(written, wants, &s->write_wants, &s->can_write);
-	/* the socket is full, or the peer is gone: read what it has sent before a write fails */
+	/* it is full, or the peer is gone: poll(2) lets its last bytes be read before a write fails */
 	if (written >= 0 && (size_t)written < want)
 		s->can_write = false;
 	return written;

@@ -7,7 +7,7 @@
 #define FLOW_PIPE_SIZE (1024 * 1024) /* of a pipe; a larger one gained nothing */
 #define FLOW_PIPE_MIN  (64 * 1024)   /* a smaller pipe is no better than copying */
 #define FLOW_COPY_MAX  (64 * 1024)   /* one read before a pipe is opened */
-#define FLOW_PIECE_MIN 2048          /* a shorter payload is moved up to the last piece */
+#define FLOW_PIECE_MIN 2048          /* a shorter payload is appended to the last piece */
 #define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
 
@@ -125,7 +125,7 @@ static void flow_open_pipe(struct flow *f)
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: copying is slower, but works */
 	memcpy(f->pipe, ends,
-	       sizeof(ends)); /* valgrind writes to them after an error, too */
+	       sizeof(ends)); /* under valgrind, a failed pipe2() writes, too */
 	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
 	 * pipe has two pages only */
 	if (fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One direction of a relay: reads when all that it has read is written, decodes the body's framing
- * and writes the payload, in a new framing, from where it was read. splice(2) where there is much to move.
+ * and writes the payload, in a new framing, from the buffer that it was read into. splice(2) where there
+ * is much to move.
  */
 #pragma once
 
 #include "http/body.h"
 #include "net/stream.h"
 
-/* Pieces of payload that are written at once, each from where it was read. */
+/* Pieces of payload that are written at once, each from the buffer that it was read into. */
 #define FLOW_PIECES 32
 
 enum flow_state {
@@ -38,10 +39,11 @@ struct flow {
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
 	enum flow_state state;
-	enum flow_failure failure; /* of `from`, in a read or in the other flow's write */
-	int error;                 /* with FLOW_FAILED, -errno */
-	bool rechunk;              /* a chunked body is written in chunks again */
-	bool tunnel;               /* any end of `from` completes it */
+	/* of the stream `from`: when it is read, or when the other flow writes to it */
+	enum flow_failure failure;
+	int error;    /* with FLOW_FAILED, -errno */
+	bool rechunk; /* a chunked body is written in chunks again */
+	bool tunnel;  /* any end of `from` completes it */
 	/* payload in `in`, to be written after the first `lead` bytes of `out` */
 	struct iovec piece[FLOW_PIECES];
 	size_t first_piece, pieces; /* the pieces that are not yet written */
@@ -56,8 +58,8 @@ struct flow {
 };
 
 /*
- * Begins without a body: the flow writes the content of `out` only. Stops the watch for what an
- * earlier message has sent. The caller calls flow_done().
+ * Begins without a body: the flow writes the content of `out` only. Stops watching
+ * whether `to` acknowledges an earlier message. The caller calls flow_done().
  */
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out);

@@ -47,7 +47,7 @@ static void relay_backend_write_failed(struct relay *r, int error)
 		return;
 	}
 	flow_fail(&r->down, error);
-	/* drops the bytes still to be written, so that flows_result() reports the failure at once */
+	/* drops the bytes for the client, so that flows_result() reports the failure immediately */
 	flow_note_target_closed(&r->down);
 }
 

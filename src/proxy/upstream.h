@@ -41,8 +41,8 @@ struct upstream {
 	uint64_t sent_ms;       /* when connected or, later, when bytes were last sent */
 	struct lines_scan scan; /* of the head at the beginning of `in` */
 	/* between two requests */
-	bool persistent;   /* the backend keeps the connection after this response */
-	bool quiet;        /* no events while the client's last request was awaited */
+	bool persistent; /* the backend keeps the connection after this response */
+	bool quiet; /* no event came while the gate waited for the client's request */
 	uint64_t since_ms; /* when the last exchange ended */
 	uint64_t keep_ms;  /* how long the backend keeps an idle connection */
 };

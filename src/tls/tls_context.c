@@ -166,7 +166,7 @@ static enum tls_begin use_certificate(SSL_CTX *ctx, const struct file *certifica
 	return blame(key, "contains no private key, or one with a passphrase", why);
 }
 
-/* In the system's directory OpenSSL later finds files by hash; no certificate is read here. */
+/* Reads CaFile=. Without it, OpenSSL later finds files by hash in the system's directory. */
 static enum tls_begin use_store(SSL_CTX *ctx, const struct backend *be,
 				struct tls_why *why)
 {

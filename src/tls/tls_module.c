@@ -18,8 +18,8 @@
 /*
  * OpenSSL reads on until it has payload. A peer that sends records without any, such as KeyUpdate
  * messages of 27 bytes, could keep one call from returning, and neither a time-out nor SIGTERM
- * would be noticed. So after this many bytes beyond the payload that it returns, a call reads no more;
- * its last read may go past it by TLS_READ_AHEAD. A call that returns payload does not reach it,
+ * would be noticed. So a call stops after this many bytes that have brought no payload; its last read
+ * may exceed the limit by TLS_READ_AHEAD. A call that returns payload does not reach the limit,
  * because OpenSSL reads more only when it has less than a record left.
  */
 #define TLS_EXCESS_MAX  (64 * 1024)
@@ -27,7 +27,7 @@
 struct tls {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	size_t excess; /* read in this call without the payload that it returned */
+	size_t excess; /* bytes read in this call, minus the payload it returned */
 	bool open;     /* the handshake is done, nothing has broken since */
 	int read_error, write_error; /* -errno after which OpenSSL is not called again */
 	struct tls_ticket_keys keys;

@@ -38,8 +38,8 @@ struct program_rules {
  * Makes the program for these rules. Returns its length; exits if it is too long.
  *
  * The program is short and searches the number of the call in a tree, because each process pays
- * for its length and for its searches: the kernel compiles all instructions, and runs the
- * program with each number, to know the calls that are allowed with any arguments.
+ * for its length and for its searches: when it is installed, the kernel compiles all instructions and runs
+ * them with each number once, to find the calls that are allowed whatever their arguments are.
  */
 size_t program_make(const struct program_rules *r,
 		    struct sock_filter ret[static PROGRAM_MAX]);
