@@ -38,13 +38,13 @@ static struct {
 	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_STDERR_MS
 };
 
-/* Entries for which the journal has had no room. */
-static struct {
+/* Entries for which the journal has had no room; NULL: none. */
+static struct kept {
 	struct journal_entry entry[JOURNAL_KEPT_MAX];
 	size_t first, end; /* those that are to be sent */
+	size_t used;       /* bytes of text */
 	char text[2 * JOURNAL_ENTRY_MAX];
-	size_t used; /* bytes of text */
-} kept;
+} * kept;
 
 static const struct sockaddr_un journal_address = { AF_UNIX,
 						    "/run/systemd/journal/socket" };
@@ -166,36 +166,39 @@ static void stderr_line(const struct journal_entry *e)
 
 /* ---- entries for which there is no room yet */
 
-/* Copies the entry, to be sent later; false if too many are kept. */
+/* Copies the entry, to be sent later; false if too many are kept, or there is no memory. */
 static bool keep(const struct journal_entry *e)
 {
-	struct journal_entry *copy = &kept.entry[kept.end];
-	char *text = kept.text + kept.used;
+	struct journal_entry *copy;
+	char *text;
 
-	if (kept.end == JOURNAL_KEPT_MAX ||
-	    e->datagram.len > sizeof(kept.text) - kept.used)
+	if (!kept)
+		kept = calloc(1, sizeof(*kept));
+	if (!kept || kept->end == JOURNAL_KEPT_MAX ||
+	    e->datagram.len > sizeof(kept->text) - kept->used)
 		return false;
-	memcpy(text, e->datagram.p, e->datagram.len);
+	text = memcpy(kept->text + kept->used, e->datagram.p, e->datagram.len);
+	copy = &kept->entry[kept->end++];
 	*copy = *e;
 	copy->datagram.p = text;
 	copy->message.p = text + (e->message.p - e->datagram.p);
-	kept.used += e->datagram.len;
-	kept.end++;
+	kept->used += e->datagram.len;
 	return true;
 }
 
 /* 0 if no entry is kept any more, or -EAGAIN. */
 static int send_kept(void)
 {
-	for (; kept.first < kept.end; kept.first++) {
-		int r = send_datagram(kept.entry[kept.first].datagram);
+	for (; kept && kept->first < kept->end; kept->first++) {
+		int r = send_datagram(kept->entry[kept->first].datagram);
 
 		if (r == -EAGAIN)
 			return r;
 		if (r < 0)
-			stderr_line(&kept.entry[kept.first]);
+			stderr_line(&kept->entry[kept->first]);
 	}
-	kept.first = kept.end = kept.used = 0;
+	free(kept);
+	kept = NULL;
 	return 0;
 }
 
@@ -268,8 +271,10 @@ void journal_close(void)
 	/* waiting for POLLOUT would wake all processes for each entry that the journal reads */
 	while (send_kept() == -EAGAIN && clock_ms() < end_ms)
 		(void)poll(NULL, 0, 50 + getpid() % 50);
-	for (; kept.first < kept.end; kept.first++)
-		stderr_line(&kept.entry[kept.first]);
+	for (; kept && kept->first < kept->end; kept->first++)
+		stderr_line(&kept->entry[kept->first]);
+	free(kept);
+	kept = NULL;
 	if (journal.sent)
 		drain();
 	fd_close_auto(&journal.fd);
