@@ -19,9 +19,9 @@ async function mustBeFree(port) {
 
 		if (wrong === 'EADDRINUSE')
 			fail(`port ${port} is in use ('ss -ltnp sport = :${port}' shows by which program). ` +
-				`To use another one: make demo PORT=${Number(port) + 100}`);
+				`To use another one: make demo PORT=${port + 100}`);
 		if (wrong === 'EACCES')
-			fail(`port ${port} is for root only. To use another one: make demo PORT=${Number(port) + 100}`);
+			fail(`port ${port} is for root only. To use another one: make demo PORT=${port + 100}`);
 	}
 }
 
