@@ -337,16 +337,27 @@ static void fill_stderr(void)
 	ck_assert_int_eq(errno, EAGAIN);
 }
 
-START_TEST(entries_without_room_are_sent_before_the_next_one)
+/* Standard error is connected to a full journal, and two entries are kept. */
+static int keep_two(void)
 {
-	AUTO_FD int journal = open_to_journal();
+	int journal = open_to_journal();
 
 	if (journal < 0)
-		return;
+		return -1;
 	fill_journal();
 	journal_write(&entry);
 	journal_write(&other);
 	ck_assert_int_eq(now_ms, 0);
+	ck_assert_ptr_null(packet(reader));
+	return journal;
+}
+
+START_TEST(entries_without_room_are_sent_before_the_next_one)
+{
+	AUTO_FD int journal = keep_two();
+
+	if (journal < 0)
+		return;
 	ck_assert_ptr_null(packet(journal)); /* this makes room */
 	journal_write(&entry);
 	ck_assert_str_eq(packet(journal), DATAGRAM);
@@ -382,13 +393,10 @@ END_TEST
 
 START_TEST(entries_without_room_are_sent_at_the_end)
 {
-	AUTO_FD int journal = open_to_journal();
+	AUTO_FD int journal = keep_two();
 
 	if (journal < 0)
 		return;
-	fill_journal();
-	journal_write(&entry);
-	journal_write(&other);
 	slow_journal.fd = journal;
 	slow_journal.one_at_ms = -1; /* it would read these entries later */
 	journal_close();
@@ -401,14 +409,10 @@ END_TEST
 
 START_TEST(a_journal_that_stopped_reading_gets_the_sentences_at_the_end)
 {
-	AUTO_FD int journal = open_to_journal();
+	AUTO_FD int journal = keep_two();
 
 	if (journal < 0)
 		return;
-	fill_journal();
-	journal_write(&entry);
-	journal_write(&other);
-	ck_assert_ptr_null(packet(reader));
 	journal_close();
 	ck_assert_int_ge(now_ms, 15000);
 	ck_assert_str_eq(packet(reader), "<5>Proxying: /x\n");

@@ -284,7 +284,7 @@ START_TEST(a_query_is_never_logged)
 }
 END_TEST
 
-/* Whether the log is open or not, as with --check. */
+/* Also before the log is open, as with --check. */
 START_TEST(a_failed_assertion_is_an_entry)
 {
 	int status;

@@ -501,7 +501,7 @@ static ssize_t write_one(struct tls *t, const struct iovec *iov, size_t n, short
 	return 1;
 }
 
-/* What the peer has sent is read before the error of the next write ends the connection. */
+/* The peer's last bytes are read before the error of the next write ends the connection. */
 START_TEST(a_stream_that_wrote_less_waits_for_poll)
 {
 	const struct tls_module one = { .write = write_one };
