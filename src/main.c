@@ -176,8 +176,9 @@ static void note_error(struct conn_setup *setup, int r, const char *failure)
 }
 
 /*
- * Reads the configuration, and re-executes this program as novnc-gate-dynamic if TLS or a name needs
- * the dynamic loader. With --tls it does so first; otherwise both programs would log the same errors.
+ * Reads the configuration, and re-executes this program as novnc-gate-dynamic if TLS or a name
+ * needs the dynamic loader. With --tls it re-executes before it reads, or both programs would log
+ * the same errors.
  */
 static enum config_result configure(const struct options *o, char *argv[],
 				    struct conn_setup *setup, struct config *ret)
@@ -222,7 +223,7 @@ static void finish(int connection, uint64_t delay_ms)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
 	journal_close();
-	/* the delay begins now: all that waited for the journal would otherwise exit together */
+	/* not earlier, or processes that have waited for the journal would exit together */
 	now_ms = clock_ms();
 	if (delay_ms > 0)
 		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);

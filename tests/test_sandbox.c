@@ -300,7 +300,7 @@ static int socket_packet(void)
 	return result(socket(AF_PACKET, SOCK_RAW, 0));
 }
 
-/* Which addresses this machine has: what name resolution asks. */
+/* Asks for the addresses of this machine, as name resolution does. */
 static int socket_netlink_route(void)
 {
 	return result(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));

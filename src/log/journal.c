@@ -39,12 +39,13 @@ static struct {
 };
 
 /* Entries for which the journal has had no room; NULL: none. */
-static struct kept {
+struct kept {
 	struct journal_entry entry[JOURNAL_KEPT_MAX];
 	size_t first, end; /* those that are to be sent */
 	size_t used;       /* bytes of text */
 	char text[2 * JOURNAL_ENTRY_MAX];
-} * kept;
+};
+static struct kept *kept;
 
 static const struct sockaddr_un journal_address = { AF_UNIX,
 						    "/run/systemd/journal/socket" };
@@ -239,7 +240,7 @@ void journal_write(const struct journal_entry *e)
 			return;
 	}
 	if (journal.sink != SINK_NONE)
-		stderr_line(e); /* lost in the units: standard error is /dev/null */
+		stderr_line(e); /* with StandardError=null, this line is lost */
 }
 
 bool journal_flush(void)

@@ -16,9 +16,8 @@
 
 /* All text is borrowed. */
 struct journal_entry {
-	int level; /* of syslog(3) */
-	struct slice
-		message; /* the value of MESSAGE= in the datagram, for standard error */
+	int level;             /* of syslog(3) */
+	struct slice message;  /* points to the value of MESSAGE= in datagram */
 	struct slice datagram; /* NAME=value lines; no value has a line end */
 };
 
@@ -39,8 +38,8 @@ void journal_open(void);
  * Writes an entry. Never fails, since a full log must not end a connection. An entry for which the
  * journal has no room is kept; the next journal_write(), journal_flush() or journal_close() sends it.
  * If too many are kept, or the journal does not listen, the entry becomes a line on standard error.
- * If that has no room it waits up to 200 ms, but after one such wait in vain not again; then the line is
- * lost.
+ * If standard error has no room, it waits up to 200 ms, then the line is lost, and no other one is
+ * waited for.
  */
 void journal_write(const struct journal_entry *e);
 

@@ -247,7 +247,7 @@ bool log_enabled(enum log_event ev)
 	return journal_enabled(events[ev].level);
 }
 
-/* Each event passes here, whether its level is logged or not (LOG_DROPPED only if it is logged). */
+/* Each event passes here, even if its level is not logged (LOG_DROPPED only if its level is). */
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	if (log_enabled(ev))

@@ -149,7 +149,7 @@ bool stream_is_quiet(const struct stream *s);
 void stream_keep_alive(const struct stream *s);
 
 /* Stops watching for acknowledgements of earlier writes. */
-static inline void stream_watch_end(struct stream *s)
+static inline void stream_unwatch(struct stream *s)
 {
 	s->watch = STREAM_UNWATCHED;
 }

@@ -6,7 +6,7 @@
 /* All in bytes. */
 #define FLOW_PIPE_SIZE (1024 * 1024) /* of a pipe; a larger one gained nothing */
 #define FLOW_PIPE_MIN  (64 * 1024)   /* a smaller pipe is no better than copying */
-#define FLOW_COPY_MAX  (64 * 1024)   /* one read before a pipe is opened */
+#define FLOW_COPY_MAX  (64 * 1024)   /* of one read while no pipe is open */
 #define FLOW_PIECE_MIN 2048          /* a shorter payload is appended to the last piece */
 #define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
@@ -32,7 +32,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.pipe = { -1, -1 },
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
-	stream_watch_end(to);
+	stream_unwatch(to);
 }
 
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
@@ -125,7 +125,7 @@ static void flow_open_pipe(struct flow *f)
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: copying is slower, but works */
 	memcpy(f->pipe, ends,
-	       sizeof(ends)); /* under valgrind, a failed pipe2() writes, too */
+	       sizeof(ends)); /* valgrind's pipe2() changes it even if it fails */
 	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
 	 * pipe has two pages only */
 	if (fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
@@ -239,7 +239,7 @@ static void flow_decode(struct flow *f)
 }
 
 /* Adds a block to a vector, unless it is empty. */
-static size_t put_piece(struct iovec *iov, size_t n, void *p, size_t len)
+static size_t put_block(struct iovec *iov, size_t n, void *p, size_t len)
 {
 	if (len > 0)
 		iov[n++] = (struct iovec){ .iov_base = p, .iov_len = len };
@@ -321,10 +321,10 @@ static int flow_write(struct flow *f)
 		if (r < 0 || f->pieces == 0)
 			return r;
 	}
-	n = put_piece(iov, n, out, f->lead);
+	n = put_block(iov, n, out, f->lead);
 	for (size_t i = f->first_piece; i < f->first_piece + f->pieces; i++)
 		iov[n++] = f->piece[i];
-	n = put_piece(iov, n, out + f->lead, buf_len(f->out) - f->lead);
+	n = put_block(iov, n, out + f->lead, buf_len(f->out) - f->lead);
 	written = stream_write(f->to, iov, n);
 	if (written < 0)
 		return (int)written;

@@ -39,11 +39,11 @@ struct flow {
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
 	enum flow_state state;
-	/* of the stream `from`: when it is read, or when the other flow writes to it */
+	/* the first one of reading from `from`, or of writing to it in the other flow */
 	enum flow_failure failure;
 	int error;    /* with FLOW_FAILED, -errno */
 	bool rechunk; /* a chunked body is written in chunks again */
-	bool tunnel;  /* any end of `from` completes it */
+	bool tunnel;  /* it is complete however `from` ends */
 	/* payload in `in`, to be written after the first `lead` bytes of `out` */
 	struct iovec piece[FLOW_PIECES];
 	size_t first_piece, pieces; /* the pieces that are not yet written */

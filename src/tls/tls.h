@@ -23,7 +23,7 @@ struct tls_why {
 enum tls_begin {
 	TLS_READY,
 	TLS_MISCONFIGURED, /* a file that the configuration names cannot be used */
-	TLS_LOCAL_FAULT,   /* no memory or random numbers; for callers, also no module */
+	TLS_LOCAL_FAULT,   /* no memory or random numbers; the program adds: no module */
 };
 
 /* One end of a TLS connection. It borrows the socket. */
@@ -46,7 +46,7 @@ struct tls_module {
 
 	/*
 	 * Begin a connection to a backend, or with a client. On an error, *why has the reason; for
-	 * TLS_MISCONFIGURED it begins with section and key. The caller must pass *ret to free().
+	 * TLS_MISCONFIGURED with section and key first. After TLS_READY, *ret goes to free() below.
 	 */
 	enum tls_begin (*connect)(int fd, const struct backend *be, struct tls **ret,
 				  struct tls_why *why);

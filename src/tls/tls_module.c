@@ -19,8 +19,8 @@
  * OpenSSL reads on until it has payload. A peer that sends records without any, such as KeyUpdate
  * messages of 27 bytes, could keep one call from returning, and neither a time-out nor SIGTERM
  * would be noticed. So a call stops after this many bytes that have brought no payload; its last read
- * may exceed the limit by TLS_READ_AHEAD. A call that returns payload does not reach the limit,
- * because OpenSSL reads more only when it has less than a record left.
+ * may exceed the limit by TLS_READ_AHEAD. Payload is never held up: OpenSSL reads from the socket only
+ * when it has less than a whole record.
  */
 #define TLS_EXCESS_MAX  (64 * 1024)
 

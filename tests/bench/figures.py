@@ -108,7 +108,7 @@ USER = (
 WHY_MISSED = {"down": BYTES, "down-cpu": BYTES, "up": BYTES, "up-cpu": BYTES,
               "ping-50-p99": SWITCHES, "units": USER}
 
-# What a process for each connection cannot win against an event loop, and what it is for.
+# Rows that a process for each connection cannot win against an event loop, and the reason for it.
 PRICES = [
     ("page-new", "a fault, a limit, a sandbox and `systemctl stop` are this connection's alone; a "
      "browser keeps its connections and pays once for each"),

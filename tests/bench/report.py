@@ -160,7 +160,7 @@ def introduction(r):
 
 
 def remarks(r):
-    """What belongs to the table of figures and is no column of it."""
+    """Text that belongs to the table of figures and is no column of it."""
     alone = r.samples.get("nothing-new", {}).get("activate")
     if alone and (costs := [c for s in alone if (c := CPU_MS(s)) is not None]):
         yield ("novnc-gate, the floor and stunnel's inetd mode run under `systemd-socket-activate "

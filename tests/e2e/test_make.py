@@ -1,4 +1,4 @@
-"""What the Makefile promises to users and developers, beside what it builds."""
+"""The promises of the Makefile to users and developers, beside the programs that it builds."""
 
 import json
 import os
