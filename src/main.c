@@ -109,7 +109,7 @@ static int check(const struct options *o, char *argv[])
 		.whole = o->whole,
 	};
 	enum check_result result;
-	int r = loader_require(argv);
+	int r = loader_reexec(argv);
 
 	if (r < 0) {
 		(void)fprintf(stderr,
@@ -142,7 +142,7 @@ static void on_config_error(void *userdata, const char *error)
 					.reason = slice_str(error) });
 }
 
-/* Opens each standard stream that is closed, or a file opened later would become that stream. */
+/* Opens closed standard streams; else a file opened later would become one. */
 static int streams_complete(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -186,11 +186,11 @@ static enum config_result configure(const struct options *o, char *argv[],
 	enum config_result r;
 
 	if (o->tls)
-		note_error(setup, loader_require(argv), "cannot execute " LOADER_PROGRAM);
+		note_error(setup, loader_reexec(argv), "cannot execute " LOADER_PROGRAM);
 	r = config_load(o->file, on_config_error, setup, ret);
 	journal_set_level(ret->log_level);
 	if (r == CONFIG_OK && (sandbox_needs(ret, o->tls) & SANDBOX_LOAD))
-		note_error(setup, loader_require(argv), "cannot execute " LOADER_PROGRAM);
+		note_error(setup, loader_reexec(argv), "cannot execute " LOADER_PROGRAM);
 	setup->misconfigured = r != CONFIG_OK;
 	setup->cfg = ret;
 	return r;
@@ -223,7 +223,7 @@ static void finish(int connection, uint64_t delay_ms)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
 	journal_close();
-	/* not earlier, or processes that have waited for the journal would exit together */
+	/* the delay starts now, or those that have waited for the journal would exit together */
 	now_ms = clock_ms();
 	if (delay_ms > 0)
 		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);

@@ -52,7 +52,7 @@ INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 
 # ---- steps of the recipes
 
-# Recipes write paths without quotes. The x shows white space at the ends.
+# Recipes write paths without quotes. The x keeps white space at the ends.
 # $(call refuse_white_space,VARIABLES)
 refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
 	$(error $(name)= must not have white space in it: '$($(name))')))

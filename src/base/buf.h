@@ -92,7 +92,7 @@ static inline struct slice slice_trim(struct slice s)
 	return s;
 }
 
-/* Splits off the part before the next c. After the last part rest->p is NULL; then it returns false. */
+/* Splits off the part before the next c; false if no part is left. The last part leaves rest->p NULL. */
 static inline bool slice_split(struct slice *rest, char c, struct slice *ret)
 {
 	size_t n;
@@ -208,7 +208,7 @@ static inline void fd_close_auto(int *fd)
 	int saved = errno;
 
 	if (*fd >= 0)
-		(void)close(*fd); /* fails for a written file only, and none is written */
+		(void)close(*fd); /* fails only for a file that was written to: there is none */
 	*fd = -1;
 	errno = saved;
 }

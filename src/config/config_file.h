@@ -14,7 +14,7 @@ enum config_file_result {
 	CONFIG_FILE_FAILED,      /* a system call failed: see error */
 };
 
-/* One file, or the directory file.d if it exists but cannot be read. */
+/* One file, or the drop-in directory if it exists but cannot be read. */
 struct config_file {
 	const char *path;
 	enum config_file_result result;
@@ -26,7 +26,7 @@ struct config_file {
 typedef void (*config_file_callback)(void *userdata, const struct config_file *file);
 
 /*
- * Reads file, then each *.conf in the directory file.d in bytewise order of name, and calls the
- * callback for each. /dev/null is an empty file. A missing file.d is no error.
+ * Reads a file, then each *.conf in its drop-in directory (FILE.d) in bytewise order of name, and calls
+ * the callback for each. /dev/null is an empty file. A missing directory is no error.
  */
 void config_file_read(const char *file, config_file_callback callback, void *userdata);

@@ -14,7 +14,7 @@ struct config_kind {
 	const char *allowed; /* the allowed values, for error messages */
 	/*
 	 * Exactly one of these three is set. It returns NULL on success, else an error text such as
-	 * "is not a size", and then leaves *ret unchanged. *ret may point into the text, which must
+	 * "is not a size", and then leaves *ret unchanged. *ret may point into `text`, which must
 	 * outlive the configuration. check_word has no ret.
 	 */
 	const char *(*parse)(const char *text, void *ret);

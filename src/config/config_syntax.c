@@ -39,7 +39,7 @@ static bool check_line(const char *p, size_t len, struct config_syntax_item *ite
 {
 	if (len > CONFIG_LINE_MAX) {
 		error(item,
-		      "the line is longer than %d bytes; a \\ at its end continues it",
+		      "the line is longer than %d bytes; split it after a \\",
 		      CONFIG_LINE_MAX);
 		return false;
 	}

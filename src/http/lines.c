@@ -56,7 +56,7 @@ static size_t text_span(struct slice s)
 
 		memcpy(&eight, s.p + n, sizeof(eight));
 		x = eight ^ 0x7f * ones; /* a DEL becomes 0 */
-		/* a byte that is less than what is subtracted from it borrows, which sets its top bit */
+		/* a byte less than its subtrahend borrows, which sets its top bit */
 		if (((eight - ' ' * ones) & ~eight & tops) | ((x - ones) & ~x & tops))
 			break;
 		n += sizeof(eight);

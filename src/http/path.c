@@ -16,8 +16,8 @@ int path_percent_decode(struct slice s)
 }
 
 /*
- * A percent-encoded byte that has no special meaning when it is decoded; before is the
- * percent-encoded byte directly before it, or 0. A server might decode twice, hence no %25; or
+ * A percent-encoded byte that has no special meaning when it is decoded; `before` is the
+ * percent-encoded byte just before it, or 0. A server might decode twice, hence no %25; or
  * decode overlong UTF-8 (RFC 3629 10), in which %C0%AE is a dot.
  */
 static bool is_text(int byte, int before)

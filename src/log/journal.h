@@ -38,8 +38,8 @@ void journal_open(void);
  * Writes an entry. Never fails, since a full log must not end a connection. An entry for which the
  * journal has no room is kept; the next journal_write(), journal_flush() or journal_close() sends it.
  * If too many are kept, or the journal does not listen, the entry becomes a line on standard error.
- * If standard error has no room, it waits up to 200 ms, then the line is lost, and no other one is
- * waited for.
+ * If standard error has no room, it waits up to 200 ms; then the line is lost, and later lines do
+ * not wait.
  */
 void journal_write(const struct journal_entry *e);
 

@@ -12,8 +12,8 @@
 /*
  * The table of events. In a sentence, @NAME@ stands for the value of NOVNC_GATE_NAME=, as in
  * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID. @WHO@ stands for
- * the request and its client. A new row gets its id from `systemd-id128 new`; an id that has
- * been released keeps its meaning.
+ * the request and its client. A new row gets its id from `systemd-id128 new`; an id that was
+ * published keeps its meaning.
  */
 static const struct {
 	int level;
@@ -229,7 +229,7 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 
 	/* seven texts, five of them once more in the sentence, and the rest */
 	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
-	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a line fits");
+	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a message fits");
 
 	entry_describe(&b, f);
 	out.message = entry_message(&b, events[ev].sentence);
@@ -265,7 +265,7 @@ void log_status(struct slice text)
 	journal_notify(buf_slice(&b));
 }
 
-/* Called by assert(). The C library's writes only to standard error, which is /dev/null in the units. */
+/* Called by assert(). The original writes only to standard error, which is /dev/null in the units. */
 void __assert_fail(const char *assertion, const char *file, unsigned line,
 		   const char *function)
 {

@@ -8,8 +8,8 @@
 #include "base/buf.h"
 
 /*
- * The longest text of a field, escaped; a longer one is cut and ends in "...". A caller that copies
- * a text must copy up to LOG_VALUE_MAX + 1 bytes; else the cut is not marked.
+ * The longest text of a field, escaped; a longer one is cut and ends in "...". A caller that cuts a
+ * longer text itself must keep LOG_VALUE_MAX + 1 bytes; else the cut is not marked.
  */
 #define LOG_VALUE_MAX 512
 
@@ -27,7 +27,7 @@ enum log_event {
 	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
 	LOG_SERVED,     /* debug: a plain request, or the end of a WebSocket to Next.js */
 	LOG_DROPPED,    /* debug: fields that are not passed on; REASON has their names */
-	LOG_SANDBOX,    /* debug: REASON is missing in the sandbox */
+	LOG_SANDBOX,    /* debug: REASON has what the sandbox lacks */
 	LOG_CONFIG,     /* error: in the configuration; REASON has file, line and error */
 	LOG_FAULT,      /* error: the gate's own fault, REASON */
 	LOG_EVENTS,

@@ -150,7 +150,7 @@ static ssize_t tls_write(struct stream *s, const struct iovec *iov, size_t n, si
 	ssize_t written = s->module->write(s->tls, iov, n, &wants);
 
 	written = tls_result(written, wants, &s->write_wants, &s->can_write);
-	/* it is full, or the peer is gone: poll(2) lets its last bytes be read before a write fails */
+	/* full, or the peer is gone: poll(2) first, so that its last bytes are read */
 	if (written >= 0 && (size_t)written < want)
 		s->can_write = false;
 	return written;
@@ -190,7 +190,7 @@ void stream_note_events(struct stream *s, short revents)
 
 /* ---- read and write */
 
-/* Updates the state after a call on a socket for want bytes, which returned n. */
+/* Updates *can after a call for `want` bytes on a socket, which returned n. */
 static ssize_t result(ssize_t n, size_t want, bool *can)
 {
 	if (n < 0 && errno == EINTR)

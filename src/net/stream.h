@@ -23,7 +23,7 @@ enum stream_output {
 	STREAM_OUT_OPEN,
 	STREAM_OUT_SHUTTING, /* the close_notify of TLS is still to be written */
 	STREAM_OUT_SHUT,
-	STREAM_OUT_BROKEN, /* a write has failed, so that a later EOF is in fact a reset */
+	STREAM_OUT_BROKEN, /* a write has failed, so a later EOF is in fact a reset */
 };
 
 /* The wait for a peer's acknowledgements. */
@@ -99,14 +99,14 @@ int stream_handshake(struct stream *s);
 /* The subject of the peer's certificate, until the stream is closed, or NULL. */
 const char *stream_subject(const struct stream *s);
 
-/* Returns the events to poll(2) for before a read or a write, or 0 if it need not wait. */
+/* Returns the poll(2) events to wait for before a read or a write; 0: none. */
 short stream_events(const struct stream *s, bool to_read, bool to_write);
 
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
 /* To be called after a request is sent: nothing can have come yet, so poll(2) comes before a plain read. */
-static inline void stream_expect_nothing(struct stream *s)
+static inline void stream_poll_first(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
 }
@@ -165,7 +165,7 @@ void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
  */
 bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
-/* The facts by which stream_watch_gone() decides, and its decision; *w is kept between two calls. */
+/* The facts for stream_watch_judge(), which decides and keeps *w between two calls. */
 struct stream_acks {
 	bool outstanding;   /* sent and not acknowledged, or not yet sent */
 	uint64_t silent_ms; /* since anything came */
@@ -175,8 +175,8 @@ bool stream_watch_judge(struct stream_watch *w, const struct stream_acks *a,
 			uint64_t now_ms, uint64_t span_ms);
 
 /*
- * Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. Where
- * it leaves the output STREAM_OUT_SHUTTING, call it again when the stream can be written to.
+ * Ends our direction; the peer reads an EOF. A dead peer shows up at the next read. If the
+ * output is then STREAM_OUT_SHUTTING, call it again when the stream can be written to.
  */
 void stream_shut(struct stream *s);
 

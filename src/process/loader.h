@@ -20,7 +20,7 @@
  * Returns 0 in novnc-gate-dynamic. In novnc-gate it executes that program in its place, with the
  * same arguments and descriptors, and returns -errno only if that fails.
  */
-int loader_require(char *argv[]);
+int loader_reexec(char *argv[]);
 
 /*
  * Resolves the name of a backend. getaddrinfo(3) takes no deadline, so SIGTERM, which is blocked
@@ -42,5 +42,5 @@ int loader_become(const char *name);
  */
 int loader_tls(const struct tls_module **ret, struct tls_why *why);
 
-/* Writes the path of `file`, relative to the program's directory, to ret. Returns 0 or -errno. */
+/* Appends `file` to the program's directory; writes that path to ret. Returns 0 or -errno. */
 int loader_path(const char *file, char ret[static PATH_MAX]);

@@ -11,7 +11,7 @@
 
 #define MODULE "novnc-gate-tls.so"
 
-int loader_require(char *argv[])
+int loader_reexec(char *argv[])
 {
 	(void)argv;
 	return 0;

@@ -15,7 +15,7 @@ static bool is_own(const char *path)
 	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
-int loader_require(char *argv[])
+int loader_reexec(char *argv[])
 {
 	/* where `make` puts the program, and where `make install` does */
 	static const char *const programs[] = { LOADER_PROGRAM,
@@ -36,7 +36,7 @@ int loader_require(char *argv[])
 	return r;
 }
 
-/* The functions below are called only after loader_require() has failed. */
+/* The functions below are called only after loader_reexec() has failed. */
 
 int loader_resolve(const struct backend *be, struct addrinfo **ret)
 {

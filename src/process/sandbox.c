@@ -151,7 +151,7 @@ static void allow_port(struct rules *rules, uint16_t port)
 }
 
 /*
- * Allows the files that keys of backends name, those of OpenSSL, and the directory of the TLS
+ * Allows the files that a backend's section names, those of OpenSSL, and the directory of the TLS
  * module, because an upgrade replaces the module's file. loader_tls() checks the version of the
  * new one.
  */

@@ -11,7 +11,7 @@
 
 #include "config/config.h"
 
-/* Needs of a process besides TCP connections to literal addresses, before a tunnel. */
+/* Needs of a process before a tunnel, besides TCP connections to literal addresses. */
 enum sandbox_need {
 	SANDBOX_UNIX = 1,    /* a backend behind a Unix socket */
 	SANDBOX_LOAD = 2,    /* libraries, by the dynamic loader */

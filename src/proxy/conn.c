@@ -87,7 +87,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 				fault->shown[0] ? fault->shown : fault->reason);
 		break;
 	case EXCHANGE_RESET:
-		/* the response must not look complete (RFC 9112 8); a tunnel's sandbox forbids this */
+		/* else the response looks whole (RFC 9112 8); a tunnel's sandbox forbids connect(2) */
 		if (!x.tunnel)
 			stream_disconnect(&c->down.stream);
 		stream_reset(&c->down.stream);

@@ -12,7 +12,7 @@ struct conn_setup {
 	const struct client *client; /* copied */
 	int sigfd;                   /* borrowed; readable after SIGTERM */
 	bool misconfigured;          /* each request gets a 500 */
-	int error; /* -errno: a 500 is sent at once, but nothing with TLS; 0: none */
+	int error; /* -errno: sends a 500 at once, or nothing if it is TLS; 0: no error */
 	const char *failure;           /* of that error: "cannot ..." */
 	const struct sandbox *sandbox; /* borrowed; entered, unless error is set */
 	struct stream_tls *tls;        /* borrowed; NULL: plain HTTP */

@@ -51,7 +51,7 @@ enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *t
  */
 int downstream_read(struct downstream *d, uint64_t deadline_ms);
 
-/* Writes all of `out`, in the time of a lingering close. Returns as downstream_read(). */
+/* Writes all of `out`, within the time that a lingering close has. Returns as downstream_read(). */
 int downstream_flush(struct downstream *d);
 
 /*

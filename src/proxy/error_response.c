@@ -39,7 +39,7 @@ static struct slice status_fields(unsigned status)
 
 int error_response_write(const struct error_response *e, struct buf *out)
 {
-	bool is_invocation = !strchr(e->log_id, '['); /* else novnc-gate[PID] */
+	bool is_invocation = !strchr(e->log_id, '['); /* not "novnc-gate[PID]" */
 	const struct slice content[] = {
 		slice_str(e->what),
 		SLICE(": "),

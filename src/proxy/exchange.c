@@ -202,7 +202,7 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 	exchange_explain_failure(x, up, FAULT_NOBODY);
 	if (x->fault.blame == FAULT_GATE)
 		return exchange_failed(x);
-	/* a client that cannot send may still read, and so may a tunnel's backend: not a normal end */
+	/* the client, and a tunnel's backend, may still read: they must not see a normal end */
 	return x->end_if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 

@@ -125,7 +125,7 @@ static void flow_open_pipe(struct flow *f)
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return; /* out of descriptors: copying is slower, but works */
 	memcpy(f->pipe, ends,
-	       sizeof(ends)); /* valgrind's pipe2() changes it even if it fails */
+	       sizeof(ends)); /* valgrind's pipe2() changes its array even if it fails */
 	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
 	 * pipe has two pages only */
 	if (fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One direction of a relay: reads when all that it has read is written, decodes the body's framing
+ * One direction of a relay. Once all that was read is written, it reads again, decodes the body's framing
  * and writes the payload, in a new framing, from the buffer that it was read into. splice(2) where there
  * is much to move.
  */
@@ -39,11 +39,11 @@ struct flow {
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
 	enum flow_state state;
-	/* the first one of reading from `from`, or of writing to it in the other flow */
+	/* the first failure of `from`: a read, or the other flow's write */
 	enum flow_failure failure;
 	int error;    /* with FLOW_FAILED, -errno */
 	bool rechunk; /* a chunked body is written in chunks again */
-	bool tunnel;  /* it is complete however `from` ends */
+	bool tunnel;  /* any end of `from` completes the message */
 	/* payload in `in`, to be written after the first `lead` bytes of `out` */
 	struct iovec piece[FLOW_PIECES];
 	size_t first_piece, pieces; /* the pieces that are not yet written */

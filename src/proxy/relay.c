@@ -282,7 +282,7 @@ static void note_events(struct flow *f, short revents)
 static void relay_note_events(struct relay *r, const struct pollfd *client,
 			      const struct pollfd *backend)
 {
-	/* nobody would find the error, since neither a read nor a write is due */
+	/* else nobody finds the error, since neither a read nor a write is due */
 	if ((client->events & ~POLLRDHUP) == 0 && client->revents & POLLERR)
 		flow_fail(&r->up, -ECONNRESET);
 	note_events(&r->up, client->revents);

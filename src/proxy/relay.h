@@ -40,7 +40,7 @@ enum relay_result {
 	RELAY_RUNNING,         /* no result yet; relay_run() does not return it */
 	RELAY_DONE,            /* both flows are complete, or the response suffices */
 	RELAY_RESPONSE,        /* a head has come: `response` of the upstream */
-	RELAY_UPSTREAM_FAILED, /* with the fault of the request */
+	RELAY_UPSTREAM_FAILED, /* the request's `fault` is set */
 	RELAY_RELEASE, /* a tunnel is idle: its pipes are closed; now release other memory */
 	RELAY_CLIENT_FAILED,   /* in a body or tunnel, with the failure of the flow up */
 	RELAY_BACKEND_FAILED,  /* likewise, of the flow down */

@@ -26,8 +26,8 @@ static bool origin_equals(const struct authority *origin, struct slice authority
 
 /*
  * True for the origin of the request's own host or of the controller. With plain HTTP either
- * scheme is accepted, because a TLS terminator may be in front of the gate. With TLS http:// is
- * not: a man in the middle can serve an http:// page of the same host.
+ * scheme is accepted, because a TLS terminator may be in front of the gate. Over TLS, only https is:
+ * a man in the middle can serve an http:// page of the same host.
  */
 static bool origin_is_ours(const struct config *cfg, const struct client *client,
 			   struct slice host, struct slice value)
@@ -93,7 +93,7 @@ static bool origin_becomes_own(const struct config *cfg, const struct http1_head
 			      http1_field(h, SLICE("Origin"))->value);
 }
 
-/* ---- the checks; each returns false after a refusal, with *v */
+/* ---- the checks; each returns false if it has refused the request, and *v says why */
 
 static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 		   const char *why)
@@ -234,7 +234,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
 	if (!has_url && v->kind != ROUTE_PLAIN)
-		return; /* refused already: an upgrade has a Host */
+		return; /* already refused: an accepted upgrade has a Host */
 	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }

@@ -15,7 +15,7 @@ enum route_kind {
 };
 
 /*
- * Slices point into the head. target and path are set at once for origin-form. Any other form may
+ * Slices point into the head. For origin-form, target and path are set first. Any other form may
  * contain a password, which must not be logged: target.p is NULL until it has passed all checks.
  */
 struct verdict {
@@ -46,5 +46,5 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
  */
 void route_to_https(const struct http1_head *h, struct verdict *v);
 
-/* The "/" that an absolute-form target may omit; else nothing. */
+/* "/" if an absolute-form target has omitted it, else "". */
 struct slice route_root(struct slice target);

@@ -9,7 +9,7 @@
 
 /* Only a repeatable request uses a connection that was idle for longer. */
 #define UPSTREAM_TRUST_MS  2000
-/* A connection is no longer used this long before the backend's own time-out. */
+/* A connection is given up this long before the backend's own time-out. */
 #define UPSTREAM_MARGIN_MS 1000
 
 #define FAIL(u, blame, status, ...) \
@@ -98,7 +98,7 @@ static enum upstream_result upstream_connected(struct upstream *u)
 }
 
 /* The fault names addresses and files, the sentence for the client does not. */
-static enum upstream_result upstream_dialled(struct upstream *u, enum dial_result result)
+static enum upstream_result upstream_on_dial(struct upstream *u, enum dial_result result)
 {
 	static const char *const shown[] = {
 		[DIAL_TIMED_OUT] = "timed out connecting to %s",
@@ -128,7 +128,7 @@ static enum upstream_result upstream_dial(struct upstream *u)
 	upstream_close(u);
 	u->reused = false;
 	u->phase = UPSTREAM_DIALLING;
-	return upstream_dialled(u, dial_begin(&u->dial, u->be, u->request->connect_ms));
+	return upstream_on_dial(u, dial_begin(&u->dial, u->be, u->request->connect_ms));
 }
 
 enum upstream_result upstream_start(struct upstream *u,
@@ -201,7 +201,7 @@ static enum upstream_result upstream_send(struct upstream *u)
 	out->start = out->end = 0;
 	u->phase = UPSTREAM_AWAITING;
 	if (n >= 0)
-		stream_expect_nothing(&u->stream);
+		stream_poll_first(&u->stream);
 	return UPSTREAM_WAITING;
 }
 
@@ -344,7 +344,7 @@ enum upstream_result upstream_step(struct upstream *u)
 		return UPSTREAM_WAITING;
 	switch (u->phase) {
 	case UPSTREAM_DIALLING:
-		return upstream_dialled(u, dial_step(&u->dial, u->dial_events));
+		return upstream_on_dial(u, dial_step(&u->dial, u->dial_events));
 	case UPSTREAM_SENDING: return upstream_send(u);
 	default: return upstream_await(u);
 	}
@@ -391,7 +391,7 @@ uint64_t upstream_deadline_ms(const struct upstream *u)
 enum upstream_result upstream_expire(struct upstream *u)
 {
 	if (u->phase == UPSTREAM_DIALLING)
-		return upstream_dialled(u, dial_step(&u->dial, 0));
+		return upstream_on_dial(u, dial_step(&u->dial, 0));
 	return FAIL(u, FAULT_BACKEND, 504,
 		    "timed out waiting for the response head from %s", u->be->name);
 }

@@ -22,7 +22,7 @@ enum upstream_phase {
 enum upstream_result {
 	UPSTREAM_WAITING,  /* call poll(2), then upstream_step() */
 	UPSTREAM_RESPONSE, /* `response` is a head, interim or final */
-	UPSTREAM_FAILED,   /* with the request's fault */
+	UPSTREAM_FAILED,   /* the request's `fault` is set */
 };
 
 struct upstream {
@@ -52,10 +52,10 @@ struct upstream_request {
 	bool is_head; /* the method is HEAD: the response has no body */
 	bool new_connection;
 	bool repeatable;      /* idempotent and without a body (RFC 9110 9.2.2) */
-	uint64_t connect_ms;  /* spans */
-	uint64_t response_ms; /* from sent_ms of struct upstream to the final head */
+	uint64_t connect_ms;  /* span */
+	uint64_t response_ms; /* span from sent_ms of struct upstream to the final head */
 	size_t head_max;      /* bytes; `in` and `out` have more room than that */
-	/* the client's, to find a backend that is the gate itself; NULL: no check */
+	/* the client's stream, to see if the backend is the gate itself; NULL: no check */
 	const struct stream *accepted;
 	struct fault *fault; /* set with UPSTREAM_FAILED */
 };

@@ -23,7 +23,7 @@ struct tls_why {
 enum tls_begin {
 	TLS_READY,
 	TLS_MISCONFIGURED, /* a file that the configuration names cannot be used */
-	TLS_LOCAL_FAULT,   /* no memory or random numbers; the program adds: no module */
+	TLS_LOCAL_FAULT,   /* no memory, no random numbers, or loader_tls() failed */
 };
 
 /* One end of a TLS connection. It borrows the socket. */

@@ -264,8 +264,8 @@ static ssize_t tls_read(struct tls *t, struct buf *b, short *wants)
 }
 
 /*
- * The payload of the next record: smaller pieces are put together in storage. At most one record,
- * because bytes that SSL_write() did not take must be passed to it again, unchanged.
+ * The payload of the next record: smaller pieces are put together in storage. One record at a time,
+ * because bytes that SSL_write() did not take must be the first ones in the next call.
  */
 static struct slice next_record(const struct iovec *iov, size_t n, size_t skip,
 				char storage[static TLS_RECORD])

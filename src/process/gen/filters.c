@@ -3,8 +3,8 @@
  * Run by make: the table of the system calls that the gate may make. It becomes the programs in
  * build/filters.h, so that a process installs each with one call.
  *
- * A call ends the process, so that it is noticed, unless the table allows it or gives it an error:
- * libraries try some calls that they can do without. Calls that this libseccomp does not know yet
+ * A call that the table neither allows nor gives an error ends the process, so that it is noticed.
+ * Errors are for calls that libraries can do without. Calls that this libseccomp does not know yet
  * fail with ENOSYS, as on an older kernel, for which a newer C library has a fallback.
  */
 #include <endian.h>
@@ -29,8 +29,8 @@
 #include "process/gen/program.h"
 #include "process/sandbox.h"
 
-/* The times at which a call is allowed. Before a tunnel: */
-#define SERVE      16 /* whatever the needs */
+/* When a call is allowed. Before a tunnel, always or with one of these needs: */
+#define SERVE      16 /* always */
 #define UNIX       SANDBOX_UNIX
 #define LOAD       SANDBOX_LOAD
 #define RESOLVE    SANDBOX_RESOLVE
@@ -133,7 +133,7 @@ static const struct rule {
 	ALLOW(SERVE, "fcntl", IS(1, F_GETFL)),
 	ALLOW(SERVE, "fcntl", IS(1, F_SETFL)),
 
-	/* Log entries, whether journald has read them, and the status for systemd. */
+	/* Log entries, the status for systemd; SIOCOUTQ: journald has entries left to read. */
 	ALLOW(SERVE | TUNNEL, "sendto", IS(3, MSG_NOSIGNAL | MSG_DONTWAIT)),
 	ALLOW(SERVE | TUNNEL, "ioctl", IS(1, SIOCOUTQ)),
 
@@ -143,8 +143,8 @@ static const struct rule {
 	      BITS(3, MAP_ANONYMOUS, 0)),
 	ALLOW(LOAD, "mprotect", BITS(2, PROT_EXEC, 0)),
 
-	/* OpenSSL tries these where getrandom() fails, before it gives up. Until there is a tunnel,
-	 * Landlock refuses the files. */
+	/* OpenSSL tries these where getrandom() fails, before it gives up. Before a tunnel,
+	 * Landlock makes openat fail. */
 	FAIL(TLS | TUNNEL_TLS, ENOSYS, "shmget"),
 	FAIL(TUNNEL_TLS, EACCES, "openat"),
 
