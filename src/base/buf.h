@@ -208,7 +208,7 @@ static inline void fd_close_auto(int *fd)
 	int saved = errno;
 
 	if (*fd >= 0)
-		(void)close(*fd); /* fails only for a file that was written to: there is none */
+		(void)close(*fd); /* fails only for files that were written to: none */
 	*fd = -1;
 	errno = saved;
 }

@@ -38,8 +38,7 @@ static char *trim(char *s)
 static bool check_line(const char *p, size_t len, struct config_syntax_item *item)
 {
 	if (len > CONFIG_LINE_MAX) {
-		error(item,
-		      "the line is longer than %d bytes; split it after a \\",
+		error(item, "the line is longer than %d bytes; split it after a \\",
 		      CONFIG_LINE_MAX);
 		return false;
 	}

@@ -72,7 +72,7 @@ static struct slice without_secrets(struct slice origin)
 static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
 {
 	const struct verdict *v = &q->verdict;
-	char reason[3 * LOG_VALUE_MAX]; /* longer than LOG_VALUE_MAX, so the log marks a cut */
+	char reason[3 * LOG_VALUE_MAX]; /* longer, so the log marks a cut */
 
 	q->fields.origin = without_secrets(http1_field(h, SLICE("Origin"))->value);
 	if (http1_count(h, SLICE("Origin")) > 1)
@@ -102,7 +102,7 @@ void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool t
 /* Logs the names of the fields that are left out because of a "_"; their values may be secret. */
 static void log_dropped(struct conn_request *q, const struct http1_head *h)
 {
-	char names[LOG_VALUE_MAX + 2]; /* longer than LOG_VALUE_MAX, so the log marks a cut */
+	char names[LOG_VALUE_MAX + 2]; /* longer, so the log marks a cut */
 	size_t len = 0;
 
 	if (!log_enabled(LOG_DROPPED))
@@ -133,7 +133,7 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 void conn_log_opened(struct conn_request *q)
 {
 	const struct log_fields *f = &q->fields;
-	char status[LOG_VALUE_MAX + 128]; /* longer than LOG_VALUE_MAX, so the log marks a cut */
+	char status[LOG_VALUE_MAX + 128]; /* longer, so the log marks a cut */
 
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import before
 import machine_rows
 import report
 import tls_contestants
@@ -24,6 +25,7 @@ from tls_contestants import TLS_CONTESTANTS, TlsBackend
 
 ALL_PARTS = ("proxies", "tls", "memory", "instructions", "machine")
 PARTS = os.environ.get("PARTS", " ".join(ALL_PARTS[:-1] if QUICK else ALL_PARTS)).split()
+BEFORE = os.environ.get("BEFORE", "")
 LESS = QUICK or any(os.environ.get(name) for name in ("PARTS", "ROUNDS", "IDLE"))
 
 
@@ -141,6 +143,8 @@ def main():
     results = Samples()
     look_for_counters(results)
     Journal()
+    if BEFORE:
+        sys.exit(not before.run(BEFORE))
     for part in ALL_PARTS:
         if part not in PARTS:
             results.skip(f"the part {part}: PARTS= or QUICK= leaves it out")

@@ -34,11 +34,12 @@ class Floor(Inetd):
 
 class Gate(Inetd):
     name, label = "gate", "novnc-gate"
+    programs = INSTALLED
 
     def start(self):
         conf = self.config(f"[NextJs]\nUrl=http://127.0.0.1:{self.backend.pages}\n"
                            f"[MasterController]\nUrl=http://127.0.0.1:{self.backend.controller}\n")
-        self.activate(INSTALLED / "novnc-gate", f"--config={conf}")
+        self.activate(self.programs / "novnc-gate", f"--config={conf}")
 
 
 class Nginx(Contestant):

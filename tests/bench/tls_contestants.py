@@ -46,16 +46,16 @@ class TwoPorts(Contestant):
 
 
 class GateTls(TwoPorts, Inetd):
-    name, label = Gate.name, Gate.label
+    name, label, programs = Gate.name, Gate.label, Gate.programs
 
     def start(self):
         pages = f"[NextJs]\nUrl=http://127.0.0.1:{self.backend.pages}\n[MasterController]\n"
         conf = self.config(f"{pages}Url=http://127.0.0.1:{self.backend.controller}\n[Tls]\n"
                            f"Certificate={CERTIFICATE}\nKey={KEY}\nTicketKey={TICKET}\n")
-        self.activate(INSTALLED / "novnc-gate-dynamic", "--tls", f"--config={conf}")
+        self.activate(self.programs / "novnc-gate-dynamic", "--tls", f"--config={conf}")
         conf = self.config(f"{pages}Url=https://127.0.0.1:{self.backend.tls_controller}\n"
                            f"CaFile={CERTIFICATE}\n", "conf-to-vm")
-        self.activate(INSTALLED / "novnc-gate", f"--config={conf}", port=self.to_vm)
+        self.activate(self.programs / "novnc-gate", f"--config={conf}", port=self.to_vm)
 
 
 class NginxTls(TwoPorts, Nginx):
