@@ -134,7 +134,7 @@ static bool is_gone_within(struct ends *e, uint64_t ms)
 	uint64_t end_ms = clock_ms() + ms;
 
 	while (clock_ms() < end_ms) {
-		if (stream_watch_gone(&e->s, clock_ms(), SHORT_MS))
+		if (stream_peer_gone(&e->s, clock_ms(), SHORT_MS))
 			return true;
 		wait_ms(5);
 	}

@@ -30,7 +30,7 @@ enum stream_output {
 struct stream_watch {
 	/* when to look next; CLOCK_INFINITY: nothing is outstanding */
 	uint64_t look_ms;
-	/* when the first unacknowledged byte was sent or anything came, whichever is later */
+	/* the later of: when the first unacknowledged byte was sent, when anything last came */
 	uint64_t since_ms;
 	unsigned tries; /* unanswered retransmissions or window probes at the last look */
 };
@@ -90,7 +90,7 @@ struct stream_tls {
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret);
 void stream_tls_done(struct stream_tls *t);
 
-/* s, the stream on that fd, takes t over; t->result must be TLS_READY. Then stream_handshake(). */
+/* Moves t->tls to s, which has the same fd; t->result must be TLS_READY. Then stream_handshake(). */
 void stream_secure(struct stream *s, struct stream_tls *t);
 
 /* A step of the TLS handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
@@ -105,13 +105,13 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
-/* To be called after a request is sent: nothing can have come yet, so poll(2) comes before a plain read. */
+/* After a request is sent: nothing can have come yet, so without TLS poll(2) comes before the next read. */
 static inline void stream_poll_first(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
 }
 
-/* An error of a read or a write that is this machine's, neither the peer's nor the network's. */
+/* True if a read or write failed because of this machine, not of the peer or the network. */
 bool stream_error_is_local(int error);
 
 /* An error that a read or a write returned, in words. */
@@ -163,9 +163,9 @@ void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
  * again; never for a peer that responds but does not read. The span has to be longer than the
  * kernel's longest pause between two tries (two minutes).
  */
-bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
+bool stream_peer_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
-/* The facts for stream_watch_judge(), which decides and keeps *w between two calls. */
+/* Facts from which stream_watch_judge() decides; its state between calls is in *w. */
 struct stream_acks {
 	bool outstanding;   /* sent and not acknowledged, or not yet sent */
 	uint64_t silent_ms; /* since anything came */

@@ -71,7 +71,7 @@ static struct stream_acks acks_of(int fd)
 	};
 }
 
-bool stream_watch_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms)
+bool stream_peer_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms)
 {
 	struct stream_acks acks;
 

@@ -26,7 +26,7 @@ struct sandbox {
 	enum {
 		SANDBOX_NO_SECCOMP,
 		SANDBOX_SECCOMP,
-		SANDBOX_SECCOMP_TLS, /* OpenSSL may be loaded; a tunnel then needs its calls */
+		SANDBOX_SECCOMP_TLS, /* perhaps with OpenSSL, whose calls a tunnel then needs */
 	} seccomp;
 };
 

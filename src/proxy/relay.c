@@ -152,9 +152,9 @@ static enum relay_result relay_steps(struct relay *r, uint64_t now_ms)
 /* A peer that no longer acknowledges what was sent to it has failed. */
 static enum relay_result relay_check_peers(struct relay *r, uint64_t now_ms)
 {
-	if (stream_watch_gone(r->down.to, now_ms, r->gone_ms))
+	if (stream_peer_gone(r->down.to, now_ms, r->gone_ms))
 		flow_fail(&r->up, -ETIMEDOUT);
-	if (!stream_watch_gone(r->up.to, now_ms, r->gone_ms))
+	if (!stream_peer_gone(r->up.to, now_ms, r->gone_ms))
 		return RELAY_RUNNING;
 	if (r->phase == RELAY_REQUEST)
 		return result_of[upstream_broken(r->upstream, -ETIMEDOUT)];

@@ -234,7 +234,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
 	if (!has_url && v->kind != ROUTE_PLAIN)
-		return; /* already refused: an accepted upgrade has a Host */
+		return; /* refused already (ROUTE_UPGRADE has a Host) */
 	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }

@@ -15,7 +15,7 @@ enum route_kind {
 };
 
 /*
- * Slices point into the head. For origin-form, target and path are set first. Any other form may
+ * Slices point into the head. For origin-form, target and path are always set. Any other form may
  * contain a password, which must not be logged: target.p is NULL until it has passed all checks.
  */
 struct verdict {

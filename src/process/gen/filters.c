@@ -3,8 +3,8 @@
  * Run by make: the table of the system calls that the gate may make. It becomes the programs in
  * build/filters.h, so that a process installs each with one call.
  *
- * A call that the table neither allows nor gives an error ends the process, so that it is noticed.
- * Errors are for calls that libraries can do without. Calls that this libseccomp does not know yet
+ * A call for which the table has no rule ends the process, so that it is noticed. A rule with an
+ * error is for calls that libraries can do without. Calls that this libseccomp does not know yet
  * fail with ENOSYS, as on an older kernel, for which a newer C library has a fallback.
  */
 #include <endian.h>
@@ -29,15 +29,15 @@
 #include "process/gen/program.h"
 #include "process/sandbox.h"
 
-/* When a call is allowed. Before a tunnel, always or with one of these needs: */
-#define SERVE      16 /* always */
+/* Bits: when a rule holds. Before a tunnel, always (SERVE) or with one of the needs: */
+#define SERVE      16
 #define UNIX       SANDBOX_UNIX
 #define LOAD       SANDBOX_LOAD
 #define RESOLVE    SANDBOX_RESOLVE
 #define TLS        SANDBOX_TLS
 /* In a tunnel: */
 #define TUNNEL     32
-#define TUNNEL_TLS 64 /* if OpenSSL may be loaded */
+#define TUNNEL_TLS 64 /* if TLS was possible before it */
 
 /* Offsets of the two halves of an argument. */
 #define HALF(arg, half) (offsetof(struct seccomp_data, args) + 8 * (arg) + 4 * (half))
@@ -101,7 +101,7 @@ static const struct rule {
 	ALLOW(RESOLVE, "bind getsockopt setsockopt getuid geteuid getgid getegid"),
 	ALLOW(RESOLVE, "recvmsg write access faccessat faccessat2 uname gettid"),
 	ALLOW(RESOLVE,
-	      "rt_sigprocmask rt_sigaction rt_sigreturn"), /* SIGTERM may end it */
+	      "rt_sigprocmask rt_sigaction rt_sigreturn"), /* loader_resolve(): SIGTERM */
 	/* for modules of other vendors; no more harmful than those above */
 	ALLOW(RESOLVE, "recvmmsg readv select pselect6 gettimeofday clock_nanosleep"),
 	ALLOW(RESOLVE, "epoll_create1 epoll_ctl epoll_wait epoll_pwait"),
@@ -133,7 +133,7 @@ static const struct rule {
 	ALLOW(SERVE, "fcntl", IS(1, F_GETFL)),
 	ALLOW(SERVE, "fcntl", IS(1, F_SETFL)),
 
-	/* Log entries, the status for systemd; SIOCOUTQ: journald has entries left to read. */
+	/* Log entries, the status for systemd; SIOCOUTQ: has journald read everything? */
 	ALLOW(SERVE | TUNNEL, "sendto", IS(3, MSG_NOSIGNAL | MSG_DONTWAIT)),
 	ALLOW(SERVE | TUNNEL, "ioctl", IS(1, SIOCOUTQ)),
 
