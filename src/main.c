@@ -262,7 +262,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_done(&tls);
 	config_done(&cfg);
 	finish(connection, o->spread ? spread_own_delay_ms(spread) : 0);
-	if (config == CONFIG_INVALID || r == -EBADMSG)
+	if (config == CONFIG_INVALID || r == -EBADMSG) /* found by conn_serve() */
 		return EX_CONFIG;
 	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;
 }

@@ -105,7 +105,7 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
-/* After a request is sent: nothing can have come yet, so without TLS poll(2) comes before the next read. */
+/* After a request is sent: nothing can have come yet, so a plain stream polls before its next read. */
 static inline void stream_poll_first(struct stream *s)
 {
 	s->can_read = s->tls != NULL;

@@ -26,7 +26,7 @@ struct sandbox {
 	enum {
 		SANDBOX_NO_SECCOMP,
 		SANDBOX_SECCOMP,
-		SANDBOX_SECCOMP_TLS, /* perhaps with OpenSSL, whose calls a tunnel then needs */
+		SANDBOX_SECCOMP_TLS, /* TLS is possible: a tunnel may need OpenSSL's calls */
 	} seccomp;
 };
 
