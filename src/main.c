@@ -223,7 +223,7 @@ static void finish(int connection, uint64_t delay_ms)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
 	journal_close();
-	/* the delay starts now, or processes that waited for the journal would exit together */
+	/* the delay starts now; else processes that waited for the journal exit together */
 	now_ms = clock_ms();
 	if (delay_ms > 0)
 		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);
@@ -262,7 +262,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		stream_tls_done(&tls);
 	config_done(&cfg);
 	finish(connection, o->spread ? spread_own_delay_ms(spread) : 0);
-	if (config == CONFIG_INVALID || r == -EBADMSG) /* found by conn_serve() */
+	if (config == CONFIG_INVALID || r == -EBADMSG) /* invalid for conn_serve() */
 		return EX_CONFIG;
 	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;
 }

@@ -26,8 +26,7 @@ user_conf = $(HOME)/.config/novnc-gate.conf
 
 # Programs that units run.
 UNIT_PROGRAMS = port-is-free connections-left
-# Units beside those of the sockets, which units/put-units writes. TLS is for the system manager only, since
-# its files are root's.
+# Units that units/put-units does not write. TLS is for the system manager only, since its files are root's.
 COMMON_UNITS = novnc-gate.slice
 TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer
 # Versions of systemd before 255 log a warning about this drop-in.
@@ -52,7 +51,7 @@ INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 
 # ---- steps of the recipes
 
-# Recipes write paths without quotes. The x keeps white space at the ends.
+# Recipes write paths without quotes. With the x, white space at an end counts.
 # $(call refuse_white_space,VARIABLES)
 refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
 	$(error $(name)= must not have white space in it: '$($(name))')))
@@ -70,7 +69,7 @@ install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
 remove_programs = rm -f $1/novnc-gate $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
 
 # An edited configuration is kept. A copy of the installed one in DIRECTORY shows whether it was edited.
-# Its URLs are kept unless others are given.  $(call install_conf,FILE,DIRECTORY)
+# A new one takes over its URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
 install_conf = @units/put-conf $1 $2/novnc-gate.conf \
 	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
 

@@ -90,13 +90,13 @@ struct stream_tls {
 void stream_tls_prepare(int fd, const struct config_tls *cfg, struct stream_tls *ret);
 void stream_tls_done(struct stream_tls *t);
 
-/* Moves t->tls to s, which has the same fd; t->result must be TLS_READY. Then stream_handshake(). */
+/* Moves t->tls to s, which has the same fd; t->result must be TLS_READY. Next: stream_handshake(). */
 void stream_secure(struct stream *s, struct stream_tls *t);
 
 /* A step of the TLS handshake: 0 when it is done, -EAGAIN to wait for s->read_wants, -errno. */
 int stream_handshake(struct stream *s);
 
-/* The subject of the peer's certificate, until the stream is closed, or NULL. */
+/* The peer certificate's subject, or NULL; valid until the stream is closed. */
 const char *stream_subject(const struct stream *s);
 
 /* Returns the poll(2) events to wait for before a read or a write; 0: none. */
