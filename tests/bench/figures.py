@@ -153,8 +153,8 @@ class Results:
     def unit_ratio(self, name):
         """Connections per second by the bare floor's, likewise."""
         units = self.data["units"]
-        return middle_and_ends(a / b for a, b in
-                               zip(units[name]["rates"], units["floor"]["rates"]))
+        floor = "floor-tunnel" if name.endswith("-tunnel") else "floor"
+        return middle_and_ends(a / b for a, b in zip(units[name]["rates"], units[floor]["rates"]))
 
 
 def middle_and_ends(values):

@@ -30,11 +30,12 @@ TriggerLimitIntervalSec=0
 BARE = "[Service]\nExecStart={floor}\nStandardInput=socket\n"
 
 
-def services(floor):
-    """Variant: (label, unit file, drop-in, and what load.c is to do otherwise)."""
+def services(backend):
+    """Variant: (label, unit file, drop-in, and what load.c is to do, unless that is a page)."""
     # The control groups of a container may have no count of processes.
     unit = lambda name: (TREE / "units" / name).read_text().replace(COUNT_OF_PROCESSES, "/src/build/bench/pids")
     (TREE / "build/bench/pids").write_text("1\n")
+    floor, floor_tunnel = (f"/src/build/bench/installed/floor {port}" for port in (backend.pages, backend.controller))
     shipped = unit("novnc-gate-http@.service")
     directives = re.sub("(?m)^ExecStart=.*$", f"ExecStart={floor}", shipped)
     tls = unit("novnc-gate-tls@.service")
@@ -44,6 +45,8 @@ def services(floor):
         "gate": ("**novnc-gate-http@.service** as shipped", shipped, ""),
         "gate-strict": ("**novnc-gate-http@.service** with strict.conf", shipped, STRICT.read_text()),
         "gate-tls": ("**novnc-gate-tls@.service** as shipped, sessions resumed", tls, "", "--resume"),
+        "floor-tunnel": ("floor, in a bare unit, a tunnel", BARE.format(floor=floor_tunnel), "", "tunnel-new"),
+        "gate-tunnel": ("**novnc-gate-http@.service** as shipped, a tunnel", shipped, "", "tunnel-new"),
     }
 
 
@@ -60,7 +63,9 @@ def lay_certificate(machine):
 class Variant:
     def __init__(self, machine, name, port, service):
         self.machine, self.name, self.port = machine, f"bench-{name}", port
-        self.label, unit, drop_in, *self.options = service
+        self.label, unit, drop_in, *asked = service
+        self.options = [option for option in asked if option.startswith("--")]
+        self.what = next((word for word in asked if word not in self.options), "page-new")
         self.count = COUNT // 4 if drop_in else COUNT  # a slow one
         units = machine.root / UNITS
         poll_limit = ""
@@ -80,9 +85,9 @@ class Variant:
         return found[1]
 
     def sample(self, group):
-        """A page on each of so many new connections."""
+        """A page, or a tunnel, on each of so many new connections."""
         self.machine.run("systemctl", "start", f"{self.name}.socket")
-        with load(*self.options, self.port, "page-new", CLIENTS, self.count) as go:
+        with load(*self.options, self.port, self.what, CLIENTS, self.count) as go:
             self.settle()
             before = group.cpu()
             result = go()
@@ -120,9 +125,8 @@ def run(results):
         machine = boot(work, group)
         machine.make("install", f"NEXTJS=http://127.0.0.1:{backend.pages}",
                      f"CONTROLLER=http://127.0.0.1:{backend.controller}")
-        floor = f"/src/build/bench/installed/floor {backend.pages}"
         variants = [Variant(machine, name, PORT + i, service)
-                    for i, (name, service) in enumerate(services(floor).items())]
+                    for i, (name, service) in enumerate(services(backend).items())]
         machine.run("systemctl", "daemon-reload")
         lay_certificate(machine)
         for r in range(ROUNDS):

@@ -65,6 +65,9 @@ def unit_targets(r):
     if "gate" in units:
         yield ["Connections per second under systemd, unit as shipped", "the floor in a bare unit",
                *of_ratio(r.unit_ratio("gate"), UNIT_RATE, True)]
+        if "gate-tunnel" in units:
+            yield ["… with a tunnel each", "the floor in a bare unit",
+                   *of_ratio(r.unit_ratio("gate-tunnel"), UNIT_RATE, True)]
         yield ["Exposure of the unit as shipped", "",
                *verdict(float(units["gate"]["exposure"]), UNIT_EXPOSURE, False)]
     if "gate-strict" in units:
@@ -204,7 +207,7 @@ def sections(r):
         "To an event loop a new connection is one more descriptor; here a program is started for "
         "it. These rows this design cannot win.\n\n" + prices)
     yield "Under systemd itself", r.data["units"] and (
-        "A page on each new connection, many clients at once, systemd and its journal in a "
+        "A page, or a tunnel, on each new connection, many clients at once, systemd and its journal in a "
         "container; CPU is all of the container's. Exposure is what `systemd-analyze security "
         "--offline=yes` says: 10 is no confinement at all.\n\n" + units_table(r))
     yield "What open connections cost PID 1", (
