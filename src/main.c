@@ -261,8 +261,9 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	finish(connection, o->spread ? spread_own_delay_ms(spread) : 0);
-	if (config == CONFIG_INVALID || r == -EBADMSG) /* invalid for conn_serve() */
+	finish(connection, o->spread ? spread_exit_delay_ms(spread) : 0);
+	/* -EBADMSG: conn_serve() has found an error in the configuration */
+	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;
 	return config != CONFIG_OK || r < 0 ? EX_OSERR : EXIT_SUCCESS;
 }

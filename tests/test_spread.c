@@ -47,7 +47,7 @@ END_TEST
 /* Longer than with few processes, where it is 0. */
 START_TEST(a_file_that_cannot_be_read_counts_as_very_many)
 {
-	ck_assert_uint_gt(spread_own_delay_ms(-1), 0); /* the odds are 1 in 90,001 */
+	ck_assert_uint_gt(spread_exit_delay_ms(-1), 0); /* the odds are 1 in 90,001 */
 }
 END_TEST
 

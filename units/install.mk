@@ -51,7 +51,7 @@ INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 
 # ---- steps of the recipes
 
-# Recipes write paths without quotes. With the x, white space at an end counts.
+# Recipes write paths without quotes. x...x makes white space at the value's ends count.
 # $(call refuse_white_space,VARIABLES)
 refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
 	$(error $(name)= must not have white space in it: '$($(name))')))
@@ -69,7 +69,7 @@ install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
 remove_programs = rm -f $1/novnc-gate $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
 
 # An edited configuration is kept. A copy of the installed one in DIRECTORY shows whether it was edited.
-# A new one takes over its URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
+# A new one keeps the old URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
 install_conf = @units/put-conf $1 $2/novnc-gate.conf \
 	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
 

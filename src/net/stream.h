@@ -105,7 +105,7 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
-/* After a request is sent: nothing can have come yet, so a plain stream polls before its next read. */
+/* To be called after a request is sent: polls before the next read, unless TLS may hold bytes. */
 static inline void stream_poll_first(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
@@ -165,7 +165,7 @@ void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms);
  */
 bool stream_peer_gone(struct stream *s, uint64_t now_ms, uint64_t span_ms);
 
-/* Facts from which stream_watch_judge() decides; its state between calls is in *w. */
+/* Facts by which stream_watch_judge() decides whether the peer is gone; *w is its state between calls. */
 struct stream_acks {
 	bool outstanding;   /* sent and not acknowledged, or not yet sent */
 	uint64_t silent_ms; /* since anything came */
@@ -186,5 +186,5 @@ void stream_reset(struct stream *s);
 /* Sends the reset now, even if other processes have the socket open. A tunnel's sandbox forbids it. */
 void stream_disconnect(const struct stream *s);
 
-/* Closes, TLS with a close_notify; fine on a stream that is closed. */
+/* Closes, with a close_notify if it is TLS; does nothing on a closed stream. */
 void stream_done(struct stream *s);

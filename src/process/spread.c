@@ -49,7 +49,7 @@ static uint64_t random_number(void)
 	return number;
 }
 
-uint64_t spread_own_delay_ms(int fd)
+uint64_t spread_exit_delay_ms(int fd)
 {
 	return spread_delay_ms(processes(fd), random_number());
 }

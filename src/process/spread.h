@@ -19,4 +19,4 @@ uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
  * Returns that delay for this process. fd is pids.current of a control group, the number of
  * processes; if it is -1 or cannot be read, the highest number is assumed.
  */
-uint64_t spread_own_delay_ms(int fd);
+uint64_t spread_exit_delay_ms(int fd);
