@@ -223,7 +223,7 @@ static void finish(int connection, uint64_t delay_ms)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
 	journal_close();
-	/* the delay starts now; else processes that waited for the journal exit together */
+	/* the delay starts now, so that a wait for the journal does not use it up */
 	now_ms = clock_ms();
 	if (delay_ms > 0)
 		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);

@@ -5,7 +5,7 @@ CONTROLLER = http://127.0.0.1:4000
 export NEXTJS CONTROLLER
 
 # The number of sockets that share a port, each for 128 sessions (units/socket.in, novnc-gate(8)). Without
-# SOCKETS= it stays as it is installed; the first installation has 32.
+# SOCKETS=, an installation keeps its number; a new one has 32.
 SOCKETS = $(or $(filter-out 0,$(words $(wildcard $(DESTDIR)$(unitdir)/novnc-gate-http-[0-9]*.socket))),32)
 
 sbindir = $(PREFIX)/sbin
@@ -68,8 +68,8 @@ install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
 # $(call remove_programs,SBINDIR,LIBDIR)
 remove_programs = rm -f $1/novnc-gate $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
 
-# An edited configuration is kept. A copy of the installed one in DIRECTORY shows whether it was edited.
-# A new one keeps the old URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
+# An edited configuration is kept; a copy as installed, in DIRECTORY, shows edits. A new configuration keeps
+# the old URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
 install_conf = @units/put-conf $1 $2/novnc-gate.conf \
 	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
 
@@ -119,7 +119,7 @@ ifeq ($(DESTDIR),)
 	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check shows errors)"
 endif
 
-# `:` does nothing: there is no systemd in DESTDIR.
+# DESTDIR has no systemd: there `:` replaces systemctl.
 uninstall:
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call remove_socket_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))

@@ -105,7 +105,7 @@ short stream_events(const struct stream *s, bool to_read, bool to_write);
 /* Notes the events that poll(2) returned. */
 void stream_note_events(struct stream *s, short revents);
 
-/* To be called after a request is sent: polls before the next read, unless TLS may hold bytes. */
+/* After a request is sent: the next read waits for poll(2), unless TLS may hold bytes. */
 static inline void stream_poll_first(struct stream *s)
 {
 	s->can_read = s->tls != NULL;
