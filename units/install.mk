@@ -51,7 +51,7 @@ INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 
 # ---- steps of the recipes
 
-# Recipes write paths without quotes. x...x makes white space at the value's ends count.
+# Recipes write paths without quotes. The x's keep white space at the value's ends.
 # $(call refuse_white_space,VARIABLES)
 refuse_white_space = $(foreach name,$1,$(if $(word 2,x$($(name))x), \
 	$(error $(name)= must not have white space in it: '$($(name))')))
@@ -68,8 +68,8 @@ install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
 # $(call remove_programs,SBINDIR,LIBDIR)
 remove_programs = rm -f $1/novnc-gate $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
 
-# An edited configuration is kept; a copy as installed, in DIRECTORY, shows edits. A new configuration keeps
-# the old URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
+# An edited configuration is kept: one that differs from its copy in DIRECTORY, which was made when it was
+# installed. A new configuration keeps the old URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
 install_conf = @units/put-conf $1 $2/novnc-gate.conf \
 	$(foreach url,NEXTJS CONTROLLER,$(if $(filter-out file,$(origin $(url))),$(url)))
 
