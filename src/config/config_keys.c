@@ -18,11 +18,11 @@ static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 #define LIST(kind, member, words) &config_kind_##kind, AT(member), NULL, words, 0, 0
 #define NUMBER(kind, member, text, min, max) \
 	&config_kind_##kind, AT(member), text, NULL, min, max
-#define SPAN(member, text, min)        NUMBER(span, member, text, min, CONFIG_SPAN_MAX)
+#define SPAN(member, text, min)         NUMBER(span, member, text, min, CONFIG_SPAN_MAX)
 /* May be `infinity`: only a tunnel may wait without a limit. */
-#define TUNNEL_SPAN(member, text, min) NUMBER(span, member, text, min, CLOCK_INFINITY)
-#define FILE_NAME(member)              VALUE(file, member, "")
-#define NOT_IMPLEMENTED                NULL, 0, NULL, NULL, 0, 0
+#define ENDLESS_SPAN(member, text, min) NUMBER(span, member, text, min, CLOCK_INFINITY)
+#define FILE_NAME(member)               VALUE(file, member, "")
+#define NOT_IMPLEMENTED                 NULL, 0, NULL, NULL, 0, 0
 
 const struct config_key config_keys[] = {
 	{ "NextJs", "Url", VALUE(url, backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
@@ -61,8 +61,8 @@ const struct config_key config_keys[] = {
 	{ "Limits", "UpgradeTimeoutSec", SPAN(upgrade_ms, "10s", 1) },
 	{ "Limits", "ResponseTimeoutSec", SPAN(response_ms, "5min", 1) },
 	{ "Limits", "BodyTimeoutSec", SPAN(body_ms, "60s", 1) },
-	{ "Limits", "LingerTimeoutSec", TUNNEL_SPAN(linger_ms, "30s", 0) },
-	{ "Limits", "IdleTimeoutSec", TUNNEL_SPAN(idle_ms, "infinity", 1) },
+	{ "Limits", "LingerTimeoutSec", ENDLESS_SPAN(linger_ms, "30s", 0) },
+	{ "Limits", "IdleTimeoutSec", ENDLESS_SPAN(idle_ms, "infinity", 1) },
 	{ "Log", "Level", VALUE(level, log_level, "notice") },
 	{ 0 },
 };
