@@ -212,7 +212,7 @@ static int connect_other(void)
 	return connect_to(before.other);
 }
 
-static int connect_from_before(void)
+static int connect_older_socket(void)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = before.other };
 
@@ -316,7 +316,7 @@ static int socket_cipher(void)
 	return result(socket(AF_ALG, SOCK_SEQPACKET, 0));
 }
 
-static int socket_machine(void)
+static int socket_vsock(void)
 {
 	return result(socket(AF_VSOCK, SOCK_STREAM, 0));
 }
@@ -501,7 +501,7 @@ static const struct attempt {
 	ATTEMPT(signal_self, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(connect_configured, 0, 0, 0, KILLED, KILLED),
 	ATTEMPT(connect_other, NO_PORT, NO_PORT, NO_PORT, KILLED, KILLED),
-	ATTEMPT(connect_from_before, NO_PORT, NO_PORT, NO_PORT, KILLED, KILLED),
+	ATTEMPT(connect_older_socket, NO_PORT, NO_PORT, NO_PORT, KILLED, KILLED),
 	ATTEMPT(fast_open, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(fast_open_sendto, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(send_entry, ENOENT, ENOENT, ENOENT, ENOENT, ENOENT),
@@ -521,7 +521,7 @@ static const struct attempt {
 	ATTEMPT(socket_netlink_route, KILLED, KILLED, 0, KILLED, KILLED),
 	ATTEMPT(socket_netlink_other, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(socket_cipher, KILLED, KILLED, KILLED, KILLED, KILLED),
-	ATTEMPT(socket_machine, KILLED, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(socket_vsock, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(socket_unix, KILLED, KILLED, 0, KILLED, KILLED),
 	ATTEMPT(socket_datagram, KILLED, KILLED, 0, KILLED, KILLED),
 	ATTEMPT(memory, 0, 0, 0, 0, 0),
@@ -762,7 +762,7 @@ static int (*const works[])(void) = {
 	create_file,      open_library,
 	load_library,     resolve_name,
 	write_file,       open_many,
-	connect_other,    connect_from_before,
+	connect_other,    connect_older_socket,
 	bind_port,        listen_unbound,
 	socket_udp,       socket_unix,
 	socket_datagram,  memory_for_code,
