@@ -16,8 +16,8 @@ all: build/novnc-gate build/novnc-gate-dynamic build/novnc-gate-tls.so
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 	libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
-	openssl curl clang clang-format shellcheck mandoc systemd systemd-container libpam-systemd dbus iproute2 \
-	strace
+	openssl curl clang clang-format shellcheck mandoc groff-base systemd systemd-container libpam-systemd \
+	dbus iproute2 strace
 CHECK_LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
