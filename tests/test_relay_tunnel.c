@@ -15,9 +15,9 @@ START_TEST(a_tunnel_at_rest_has_no_pipes_and_makes_them_again)
 		haul_pass(&h);
 		still_wait();
 		relaying_pause(&h.w);
-		ck_assert_int_ge(h.s.flow->pipe[0], 0);
+		ck_assert_int_ge(h.s.flow->pipe.fd[0], 0);
 		relaying_rest(&h.w);
-		ck_assert_int_lt(h.s.flow->pipe[0], 0);
+		ck_assert_int_lt(h.s.flow->pipe.fd[0], 0);
 	}
 	haul_close(&h);
 }
@@ -59,7 +59,7 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	haul_pass(&h); /* there is a pipe now */
 	haul_stuff_again(&h);
 	relaying_pause(&h.w);
-	ck_assert_uint_gt(h.s.flow->piped, 0);
+	ck_assert_uint_gt(h.s.flow->pipe.bytes, 0);
 	relaying_rest(&h.w);
 	relaying_start(&h.w);
 	haul_pour(&h);
@@ -67,7 +67,7 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	relaying_pause(&h.w);
 	if (h.s.flow->releasable) /* unless room came before it rested, and all has gone on then */
 		relaying_rest(&h.w);
-	ck_assert_int_lt(h.s.flow->pipe[0], 0);
+	ck_assert_int_lt(h.s.flow->pipe.fd[0], 0);
 	haul_close(&h);
 }
 END_TEST
@@ -109,7 +109,7 @@ START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 	haul_open_tunnel(&h, _i);
 	relaying_start(&h.w);
 	haul_pass(&h); /* there is a pipe now */
-	ck_assert_int_ge(h.s.flow->pipe[0], 0);
+	ck_assert_int_ge(h.s.flow->pipe.fd[0], 0);
 	haul_stuff_again(&h);
 	ck_assert_int_eq(shutdown(*h.s.source, SHUT_WR), 0);
 	still_wait();

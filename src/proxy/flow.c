@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/flow.h"
 
-#include <fcntl.h>
-
 /* All in bytes. */
-#define FLOW_PIPE_SIZE (1024 * 1024) /* of a pipe; a larger one gained nothing */
-#define FLOW_PIPE_MIN  (64 * 1024)   /* a smaller pipe is no better than copying */
 #define FLOW_COPY_MAX  (64 * 1024)   /* of one read while no pipe is open */
 #define FLOW_PIECE_MIN 2048          /* a shorter payload is appended to the last piece */
 #define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
-
-static void pipe_close(struct flow *f, enum flow_pipe next)
-{
-	fd_close_auto(&f->pipe[0]);
-	fd_close_auto(&f->pipe[1]);
-	f->piping = next;
-}
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
@@ -29,7 +18,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.state = FLOW_DECODED,
 		.moved_ms = clock_ms(),
 		.releasable = true, /* a head has been read */
-		.pipe = { -1, -1 },
+		.pipe = PIPE_INIT,
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
 	stream_unwatch(to);
@@ -52,13 +41,13 @@ void flow_begin_tunnel(struct flow *f)
 
 void flow_done(struct flow *f)
 {
-	pipe_close(f, FLOW_PIPE_UNAVAILABLE);
+	pipe_close(&f->pipe, PIPE_UNAVAILABLE);
 }
 
 void flow_release(struct flow *f)
 {
-	if (f->piped == 0)
-		pipe_close(f, FLOW_PIPE_NONE);
+	if (f->pipe.bytes == 0)
+		pipe_close(&f->pipe, PIPE_NONE);
 	f->releasable = false;
 }
 
@@ -83,7 +72,7 @@ void flow_touch(struct flow *f, uint64_t now_ms)
 bool flow_pending(const struct flow *f)
 {
 	return f->state != FLOW_TARGET_CLOSED &&
-	       (buf_len(f->out) > 0 || f->pieces > 0 || f->piped > 0);
+	       (buf_len(f->out) > 0 || f->pieces > 0 || f->pipe.bytes > 0);
 }
 
 bool flow_wants_input(const struct flow *f)
@@ -116,23 +105,9 @@ static void flow_eof(struct flow *f)
 /* Opens the pipe if both streams can be spliced. Not called for a chunked body (flow_copy()). */
 static void flow_open_pipe(struct flow *f)
 {
-	int ends[2];
-
-	if (f->piping != FLOW_PIPE_NONE || !stream_is_plain(f->from) ||
-	    !stream_is_plain(f->to))
-		return;
-	f->piping = FLOW_PIPE_UNAVAILABLE;
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return; /* out of descriptors: copying is slower, but works */
-	memcpy(f->pipe, ends,
-	       sizeof(ends)); /* valgrind's pipe2() changes its array even if it fails */
-	/* EPERM if the user's pipes have reached /proc/sys/fs/pipe-user-pages-soft: then the
-	 * pipe has two pages only */
-	if (fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_SIZE) < 0 &&
-	    fcntl(f->pipe[1], F_SETPIPE_SZ, FLOW_PIPE_MIN) < 0)
-		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
-	else
-		f->piping = FLOW_PIPE_OPEN;
+	if (f->pipe.state == PIPE_NONE && stream_is_plain(f->from) &&
+	    stream_is_plain(f->to))
+		pipe_open(&f->pipe);
 }
 
 static ssize_t flow_copy(struct flow *f)
@@ -154,18 +129,17 @@ static ssize_t flow_copy(struct flow *f)
 
 static ssize_t flow_splice(struct flow *f)
 {
-	size_t len = FLOW_PIPE_SIZE;
+	size_t len = PIPE_SIZE;
 	ssize_t n;
 
 	if (f->body.framing == HTTP1_LENGTH && f->body.left < len)
 		len = (size_t)f->body.left;
-	n = stream_splice_in(f->from, f->pipe[1], len);
+	n = pipe_fill(&f->pipe, f->from, len);
 	if (n == -EINVAL) { /* the socket cannot do it; the pipe is empty */
-		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
+		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
 		return flow_copy(f);
 	}
 	if (n > 0) {
-		f->piped += (size_t)n;
 		f->bytes += (uint64_t)n;
 		body_passed(&f->body, (uint64_t)n);
 		if (f->body.done)
@@ -273,36 +247,21 @@ static void flow_written(struct flow *f, size_t n)
 static int flow_drain_pipe(struct flow *f)
 {
 	struct buf *in = f->in;
-	size_t len;
 	ssize_t n;
 
 	assert(buf_len(in) == 0); /* it was empty before the pipe was filled */
 	buf_compact(in);
-	len = f->piped < buf_room(in) ? f->piped : buf_room(in);
-	n = read(f->pipe[0], in->data + in->end, len);
-	if (n <= 0)
-		return n < 0 ? -errno : -EIO;
-	f->piece[0] =
-		(struct iovec){ .iov_base = in->data + in->end, .iov_len = (size_t)n };
-	in->end += (size_t)n;
+	n = pipe_read(&f->pipe, in);
+	if (n < 0)
+		return (int)n;
+	f->piece[0] = (struct iovec){ .iov_base = in->data + in->start,
+				      .iov_len = (size_t)n };
 	f->first_piece = f->lead = 0;
 	f->pieces = 1;
 	f->decoded = (size_t)n;
 	f->bytes -= (uint64_t)n; /* flow_written() counts them again */
-	f->piped -= (size_t)n;
-	if (f->piped == 0)
-		pipe_close(f, FLOW_PIPE_UNAVAILABLE);
-	return 0;
-}
-
-/* 0 or -errno; -EINVAL if the socket cannot be spliced to. */
-static int flow_write_pipe(struct flow *f)
-{
-	ssize_t written = stream_splice_out(f->to, f->pipe[0], f->piped);
-
-	if (written < 0)
-		return (int)written;
-	f->piped -= (size_t)written;
+	if (f->pipe.bytes == 0)
+		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
 	return 0;
 }
 
@@ -315,7 +274,7 @@ static int flow_write(struct flow *f)
 	int r;
 
 	if (buf_len(f->out) == 0 && f->pieces == 0) {
-		r = flow_write_pipe(f);
+		r = pipe_drain(&f->pipe, f->to);
 		if (r == -EINVAL)
 			r = flow_drain_pipe(f);
 		if (r < 0 || f->pieces == 0)
@@ -338,7 +297,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 
 	flow_decode(f);
 	if (flow_wants_input(f) && f->from->can_read) {
-		ssize_t n = f->piping == FLOW_PIPE_OPEN ? flow_splice(f) : flow_copy(f);
+		ssize_t n = f->pipe.state == PIPE_OPEN ? flow_splice(f) : flow_copy(f);
 
 		if (n < 0 && n != -EAGAIN)
 			flow_fail(f, (int)n);
@@ -346,7 +305,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		flow_decode(f);
 	}
 	/* before the write, which may reset `in` */
-	large = f->piping == FLOW_PIPE_OPEN || f->in->end > FLOW_SMALL;
+	large = f->pipe.state == PIPE_OPEN || f->in->end > FLOW_SMALL;
 	if (flow_pending(f) && f->to->can_write) {
 		int r = flow_write(f);
 

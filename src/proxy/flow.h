@@ -7,7 +7,7 @@
 #pragma once
 
 #include "http/body.h"
-#include "net/stream.h"
+#include "net/pipe.h"
 
 /* Pieces of payload that are written at once, each from the buffer that it was read into. */
 #define FLOW_PIECES 32
@@ -26,13 +26,7 @@ enum flow_failure {
 	FLOW_INCOMPLETE, /* `from` ended before the message did */
 };
 
-enum flow_pipe {
-	FLOW_PIPE_NONE, /* not yet opened */
-	FLOW_PIPE_OPEN,
-	FLOW_PIPE_UNAVAILABLE, /* the flow copies */
-};
-
-/* Streams and buffers are borrowed; the pipe is owned. */
+/* Streams and buffers are borrowed. */
 struct flow {
 	struct stream *from, *to;
 	struct buf *in;   /* bytes read; those after the message stay there */
@@ -52,9 +46,7 @@ struct flow {
 	uint64_t bytes;    /* of payload, written or in the pipe, since flow_init() */
 	uint64_t moved_ms; /* when the flow last made progress */
 	bool releasable;   /* may hold more than a page of memory; see flow_release() */
-	enum flow_pipe piping;
-	int pipe[2];
-	size_t piped; /* bytes in the pipe */
+	struct pipe pipe;  /* owned */
 };
 
 /*
