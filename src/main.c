@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -255,6 +256,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 		spread = open(o->spread, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	/* -1 after an error: then finish() cannot shut the connection down */
 	connection = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (getrandom(&setup.random, sizeof(setup.random), 0) < 0)
+		note_error(&setup, -errno, "cannot draw random numbers");
 	/* also after an error, because conn_serve() then still sends an error response */
 	enter_sandbox(o, &setup, &sandbox);
 	r = conn_serve(STDIN_FILENO, &setup);

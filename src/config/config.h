@@ -79,6 +79,8 @@ struct config {
 	uint64_t body_ms;          /* BodyTimeoutSec= */
 	uint64_t linger_ms;        /* LingerTimeoutSec= */
 	uint64_t idle_ms;          /* IdleTimeoutSec= */
+	uint64_t session_ms;       /* SessionTimeoutSec= */
+	uint64_t heartbeat_ms;     /* HeartbeatSec=; 0: no Pings */
 	int log_level;             /* Level=, as in syslog(3) */
 	struct config_text *texts; /* of the files; the strings point into them */
 };

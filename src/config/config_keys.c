@@ -63,6 +63,8 @@ const struct config_key config_keys[] = {
 	{ "Limits", "BodyTimeoutSec", SPAN(body_ms, "60s", 1) },
 	{ "Limits", "LingerTimeoutSec", ENDLESS_SPAN(linger_ms, "30s", 0) },
 	{ "Limits", "IdleTimeoutSec", ENDLESS_SPAN(idle_ms, "infinity", 1) },
+	{ "Limits", "SessionTimeoutSec", ENDLESS_SPAN(session_ms, "infinity", 1) },
+	{ "Limits", "HeartbeatSec", SPAN(heartbeat_ms, "30s", 0) },
 	{ "Log", "Level", VALUE(level, log_level, "notice") },
 	{ 0 },
 };

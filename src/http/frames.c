@@ -57,6 +57,11 @@ static bool header_complete(const struct frames *f)
 	       f->header_len == 2 + length_bytes(f) + (f->masked ? KEY_LEN : 0);
 }
 
+static void frame_end(struct frames *f)
+{
+	f->state = f->opcode == FRAMES_CLOSE ? FRAMES_CLOSED : FRAMES_BETWEEN;
+}
+
 static void payload_begin(struct frames *f)
 {
 	size_t n = length_bytes(f);
@@ -64,9 +69,11 @@ static void payload_begin(struct frames *f)
 	f->left = n > 0 ? 0 : f->header[1] & LENGTH;
 	for (size_t i = 0; i < n; i++)
 		f->left = f->left << 8 | f->header[2 + i];
-	f->opcode = f->header[0] & OPCODE;
 	f->control_len = 0;
-	f->state = f->left > 0 ? FRAMES_PAYLOAD : FRAMES_BETWEEN;
+	if (f->left > 0)
+		f->state = FRAMES_PAYLOAD;
+	else
+		frame_end(f);
 }
 
 static void header_add(struct frames *f, char byte)
@@ -75,10 +82,24 @@ static void header_add(struct frames *f, char byte)
 		f->header_len = 0;
 	f->state = FRAMES_HEADER;
 	f->header[f->header_len++] = (unsigned char)byte;
+	f->opcode = f->header[0] & OPCODE;
 	if (!header_valid(f))
 		f->state = FRAMES_LOST;
 	else if (header_complete(f))
 		payload_begin(f);
+}
+
+/* Follows the rest of a header, and an empty payload. Returns the count. */
+static size_t follow_header(struct frames *f, struct slice in)
+{
+	size_t n = 0;
+
+	while (f->state <= FRAMES_HEADER && n < in.len) {
+		header_add(f, in.p[n++]);
+		if (f->state == FRAMES_BETWEEN)
+			break; /* the frame has ended */
+	}
+	return n;
 }
 
 /* ---- payload */
@@ -93,31 +114,100 @@ static void control_add(struct frames *f, struct slice payload)
 			(unsigned char)payload.p[i] ^ key[f->control_len % KEY_LEN];
 }
 
-void frames_passed(struct frames *f, uint64_t n)
+static void payload_passed(struct frames *f, uint64_t n)
 {
 	assert(n <= f->left);
 	f->left -= n;
 	if (f->left == 0)
-		f->state = FRAMES_BETWEEN;
+		frame_end(f);
+}
+
+static size_t follow_payload(struct frames *f, struct slice in)
+{
+	size_t n = in.len < f->left ? in.len : (size_t)f->left;
+
+	if (is_control(f->opcode))
+		control_add(f, (struct slice){ in.p, n });
+	payload_passed(f, n);
+	return n;
+}
+
+/* ---- the bytes of a direction */
+
+static void count_data(struct frames *f, uint64_t n)
+{
+	if (f->state == FRAMES_LOST || !is_control(f->opcode))
+		f->data += n;
 }
 
 size_t frames_follow(struct frames *f, struct slice in)
 {
-	size_t n = 0, payload;
+	size_t n = follow_header(f, in);
 
-	while (f->state <= FRAMES_HEADER && n < in.len) {
-		header_add(f, in.p[n++]);
-		if (f->state == FRAMES_BETWEEN)
-			return n; /* a frame without payload */
+	if (f->state == FRAMES_PAYLOAD)
+		n += follow_payload(f, slice_from(in, n));
+	if (f->state == FRAMES_LOST || n == 0)
+		n = in.len;
+	count_data(f, n);
+	return n;
+}
+
+/* In a Pong that may have to be left out. */
+static bool is_held(const struct frames *f)
+{
+	return f->own_pong.len > 0 && f->opcode == FRAMES_PONG &&
+	       (f->state == FRAMES_HEADER || f->state == FRAMES_PAYLOAD);
+}
+
+/* At the end of the Pong that is to be left out. */
+static bool is_own_pong(const struct frames *f)
+{
+	struct slice payload = { (const char *)f->control, f->control_len };
+
+	return f->own_pong.len > 0 && f->opcode == FRAMES_PONG &&
+	       f->state == FRAMES_BETWEEN && slice_eq(payload, f->own_pong);
+}
+
+int frames_next(struct frames *f, struct buf *in, struct slice *ret)
+{
+	struct slice all = buf_slice(in);
+	size_t n = f->held;
+	bool left_out = false;
+
+	*ret = (struct slice){ all.p, 0 };
+	while (n < all.len && !left_out && !(f->paused && f->state == FRAMES_BETWEEN)) {
+		n += frames_follow(f, slice_from(all, n));
+		left_out = is_own_pong(f);
+		if (!left_out && !is_held(f))
+			ret->len = n;
 	}
-	if (f->state != FRAMES_PAYLOAD)
-		return in.len;
-	payload = in.len - n < f->left ? in.len - n : (size_t)f->left;
-	if (is_control(f->opcode))
-		control_add(f, (struct slice){ in.p + n, payload });
-	if (payload > 0)
-		frames_passed(f, payload);
-	return n + payload;
+	if (!left_out && !is_held(f))
+		ret->len = n; /* nothing is held any more */
+	f->held = left_out ? 0 : n - ret->len;
+	buf_consume(in, left_out ? n : ret->len);
+	return left_out || ret->len > 0;
+}
+
+uint64_t frames_ahead(const struct frames *f, struct slice ahead)
+{
+	struct frames next = *f;
+	size_t n = 0;
+
+	if (f->state >= FRAMES_CLOSED)
+		return UINT64_MAX;
+	if (f->state == FRAMES_BETWEEN)
+		n = follow_header(&next, ahead);
+	return next.state == FRAMES_PAYLOAD && !is_control(next.opcode) ? n + next.left : 0;
+}
+
+void frames_passed(struct frames *f, struct slice ahead, uint64_t n)
+{
+	if (ahead.len > n)
+		ahead.len = (size_t)n;
+	n -= frames_follow(f, ahead);
+	if (f->state == FRAMES_PAYLOAD)
+		payload_passed(f, n);
+	count_data(f, n);
 }
 
 /* ---- control frames */
@@ -135,8 +225,8 @@ struct slice frames_close_reason(const struct frames *f)
 						    f->control_len - 2 };
 }
 
-int frames_put(enum frames_opcode opcode, struct slice payload,
-	       const unsigned char key[4], struct buf *out)
+int frames_put(enum frames_opcode opcode, struct slice payload, const unsigned char *key,
+	       struct buf *out)
 {
 	unsigned char frame[2 + KEY_LEN + FRAMES_CONTROL_MAX];
 	size_t n = 0;
@@ -162,14 +252,15 @@ static size_t cut(struct slice text, size_t max)
 	return len;
 }
 
-int frames_put_close(unsigned code, struct slice reason, const unsigned char key[4],
-		     struct buf *out)
+size_t frames_close(unsigned code, struct slice reason,
+		    char ret[static FRAMES_CONTROL_MAX])
 {
-	char payload[FRAMES_CONTROL_MAX] = { (char)(code >> 8), (char)code };
-
+	if (code == NO_CODE)
+		return 0;
+	ret[0] = (char)(code >> 8);
+	ret[1] = (char)code;
 	reason.len = cut(reason, FRAMES_REASON_MAX);
 	if (reason.len > 0)
-		memcpy(payload + 2, reason.p, reason.len);
-	return frames_put(FRAMES_CLOSE, (struct slice){ payload, 2 + reason.len }, key,
-			  out);
+		memcpy(ret + 2, reason.p, reason.len);
+	return 2 + reason.len;
 }

@@ -27,6 +27,7 @@ enum frames_state {
 	FRAMES_BETWEEN, /* at a boundary: here a control frame may be put in */
 	FRAMES_HEADER,  /* in a header */
 	FRAMES_PAYLOAD, /* in a payload, of which `left` bytes have to come */
+	FRAMES_CLOSED,  /* a Close has ended; bytes behind it are not followed */
 	FRAMES_LOST,    /* these bytes are no frames, and are not followed any more */
 };
 
@@ -34,13 +35,18 @@ struct frames {
 	enum frames_state state;
 	enum frames_opcode opcode; /* of this frame; FRAMES_BETWEEN: of the last one */
 	uint64_t left;
-	/* FRAMES_BETWEEN, after a control frame: its payload, unmasked */
+	uint64_t data; /* bytes of data frames so far, and all bytes that are not followed */
+	/* set by the caller */
+	struct slice own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
+	bool paused;           /* frames_next() stops at the next boundary */
+	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;
 	/* private */
 	bool masked;
 	unsigned char header[FRAMES_HEADER_MAX];
 	size_t header_len;
+	size_t held; /* of a Pong that may be left out, and is not complete: bytes in `in` */
 };
 
 /* masked: the sender is the client, which has to mask (RFC 6455 5.1). */
@@ -49,18 +55,31 @@ void frames_init(struct frames *f, bool masked);
 /* Follows bytes up to the end of a frame, at most all of in. Returns their number. */
 size_t frames_follow(struct frames *f, struct slice in);
 
-/* Counts n bytes of payload, at most `left`, that have not been in a buffer; not of a control frame. */
-void frames_passed(struct frames *f, uint64_t n);
+/*
+ * Follows the bytes in `in`, takes those off its beginning that are passed on, and sets *ret to where they
+ * are, perhaps to none. Returns 1; 0 if more has to come first.
+ */
+int frames_next(struct frames *f, struct buf *in, struct slice *ret);
 
-/* The code in the Close that has just ended, or 1005 if it has none (RFC 6455 7.1.5). */
+/*
+ * For bytes that are moved without a buffer. The first tells how many follow up to the end of a data frame;
+ * 0: it is not known, or the frame is a control frame. The second follows n bytes, at most that many. ahead
+ * has the first of them; at a boundary it must have the whole header.
+ */
+uint64_t frames_ahead(const struct frames *f, struct slice ahead);
+void frames_passed(struct frames *f, struct slice ahead, uint64_t n);
+
+/* FRAMES_CLOSED: the code in the Close, or 1005 if it has none (RFC 6455 7.1.5), and its reason. */
 unsigned frames_close_code(const struct frames *f);
 struct slice frames_close_reason(const struct frames *f);
 
+/* Appends a control frame, masked with the key of four bytes unless that is NULL. Returns 0, or -ENOBUFS. */
+int frames_put(enum frames_opcode opcode, struct slice payload, const unsigned char *key,
+	       struct buf *out);
+
 /*
- * Appends a control frame, masked with the key if there is one. Returns 0, or -ENOBUFS. A reason that is
+ * Writes the payload of a Close and returns its length; 1005 means a Close without a code. A reason that is
  * too long is cut at the end of a UTF-8 character.
  */
-int frames_put(enum frames_opcode opcode, struct slice payload,
-	       const unsigned char key[4], struct buf *out);
-int frames_put_close(unsigned code, struct slice reason, const unsigned char key[4],
-		     struct buf *out);
+size_t frames_close(unsigned code, struct slice reason,
+		    char ret[static FRAMES_CONTROL_MAX]);

@@ -194,6 +194,9 @@ static void entry_describe(struct buf *b, const struct log_fields *f)
 	field_text(b, "NOVNC_GATE_BACKEND", f->backend);
 	field_text(b, "NOVNC_GATE_ORIGIN", f->origin);
 	field_text(b, "NOVNC_GATE_REASON", f->reason);
+	field_text(b, "NOVNC_GATE_CLOSED_BY", f->closed_by);
+	if (f->close_code != 0)
+		field_number(b, "NOVNC_GATE_CLOSE_CODE", f->close_code);
 	if (f->status != 0)
 		field_number(b, "NOVNC_GATE_STATUS", f->status);
 	if (!f->ended)

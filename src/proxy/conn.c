@@ -239,6 +239,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 	int r = downstream_open(&c.down, fd, setup->cfg, setup->client, setup->sigfd);
 
 	c.setup = setup;
+	c.down.random = &setup->random;
 	c.start_ms = clock_ms();
 	conn_log_init(&c.request, c.down.client.text);
 	c.is_head_method = c.served = c.insecure = c.config_fault = false;

@@ -6,11 +6,13 @@
 #include "net/client.h"
 #include "net/stream.h"
 #include "process/sandbox.h"
+#include "proxy/tunnel.h"
 
 struct conn_setup {
 	const struct config *cfg;
 	const struct client *client; /* copied */
 	int sigfd;                   /* borrowed; readable after SIGTERM */
+	struct tunnel_random random;
 	bool misconfigured;          /* each request gets a 500 */
 	int error; /* -errno: sends a 500 at once, or nothing if it is TLS; 0: no error */
 	const char *failure;           /* of that error: "cannot ..." */

@@ -171,6 +171,22 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_SERVED;
 }
 
+/* Whose Close ended the tunnel. */
+static void note_close(struct log_fields *f, const struct tunnel *t)
+{
+	const struct frames *first = tunnel_first_close(t);
+
+	if (first) {
+		f->closed_by = t->closed_first == TUNNEL_CLIENT
+				       ? SLICE("client")
+				       : slice_str(t->setup.backend);
+		f->close_code = frames_close_code(first);
+	} else if (t->client.told || t->backend.told) {
+		f->closed_by = SLICE("novnc-gate");
+		f->close_code = t->client.told ? t->client.code : t->backend.code;
+	}
+}
+
 void conn_log_ended(struct conn_request *q, enum exchange_end end,
 		    const struct exchange *x)
 {
@@ -184,6 +200,8 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	f->up_bytes = x->relay.up.bytes;
 	f->down_bytes = x->relay.down.bytes;
 	f->duration_ms = clock_ms() - q->start_ms;
+	if (x->tunnel)
+		note_close(f, &x->relay.tunnel);
 	/* the declined upgrade first, then the fault that followed, if any */
 	if (was_declined(v, end, x)) {
 		(void)snprintf(declined, sizeof(declined),

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "net/client.h"
+#include "proxy/tunnel.h"
 #include "proxy/upstream.h"
 
 /* Owns the streams and the buffers' storage. */
@@ -14,6 +15,7 @@ struct downstream {
 	const struct config *cfg;
 	struct client client;
 	int sigfd; /* borrowed; readable after SIGTERM */
+	const struct tunnel_random *random; /* borrowed */
 	struct stream stream;
 	struct buf in, out;                 /* from the client, to the client */
 	struct buf backend_in, backend_out; /* from and to the exchange's backend */

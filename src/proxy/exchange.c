@@ -4,6 +4,7 @@
 #include "log/journal.h"
 #include "process/pages.h"
 #include "proxy/rewrite.h"
+#include "proxy/tunnel_fault.h"
 
 /* An idle tunnel gives memory back after this time. */
 #define EXCHANGE_RELEASE_MS 500
@@ -104,6 +105,12 @@ static int exchange_open_tunnel(struct exchange *x)
 {
 	struct downstream *d = x->downstream;
 	struct relay *r = &x->relay;
+	const struct tunnel_setup setup = {
+		.cfg = r->cfg,
+		.random = d->random,
+		.backend = x->upstream->be->name,
+		.log_id = journal_id(),
+	};
 	const char *why = x->upgrade ? upgrade_fault(x->upstream->response, x->accept)
 				     : "unsolicited 101";
 
@@ -118,9 +125,7 @@ static int exchange_open_tunnel(struct exchange *x)
 	x->tunnel = true;
 	x->end_if_failed = EXCHANGE_RESET;
 	r->phase = RELAY_TUNNEL;
-	r->release_ms = 0; /* releases the heads' memory at the first wait */
-	flow_begin_tunnel(&r->up);
-	flow_begin_tunnel(&r->down);
+	tunnel_begin(&r->tunnel, &setup, &r->up, &r->down);
 	stream_keep_alive(r->up.from);
 	stream_keep_alive(r->down.from);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
@@ -150,45 +155,6 @@ static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 
 /* ---- the end */
 
-static const char *side_name(const struct exchange *x, enum relay_side side)
-{
-	return side == RELAY_CLIENT ? "the client" : x->upstream->be->name;
-}
-
-/* Says who closed a tunnel first. Why is not known, because close frames are not parsed. */
-static void exchange_explain_close(struct exchange *x, enum relay_side closer,
-				   enum fault_blame blame)
-{
-	const struct flow *flow = closer == RELAY_CLIENT ? &x->relay.up : &x->relay.down;
-
-	if (closer == RELAY_BOTH)
-		fault_set(&x->fault, blame, 0, "both sides closed at the same time");
-	else
-		fault_set(&x->fault, blame, 0, "%s closed first%s", side_name(x, closer),
-			  stream_cut_note(flow->from));
-}
-
-/* Explains the failure of a flow; in a tunnel a side may have closed before it. */
-static void exchange_explain_failure(struct exchange *x, const struct flow *failed,
-				     enum fault_blame blame)
-{
-	enum relay_side side = failed == &x->relay.up ? RELAY_CLIENT : RELAY_BACKEND;
-	enum relay_side closed_first = x->relay.closed_first;
-	enum relay_side closer = closed_first == RELAY_NEITHER ? side : closed_first;
-	bool end_seen_before = closer != side || stream_ended(failed->from);
-
-	if (!x->tunnel || !end_seen_before || stream_error_is_local(failed->error))
-		fault_set_broken(&x->fault, blame, side_name(x, side), failed->from,
-				 failed->error);
-	else if (closer == side || closer == RELAY_BOTH)
-		exchange_explain_close(x, closer, blame);
-	else
-		fault_set(&x->fault, blame, 0,
-			  "%s closed first, then the connection to %s failed: %s",
-			  side_name(x, closer), side_name(x, side),
-			  stream_strerror(failed->from, failed->error));
-}
-
 static enum exchange_end exchange_client_failed(struct exchange *x)
 {
 	const struct flow *up = &x->relay.up;
@@ -199,7 +165,7 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 	if (up->failure == FLOW_INCOMPLETE)
 		return FAIL(x, FAULT_CLIENT, 400, "incomplete request body%s",
 			    stream_cut_note(up->from));
-	exchange_explain_failure(x, up, FAULT_NOBODY);
+	fault_set_broken(&x->fault, FAULT_NOBODY, "the client", up->from, up->error);
 	if (x->fault.blame == FAULT_GATE)
 		return exchange_failed(x);
 	/* the client, and a tunnel's backend, may still read: they must not see a normal end */
@@ -218,17 +184,32 @@ static enum exchange_end exchange_backend_failed(struct exchange *x)
 		return FAIL(x, FAULT_BACKEND, 502,
 			    "%s closed the connection before its response was complete%s",
 			    name, stream_cut_note(down->from));
-	exchange_explain_failure(x, down, FAULT_BACKEND);
+	fault_set_broken(&x->fault, FAULT_BACKEND, name, down->from, down->error);
 	return exchange_failed(x);
 }
 
-/* The response or the tunnel is complete. */
+/* If the client knows from a Close why the tunnel has ended, its connection ends normally. */
+static enum exchange_end exchange_tunnel_over(struct exchange *x)
+{
+	const struct tunnel *t = &x->relay.tunnel;
+
+	tunnel_fault(t, x->relay.error, &x->fault);
+	if (tunnel_client_told(t))
+		return EXCHANGE_LAST;
+	switch (t->end) {
+	case TUNNEL_CLIENT_FAILED:
+	case TUNNEL_BACKEND_FAILED:
+	case TUNNEL_BACKEND_SILENT:
+	case TUNNEL_FAULT: return EXCHANGE_RESET;
+	case TUNNEL_CLIENT_SILENT:
+	case TUNNEL_STOPPED: return EXCHANGE_GONE;
+	default: return EXCHANGE_LAST;
+	}
+}
+
+/* The response is complete. */
 static enum exchange_end exchange_done(struct exchange *x)
 {
-	if (x->tunnel) {
-		exchange_explain_close(x, x->relay.closed_first, FAULT_NOBODY);
-		return EXCHANGE_LAST;
-	}
 	return x->last || !flow_complete(&x->relay.up) ? EXCHANGE_LAST : EXCHANGE_NEXT;
 }
 
@@ -246,17 +227,8 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_result 
 	case RELAY_CLIENT_TIMEOUT:
 		return FAIL(x, FAULT_CLIENT, 408,
 			    "the client stalled in the middle of a body");
-	case RELAY_LINGER_TIMEOUT:
-		fault_set(&x->fault, FAULT_NOBODY, 0,
-			  "%s closed, then no data for LingerTimeoutSec=",
-			  side_name(x, x->relay.closed_first));
-		return EXCHANGE_LAST;
-	case RELAY_IDLE_TIMEOUT:
-		fault_set(&x->fault, FAULT_NOBODY, 0, "no data for IdleTimeoutSec=");
-		return EXCHANGE_LAST;
-	case RELAY_TERMINATED:
-		(void)FAIL(x, FAULT_NOBODY, 503, "stopped by SIGTERM");
-		return x->tunnel ? EXCHANGE_GONE : x->end_if_failed;
+	case RELAY_TUNNEL_OVER: return exchange_tunnel_over(x);
+	case RELAY_TERMINATED: return FAIL(x, FAULT_NOBODY, 503, "stopped by SIGTERM");
 	default: break;
 	}
 	return FAIL(x, FAULT_GATE, 500, "poll: %s", strerror(-x->relay.error));
@@ -268,7 +240,7 @@ static void exchange_release(struct exchange *x)
 	struct http1_head *h = x->upstream->response;
 
 	(void)journal_flush(); /* what cannot be sent now is sent later */
-	x->relay.release_ms = EXCHANGE_RELEASE_MS;
+	x->relay.tunnel.release_ms = EXCHANGE_RELEASE_MS;
 	downstream_release(x->downstream);
 	pages_release(h->field, sizeof(h->field));
 	pages_release_stack();

@@ -6,6 +6,7 @@
 #define FLOW_PIECE_MIN 2048          /* a shorter payload is appended to the last piece */
 #define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
+#define FLOW_SPLICE_MIN 16384 /* a shorter rest of a frame is copied */
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
@@ -33,10 +34,12 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 	f->moved_ms = clock_ms();
 }
 
-void flow_begin_tunnel(struct flow *f)
+void flow_begin_tunnel(struct flow *f, bool masked)
 {
 	flow_begin(f, HTTP1_UNTIL_CLOSE, 0, false);
 	f->tunnel = true;
+	frames_init(&f->frames, masked);
+	f->read_ms = f->data_ms = f->moved_ms;
 }
 
 void flow_done(struct flow *f)
@@ -59,6 +62,39 @@ void flow_fail(struct flow *f, int error)
 	f->error = error;
 }
 
+void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
+	      const unsigned char *key)
+{
+	int r = frames_put(opcode, payload, key, f->out);
+
+	assert(r == 0 && flow_between_frames(f)); /* only such frames are in `out` */
+	f->releasable = true;                      /* a page of `out` */
+}
+
+void flow_expect_pong(struct flow *f, struct slice payload)
+{
+	if (!stream_ended(f->from))
+		f->frames.own_pong = payload;
+}
+
+void flow_pause(struct flow *f)
+{
+	f->frames.paused = true;
+}
+
+void flow_drop(struct flow *f)
+{
+	if (f->state == FLOW_TARGET_CLOSED) {
+		buf_reset(f->out);
+		buf_consume(f->in, f->decoded);
+		f->pieces = f->lead = f->decoded = 0;
+		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
+	}
+	f->state = FLOW_DROPPING;
+	f->frames.own_pong = SLICE("");
+	f->frames.paused = false;
+}
+
 void flow_note_target_closed(struct flow *f)
 {
 	f->state = FLOW_TARGET_CLOSED;
@@ -75,10 +111,20 @@ bool flow_pending(const struct flow *f)
 	       (buf_len(f->out) > 0 || f->pieces > 0 || f->pipe.bytes > 0);
 }
 
+bool flow_between_frames(const struct flow *f)
+{
+	return f->tunnel && f->frames.state == FRAMES_BETWEEN && f->pipe.bytes == 0;
+}
+
 bool flow_wants_input(const struct flow *f)
 {
-	return f->state == FLOW_READING && f->failure == FLOW_OK &&
-	       !stream_ended(f->from) && !flow_pending(f) && buf_len(f->in) < f->in->cap;
+	if (f->failure != FLOW_OK || stream_ended(f->from))
+		return false;
+	if (f->state == FLOW_DROPPING)
+		return f->pieces == 0;
+	return f->state == FLOW_READING && !flow_pending(f) &&
+	       buf_len(f->in) < f->in->cap &&
+	       !(f->frames.paused && f->frames.state == FRAMES_BETWEEN);
 }
 
 bool flow_complete(const struct flow *f)
@@ -127,14 +173,40 @@ static ssize_t flow_copy(struct flow *f)
 	return n;
 }
 
+/*
+ * Returns how many bytes can be spliced next: 1 or more; 0 if they have to be copied, or if the stream has
+ * ended; or -errno. *ahead gets the first of them, the header of a frame, if there is one.
+ */
+static ssize_t flow_splice_len(struct flow *f, char head[static FRAMES_HEADER_MAX],
+			       struct slice *ahead)
+{
+	uint64_t len = f->body.left;
+	ssize_t n = 0;
+
+	*ahead = (struct slice){ head, 0 };
+	if (f->tunnel) {
+		if (f->frames.state == FRAMES_BETWEEN)
+			n = stream_peek(f->from, head, FRAMES_HEADER_MAX);
+		if (n < 0)
+			return n;
+		ahead->len = (size_t)n;
+		len = frames_ahead(&f->frames, *ahead);
+		if (len < FLOW_SPLICE_MIN)
+			return 0;
+	}
+	return len < PIPE_SIZE ? (ssize_t)len : PIPE_SIZE;
+}
+
 static ssize_t flow_splice(struct flow *f)
 {
-	size_t len = PIPE_SIZE;
-	ssize_t n;
+	char head[FRAMES_HEADER_MAX];
+	struct slice ahead;
+	ssize_t n = flow_splice_len(f, head, &ahead);
 
-	if (f->body.framing == HTTP1_LENGTH && f->body.left < len)
-		len = (size_t)f->body.left;
-	n = pipe_fill(&f->pipe, f->from, len);
+	if (n == 0)
+		return flow_copy(f);
+	if (n > 0)
+		n = pipe_fill(&f->pipe, f->from, (size_t)n);
 	if (n == -EINVAL) { /* the socket cannot do it; the pipe is empty */
 		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
 		return flow_copy(f);
@@ -144,6 +216,8 @@ static ssize_t flow_splice(struct flow *f)
 		body_passed(&f->body, (uint64_t)n);
 		if (f->body.done)
 			f->state = FLOW_DECODED;
+		if (f->tunnel)
+			frames_passed(&f->frames, ahead, (uint64_t)n);
 	}
 	return n;
 }
@@ -168,6 +242,8 @@ static void flow_add(struct flow *f, struct slice payload)
 {
 	struct iovec *next = &f->piece[f->pieces], *last;
 
+	if (payload.len == 0)
+		return;
 	if (f->pieces > 0 && payload.len < FLOW_PIECE_MIN) {
 		last = next - 1;
 		memmove((char *)last->iov_base + last->iov_len, payload.p, payload.len);
@@ -187,6 +263,24 @@ static void flow_free_input(struct flow *f)
 	f->decoded = 0;
 }
 
+/* Drops what has come, once all before it is written. */
+static void flow_drop_input(struct flow *f)
+{
+	struct slice dropped;
+
+	if (f->pieces > 0)
+		return;
+	while (frames_next(&f->frames, f->in, &dropped))
+		;
+}
+
+/* The next bytes to pass on. Returns as body_next() and frames_next(). */
+static int flow_next(struct flow *f, struct buf *in, struct slice *ret)
+{
+	return f->tunnel ? frames_next(&f->frames, in, ret)
+			 : body_next(&f->body, in, ret);
+}
+
 /* Decodes as much as can be written at once. */
 static void flow_decode(struct flow *f)
 {
@@ -195,11 +289,13 @@ static void flow_decode(struct flow *f)
 	size_t len = 0;
 	int r = 1;
 
-	if (f->state >= FLOW_DECODED || f->failure != FLOW_OK || f->pieces > 0 ||
+	if (f->state == FLOW_DROPPING)
+		flow_drop_input(f);
+	if (f->state >= FLOW_DROPPING || f->failure != FLOW_OK || f->pieces > 0 ||
 	    buf_room(f->out) < FLOW_FRAMES)
 		return;
 	f->first_piece = 0;
-	while (f->pieces < FLOW_PIECES && (r = body_next(&f->body, &in, &payload)) > 0) {
+	while (f->pieces < FLOW_PIECES && (r = flow_next(f, &in, &payload)) > 0) {
 		flow_add(f, payload);
 		len += payload.len;
 	}
@@ -294,14 +390,19 @@ static int flow_write(struct flow *f)
 bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 {
 	bool moved = false, large;
+	uint64_t data = f->frames.data;
 
 	flow_decode(f);
 	if (flow_wants_input(f) && f->from->can_read) {
 		ssize_t n = f->pipe.state == PIPE_OPEN ? flow_splice(f) : flow_copy(f);
 
-		if (n < 0 && n != -EAGAIN)
+		if (n > 0)
+			f->read_ms = now_ms;
+		else if (n < 0 && n != -EAGAIN)
 			flow_fail(f, (int)n);
 		moved = n != -EAGAIN;
+		if (stream_ended(f->from))
+			f->frames.own_pong = SLICE(""); /* none can be completed any more */
 		flow_decode(f);
 	}
 	/* before the write, which may reset `in` */
@@ -320,13 +421,16 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		f->moved_ms = now_ms;
 		f->releasable |= large;
 	}
+	if (f->frames.data > data)
+		f->data_ms = now_ms;
 	return moved;
 }
 
 bool flow_ready(const struct flow *f)
 {
-	if (flow_pending(f))
-		return f->to->can_write;
-	return (flow_wants_input(f) && f->from->can_read) ||
-	       (f->state == FLOW_DECODING && f->failure == FLOW_OK);
+	if (flow_pending(f) && f->to->can_write)
+		return true;
+	if (flow_wants_input(f) && (f->from->can_read || (f->state == FLOW_DROPPING && buf_len(f->in) > 0)))
+		return true;
+	return !flow_pending(f) && f->state == FLOW_DECODING && f->failure == FLOW_OK;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "http/body.h"
+#include "http/frames.h"
 #include "net/pipe.h"
 
 /* Pieces of payload that are written at once, each from the buffer that it was read into. */
@@ -15,6 +16,7 @@
 enum flow_state {
 	FLOW_DECODING,      /* `in` may hold more of the message */
 	FLOW_READING,       /* all of `in` is decoded: more has to be read */
+	FLOW_DROPPING, /* a tunnel ends: what comes is followed and dropped, only `out` is written */
 	FLOW_DECODED,       /* the end of the message has been decoded */
 	FLOW_TARGET_CLOSED, /* nothing more can be written, so nothing more is read */
 };
@@ -32,6 +34,7 @@ struct flow {
 	struct buf *in;   /* bytes read; those after the message stay there */
 	struct buf *out;  /* heads and framing to write */
 	struct body body; /* decodes the message */
+	struct frames frames; /* of a tunnel */
 	enum flow_state state;
 	/* the first failure of `from`: a read, or the other flow's write */
 	enum flow_failure failure;
@@ -45,6 +48,8 @@ struct flow {
 	size_t decoded;    /* bytes of `in` to keep until the pieces are written */
 	uint64_t bytes;    /* of payload, written or in the pipe, since flow_init() */
 	uint64_t moved_ms; /* when the flow last made progress */
+	uint64_t read_ms;  /* when bytes last came */
+	uint64_t data_ms;  /* when bytes of data frames last came (struct frames, data) */
 	bool releasable;   /* may hold more than a page of memory; see flow_release() */
 	struct pipe pipe;  /* owned */
 };
@@ -60,8 +65,24 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 		bool chunked_out);
 
-/* Begins one direction of a tunnel, which has bytes without framing until `from` ends. */
-void flow_begin_tunnel(struct flow *f);
+/* Begins one direction of a tunnel, whose frames are followed until `from` ends; as frames_init(). */
+void flow_begin_tunnel(struct flow *f, bool masked);
+
+/* From now on a Pong with this payload is left out. */
+void flow_expect_pong(struct flow *f, struct slice payload);
+
+/* In a tunnel: flow_put() may put in a control frame, because no frame is open. */
+bool flow_between_frames(const struct flow *f);
+
+/* Puts in a control frame, behind what has been decoded; masked with the key, if it is not NULL. */
+void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
+	      const unsigned char *key);
+
+/* Decodes nothing beyond the end of the frame that is open, until flow_drop(). */
+void flow_pause(struct flow *f);
+
+/* A tunnel ends: drops what comes from `from`. What is in `out` is still written, if `to` is not closed. */
+void flow_drop(struct flow *f);
 
 /* Closes the pipe. */
 void flow_done(struct flow *f);

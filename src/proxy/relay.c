@@ -19,26 +19,6 @@ static bool head_sent(const struct relay *r)
 	return r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 }
 
-/* The sides that have closed; their last bytes may be unread. */
-static enum relay_side closed_sides(const struct relay *r)
-{
-	bool client = r->up.from->input != STREAM_OPEN;
-	bool backend = r->down.from->input != STREAM_OPEN;
-
-	if (client && backend)
-		return RELAY_BOTH;
-	return client ? RELAY_CLIENT : backend ? RELAY_BACKEND : RELAY_NEITHER;
-}
-
-/* Half-close: notes who closed first, and passes the end of f on; the other flow continues. */
-static void relay_pass_end(struct relay *r, const struct flow *f)
-{
-	if (r->closed_first == RELAY_NEITHER)
-		r->closed_first = closed_sides(r);
-	if (flow_complete(f))
-		stream_shut(f->to);
-}
-
 /* Writing to the backend has failed. */
 static void relay_backend_write_failed(struct relay *r, int error)
 {
@@ -48,7 +28,8 @@ static void relay_backend_write_failed(struct relay *r, int error)
 	}
 	flow_fail(&r->down, error);
 	/* drops the bytes for the client, so that flows_result() reports the failure immediately */
-	flow_note_target_closed(&r->down);
+	if (r->phase != RELAY_TUNNEL)
+		flow_note_target_closed(&r->down);
 }
 
 /* Writing to the client has failed. */
@@ -77,23 +58,22 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 		relay_backend_write_failed(r, up_error);
 	if (down_error < 0)
 		relay_client_write_failed(r, down_error);
-	if (r->phase == RELAY_TUNNEL) {
-		relay_pass_end(r, &r->up);
-		relay_pass_end(r, &r->down);
-	}
+	if (r->phase == RELAY_TUNNEL)
+		tunnel_step(&r->tunnel, now_ms);
 	return up || down;
 }
 
 static bool flows_done(const struct relay *r)
 {
 	return flow_finished(&r->down) &&
-	       (flow_finished(&r->up) || r->response_suffices) &&
-	       r->up.to->output != STREAM_OUT_SHUTTING &&
-	       r->down.to->output != STREAM_OUT_SHUTTING;
+	       (flow_finished(&r->up) || r->response_suffices);
 }
 
-static enum relay_result flows_result(const struct relay *r)
+static enum relay_result flows_result(const struct relay *r, uint64_t now_ms)
 {
+	if (r->phase == RELAY_TUNNEL)
+		return tunnel_over(&r->tunnel, now_ms) ? RELAY_TUNNEL_OVER
+						       : RELAY_RUNNING;
 	if (r->up.failure != FLOW_OK)
 		return RELAY_CLIENT_FAILED;
 	if (r->down.failure != FLOW_OK && !flow_pending(&r->down))
@@ -138,7 +118,7 @@ static enum relay_result relay_steps(struct relay *r, uint64_t now_ms)
 	for (int round = 0; more && round < RELAY_ROUNDS; round++) {
 		bool moved = flows_step(r, now_ms);
 
-		end = flows_result(r);
+		end = flows_result(r, now_ms);
 		if (end == RELAY_RUNNING && r->phase == RELAY_REQUEST)
 			end = relay_step_upstream(r, now_ms, &moved);
 		r->moved |= moved;
@@ -171,23 +151,6 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 static uint64_t check_ms(const struct relay *r)
 {
 	return earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
-}
-
-static uint64_t tunnel_deadline(const struct relay *r, enum relay_result *ret)
-{
-	const struct flow *up = &r->up, *down = &r->down;
-	uint64_t last_ms = up->moved_ms > down->moved_ms ? up->moved_ms : down->moved_ms;
-	/* with LingerTimeoutSec=0 the tunnel ends only after all bytes before the EOF are passed on */
-	bool ending = flow_finished(up) || flow_finished(down) ||
-		      (r->closed_first != RELAY_NEITHER && r->cfg->linger_ms > 0);
-	uint64_t span_ms = ending ? r->cfg->linger_ms : r->cfg->idle_ms;
-
-	*ret = ending ? RELAY_LINGER_TIMEOUT : RELAY_IDLE_TIMEOUT;
-	if ((up->releasable || down->releasable) && r->release_ms < span_ms) {
-		*ret = RELAY_RELEASE;
-		span_ms = r->release_ms;
-	}
-	return clock_deadline_ms(last_ms, span_ms);
 }
 
 /* When the body of f counts as stalled; *ret names the peer at fault. */
@@ -231,7 +194,40 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_result *ret)
 	case RELAY_BODY: return body_deadline(r, ret);
 	case RELAY_TUNNEL: break;
 	}
-	return tunnel_deadline(r, ret);
+	*ret = RELAY_TUNNEL_OVER; /* or RELAY_RELEASE: see relay_expire() */
+	return tunnel_deadline_ms(&r->tunnel);
+}
+
+/* The deadline has passed, with this result. */
+static enum relay_result relay_expire(struct relay *r, enum relay_result late)
+{
+	switch (late) {
+	case RELAY_UPSTREAM_FAILED: return result_of[upstream_expire(r->upstream)];
+	case RELAY_TUNNEL_OVER:
+		return tunnel_expire(&r->tunnel, clock_ms()) ? RELAY_RELEASE
+							     : RELAY_RUNNING;
+	default: return late;
+	}
+}
+
+/* When the loop goes round again, whatever comes. */
+static uint64_t wake_ms(const struct relay *r)
+{
+	return r->phase == RELAY_TUNNEL
+		       ? earlier(check_ms(r), tunnel_wake_ms(&r->tunnel))
+		       : check_ms(r);
+}
+
+/* The process has to stop, or cannot wait any more. */
+static enum relay_result relay_stop(struct relay *r, enum relay_result end)
+{
+	bool was_open = r->phase == RELAY_TUNNEL && r->tunnel.end == TUNNEL_OPEN;
+
+	if (!was_open)
+		return end;
+	r->sigfd = -1; /* SIGTERM stays there */
+	tunnel_stop(&r->tunnel, end == RELAY_TERMINATED ? TUNNEL_STOPPED : TUNNEL_FAULT, clock_ms());
+	return RELAY_RUNNING;
 }
 
 /* ---- waits */
@@ -304,24 +300,22 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 	enum relay_result late;
 	uint64_t deadline_ms = relay_deadline(r, &late);
 	int n = clock_wait(p, 3, now_ms,
-			   ready ? now_ms : earlier(deadline_ms, check_ms(r)));
+			   ready ? now_ms : earlier(deadline_ms, wake_ms(r)));
 
 	if (n == -ECANCELED)
-		return RELAY_TERMINATED;
+		return relay_stop(r, RELAY_TERMINATED);
 	if (n < 0 && n != -ETIMEDOUT) {
 		r->error = n;
-		return RELAY_POLL_FAILED;
+		return relay_stop(r, RELAY_POLL_FAILED);
 	}
 	/* only progress cancels the deadline: an event on a TLS socket may bring no payload */
 	if (!ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
-		return late == RELAY_UPSTREAM_FAILED
-			       ? result_of[upstream_expire(r->upstream)]
-			       : late;
+		return relay_expire(r, late);
 	r->moved = false;
 	*hangup_seen |= (p[1].revents & POLLHUP) != 0;
 	if (n > 0)
 		relay_note_events(r, &p[1], &p[2]);
-	return flows_result(r);
+	return flows_result(r, now_ms);
 }
 
 enum relay_result relay_run(struct relay *r)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tunnel as a WebSocket (RFC 6455): Pings to a quiet client, time limits, how it ends, and then a Close with
+ * code and reason for each peer that has got none. flow.c follows the frames and moves the bytes.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "proxy/flow.h"
+
+/* Drawn before sandbox_enter(): the masking key of frames to the backend, and the payload of Pings. */
+struct tunnel_random {
+	unsigned char key[4], ping[8];
+};
+
+/* All is borrowed. */
+struct tunnel_setup {
+	const struct config *cfg;
+	const struct tunnel_random *random;
+	const char *backend; /* its name */
+	const char *log_id;  /* for a reason: where to look it up */
+};
+
+enum tunnel_peer {
+	TUNNEL_NEITHER,
+	TUNNEL_CLIENT,
+	TUNNEL_BACKEND,
+	TUNNEL_BOTH,
+};
+
+/* Each has a row in the table in tunnel.c. */
+enum tunnel_end {
+	TUNNEL_OPEN,
+	TUNNEL_CLOSED,       /* both peers have sent a Close */
+	TUNNEL_ENDED,        /* both have ended their directions, in which not only frames came */
+	TUNNEL_CLIENT_LEFT,  /* it ended its direction between two frames, without a Close */
+	TUNNEL_BACKEND_LEFT, /* likewise */
+	TUNNEL_CLIENT_FAILED,  /* with the failure of the flow up */
+	TUNNEL_BACKEND_FAILED, /* with that of the flow down */
+	TUNNEL_BACKEND_SILENT, /* likewise: it acknowledges nothing */
+	TUNNEL_CLIENT_SILENT,  /* it did not answer Pings */
+	TUNNEL_LINGER_TIMEOUT,
+	TUNNEL_IDLE_TIMEOUT,
+	TUNNEL_SESSION_TIMEOUT,
+	TUNNEL_STOPPED, /* SIGTERM */
+	TUNNEL_FAULT,   /* the gate's own */
+};
+
+/* The direction toward one peer. */
+struct tunnel_side {
+	struct flow *flow;
+	unsigned code; /* of the Close to put in; 0: none */
+	bool told;     /* it is in the flow's `out` */
+	bool cut;      /* it cannot be put in: a frame is open, or the bytes are no frames */
+};
+
+struct tunnel {
+	struct tunnel_setup setup;
+	struct tunnel_side client, backend;
+	enum tunnel_end end;
+	enum tunnel_peer closed_first; /* by a Close */
+	enum tunnel_peer ended_first;  /* its direction; TUNNEL_BOTH: seen in one step */
+	uint64_t begun_ms;
+	uint64_t release_ms; /* it may give memory back after it has been idle for so long */
+	uint64_t ping_ms;    /* when the last Ping was put in */
+	unsigned pings;      /* since a byte came from the client */
+	/* unless it is open: until when it waits for the ends of frames, and for the peers' Closes */
+	uint64_t boundary_ms, end_ms;
+	char reason[FRAMES_REASON_MAX + 1];
+};
+
+/* Begins it. The flows are borrowed. */
+void tunnel_begin(struct tunnel *ret, const struct tunnel_setup *setup, struct flow *up,
+		  struct flow *down);
+
+/* After each step of the flows: passes on the end of a direction, puts frames in, sees how the tunnel ends. */
+void tunnel_step(struct tunnel *t, uint64_t now_ms);
+
+/* Ends the tunnel, unless it ends already. */
+void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms);
+
+/* It ends, and waits for nothing more. */
+bool tunnel_over(const struct tunnel *t, uint64_t now_ms);
+
+/* When tunnel_expire() is due unless the flows make progress, and when tunnel_step() is due anyway. */
+uint64_t tunnel_deadline_ms(const struct tunnel *t);
+uint64_t tunnel_wake_ms(const struct tunnel *t);
+
+/* The deadline has passed: ends the tunnel; or returns true if it may give memory back. */
+bool tunnel_expire(struct tunnel *t, uint64_t now_ms);
+
+/* The frames of the direction whose Close came first, or NULL. */
+const struct frames *tunnel_first_close(const struct tunnel *t);
+
+/* The client knows why the tunnel has ended: a Close has been written to it. */
+bool tunnel_client_told(const struct tunnel *t);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "proxy/tunnel_fault.h"
+
+static const char *peer_name(const struct tunnel *t, enum tunnel_peer peer)
+{
+	return peer == TUNNEL_CLIENT ? "the client" : t->setup.backend;
+}
+
+/* Behind a sentence: the client got no Close for that reason. */
+static const char *cut_note(const struct tunnel *t)
+{
+	return t->client.cut && t->client.flow->frames.state != FRAMES_LOST
+		       ? ", in the middle of a frame"
+		       : "";
+}
+
+/* Whose Close came first; false if none has come. */
+static bool explain_close(const struct tunnel *t, struct fault *ret)
+{
+	const struct frames *f = tunnel_first_close(t);
+	struct slice reason;
+
+	if (!f)
+		return false;
+	reason = frames_close_reason(f);
+	fault_set(ret, FAULT_NOBODY, 0, "closed by %s (%u%s%.*s)",
+		  peer_name(t, t->closed_first), frames_close_code(f),
+		  reason.len > 0 ? ": " : "", SLICE_FMT(reason));
+	return true;
+}
+
+/* Who ended its direction first, without a Close. */
+static void explain_end(const struct tunnel *t, enum tunnel_peer peer,
+			enum fault_blame blame, struct fault *ret)
+{
+	const struct flow *from =
+		peer == TUNNEL_CLIENT ? t->backend.flow : t->client.flow;
+
+	if (peer == TUNNEL_BOTH)
+		fault_set(ret, blame, 0, "both sides closed at the same time");
+	else
+		fault_set(ret, blame, 0, "%s closed first%s%s", peer_name(t, peer),
+			  stream_cut_note(from->from), cut_note(t));
+}
+
+/* The failure of the flow from a peer; one of them may have ended its direction before it. */
+static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
+			    enum fault_blame blame, struct fault *ret)
+{
+	const struct flow *failed =
+		peer == TUNNEL_CLIENT ? t->backend.flow : t->client.flow;
+	enum tunnel_peer first =
+		t->ended_first == TUNNEL_NEITHER ? peer : t->ended_first;
+	bool end_seen_before = first != peer || stream_ended(failed->from);
+
+	if (!end_seen_before || stream_error_is_local(failed->error))
+		fault_set_broken(ret, blame, peer_name(t, peer), failed->from,
+				 failed->error);
+	else if (first == peer || first == TUNNEL_BOTH)
+		explain_end(t, first, blame, ret);
+	else
+		fault_set(ret, blame, 0,
+			  "%s closed first, then the connection to %s failed: %s",
+			  peer_name(t, first), peer_name(t, peer),
+			  stream_strerror(failed->from, failed->error));
+}
+
+/* An end by the gate itself. */
+static void explain(const struct tunnel *t, const char *sentence, struct fault *ret)
+{
+	fault_set(ret, FAULT_NOBODY, 0, "%s%s", sentence, cut_note(t));
+}
+
+void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
+{
+	if (explain_close(t, ret))
+		return;
+	switch (t->end) {
+	case TUNNEL_CLIENT_FAILED:
+		explain_failure(t, TUNNEL_CLIENT, FAULT_NOBODY, ret);
+		break;
+	case TUNNEL_BACKEND_FAILED:
+	case TUNNEL_BACKEND_SILENT:
+		explain_failure(t, TUNNEL_BACKEND, FAULT_BACKEND, ret);
+		break;
+	case TUNNEL_CLIENT_SILENT:
+		explain(t, "the client answered no Ping of HeartbeatSec=", ret);
+		break;
+	case TUNNEL_LINGER_TIMEOUT:
+		fault_set(ret, FAULT_NOBODY, 0,
+			  "%s closed, then no data for LingerTimeoutSec=",
+			  peer_name(t, t->ended_first));
+		break;
+	case TUNNEL_IDLE_TIMEOUT: explain(t, "no data for IdleTimeoutSec=", ret); break;
+	case TUNNEL_SESSION_TIMEOUT: explain(t, "open for SessionTimeoutSec=", ret); break;
+	case TUNNEL_STOPPED: explain(t, "stopped by SIGTERM", ret); break;
+	case TUNNEL_FAULT:
+		fault_set(ret, FAULT_GATE, 500, "poll: %s", strerror(-poll_error));
+		break;
+	default: explain_end(t, t->ended_first, FAULT_NOBODY, ret); break;
+	}
+}
