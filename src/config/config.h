@@ -57,6 +57,12 @@ struct backend {
 	struct config_backend_tls trust;
 };
 
+/* How a session that cannot be opened is refused. */
+enum config_errors {
+	CONFIG_ERRORS_HTTP,  /* with an HTTP status */
+	CONFIG_ERRORS_CLOSE, /* with a 101 and a Close */
+};
+
 /* A list of words with NULL at its end. */
 typedef const char *const *config_list;
 
@@ -68,6 +74,7 @@ struct config {
 	config_list controller_path;     /* ControllerPath= */
 	config_list nextjs_upgrade_path; /* NextJsUpgradePath= */
 	config_list allowed_origins;     /* AllowedOrigins= */
+	enum config_errors upgrade_errors; /* UpgradeErrors= */
 	struct config_tls tls;           /* [Tls] */
 	uint64_t head_max;               /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */

@@ -47,6 +47,7 @@ const struct config_key config_keys[] = {
 	{ "Routes", "ControllerPath", LIST(globs, controller_path, no_words) },
 	{ "Routes", "NextJsUpgradePath", LIST(globs, nextjs_upgrade_path, hmr_words) },
 	{ "Routes", "AllowedOrigins", LIST(origins, allowed_origins, no_words) },
+	{ "Routes", "UpgradeErrors", VALUE(errors, upgrade_errors, "http") },
 	{ "Client", "TrustedProxies", NOT_IMPLEMENTED },
 	{ "Client", "ProxyProtocol", NOT_IMPLEMENTED },
 	{ "Tls", "Certificate", VALUE(credential, tls.certificate, "tls.crt") },

@@ -30,6 +30,7 @@ extern const struct config_kind config_kind_bytes;      /* uint64_t */
 extern const struct config_kind config_kind_span;       /* uint64_t, milliseconds */
 extern const struct config_kind config_kind_level;      /* int, of syslog(3) */
 extern const struct config_kind config_kind_bool;       /* bool */
+extern const struct config_kind config_kind_errors;     /* enum config_errors */
 extern const struct config_kind config_kind_file;       /* const char *, NULL: none */
 extern const struct config_kind config_kind_credential; /* const char *, never NULL */
 

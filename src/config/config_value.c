@@ -196,6 +196,34 @@ const struct config_kind config_kind_span = {
 	.format = span_format,
 };
 
+/* ---- UpgradeErrors= */
+
+static const char *errors_parse(const char *text, void *ret)
+{
+	enum config_errors *errors = ret;
+
+	if (strcmp(text, "http") == 0)
+		*errors = CONFIG_ERRORS_HTTP;
+	else if (strcmp(text, "close") == 0)
+		*errors = CONFIG_ERRORS_CLOSE;
+	else
+		return "is neither http nor close";
+	return NULL;
+}
+
+static void errors_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s",
+		       *(const enum config_errors *)value == CONFIG_ERRORS_CLOSE ? "close"
+										 : "http");
+}
+
+const struct config_kind config_kind_errors = {
+	.allowed = "http or close",
+	.parse = errors_parse,
+	.format = errors_format,
+};
+
 /* ---- log levels */
 
 static const char levels[][8] = {

@@ -38,6 +38,22 @@ static void conn_send_error(struct conn *c, unsigned status, const char *what,
 		downstream_linger(&c->down);
 }
 
+/* Tells a browser's page in a Close why its session cannot be opened, and ends the connection. */
+static void conn_send_close(struct conn *c, const struct exchange *x)
+{
+	const struct error_close close = {
+		.status = x->status,
+		.why = x->fault.shown[0] ? x->fault.shown : x->fault.reason,
+		.log_id = journal_id(),
+		.accept = x->accept,
+		.protocol = slice_str(x->protocol),
+	};
+
+	if (error_close_write(&close, &c->down.out) == 0 &&
+	    downstream_flush(&c->down) == 0)
+		downstream_linger(&c->down);
+}
+
 #define CONN_REFUSED "The request was refused"
 
 /* Refuses a request whose head cannot be used. */
@@ -80,6 +96,10 @@ static bool conn_forward(struct conn *c, size_t head_len)
 	case EXCHANGE_NEXT: return true;
 	case EXCHANGE_LAST: downstream_linger(&c->down); break;
 	case EXCHANGE_NO_RESPONSE:
+		if (x.close && fault->blame != FAULT_CLIENT) {
+			conn_send_close(c, &x);
+			break;
+		}
 		conn_send_error(c, x.status,
 				fault->blame == FAULT_CLIENT ? CONN_REFUSED
 				: v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"

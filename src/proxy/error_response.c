@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/error_response.h"
 
+#include <stdio.h>
+
+#include "http/frames.h"
 #include "proxy/route.h"
 
 static struct slice status_text(unsigned status)
@@ -68,4 +71,24 @@ int error_response_write(const struct error_response *e, struct buf *out)
 				  "Server: " ERROR_RESPONSE_SERVER "\r\n"),
 			    status_fields(e->status), SLICE("\r\n"));
 	return r == 0 && !e->is_head_method ? buf_put_slices(out, content, parts) : r;
+}
+
+int error_close_write(const struct error_close *e, struct buf *out)
+{
+	char reason[256], payload[FRAMES_CONTROL_MAX];
+	unsigned code = 4000 + (e->status >= 300 ? e->status : 502);
+	bool with_protocol = e->protocol.len > 0;
+	size_t len;
+	int r = BUF_PUT(out,
+			SLICE("HTTP/1.1 101 Switching Protocols\r\n"
+			      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+			      "Sec-WebSocket-Accept: "),
+			slice_str(e->accept),
+			with_protocol ? SLICE("\r\nSec-WebSocket-Protocol: ") : SLICE(""),
+			e->protocol, SLICE("\r\n\r\n"));
+
+	(void)snprintf(reason, sizeof(reason), "%s; log id %s", e->why, e->log_id);
+	len = frames_close(code, slice_str(reason), payload);
+	return r < 0 ? r
+		     : frames_put(FRAMES_CLOSE, (struct slice){ payload, len }, NULL, out);
 }

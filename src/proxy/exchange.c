@@ -78,7 +78,7 @@ static bool is_last(const struct exchange *x, const struct http1_head *h)
 	       (x->expects && up->bytes == 0);
 }
 
-/* The final response: writes its head and prepares for its body. */
+/* The final response: writes its head and prepares for its body; or the client gets a Close. */
 static int exchange_respond(struct exchange *x)
 {
 	const struct http1_head *h = x->upstream->response;
@@ -87,6 +87,12 @@ static int exchange_respond(struct exchange *x)
 	bool until_close = h->framing == HTTP1_UNTIL_CLOSE ||
 			   (h->framing == HTTP1_CHUNKED && x->http10);
 
+	if (x->close) {
+		fault_set(&x->fault, FAULT_BACKEND, h->status,
+			  "%s responded with %u instead of 101", x->upstream->be->name,
+			  h->status);
+		return -1;
+	}
 	x->last = is_last(x, h);
 	if (exchange_write_head(x, chunked, x->last) < 0)
 		return -1;
@@ -296,6 +302,22 @@ enum exchange_end exchange_abort(struct exchange *x, const char *failure, int er
 
 /* ---- the start */
 
+/* For a 101 of the gate's own. Returns false if it has no room. */
+static bool copy_protocol(const struct http1_head *h, char *ret, size_t size)
+{
+	struct slice rest = http1_field(h, SLICE("Sec-WebSocket-Protocol"))->value, first;
+
+	ret[0] = '\0';
+	if (!slice_split(&rest, ',', &first))
+		return true;
+	first = slice_trim(first);
+	if (first.len >= size)
+		return false;
+	memcpy(ret, first.p, first.len);
+	ret[first.len] = '\0';
+	return true;
+}
+
 static void exchange_init(struct exchange *x, struct downstream *d,
 			  const struct http1_head *h, const struct verdict *v)
 {
@@ -325,6 +347,9 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 		.fault = &x->fault,
 		.accepted = &d->stream,
 	};
+	x->close = x->upgrade && v->backend == CONFIG_CONTROLLER &&
+		   cfg->upgrade_errors == CONFIG_ERRORS_CLOSE &&
+		   copy_protocol(h, x->protocol, sizeof(x->protocol));
 	if (x->upgrade)
 		upgrade_accept(http1_field(h, SLICE("Sec-WebSocket-Key"))->value,
 			       x->accept);

@@ -21,6 +21,7 @@ struct exchange {
 	/* results */
 	unsigned status; /* of the response, or for the error response; 0: none */
 	bool tunnel;     /* a tunnel was opened */
+	bool close;      /* with EXCHANGE_NO_RESPONSE: UpgradeErrors=close, so send error_close */
 	struct fault fault;
 	struct relay relay; /* its flows have counted the bytes */
 	/* private */
@@ -35,6 +36,7 @@ struct exchange {
 	bool expects;         /* the request has Expect: 100-continue (RFC 9110 10.1.1) */
 	bool last;            /* the client's connection ends after the response */
 	char accept[UPGRADE_ACCEPT_SIZE];
+	char protocol[64]; /* the first subprotocol that the client offers, or "" */
 };
 
 /*
