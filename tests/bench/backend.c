@@ -8,7 +8,8 @@
  *   GET /length/N, /chunked/N   N bytes
  *   POST /upload                counts the body, then answers
  *   WebSocket ...?echo          answers each message with as long a one
- *   WebSocket ...?down=N        waits for a message, then sends N bytes
+ *   WebSocket ...?down=N        waits for a message, then sends N bytes of frames of 64 KiB
+ *   WebSocket ...?raw=N         the same, but the bytes are no frames
  *   WebSocket ...?up=N          takes N bytes, then sends one
  */
 #include <netinet/tcp.h>
@@ -31,7 +32,7 @@ struct conn {
 	enum state state;
 	uint64_t left;          /* bytes still to send or to take in this state */
 	size_t message, answer; /* ECHO: the length of each */
-	bool tunnel, chunked, close;
+	bool tunnel, framed, chunked, close;
 	size_t len;
 	char buf[4096];
 };
@@ -40,6 +41,7 @@ static int epoll;
 static uint64_t raw_bytes; /* for RAW_DOWN and RAW_UP */
 static char page[PAGE_SIZE];
 static char chunk[CHUNK_WIRE];
+static char framed[4 * FRAME_DOWN], raw[sizeof(framed)];
 
 static void drop(struct conn *c)
 {
@@ -110,8 +112,11 @@ static void begin_tunnel(struct conn *c, const char *query)
 	c->tunnel = true;
 	c->message = PING_SIZE;
 	c->answer = PONG_SIZE;
-	if (strncmp(query, "down=", 5) == 0)
+	c->framed = strncmp(query, "down=", 5) == 0;
+	if (c->framed)
 		enter(c, READY, strtoull(query + 5, NULL, 10));
+	else if (strncmp(query, "raw=", 4) == 0)
+		enter(c, READY, strtoull(query + 4, NULL, 10));
 	else if (strncmp(query, "up=", 3) == 0)
 		enter(c, UP, strtoull(query + 3, NULL, 10));
 	else
@@ -264,15 +269,16 @@ static bool on_input(struct conn *c)
 
 static bool on_room(struct conn *c)
 {
-	static char bytes[1 << 18];
-	size_t at = c->left % CHUNK_WIRE;
+	size_t unit = c->chunked ? CHUNK_WIRE : FRAME_DOWN, at = c->left % unit;
+	const char *bytes = c->framed ? framed : raw;
 	ssize_t n;
 
-	if (c->chunked) { /* whole chunks, so what is left tells where in one we are */
-		at = at ? CHUNK_WIRE - at : 0;
+	/* whole chunks or frames, so what is left tells where in one we are */
+	at = at ? unit - at : 0;
+	if (c->chunked) {
 		n = send(c->fd, chunk + at, CHUNK_WIRE - at, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} else {
-		n = send(c->fd, bytes, MIN(c->left, sizeof(bytes)),
+		n = send(c->fd, bytes + at, MIN(c->left, sizeof(framed) - at),
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	if (n < 0)
@@ -342,6 +348,8 @@ int main(int argc, char *argv[])
 	raw_bytes = strtoull(argv[1], NULL, 10);
 	memset(page, 'x', sizeof(page));
 	chunk_fill(chunk);
+	frames_fill(framed, sizeof(framed), true);
+	frames_fill(raw, sizeof(raw), false);
 	files_max();
 	(void)signal(SIGPIPE, SIG_IGN);
 	epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,20 @@ static const char ping[PING_SIZE] = { (char)0x82, (char)(0x80 | MESSAGE_SIZE) };
 static const char pong[PONG_SIZE] = { (char)0x82, MESSAGE_SIZE };
 
 #define PAGE_SIZE 1024
+
+/* A frame of 64 KiB as a backend sends it. */
+#define FRAME_SIZE 65536
+#define FRAME_DOWN (2 + 8 + FRAME_SIZE)
+
+/* Fills a block of whole frames; or with bytes that are no frame (a reserved opcode). */
+static inline void frames_fill(char *block, size_t size, bool frames)
+{
+	static const char head[10] = { (char)0x82, 127, 0, 0, 0, 0, 0, 1 };
+
+	memset(block, 0x03, size);
+	for (size_t i = 0; frames && i + FRAME_DOWN <= size; i += FRAME_DOWN)
+		memcpy(block + i, head, sizeof(head));
+}
 
 /* A chunk of 64 KiB as it is on the wire. */
 #define CHUNK_SIZE 65536

@@ -37,6 +37,7 @@ IDLE = [("", "memory (control group), kB", CGROUP_KB, False),
 # Measurement: what it is, and its figures (suffix, what it says, from a sample, is more better).
 PLAIN = {
     "down": ("Tunnel to the browser", BULK),
+    "raw": ("… with bytes that are no frames", BULK),
     "up": ("Tunnel to the VM", BULK),
     "ping-1": ("Round trip of 64 bytes, 1 tunnel", PING),
     "ping-16": ("Round trip, 16 tunnels at once", PING),

@@ -4,7 +4,7 @@
  * is not to be measured has been done, waits for a line, measures, prints the result as JSON, and
  * keeps its connections until standard input ends.
  *
- *   load PORT down|up BYTES                  through one tunnel that stands
+ *   load PORT down|raw|up BYTES              through one tunnel that stands; raw: no frames
  *   load PORT get|get-chunked|put|put-chunked BYTES
  *                                            on a connection that has had a page
  *   load PORT ping|page CONNECTIONS SECONDS  one exchange after the other on each
@@ -24,18 +24,17 @@
 #include "bench.h"
 #include "load.h"
 
-#define FRAME_SIZE 65536
 #define FRAME_WIRE (2 + 8 + 4 + FRAME_SIZE)
 
 /* ---- bulk */
 
-static void bench_down(uint64_t bytes)
+static void bench_down(const char *what, uint64_t payload)
 {
+	uint64_t bytes = payload / FRAME_SIZE * FRAME_DOWN, start;
 	char query[64];
 	struct conn c;
-	uint64_t start;
 
-	(void)snprintf(query, sizeof(query), "down=%llu", (unsigned long long)bytes);
+	(void)snprintf(query, sizeof(query), "%s=%llu", what, (unsigned long long)bytes);
 	(void)tunnel(query, &c);
 	ready();
 	start = now_ns();
@@ -255,8 +254,8 @@ static bool run(int argc, char *argv[])
 	const char *what = argv[0];
 	uint64_t n = strtoull(argv[1], NULL, 10);
 
-	if (argc == 2 && strcmp(what, "down") == 0)
-		bench_down(n);
+	if (argc == 2 && (strcmp(what, "down") == 0 || strcmp(what, "raw") == 0))
+		bench_down(what, n);
 	else if (argc == 2 && strcmp(what, "up") == 0)
 		bench_up(n);
 	else if (argc == 2 && strncmp(what, "get", 3) == 0)

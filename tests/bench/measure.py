@@ -29,6 +29,7 @@ LOAD_TIMEOUT = 300
 # Name: how often in one sample, and what load.c is asked for; "PORT" stands for the contestant's.
 MEASUREMENTS = {
     "down": (1, "PORT", "down", TUNNEL_BYTES),
+    "raw": (1, "PORT", "raw", TUNNEL_BYTES),
     "up": (1, "PORT", "up", TUNNEL_BYTES),
     "ping-1": (1, "PORT", "ping", 1, SECONDS),
     "ping-16": (1, "PORT", "ping", 16, SECONDS),

@@ -7,18 +7,19 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/param.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "conn.h"
 
-static void send_bytes(struct conn *c, uint64_t n)
+/* n is the length of whole frames. */
+static void send_frames(struct conn *c, uint64_t n)
 {
-	static const char bytes[1 << 16];
+	static char frame[FRAME_DOWN];
 
-	for (; n > 0; n -= MIN(n, sizeof(bytes)))
-		conn_put(c, bytes, MIN(n, sizeof(bytes)));
+	frames_fill(frame, sizeof(frame), true);
+	for (; n > 0; n -= sizeof(frame))
+		conn_put(c, frame, sizeof(frame));
 }
 
 static void echo(struct conn *c)
@@ -45,7 +46,7 @@ static void serve(struct conn *c)
 	conn_put(c, answer, sizeof(answer) - 1);
 	if (query && strncmp(query, "?down=", 6) == 0) {
 		(void)conn_get(c, message, sizeof(message));
-		send_bytes(c, strtoull(query + 6, NULL, 10));
+		send_frames(c, strtoull(query + 6, NULL, 10));
 	} else if (query && strncmp(query, "?up=", 4) == 0) {
 		(void)conn_discard(c, strtoull(query + 4, NULL, 10) - over);
 		conn_put(c, "!", 1);
