@@ -239,7 +239,9 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 {
 	AUTO_FD int sigfd = signals_open();
 	AUTO_FD int spread = -1;
-	struct conn_setup setup = { .client = client, .sigfd = sigfd };
+	struct conn_setup setup = { .client = client,
+				    .sigfd = sigfd,
+				    .null_fd = STDOUT_FILENO };
 	struct sandbox sandbox;
 	struct stream_tls tls;
 	struct config cfg;
@@ -292,6 +294,8 @@ int main(int argc, char *argv[])
 	if (peer != CLIENT_CONNECTED)
 		return stdin_explain(peer);
 	/* systemd passes the connection as standard output as well; standard input owns it */
-	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	(void)close(STDOUT_FILENO);
+	if (open("/dev/null", O_WRONLY) != STDOUT_FILENO)
+		return EX_OSERR;
 	return serve(&o, argv, &client);
 }

@@ -69,14 +69,14 @@ typedef const char *const *config_list;
 /* Read-only once it is loaded. Each implemented row of config_keys.c sets a member, maybe a nested one. */
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
-	bool rewrite_origin;             /* RewriteOrigin= */
-	config_list novnc_path;          /* NoVncPath= */
-	config_list controller_path;     /* ControllerPath= */
-	config_list nextjs_upgrade_path; /* NextJsUpgradePath= */
-	config_list allowed_origins;     /* AllowedOrigins= */
+	bool rewrite_origin;               /* RewriteOrigin= */
+	config_list novnc_path;            /* NoVncPath= */
+	config_list controller_path;       /* ControllerPath= */
+	config_list nextjs_upgrade_path;   /* NextJsUpgradePath= */
+	config_list allowed_origins;       /* AllowedOrigins= */
 	enum config_errors upgrade_errors; /* UpgradeErrors= */
-	struct config_tls tls;           /* [Tls] */
-	uint64_t head_max;               /* HeadMaxBytes=, bytes */
+	struct config_tls tls;             /* [Tls] */
+	uint64_t head_max;                 /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */
 	uint64_t head_ms;          /* HeadTimeoutSec= */
 	uint64_t keep_alive_ms;    /* KeepAliveTimeoutSec= */

@@ -214,8 +214,9 @@ static const char *errors_parse(const char *text, void *ret)
 static void errors_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 {
 	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s",
-		       *(const enum config_errors *)value == CONFIG_ERRORS_CLOSE ? "close"
-										 : "http");
+		       *(const enum config_errors *)value == CONFIG_ERRORS_CLOSE
+			       ? "close"
+			       : "http");
 }
 
 const struct config_kind config_kind_errors = {

@@ -188,23 +188,15 @@ int frames_next(struct frames *f, struct buf *in, struct slice *ret)
 	return left_out || ret->len > 0;
 }
 
-uint64_t frames_ahead(const struct frames *f, struct slice ahead)
+uint64_t frames_left(const struct frames *f)
 {
-	struct frames next = *f;
-	size_t n = 0;
-
 	if (f->state >= FRAMES_CLOSED)
 		return UINT64_MAX;
-	if (f->state == FRAMES_BETWEEN)
-		n = follow_header(&next, ahead);
-	return next.state == FRAMES_PAYLOAD && !is_control(next.opcode) ? n + next.left : 0;
+	return f->state == FRAMES_PAYLOAD && !is_control(f->opcode) ? f->left : 0;
 }
 
-void frames_passed(struct frames *f, struct slice ahead, uint64_t n)
+void frames_passed(struct frames *f, uint64_t n)
 {
-	if (ahead.len > n)
-		ahead.len = (size_t)n;
-	n -= frames_follow(f, ahead);
 	if (f->state == FRAMES_PAYLOAD)
 		payload_passed(f, n);
 	count_data(f, n);

@@ -35,10 +35,12 @@ struct frames {
 	enum frames_state state;
 	enum frames_opcode opcode; /* of this frame; FRAMES_BETWEEN: of the last one */
 	uint64_t left;
-	uint64_t data; /* bytes of data frames so far, and all bytes that are not followed */
+	uint64_t
+		data; /* bytes of data frames so far, and all bytes that are not followed */
 	/* set by the caller */
-	struct slice own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
-	bool paused;           /* frames_next() stops at the next boundary */
+	struct slice
+		own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
+	bool paused;      /* frames_next() stops at the next boundary */
 	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;
@@ -62,12 +64,12 @@ size_t frames_follow(struct frames *f, struct slice in);
 int frames_next(struct frames *f, struct buf *in, struct slice *ret);
 
 /*
- * For bytes that are moved without a buffer. The first tells how many follow up to the end of a data frame;
- * 0: it is not known, or the frame is a control frame. The second follows n bytes, at most that many. ahead
- * has the first of them; at a boundary it must have the whole header.
+ * For bytes that are moved without a buffer. frames_left() returns how many may be: up to the end of a data
+ * frame; UINT64_MAX if frames are not followed any more; 0 where a header has to be read. frames_passed()
+ * counts n of them.
  */
-uint64_t frames_ahead(const struct frames *f, struct slice ahead);
-void frames_passed(struct frames *f, struct slice ahead, uint64_t n);
+uint64_t frames_left(const struct frames *f);
+void frames_passed(struct frames *f, uint64_t n);
 
 /* FRAMES_CLOSED: the code in the Close, or 1005 if it has none (RFC 6455 7.1.5), and its reason. */
 unsigned frames_close_code(const struct frames *f);

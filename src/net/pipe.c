@@ -40,24 +40,40 @@ ssize_t pipe_fill(struct pipe *p, struct stream *from, size_t len)
 	return n;
 }
 
-int pipe_drain(struct pipe *p, struct stream *to)
+ssize_t pipe_drain(struct pipe *p, struct stream *to, size_t len)
 {
-	ssize_t n = stream_splice_out(to, p->fd[0], p->bytes);
+	ssize_t n = stream_splice_out(to, p->fd[0], len);
 
-	if (n < 0)
-		return (int)n;
-	p->bytes -= (size_t)n;
-	return 0;
+	if (n > 0)
+		p->bytes -= (size_t)n;
+	return n;
 }
 
-ssize_t pipe_read(struct pipe *p, struct buf *b)
+/* n bytes have been taken out. */
+static ssize_t taken(struct pipe *p, ssize_t n)
 {
-	size_t len = p->bytes < buf_room(b) ? p->bytes : buf_room(b);
-	ssize_t n = read(p->fd[0], b->data + b->end, len);
-
 	if (n <= 0)
 		return n < 0 ? -errno : -EIO;
-	b->end += (size_t)n;
 	p->bytes -= (size_t)n;
 	return n;
+}
+
+ssize_t pipe_read(struct pipe *p, void *ret, size_t len)
+{
+	return taken(p, read(p->fd[0], ret, len));
+}
+
+ssize_t pipe_discard(struct pipe *p, int fd, size_t len)
+{
+	return taken(p, splice(p->fd[0], NULL, fd, NULL, len, SPLICE_F_NONBLOCK));
+}
+
+int pipe_tee(const struct pipe *p, struct pipe *copy)
+{
+	ssize_t n = tee(p->fd[0], copy->fd[1], p->bytes, SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		return -errno;
+	copy->bytes = (size_t)n;
+	return 0;
 }

@@ -28,11 +28,15 @@ void pipe_open(struct pipe *p);
 void pipe_close(struct pipe *p, enum pipe_state next);
 
 /*
- * Move at most len bytes from a stream into the pipe, and all bytes to a stream. They return as
- * stream_splice_in() and stream_splice_out(); the second 0 or an error.
+ * Move at most len bytes from a stream into the pipe, or from the pipe to a stream. They return as
+ * stream_splice_in() and stream_splice_out().
  */
 ssize_t pipe_fill(struct pipe *p, struct stream *from, size_t len);
-int pipe_drain(struct pipe *p, struct stream *to);
+ssize_t pipe_drain(struct pipe *p, struct stream *to, size_t len);
 
-/* Reads as much as there is room for. Returns the count, or -errno. */
-ssize_t pipe_read(struct pipe *p, struct buf *b);
+/* Reads at most len bytes, or moves them to fd, such as /dev/null. They return the count, or -errno. */
+ssize_t pipe_read(struct pipe *p, void *ret, size_t len);
+ssize_t pipe_discard(struct pipe *p, int fd, size_t len);
+
+/* Puts a copy of the bytes of p into an empty pipe, without moving them. Returns 0 or -errno. */
+int pipe_tee(const struct pipe *p, struct pipe *copy);

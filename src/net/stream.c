@@ -233,11 +233,6 @@ ssize_t stream_read(struct stream *s, struct buf *b)
 	return n;
 }
 
-ssize_t stream_peek(struct stream *s, void *ret, size_t len)
-{
-	return read_result(s, recv(s->fd, ret, len, MSG_PEEK), 1);
-}
-
 ssize_t stream_write(struct stream *s, const struct iovec *iov, size_t n)
 {
 	size_t want = 0;

@@ -123,9 +123,6 @@ const char *stream_strerror(const struct stream *s, int error);
  */
 ssize_t stream_read(struct stream *s, struct buf *b);
 
-/* Copies bytes that the next read returns, from a plain stream. Returns as stream_read(). */
-ssize_t stream_peek(struct stream *s, void *ret, size_t len);
-
 /*
  * Writes once. Returns the count, -EAGAIN, or another -errno. The bytes that were not taken
  * must be the beginning of the next write. SIGPIPE must be ignored.

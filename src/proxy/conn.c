@@ -260,6 +260,7 @@ int conn_serve(int fd, const struct conn_setup *setup)
 
 	c.setup = setup;
 	c.down.random = &setup->random;
+	c.down.null_fd = setup->null_fd;
 	c.start_ms = clock_ms();
 	conn_log_init(&c.request, c.down.client.text);
 	c.is_head_method = c.served = c.insecure = c.config_fault = false;

@@ -13,7 +13,8 @@ struct conn_setup {
 	const struct client *client; /* copied */
 	int sigfd;                   /* borrowed; readable after SIGTERM */
 	struct tunnel_random random;
-	bool misconfigured;          /* each request gets a 500 */
+	int null_fd;        /* of /dev/null; borrowed */
+	bool misconfigured; /* each request gets a 500 */
 	int error; /* -errno: sends a 500 at once, or nothing if it is TLS; 0: no error */
 	const char *failure;           /* of that error: "cannot ..." */
 	const struct sandbox *sandbox; /* borrowed; entered, unless error is set */

@@ -14,8 +14,9 @@
 struct downstream {
 	const struct config *cfg;
 	struct client client;
-	int sigfd; /* borrowed; readable after SIGTERM */
+	int sigfd;                          /* borrowed; readable after SIGTERM */
 	const struct tunnel_random *random; /* borrowed */
+	int null_fd;                        /* of /dev/null; borrowed */
 	struct stream stream;
 	struct buf in, out;                 /* from the client, to the client */
 	struct buf backend_in, backend_out; /* from and to the exchange's backend */

@@ -90,5 +90,6 @@ int error_close_write(const struct error_close *e, struct buf *out)
 	(void)snprintf(reason, sizeof(reason), "%s; log id %s", e->why, e->log_id);
 	len = frames_close(code, slice_str(reason), payload);
 	return r < 0 ? r
-		     : frames_put(FRAMES_CLOSE, (struct slice){ payload, len }, NULL, out);
+		     : frames_put(FRAMES_CLOSE, (struct slice){ payload, len }, NULL,
+				  out);
 }

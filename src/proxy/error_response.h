@@ -20,10 +20,12 @@ int error_response_write(const struct error_response *e, struct buf *out);
 
 /* The same for a browser, which hides the response to a WebSocket handshake: a 101, then a Close. */
 struct error_close {
-	unsigned status;       /* the code of the Close is 4000 more, but 4502 for less than 300 */
-	const char *why;       /* no bytes that a peer sent */
-	const char *log_id;    /* journal_id() */
-	const char *accept;    /* Sec-WebSocket-Accept */
-	struct slice protocol; /* Sec-WebSocket-Protocol: the first one offered; "": none */
+	unsigned
+		status; /* the code of the Close is 4000 more, but 4502 for less than 300 */
+	const char *why;    /* no bytes that a peer sent */
+	const char *log_id; /* journal_id() */
+	const char *accept; /* Sec-WebSocket-Accept */
+	struct slice
+		protocol; /* Sec-WebSocket-Protocol: the first one offered; "": none */
 };
 int error_close_write(const struct error_close *e, struct buf *out);

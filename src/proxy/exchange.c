@@ -116,6 +116,7 @@ static int exchange_open_tunnel(struct exchange *x)
 		.random = d->random,
 		.backend = x->upstream->be->name,
 		.log_id = journal_id(),
+		.null_fd = d->null_fd,
 	};
 	const char *why = x->upgrade ? upgrade_fault(x->upstream->response, x->accept)
 				     : "unsolicited 101";

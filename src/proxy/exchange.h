@@ -21,7 +21,7 @@ struct exchange {
 	/* results */
 	unsigned status; /* of the response, or for the error response; 0: none */
 	bool tunnel;     /* a tunnel was opened */
-	bool close;      /* with EXCHANGE_NO_RESPONSE: UpgradeErrors=close, so send error_close */
+	bool close; /* with EXCHANGE_NO_RESPONSE: UpgradeErrors=close, so send error_close */
 	struct fault fault;
 	struct relay relay; /* its flows have counted the bytes */
 	/* private */

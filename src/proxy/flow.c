@@ -2,11 +2,10 @@
 #include "proxy/flow.h"
 
 /* All in bytes. */
-#define FLOW_COPY_MAX  (64 * 1024)   /* of one read while no pipe is open */
-#define FLOW_PIECE_MIN 2048          /* a shorter payload is appended to the last piece */
+#define FLOW_COPY_MAX  (64 * 1024) /* of one read while no pipe is open */
+#define FLOW_PIECE_MIN 2048        /* a shorter payload is appended to the last piece */
 #define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
-#define FLOW_SPLICE_MIN 16384 /* a shorter rest of a frame is copied */
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
 	       struct buf *out)
@@ -19,7 +18,7 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 		.state = FLOW_DECODED,
 		.moved_ms = clock_ms(),
 		.releasable = true, /* a head has been read */
-		.pipe = PIPE_INIT,
+		.splicer = SPLICER_INIT,
 	};
 	body_init(&f->body, HTTP1_NO_BODY, 0);
 	stream_unwatch(to);
@@ -34,23 +33,24 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 	f->moved_ms = clock_ms();
 }
 
-void flow_begin_tunnel(struct flow *f, bool masked)
+void flow_begin_tunnel(struct flow *f, bool masked, int null_fd)
 {
 	flow_begin(f, HTTP1_UNTIL_CLOSE, 0, false);
 	f->tunnel = true;
 	frames_init(&f->frames, masked);
+	f->splicer.null_fd = null_fd;
 	f->read_ms = f->data_ms = f->moved_ms;
 }
 
 void flow_done(struct flow *f)
 {
-	pipe_close(&f->pipe, PIPE_UNAVAILABLE);
+	splicer_close(&f->splicer, PIPE_UNAVAILABLE);
 }
 
 void flow_release(struct flow *f)
 {
-	if (f->pipe.bytes == 0)
-		pipe_close(&f->pipe, PIPE_NONE);
+	if (f->splicer.pipe.bytes == 0)
+		splicer_close(&f->splicer, PIPE_NONE);
 	f->releasable = false;
 }
 
@@ -68,7 +68,7 @@ void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
 	int r = frames_put(opcode, payload, key, f->out);
 
 	assert(r == 0 && flow_between_frames(f)); /* only such frames are in `out` */
-	f->releasable = true;                      /* a page of `out` */
+	f->releasable = true;                     /* a page of `out` */
 }
 
 void flow_expect_pong(struct flow *f, struct slice payload)
@@ -88,7 +88,7 @@ void flow_drop(struct flow *f)
 		buf_reset(f->out);
 		buf_consume(f->in, f->decoded);
 		f->pieces = f->lead = f->decoded = 0;
-		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
+		splicer_close(&f->splicer, PIPE_UNAVAILABLE);
 	}
 	f->state = FLOW_DROPPING;
 	f->frames.own_pong = SLICE("");
@@ -108,12 +108,12 @@ void flow_touch(struct flow *f, uint64_t now_ms)
 bool flow_pending(const struct flow *f)
 {
 	return f->state != FLOW_TARGET_CLOSED &&
-	       (buf_len(f->out) > 0 || f->pieces > 0 || f->pipe.bytes > 0);
+	       (buf_len(f->out) > 0 || f->pieces > 0 || f->splicer.ready > 0);
 }
 
 bool flow_between_frames(const struct flow *f)
 {
-	return f->tunnel && f->frames.state == FRAMES_BETWEEN && f->pipe.bytes == 0;
+	return f->tunnel && f->frames.state == FRAMES_BETWEEN && f->splicer.ready == 0;
 }
 
 bool flow_wants_input(const struct flow *f)
@@ -121,10 +121,17 @@ bool flow_wants_input(const struct flow *f)
 	if (f->failure != FLOW_OK || stream_ended(f->from))
 		return false;
 	if (f->state == FLOW_DROPPING)
-		return f->pieces == 0;
+		return f->pieces == 0 && f->splicer.ready == 0;
 	return f->state == FLOW_READING && !flow_pending(f) &&
 	       buf_len(f->in) < f->in->cap &&
 	       !(f->frames.paused && f->frames.state == FRAMES_BETWEEN);
+}
+
+/* A read is due: bytes may have come, or are in the pipe; or `in` has bytes to drop. */
+static bool flow_has_input(const struct flow *f)
+{
+	return f->from->can_read || splicer_has_rest(&f->splicer) ||
+	       (f->state == FLOW_DROPPING && buf_len(f->in) > 0);
 }
 
 bool flow_complete(const struct flow *f)
@@ -148,14 +155,13 @@ static void flow_eof(struct flow *f)
 		f->failure = FLOW_INCOMPLETE;
 }
 
-/* Opens the pipe if both streams can be spliced. Not called for a chunked body (flow_copy()). */
-static void flow_open_pipe(struct flow *f)
+/* Frames are followed, not only bytes passed on. */
+static bool flow_follows(const struct flow *f)
 {
-	if (f->pipe.state == PIPE_NONE && stream_is_plain(f->from) &&
-	    stream_is_plain(f->to))
-		pipe_open(&f->pipe);
+	return f->tunnel && f->frames.state < FRAMES_CLOSED;
 }
 
+/* Reads into `in`, from the pipe if that has bytes. */
 static ssize_t flow_copy(struct flow *f)
 {
 	bool chunked = f->body.framing == HTTP1_CHUNKED;
@@ -166,60 +172,41 @@ static ssize_t flow_copy(struct flow *f)
 	part = *in;
 	if (!chunked && buf_room(in) > FLOW_COPY_MAX)
 		part.cap = in->end + FLOW_COPY_MAX;
-	n = stream_read(f->from, &part);
+	n = splicer_has_rest(&f->splicer) ? splicer_read(&f->splicer, &part)
+					  : stream_read(f->from, &part);
 	in->end = part.end;
-	if (n == FLOW_COPY_MAX && !chunked)
-		flow_open_pipe(f);
+	if (n == FLOW_COPY_MAX && !chunked && stream_is_plain(f->from) &&
+	    stream_is_plain(f->to))
+		splicer_open(&f->splicer, flow_follows(f));
 	return n;
-}
-
-/*
- * Returns how many bytes can be spliced next: 1 or more; 0 if they have to be copied, or if the stream has
- * ended; or -errno. *ahead gets the first of them, the header of a frame, if there is one.
- */
-static ssize_t flow_splice_len(struct flow *f, char head[static FRAMES_HEADER_MAX],
-			       struct slice *ahead)
-{
-	uint64_t len = f->body.left;
-	ssize_t n = 0;
-
-	*ahead = (struct slice){ head, 0 };
-	if (f->tunnel) {
-		if (f->frames.state == FRAMES_BETWEEN)
-			n = stream_peek(f->from, head, FRAMES_HEADER_MAX);
-		if (n < 0)
-			return n;
-		ahead->len = (size_t)n;
-		len = frames_ahead(&f->frames, *ahead);
-		if (len < FLOW_SPLICE_MIN)
-			return 0;
-	}
-	return len < PIPE_SIZE ? (ssize_t)len : PIPE_SIZE;
 }
 
 static ssize_t flow_splice(struct flow *f)
 {
-	char head[FRAMES_HEADER_MAX];
-	struct slice ahead;
-	ssize_t n = flow_splice_len(f, head, &ahead);
+	struct splicer *s = &f->splicer;
+	ssize_t n = flow_follows(f) ? splicer_fill_frames(s, f->from, &f->frames)
+				    : splicer_fill(s, f->from, f->body.left);
 
-	if (n == 0)
-		return flow_copy(f);
-	if (n > 0)
-		n = pipe_fill(&f->pipe, f->from, (size_t)n);
 	if (n == -EINVAL) { /* the socket cannot do it; the pipe is empty */
-		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
+		splicer_close(s, PIPE_UNAVAILABLE);
 		return flow_copy(f);
 	}
-	if (n > 0) {
-		f->bytes += (uint64_t)n;
-		body_passed(&f->body, (uint64_t)n);
+	if (s->ready > 0) {
+		f->bytes += s->ready;
+		body_passed(&f->body, s->ready);
 		if (f->body.done)
 			f->state = FLOW_DECODED;
-		if (f->tunnel)
-			frames_passed(&f->frames, ahead, (uint64_t)n);
 	}
 	return n;
+}
+
+/* Reads or splices. Returns as stream_read(). */
+static ssize_t flow_read(struct flow *f)
+{
+	bool copy = f->splicer.pipe.state != PIPE_OPEN || f->state == FLOW_DROPPING ||
+		    buf_len(f->in) > 0 || splicer_has_rest(&f->splicer);
+
+	return copy ? flow_copy(f) : flow_splice(f);
 }
 
 /* Appends to `out` the framing before and after the pieces, which have len bytes. */
@@ -292,7 +279,7 @@ static void flow_decode(struct flow *f)
 	if (f->state == FLOW_DROPPING)
 		flow_drop_input(f);
 	if (f->state >= FLOW_DROPPING || f->failure != FLOW_OK || f->pieces > 0 ||
-	    buf_room(f->out) < FLOW_FRAMES)
+	    f->splicer.ready > 0 || buf_room(f->out) < FLOW_FRAMES)
 		return;
 	f->first_piece = 0;
 	while (f->pieces < FLOW_PIECES && (r = flow_next(f, &in, &payload)) > 0) {
@@ -347,17 +334,17 @@ static int flow_drain_pipe(struct flow *f)
 
 	assert(buf_len(in) == 0); /* it was empty before the pipe was filled */
 	buf_compact(in);
-	n = pipe_read(&f->pipe, in);
+	n = splicer_read(&f->splicer, in);
 	if (n < 0)
 		return (int)n;
-	f->piece[0] = (struct iovec){ .iov_base = in->data + in->start,
-				      .iov_len = (size_t)n };
+	f->piece[0] =
+		(struct iovec){ .iov_base = in->data + in->start, .iov_len = (size_t)n };
 	f->first_piece = f->lead = 0;
 	f->pieces = 1;
 	f->decoded = (size_t)n;
 	f->bytes -= (uint64_t)n; /* flow_written() counts them again */
-	if (f->pipe.bytes == 0)
-		pipe_close(&f->pipe, PIPE_UNAVAILABLE);
+	if (f->splicer.pipe.bytes == 0)
+		splicer_close(&f->splicer, PIPE_UNAVAILABLE);
 	return 0;
 }
 
@@ -370,7 +357,7 @@ static int flow_write(struct flow *f)
 	int r;
 
 	if (buf_len(f->out) == 0 && f->pieces == 0) {
-		r = pipe_drain(&f->pipe, f->to);
+		r = splicer_drain(&f->splicer, f->to);
 		if (r == -EINVAL)
 			r = flow_drain_pipe(f);
 		if (r < 0 || f->pieces == 0)
@@ -393,8 +380,8 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 	uint64_t data = f->frames.data;
 
 	flow_decode(f);
-	if (flow_wants_input(f) && f->from->can_read) {
-		ssize_t n = f->pipe.state == PIPE_OPEN ? flow_splice(f) : flow_copy(f);
+	if (flow_wants_input(f) && flow_has_input(f)) {
+		ssize_t n = flow_read(f);
 
 		if (n > 0)
 			f->read_ms = now_ms;
@@ -402,11 +389,12 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 			flow_fail(f, (int)n);
 		moved = n != -EAGAIN;
 		if (stream_ended(f->from))
-			f->frames.own_pong = SLICE(""); /* none can be completed any more */
+			f->frames.own_pong =
+				SLICE(""); /* none can be completed any more */
 		flow_decode(f);
 	}
 	/* before the write, which may reset `in` */
-	large = f->pipe.state == PIPE_OPEN || f->in->end > FLOW_SMALL;
+	large = f->splicer.pipe.state == PIPE_OPEN || f->in->end > FLOW_SMALL;
 	if (flow_pending(f) && f->to->can_write) {
 		int r = flow_write(f);
 
@@ -430,7 +418,7 @@ bool flow_ready(const struct flow *f)
 {
 	if (flow_pending(f) && f->to->can_write)
 		return true;
-	if (flow_wants_input(f) && (f->from->can_read || (f->state == FLOW_DROPPING && buf_len(f->in) > 0)))
+	if (flow_wants_input(f) && flow_has_input(f))
 		return true;
 	return !flow_pending(f) && f->state == FLOW_DECODING && f->failure == FLOW_OK;
 }

@@ -7,15 +7,14 @@
 #pragma once
 
 #include "http/body.h"
-#include "http/frames.h"
-#include "net/pipe.h"
+#include "proxy/splicer.h"
 
 /* Pieces of payload that are written at once, each from the buffer that it was read into. */
 #define FLOW_PIECES 32
 
 enum flow_state {
-	FLOW_DECODING,      /* `in` may hold more of the message */
-	FLOW_READING,       /* all of `in` is decoded: more has to be read */
+	FLOW_DECODING, /* `in` may hold more of the message */
+	FLOW_READING,  /* all of `in` is decoded: more has to be read */
 	FLOW_DROPPING, /* a tunnel ends: what comes is followed and dropped, only `out` is written */
 	FLOW_DECODED,       /* the end of the message has been decoded */
 	FLOW_TARGET_CLOSED, /* nothing more can be written, so nothing more is read */
@@ -31,9 +30,9 @@ enum flow_failure {
 /* Streams and buffers are borrowed. */
 struct flow {
 	struct stream *from, *to;
-	struct buf *in;   /* bytes read; those after the message stay there */
-	struct buf *out;  /* heads and framing to write */
-	struct body body; /* decodes the message */
+	struct buf *in;       /* bytes read; those after the message stay there */
+	struct buf *out;      /* heads and framing to write */
+	struct body body;     /* decodes the message */
 	struct frames frames; /* of a tunnel */
 	enum flow_state state;
 	/* the first failure of `from`: a read, or the other flow's write */
@@ -51,7 +50,7 @@ struct flow {
 	uint64_t read_ms;  /* when bytes last came */
 	uint64_t data_ms;  /* when bytes of data frames last came (struct frames, data) */
 	bool releasable;   /* may hold more than a page of memory; see flow_release() */
-	struct pipe pipe;  /* owned */
+	struct splicer splicer; /* owned */
 };
 
 /*
@@ -65,8 +64,11 @@ void flow_init(struct flow *f, struct stream *from, struct stream *to, struct bu
 void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 		bool chunked_out);
 
-/* Begins one direction of a tunnel, whose frames are followed until `from` ends; as frames_init(). */
-void flow_begin_tunnel(struct flow *f, bool masked);
+/*
+ * Begins one direction of a tunnel, whose frames are followed until `from` ends. masked is as for
+ * frames_init(), null_fd as in struct splicer.
+ */
+void flow_begin_tunnel(struct flow *f, bool masked, int null_fd);
 
 /* From now on a Pong with this payload is left out. */
 void flow_expect_pong(struct flow *f, struct slice payload);

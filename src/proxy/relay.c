@@ -65,8 +65,7 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 
 static bool flows_done(const struct relay *r)
 {
-	return flow_finished(&r->down) &&
-	       (flow_finished(&r->up) || r->response_suffices);
+	return flow_finished(&r->down) && (flow_finished(&r->up) || r->response_suffices);
 }
 
 static enum relay_result flows_result(const struct relay *r, uint64_t now_ms)
@@ -213,9 +212,8 @@ static enum relay_result relay_expire(struct relay *r, enum relay_result late)
 /* When the loop goes round again, whatever comes. */
 static uint64_t wake_ms(const struct relay *r)
 {
-	return r->phase == RELAY_TUNNEL
-		       ? earlier(check_ms(r), tunnel_wake_ms(&r->tunnel))
-		       : check_ms(r);
+	return r->phase == RELAY_TUNNEL ? earlier(check_ms(r), tunnel_wake_ms(&r->tunnel))
+					: check_ms(r);
 }
 
 /* The process has to stop, or cannot wait any more. */
@@ -226,7 +224,8 @@ static enum relay_result relay_stop(struct relay *r, enum relay_result end)
 	if (!was_open)
 		return end;
 	r->sigfd = -1; /* SIGTERM stays there */
-	tunnel_stop(&r->tunnel, end == RELAY_TERMINATED ? TUNNEL_STOPPED : TUNNEL_FAULT, clock_ms());
+	tunnel_stop(&r->tunnel, end == RELAY_TERMINATED ? TUNNEL_STOPPED : TUNNEL_FAULT,
+		    clock_ms());
 	return RELAY_RUNNING;
 }
 

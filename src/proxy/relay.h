@@ -19,8 +19,8 @@ struct relay {
 	struct upstream *upstream;
 	struct flow up, down;
 	struct tunnel tunnel; /* begun with RELAY_TUNNEL */
-	int sigfd; /* readable after SIGTERM */
-	int error; /* with RELAY_POLL_FAILED, -errno */
+	int sigfd;            /* readable after SIGTERM */
+	int error;            /* with RELAY_POLL_FAILED, -errno */
 	enum relay_phase phase;
 	bool awaits_100;        /* the client waits for a 100 before it sends its body */
 	bool response_suffices; /* stops after the response, even without all of the request */
@@ -40,7 +40,7 @@ enum relay_result {
 	RELAY_CLIENT_TIMEOUT,  /* the client neither sends nor reads a body */
 	RELAY_BACKEND_TIMEOUT, /* the backend neither sends nor reads a body */
 	RELAY_TERMINATED,      /* SIGTERM */
-	RELAY_POLL_FAILED, /* with the relay's error */
+	RELAY_POLL_FAILED,     /* with the relay's error */
 };
 
 /* Runs until there is a result; may be called again after RELAY_RESPONSE and RELAY_RELEASE. */

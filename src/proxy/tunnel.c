@@ -49,8 +49,8 @@ void tunnel_begin(struct tunnel *ret, const struct tunnel_setup *setup, struct f
 		.backend = { .flow = up },
 		.begun_ms = clock_ms(),
 	};
-	flow_begin_tunnel(up, true);
-	flow_begin_tunnel(down, false);
+	flow_begin_tunnel(up, true, setup->null_fd);
+	flow_begin_tunnel(down, false, setup->null_fd);
 }
 
 static uint64_t later(uint64_t a_ms, uint64_t b_ms)
@@ -324,9 +324,8 @@ static uint64_t release_due_ms(const struct tunnel *t)
 uint64_t tunnel_deadline_ms(const struct tunnel *t)
 {
 	if (t->end != TUNNEL_OPEN)
-		return side_waits(&t->client) || side_waits(&t->backend)
-			       ? t->boundary_ms
-			       : t->end_ms;
+		return side_waits(&t->client) || side_waits(&t->backend) ? t->boundary_ms
+									 : t->end_ms;
 	return earlier(earlier(quiet_ms(t), session_end_ms(t)), release_due_ms(t));
 }
 

@@ -19,6 +19,7 @@ struct tunnel_setup {
 	const struct tunnel_random *random;
 	const char *backend; /* its name */
 	const char *log_id;  /* for a reason: where to look it up */
+	int null_fd;         /* as in struct splicer */
 };
 
 enum tunnel_peer {
@@ -31,10 +32,10 @@ enum tunnel_peer {
 /* Each has a row in the table in tunnel.c. */
 enum tunnel_end {
 	TUNNEL_OPEN,
-	TUNNEL_CLOSED,       /* both peers have sent a Close */
-	TUNNEL_ENDED,        /* both have ended their directions, in which not only frames came */
-	TUNNEL_CLIENT_LEFT,  /* it ended its direction between two frames, without a Close */
-	TUNNEL_BACKEND_LEFT, /* likewise */
+	TUNNEL_CLOSED, /* both peers have sent a Close */
+	TUNNEL_ENDED, /* both have ended their directions, in which not only frames came */
+	TUNNEL_CLIENT_LEFT, /* it ended its direction between two frames, without a Close */
+	TUNNEL_BACKEND_LEFT,   /* likewise */
 	TUNNEL_CLIENT_FAILED,  /* with the failure of the flow up */
 	TUNNEL_BACKEND_FAILED, /* with that of the flow down */
 	TUNNEL_BACKEND_SILENT, /* likewise: it acknowledges nothing */
@@ -51,7 +52,7 @@ struct tunnel_side {
 	struct flow *flow;
 	unsigned code; /* of the Close to put in; 0: none */
 	bool told;     /* it is in the flow's `out` */
-	bool cut;      /* it cannot be put in: a frame is open, or the bytes are no frames */
+	bool cut; /* it cannot be put in: a frame is open, or the bytes are no frames */
 };
 
 struct tunnel {
@@ -61,9 +62,10 @@ struct tunnel {
 	enum tunnel_peer closed_first; /* by a Close */
 	enum tunnel_peer ended_first;  /* its direction; TUNNEL_BOTH: seen in one step */
 	uint64_t begun_ms;
-	uint64_t release_ms; /* it may give memory back after it has been idle for so long */
-	uint64_t ping_ms;    /* when the last Ping was put in */
-	unsigned pings;      /* since a byte came from the client */
+	uint64_t
+		release_ms; /* it may give memory back after it has been idle for so long */
+	uint64_t ping_ms;   /* when the last Ping was put in */
+	unsigned pings;     /* since a byte came from the client */
 	/* unless it is open: until when it waits for the ends of frames, and for the peers' Closes */
 	uint64_t boundary_ms, end_ms;
 	char reason[FRAMES_REASON_MAX + 1];

@@ -49,8 +49,7 @@ static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
 {
 	const struct flow *failed =
 		peer == TUNNEL_CLIENT ? t->backend.flow : t->client.flow;
-	enum tunnel_peer first =
-		t->ended_first == TUNNEL_NEITHER ? peer : t->ended_first;
+	enum tunnel_peer first = t->ended_first == TUNNEL_NEITHER ? peer : t->ended_first;
 	bool end_seen_before = first != peer || stream_ended(failed->from);
 
 	if (!end_seen_before || stream_error_is_local(failed->error))
@@ -92,7 +91,9 @@ void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
 			  peer_name(t, t->ended_first));
 		break;
 	case TUNNEL_IDLE_TIMEOUT: explain(t, "no data for IdleTimeoutSec=", ret); break;
-	case TUNNEL_SESSION_TIMEOUT: explain(t, "open for SessionTimeoutSec=", ret); break;
+	case TUNNEL_SESSION_TIMEOUT:
+		explain(t, "open for SessionTimeoutSec=", ret);
+		break;
 	case TUNNEL_STOPPED: explain(t, "stopped by SIGTERM", ret); break;
 	case TUNNEL_FAULT:
 		fault_set(ret, FAULT_GATE, 500, "poll: %s", strerror(-poll_error));

@@ -78,7 +78,11 @@ static const struct rule {
 } rules[] = {
 	/* moving bytes, ending connections, waiting: poll() is ppoll on some architectures,
 	 * and the kernel resumes it as restart_syscall after SIGSTOP */
-	ALLOW(SERVE | TUNNEL, "recvfrom writev splice pipe2 shutdown close"),
+	ALLOW(SERVE | TUNNEL, "writev splice shutdown close"),
+	ALLOW(SERVE, "recvfrom"),
+	ALLOW(TUNNEL, "recvfrom", IS(3, 0)),
+	ALLOW(SERVE | TUNNEL, "pipe2", IS(1, O_CLOEXEC | O_NONBLOCK)),
+	ALLOW(SERVE | TUNNEL, "tee", IS(3, SPLICE_F_NONBLOCK)),
 	ALLOW(SERVE | TUNNEL, "poll ppoll restart_syscall"),
 	/* to empty a pipe where splice() fails; to read pids.current (spread.c) */
 	ALLOW(SERVE | TUNNEL, "read"),
