@@ -33,15 +33,6 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
 	f->moved_ms = clock_ms();
 }
 
-void flow_begin_tunnel(struct flow *f, bool masked, int null_fd)
-{
-	flow_begin(f, HTTP1_UNTIL_CLOSE, 0, false);
-	f->tunnel = true;
-	frames_init(&f->frames, masked);
-	f->splicer.null_fd = null_fd;
-	f->read_ms = f->data_ms = f->moved_ms;
-}
-
 void flow_done(struct flow *f)
 {
 	splicer_close(&f->splicer, PIPE_UNAVAILABLE);
@@ -62,39 +53,6 @@ void flow_fail(struct flow *f, int error)
 	f->error = error;
 }
 
-void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
-	      const unsigned char *key)
-{
-	int r = frames_put(opcode, payload, key, f->out);
-
-	assert(r == 0 && flow_between_frames(f)); /* only such frames are in `out` */
-	f->releasable = true;                     /* a page of `out` */
-}
-
-void flow_expect_pong(struct flow *f, struct slice payload)
-{
-	if (!stream_ended(f->from))
-		f->frames.own_pong = payload;
-}
-
-void flow_pause(struct flow *f)
-{
-	f->frames.paused = true;
-}
-
-void flow_drop(struct flow *f)
-{
-	if (f->state == FLOW_TARGET_CLOSED) {
-		buf_reset(f->out);
-		buf_consume(f->in, f->decoded);
-		f->pieces = f->lead = f->decoded = 0;
-		splicer_close(&f->splicer, PIPE_UNAVAILABLE);
-	}
-	f->state = FLOW_DROPPING;
-	f->frames.own_pong = SLICE("");
-	f->frames.paused = false;
-}
-
 void flow_note_target_closed(struct flow *f)
 {
 	f->state = FLOW_TARGET_CLOSED;
@@ -109,11 +67,6 @@ bool flow_pending(const struct flow *f)
 {
 	return f->state != FLOW_TARGET_CLOSED &&
 	       (buf_len(f->out) > 0 || f->pieces > 0 || f->splicer.ready > 0);
-}
-
-bool flow_between_frames(const struct flow *f)
-{
-	return f->tunnel && f->frames.state == FRAMES_BETWEEN && f->splicer.ready == 0;
 }
 
 bool flow_wants_input(const struct flow *f)
