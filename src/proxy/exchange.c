@@ -306,11 +306,14 @@ enum exchange_end exchange_abort(struct exchange *x, const char *failure, int er
 /* For a 101 of the gate's own. Returns false if it has no room. */
 static bool copy_protocol(const struct http1_head *h, char *ret, size_t size)
 {
-	struct slice rest = http1_field(h, SLICE("Sec-WebSocket-Protocol"))->value, first;
+	const struct field *offer = http1_field(h, SLICE("Sec-WebSocket-Protocol"));
+	struct slice rest, first;
 
 	ret[0] = '\0';
-	if (!slice_split(&rest, ',', &first))
+	if (!offer)
 		return true;
+	rest = offer->value;
+	(void)slice_split(&rest, ',', &first);
 	first = slice_trim(first);
 	if (first.len >= size)
 		return false;

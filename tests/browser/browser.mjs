@@ -71,20 +71,20 @@ function homeThatTrusts(ca, dir) {
 	return home;
 }
 
-// it.errors: the errors of the console and the page.  it.closed: the close code of each
-// WebSocket that has closed, noVNC's in its frame and Next.js' own alike.
+// it.errors: the errors of the console and the page.  it.closed: code and reason of each WebSocket that has
+// closed, the terminal's and Next.js' own alike.
 async function openPage(it) {
 	Object.assign(it, { errors: [], closed: [] });
 	it.page = await it.browser.newPage({ viewport: { width: 1440, height: 900 } });
 	it.page.setDefaultTimeout(PATIENCE_MS);
 	it.page.on('console', (message) => message.type() === 'error' && it.errors.push(message.text()));
 	it.page.on('pageerror', (error) => it.errors.push(String(error)));
-	await it.page.exposeFunction('webSocketClosed', (url, code) => it.closed.push({ url, code }));
+	await it.page.exposeFunction('webSocketClosed', (url, code, reason) => it.closed.push({ url, code, reason }));
 	await it.page.addInitScript(() => {
 		window.WebSocket = new Proxy(WebSocket, {
 			construct(target, args) {
 				const socket = new target(...args);
-				socket.addEventListener('close', ({ code }) => window.webSocketClosed(socket.url, code));
+				socket.addEventListener('close', ({ code, reason }) => window.webSocketClosed(socket.url, code, reason));
 				return socket;
 			},
 		});
@@ -111,7 +111,7 @@ export async function statusIs(page, words) {
 // The share of the VM's screen, as noVNC has drawn it, that has each of these colours ('#rrggbb') or
 // nearly so: VNC sends areas that are not flat as JPEG.
 export async function shares(page, colours) {
-	const canvas = page.frameLocator('iframe').locator('#noVNC_container canvas');
+	const canvas = page.locator('.vm canvas');
 
 	return canvas.evaluate((element, wanted) => {
 		const { width, height } = element;
@@ -131,6 +131,6 @@ export async function shares(page, colours) {
 
 // Types into the VM as a person would: a click into its screen, then keys.
 export async function type(page, text) {
-	await page.frameLocator('iframe').locator('#noVNC_container canvas').click();
+	await page.locator('.vm canvas').click();
 	await page.keyboard.type(text);
 }

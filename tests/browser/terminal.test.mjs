@@ -20,13 +20,11 @@ async function terminalIsShown() {
 	return true;
 }
 
-// noVNC's own controls are not shown: they would lie over the terminal's first columns.
 async function nothingLiesOverTheTerminal() {
-	await it.page.frameLocator('iframe').locator('#noVNC_control_bar').waitFor({ state: 'hidden' });
 	assert.equal(await it.page.locator('.cover').count(), 0);
 }
 
-// Below the cover noVNC shows its logo and controls.
+// Below the cover is the last screen.
 async function coverIsOpaque() {
 	const colour = await it.page.locator('.cover').evaluate((cover) => getComputedStyle(cover).backgroundColor);
 
@@ -36,7 +34,7 @@ async function coverIsOpaque() {
 step('the dashboard loads, and names all who pass the terminal on', async () => {
 	await it.page.goto(it.world.page);
 	await statusIs(it.page, 'Not connected');
-	assert.equal(await it.page.locator('iframe').count(), 0);
+	assert.equal(await it.page.locator('.vm canvas').count(), 0);
 	assert.match(await it.page.locator('aside ol').innerText(),
 		/^novnc-gate[^]*\nmaster-controller[^]*\nthe VM/);
 });
@@ -106,20 +104,23 @@ step('disconnect, and connect again', async () => {
 	await until(terminalIsShown);
 });
 
+// The code and reason of the last Close, which the page shows.
+async function closedWith(code, sentence) {
+	await statusIs(it.page, 'Disconnected');
+	await it.page.getByRole('alert').filter({ hasText: `${code}: ${sentence}; log id ` }).waitFor();
+	const { code: got, reason } = it.closed.at(-1);
+
+	assert.equal(got, code);
+	assert.ok(reason.startsWith(sentence), reason);
+}
+
 step('with the master-controller stopped the page says so', async () => {
 	await it.world.stopController();
-	await statusIs(it.page, 'Disconnected');
-	await it.page.getByRole('alert').filter({ hasText: /master-controller does not answer.*502/ }).waitFor();
+	await closedWith(1014, 'master-controller closed the connection');
 	await it.page.getByRole('button', { name: 'Reconnect' }).click();
-	await it.page.getByRole('alert').filter({ hasText: /master-controller does not answer.*502/ }).waitFor();
+	await closedWith(4502, 'master-controller refused the connection');
+	assert.match(gateLog(), /WebSocket proxy error: .*refused/i);
 	assert.ok(it.world.isUp('gate') && it.world.isUp('next'));
-});
-
-step('the log names the cause when noVNC itself tries again', async () => {
-	const button = it.page.frameLocator('iframe').locator('#noVNC_connect_button');
-
-	await button.evaluate((element) => element.click());	// the page's own button covers it
-	await until(() => /WebSocket proxy error: .*refused/i.test(gateLog()));
 });
 
 step('with the master-controller back a reconnect works', async () => {
@@ -135,6 +136,8 @@ step('with all of it stopped the page says what to do', async () => {
 
 	await it.world.stop();
 	await statusIs(it.page, 'Disconnected');
+	await alert.filter({ hasText: /^The terminal has ended\..*(1001|1014): / }).waitFor();
+	await it.page.getByRole('button', { name: 'Reconnect' }).click();
 	await alert.filter({ hasText: `Nothing answers at ${it.world.url}` }).waitFor();
 	assert.match(await alert.innerText(), /Is "make demo" still running\?/);
 	assert.doesNotMatch(await alert.innerText(), /Error|fetch/);

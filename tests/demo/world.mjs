@@ -408,6 +408,7 @@ Url=${this.controllerUrl}
 
 [Routes]
 ControllerPath=/api/auth/session/*/novnc /api/auth/session/*/novnc/**
+UpgradeErrors=close
 ${more}`);
 	}
 

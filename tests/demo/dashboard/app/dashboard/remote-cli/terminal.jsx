@@ -6,83 +6,63 @@ const WORDS = {
 	idle: 'Not connected',
 	connecting: 'Connecting…',
 	connected: 'Connected',
-	disconnecting: 'Disconnecting…',
 	disconnected: 'Disconnected',
 };
 
-// What is wrong with the way to the terminal, and the words of whoever said so; null if nothing is.
-async function fault(path) {
+const NORMAL = [1000, 1005];	// the codes of an end that somebody asked for (RFC 6455 7.4.1)
+const NO_CLOSE = 1006;		// the browser's own: nobody sent a Close
+
+// What a Close says, as novnc-gate sends it: null if there is nothing to tell.
+function fault({ code, reason }) {
+	if (NORMAL.includes(code))
+		return null;
+	if (code === NO_CLOSE)
+		return { what: `Nothing answers at ${window.location.origin}.`, words: 'Is "make demo" still running?' };
+	return {
+		what: code >= 4000 ? 'The terminal cannot be opened.' : 'The terminal has ended.',
+		words: `${code}: ${reason}`,
+	};
+}
+
+let fetched = 0;	// a browser never asks again for a module that it has not got
+
+// noVNC's client, which the master-controller serves; undefined if it cannot be had.
+async function noVnc(path) {
 	try {
-		const answer = await fetch(path, { cache: 'no-store' });
-		if (answer.ok)
-			return null;
-		return {
-			what: [502, 504].includes(answer.status) ? 'The master-controller does not answer.'
-				: 'The master-controller has no terminal for this session.',
-			words: `${answer.status}: ${await answer.text()}`,
-		};
+		return (await import(/* turbopackIgnore: true */ `${path}/core/rfb.js?${fetched}`)).default;
 	} catch {
-		return {
-			what: `Nothing answers at ${window.location.origin}.`,
-			words: 'Is "make demo" still running?',
-		};
+		fetched++;
 	}
 }
 
-// noVNC says in the class of its document's root how its connection is.
-function stateOf(root) {
-	const said = [...root.classList].map((name) => name.replace(/^noVNC_/, ''));
-	return said.find((word) => word in WORDS) ?? 'disconnected';
-}
-
 export default function Terminal({ path }) {
-	const frame = useRef(null);
-	const [tries, setTries] = useState(0);	// each has a frame of its own
+	const screen = useRef(null);
+	const rfb = useRef(null);
 	const [state, setState] = useState('idle');
 	const [why, setWhy] = useState(null);
 	const [alive, setAlive] = useState(false);	// a click before that would be lost
 
 	useEffect(() => setAlive(true), []);
 
+	// The page makes the WebSocket itself: noVNC's own events have neither code nor reason.
 	async function connect() {
 		setState('connecting');
-		const wrong = await fault(path);
-		setWhy(wrong);
-		if (wrong)
+		setWhy(null);
+		const RFB = await noVnc(path);
+		const socket = new WebSocket(`${window.location.origin.replace(/^http/, 'ws')}${path}/websock`);
+
+		socket.addEventListener('close', (event) => {
 			setState('disconnected');
-		else
-			setTries(tries + 1);
-	}
-
-	async function ended() {
-		setState('disconnected');
-		setWhy(await fault(path));
-	}
-
-	function watch() {
-		const root = frame.current.contentDocument.documentElement;
-		let before = 'disconnected';
-
-		function look() {
-			const now = stateOf(root);
-			if (now === before)
-				return;
-			before = now;
-			if (now === 'disconnected')
-				return ended();
-			setState(now);
-			setWhy(null);
-			if (now === 'connected')
-				frame.current.focus();
-		}
-		// It would lie over the terminal's first columns, and this page has a button of its own.
-		root.querySelector('#noVNC_control_bar_anchor').style.display = 'none';
-		new MutationObserver(look).observe(root, { attributeFilter: ['class'] });
-		look();
-	}
-
-	function disconnect() {
-		frame.current.contentDocument.getElementById('noVNC_disconnect_button').click();
+			setWhy(fault(event));
+		});
+		if (!RFB)
+			return;	// the Close says why
+		rfb.current = new RFB(screen.current, socket);
+		rfb.current.scaleViewport = true;
+		rfb.current.addEventListener('connect', () => {
+			setState('connected');
+			rfb.current.focus();
+		});
 	}
 
 	const over = state === 'idle' || state === 'disconnected';
@@ -91,11 +71,10 @@ export default function Terminal({ path }) {
 			<div className="bar">
 				<span role="status" className={`status ${state}`}>{WORDS[state]}</span>
 				{state === 'connected' &&
-					<button className="quiet" onClick={disconnect}>Disconnect</button>}
+					<button className="quiet" onClick={() => rfb.current.disconnect()}>Disconnect</button>}
 			</div>
 			<div className="screen">
-				{tries > 0 && <iframe key={tries} ref={frame} src={path} title="VM terminal"
-					onLoad={watch} />}
+				<div className="vm" ref={screen} />
 				{over && (
 					<div className="cover">
 						{why && (
