@@ -152,10 +152,13 @@ size_t frames_follow(struct frames *f, struct slice in)
 	return n;
 }
 
-/* In a Pong that may have to be left out. */
+/* In a frame that may have to be left out: the gate's own Pong, or a Close with 1005. */
 static bool is_held(const struct frames *f)
 {
-	return f->own_pong.len > 0 && f->opcode == FRAMES_PONG &&
+	bool may_be = f->opcode == FRAMES_PONG ? f->own_pong.len > 0
+					       : f->opcode == FRAMES_CLOSE && !f->masked;
+
+	return may_be && !f->at_end &&
 	       (f->state == FRAMES_HEADER || f->state == FRAMES_PAYLOAD);
 }
 
@@ -168,24 +171,43 @@ static bool is_own_pong(const struct frames *f)
 	       f->state == FRAMES_BETWEEN && slice_eq(payload, f->own_pong);
 }
 
+/* At the end of a Close with 1005, which must not be sent (RFC 6455 7.4.1); websockify 0.10 does. */
+static bool is_1005(const struct frames *f)
+{
+	return !f->masked && f->state == FRAMES_CLOSED && f->control_len > 0 &&
+	       frames_close_code(f) == NO_CODE;
+}
+
 int frames_next(struct frames *f, struct buf *in, struct slice *ret)
 {
+	static const char without_code[2] = { (char)(FIN | FRAMES_CLOSE), 0 };
 	struct slice all = buf_slice(in);
 	size_t n = f->held;
 	bool left_out = false;
 
+	if (f->replace) {
+		buf_consume(in, n);
+		f->held = 0;
+		f->replace = false;
+		*ret = (struct slice){ without_code, sizeof(without_code) };
+		return 1;
+	}
 	*ret = (struct slice){ all.p, 0 };
-	while (n < all.len && !left_out && !(f->paused && f->state == FRAMES_BETWEEN)) {
+	while (n < all.len && !left_out && !f->replace &&
+	       !(f->paused && f->state == FRAMES_BETWEEN)) {
+		bool open = f->state < FRAMES_CLOSED;
+
 		n += frames_follow(f, slice_from(all, n));
 		left_out = is_own_pong(f);
-		if (!left_out && !is_held(f))
+		f->replace = open && is_1005(f);
+		if (!left_out && !f->replace && !is_held(f))
 			ret->len = n;
 	}
-	if (!left_out && !is_held(f))
+	if (!left_out && !f->replace && !is_held(f))
 		ret->len = n; /* nothing is held any more */
 	f->held = left_out ? 0 : n - ret->len;
 	buf_consume(in, left_out ? n : ret->len);
-	return left_out || ret->len > 0;
+	return left_out || f->replace || ret->len > 0;
 }
 
 uint64_t frames_left(const struct frames *f)

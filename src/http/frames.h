@@ -41,6 +41,7 @@ struct frames {
 	struct slice
 		own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
 	bool paused;      /* frames_next() stops at the next boundary */
+	bool at_end;            /* no more bytes come, so that none are held */
 	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;
@@ -48,7 +49,8 @@ struct frames {
 	bool masked;
 	unsigned char header[FRAMES_HEADER_MAX];
 	size_t header_len;
-	size_t held; /* of a Pong that may be left out, and is not complete: bytes in `in` */
+	size_t held;  /* bytes in `in` that are followed, but not yet passed on */
+	bool replace; /* they are a Close with 1005: one without a code takes its place */
 };
 
 /* masked: the sender is the client, which has to mask (RFC 6455 5.1). */
@@ -59,7 +61,8 @@ size_t frames_follow(struct frames *f, struct slice in);
 
 /*
  * Follows the bytes in `in`, takes those off its beginning that are passed on, and sets *ret to where they
- * are, perhaps to none. Returns 1; 0 if more has to come first.
+ * are, perhaps to none. A server's Close with the code 1005, which a browser takes for an error, is passed on
+ * without it. Returns 1; 0 if more has to come first.
  */
 int frames_next(struct frames *f, struct buf *in, struct slice *ret);
 

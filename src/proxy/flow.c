@@ -342,8 +342,7 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 			flow_fail(f, (int)n);
 		moved = n != -EAGAIN;
 		if (stream_ended(f->from))
-			f->frames.own_pong =
-				SLICE(""); /* none can be completed any more */
+			f->frames.at_end = true;
 		flow_decode(f);
 	}
 	/* before the write, which may reset `in` */

@@ -242,7 +242,7 @@ static void pass_end(const struct flow *f)
 
 void tunnel_step(struct tunnel *t, uint64_t now_ms)
 {
-	if (t->closed_first == TUNNEL_NEITHER)
+	if (t->closed_first == TUNNEL_NEITHER && t->end == TUNNEL_OPEN)
 		t->closed_first = has_close(&t->backend)  ? TUNNEL_CLIENT
 				  : has_close(&t->client) ? TUNNEL_BACKEND
 							  : TUNNEL_NEITHER;

@@ -341,6 +341,17 @@ export class World {
 		});
 	}
 
+	// As if its machine had lost power.
+	async killVm() {
+		for (const name of ['websockify', 'terminal', 'vnc']) {
+			const part = this.parts.find((one) => one.name === name);
+
+			part.stopping = true;
+			part.signal('SIGKILL');
+			await this.stopPart(part);
+		}
+	}
+
 	get path() {
 		return `/api/auth/session/${this.session}/novnc`;
 	}
@@ -420,8 +431,12 @@ ${more}`);
 		await vncGreets(`${url}${this.path}/websock`, trust);
 	}
 
+	get config() {
+		return join(this.dir, 'novnc-gate.conf');
+	}
+
 	async startGate(port) {
-		const config = join(this.dir, 'novnc-gate.conf');
+		const config = this.config;
 		const addresses = (await loopback()).map((address) => `${address}:${port}`);
 		const scheme = this.tls ? 'https' : 'http';
 
