@@ -231,6 +231,8 @@ static void flow_decode(struct flow *f)
 
 	if (f->state == FLOW_DROPPING)
 		flow_drop_input(f);
+	if (f->state == FLOW_READING && buf_len(&in) == 0)
+		return;
 	if (f->state >= FLOW_DROPPING || f->failure != FLOW_OK || f->pieces > 0 ||
 	    f->splicer.ready > 0 || buf_room(f->out) < FLOW_FRAMES)
 		return;

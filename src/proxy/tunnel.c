@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/tunnel.h"
 
-#include <stdio.h>
-
 /* How long an ending tunnel waits for the end of a frame, and for the peers' Closes. */
 #define TUNNEL_BOUNDARY_MS 1000
 #define TUNNEL_END_MS      2000
@@ -11,26 +9,27 @@
 
 /*
  * The codes of the Closes for the two peers (RFC 6455 7.4.1; 1014 is in IANA's registry); 0: none, because that
- * peer is gone, or has got one.
+ * peer is gone, or has got one. The reason is for the client, and may begin with the backend's name.
  */
 static const struct {
 	unsigned client, backend;
-	const char *reason; /* for the client; %s: the backend's name */
+	bool named;
+	char reason[48];
 } ends[] = {
-	[TUNNEL_CLOSED] = { 0, 0, "" },
-	[TUNNEL_ENDED] = { 0, 0, "" },
-	[TUNNEL_CLIENT_LEFT] = { 0, 1001, "" },
-	[TUNNEL_BACKEND_LEFT] = { 1014, 0, "%s closed the connection" },
-	[TUNNEL_CLIENT_FAILED] = { 0, 1001, "" },
-	[TUNNEL_BACKEND_FAILED] = { 1014, 0, "%s reset the connection" },
-	[TUNNEL_BACKEND_SILENT] = { 1014, 0, "%s does not answer" },
-	[TUNNEL_CLIENT_SILENT] = { 0, 1001, "" },
-	[TUNNEL_LINGER_TIMEOUT] = { 1001, 1001, "%s has not ended the session" },
-	[TUNNEL_IDLE_TIMEOUT] = { 1008, 1001, "no data for IdleTimeoutSec=" },
-	[TUNNEL_SESSION_TIMEOUT] = { 1008, 1001,
+	[TUNNEL_CLOSED] = { 0, 0, false, "" },
+	[TUNNEL_ENDED] = { 0, 0, false, "" },
+	[TUNNEL_CLIENT_LEFT] = { 0, 1001, false, "" },
+	[TUNNEL_BACKEND_LEFT] = { 1014, 0, true, " closed the connection" },
+	[TUNNEL_CLIENT_FAILED] = { 0, 1001, false, "" },
+	[TUNNEL_BACKEND_FAILED] = { 1014, 0, true, " reset the connection" },
+	[TUNNEL_BACKEND_SILENT] = { 1014, 0, true, " does not answer" },
+	[TUNNEL_CLIENT_SILENT] = { 0, 1001, false, "" },
+	[TUNNEL_LINGER_TIMEOUT] = { 1001, 1001, false, "no data for LingerTimeoutSec=" },
+	[TUNNEL_IDLE_TIMEOUT] = { 1008, 1001, false, "no data for IdleTimeoutSec=" },
+	[TUNNEL_SESSION_TIMEOUT] = { 1008, 1001, false,
 				     "the session has lasted for SessionTimeoutSec=" },
-	[TUNNEL_STOPPED] = { 1001, 1001, "the session was ended by the server" },
-	[TUNNEL_FAULT] = { 1011, 1001, "a fault of the server" },
+	[TUNNEL_STOPPED] = { 1001, 1001, false, "the session was ended by the server" },
+	[TUNNEL_FAULT] = { 1011, 1001, false, "a fault of the server" },
 };
 
 static struct slice ping_payload(const struct tunnel *t)
@@ -186,16 +185,11 @@ static void side_stop(struct tunnel_side *to, const struct flow *from, unsigned 
 
 void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms)
 {
-	char sentence[72];
-
 	if (t->end != TUNNEL_OPEN || end == TUNNEL_OPEN)
 		return;
 	t->end = end;
 	if (end == TUNNEL_CLOSED || end == TUNNEL_ENDED)
 		return;
-	(void)snprintf(sentence, sizeof(sentence), ends[end].reason, t->setup.backend);
-	(void)snprintf(t->reason, sizeof(t->reason), "%s; log id %s", sentence,
-		       t->setup.log_id);
 	t->boundary_ms = now_ms + TUNNEL_BOUNDARY_MS;
 	t->end_ms = now_ms + TUNNEL_END_MS;
 	side_stop(&t->client, t->backend.flow, ends[end].client);
@@ -207,25 +201,37 @@ static bool side_waits(const struct tunnel_side *to)
 	return to->code != 0 && !to->told && !to->cut;
 }
 
+/* Between two frames. */
+static void put_close(struct tunnel *t, struct tunnel_side *to)
+{
+	bool is_client = to == &t->client;
+	char text[FRAMES_REASON_MAX], payload[FRAMES_CONTROL_MAX];
+	struct buf reason = { .data = text, .cap = sizeof(text) };
+	size_t len;
+
+	if (is_client)
+		(void)BUF_PUT(&reason, /* has room for the longest */
+			      slice_str(ends[t->end].named ? t->setup.backend : ""),
+			      slice_str(ends[t->end].reason), SLICE("; log id "),
+			      slice_str(t->setup.log_id));
+	len = frames_close(to->code, buf_slice(&reason), payload);
+	flow_put(to->flow, FRAMES_CLOSE, (struct slice){ payload, len },
+		 is_client ? NULL : t->setup.random->key);
+	flow_drop(to->flow);
+	to->told = true;
+}
+
 /* Puts the Close in as soon as no frame is open. */
 static void side_step(struct tunnel *t, struct tunnel_side *to, uint64_t now_ms)
 {
 	struct flow *f = to->flow;
-	bool is_client = to == &t->client;
-	char payload[FRAMES_CONTROL_MAX];
-	size_t len;
 
 	if (f->state == FLOW_TARGET_CLOSED)
 		side_give_up(to);
 	if (!side_waits(to))
 		return;
 	if (flow_between_frames(f)) {
-		len = frames_close(to->code, slice_str(is_client ? t->reason : ""),
-				   payload);
-		flow_put(f, FRAMES_CLOSE, (struct slice){ payload, len },
-			 is_client ? NULL : t->setup.random->key);
-		flow_drop(f);
-		to->told = true;
+		put_close(t, to);
 	} else if (f->frames.state == FRAMES_LOST || flow_complete(f) ||
 		   f->failure != FLOW_OK || now_ms >= t->boundary_ms) {
 		to->cut = true;

@@ -68,7 +68,6 @@ struct tunnel {
 	unsigned pings;     /* since a byte came from the client */
 	/* unless it is open: until when it waits for the ends of frames, and for the peers' Closes */
 	uint64_t boundary_ms, end_ms;
-	char reason[FRAMES_REASON_MAX + 1];
 };
 
 /* Begins it. The flows are borrowed. */
