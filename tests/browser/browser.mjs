@@ -46,7 +46,7 @@ export function suite(name, options) {
 				'--disable-background-networking', '--disable-component-update',
 				...it.world.ca ? [`--log-net-log=${it.netLog}`] : []],
 		});
-		await openPage(it);
+		await openPage(it, it.browser);
 	});
 	afterEach(async (test) => {
 		await it.page?.screenshot({ path: join(artifacts, `${test.name.replaceAll(' ', '-')}.png`) });
@@ -73,9 +73,9 @@ function homeThatTrusts(ca, dir) {
 
 // it.errors: the errors of the console and the page.  it.closed: code and reason of each WebSocket that has
 // closed, the terminal's and Next.js' own alike.
-async function openPage(it) {
+export async function openPage(it, browser) {
 	Object.assign(it, { errors: [], closed: [] });
-	it.page = await it.browser.newPage({ viewport: { width: 1440, height: 900 } });
+	it.page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
 	it.page.setDefaultTimeout(PATIENCE_MS);
 	it.page.on('console', (message) => message.type() === 'error' && it.errors.push(message.text()));
 	it.page.on('pageerror', (error) => it.errors.push(String(error)));
