@@ -1,8 +1,10 @@
 // The same dashboard over https://, with nothing but the gate in front: the browser verifies the
 // certificate, opens the terminal over wss://, and resumes its TLS session.  INSTALLED_GATE, World's
-// `installed` as JSON, names one that systemd has started from its units (tests/systemd).
+// `installed` as JSON, names one that systemd has started from its units (tests/systemd), and `stop`, the
+// command that stops its sessions.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BACKGROUND } from '../demo/world.mjs';
@@ -44,6 +46,14 @@ step('a closing handshake goes through', async () => {
 
 	assert.equal(code, 1000);
 });
+
+if (installed)
+	step('an administrator stops the session, and the page says so', async () => {
+		execFileSync(installed.stop[0], installed.stop.slice(1));
+		await statusIs(it.page, 'Disconnected');
+		await it.page.getByRole('alert').filter({ hasText: '1001: the session was ended by the server; log id ' }).waitFor();
+		assert.equal(it.closed.at(-1).code, 1001);
+	});
 
 // Each connection is another process of the gate, so what resumes is a ticket.
 step('connections after the first were resumed', async () => {

@@ -104,16 +104,20 @@ class Machine:
             self.nspawn.kill()
             self.nspawn.wait()
 
+    @property
+    def enter(self):
+        """What a command begins with that is run on the machine."""
+        return ["nsenter", "--target", self.leader, "--all", "--root", "--wd"]
+
     def run(self, *argv, check=True, user=None):
         """Runs a command on the machine; returns what it printed, both streams together."""
-        enter = ["nsenter", "--target", self.leader, "--all", "--root", "--wd"]
         env = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                "LANG=C.UTF-8", "HOME=/root"]
         if user:
             uid = self.run("id", "-u", user).strip()
             env = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", *env,
                    f"HOME=/home/{user}", f"XDG_RUNTIME_DIR=/run/user/{uid}"]
-        done = subprocess.run([*enter, *env, *argv], stdin=subprocess.DEVNULL,
+        done = subprocess.run([*self.enter, *env, *argv], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert not check or done.returncode == 0, f"{' '.join(argv)}:\n{done.stdout}"
         return done.stdout

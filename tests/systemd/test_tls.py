@@ -331,7 +331,8 @@ def test_a_browser_opens_the_terminal(tls):
     config = tls.root / "etc/novnc-gate.conf.d/demo.conf"
     config.parent.mkdir()
     installed = {"url": "https://localhost:3443", "config": str(config), "issuer": "Test CA",
-                 "ca": str(tls.tls_work / "ca.pem")}
+                 "ca": str(tls.tls_work / "ca.pem"),
+                 "stop": [*tls.enter, "systemctl", "stop", "novnc-gate-tls-*@*.service"]}
     node, = TREE.glob("build/demo/node_modules/node-linux-*/bin/node")
     try:
         done = subprocess.run([node, "--test", "tests/browser/https.test.mjs"], cwd=TREE,
