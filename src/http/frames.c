@@ -37,11 +37,13 @@ static size_t length_bytes(const struct frames *f)
 /* The beginning of a header, as far as it has come, is valid. */
 static bool header_valid(const struct frames *f)
 {
+	const unsigned known = 1 << FRAMES_CONTINUATION | 1 << FRAMES_TEXT |
+			       1 << FRAMES_BINARY | 1 << FRAMES_CLOSE | 1 << FRAMES_PING |
+			       1 << FRAMES_PONG;
 	unsigned opcode = f->header[0] & OPCODE;
 	bool control = is_control(opcode);
 
-	if ((opcode > FRAMES_BINARY && !control) || opcode > FRAMES_PONG ||
-	    (control && !(f->header[0] & FIN)))
+	if (!(known >> opcode & 1) || (control && !(f->header[0] & FIN)))
 		return false;
 	if (f->header_len < 2)
 		return true;
@@ -51,10 +53,10 @@ static bool header_valid(const struct frames *f)
 	return f->header_len < 3 || length_bytes(f) < 8 || !(f->header[2] & 0x80);
 }
 
-static bool header_complete(const struct frames *f)
+/* The length of a header, as far as its beginning tells. */
+static size_t header_size(const struct frames *f)
 {
-	return f->header_len >= 2 &&
-	       f->header_len == 2 + length_bytes(f) + (f->masked ? KEY_LEN : 0);
+	return f->header_len < 2 ? 2 : 2 + length_bytes(f) + (f->masked ? KEY_LEN : 0);
 }
 
 static void frame_end(struct frames *f)
@@ -76,17 +78,25 @@ static void payload_begin(struct frames *f)
 		frame_end(f);
 }
 
-static void header_add(struct frames *f, char byte)
+/* Copies the next bytes of a header. Returns the count. */
+static size_t header_add(struct frames *f, struct slice in)
 {
-	if (f->state == FRAMES_BETWEEN)
-		f->header_len = 0;
-	f->state = FRAMES_HEADER;
-	f->header[f->header_len++] = (unsigned char)byte;
-	f->opcode = f->header[0] & OPCODE;
-	if (!header_valid(f))
-		f->state = FRAMES_LOST;
-	else if (header_complete(f))
-		payload_begin(f);
+	size_t n = header_size(f) - f->header_len;
+
+	if (n > in.len)
+		n = in.len;
+	memcpy(f->header + f->header_len, in.p, n);
+	f->header_len += n;
+	return n;
+}
+
+/* The same for a whole header, for which there are bytes enough. */
+static size_t header_begin(struct frames *f, const char *p)
+{
+	memcpy(f->header, p, FRAMES_HEADER_MAX); /* a constant, so it calls nothing */
+	f->header_len = 2;
+	f->header_len = header_size(f);
+	return f->header_len;
 }
 
 /* Follows the rest of a header, and an empty payload. Returns the count. */
@@ -94,11 +104,19 @@ static size_t follow_header(struct frames *f, struct slice in)
 {
 	size_t n = 0;
 
-	while (f->state <= FRAMES_HEADER && n < in.len) {
-		header_add(f, in.p[n++]);
-		if (f->state == FRAMES_BETWEEN)
-			break; /* the frame has ended */
+	if (f->state == FRAMES_BETWEEN)
+		f->header_len = 0;
+	if (f->header_len == 0 && in.len >= FRAMES_HEADER_MAX) {
+		n = header_begin(f, in.p);
+	} else {
+		n = header_add(f, in);
+		if (n < in.len && header_valid(f))
+			n += header_add(f, slice_from(in, n)); /* its size is known now */
 	}
+	f->state = header_valid(f) ? FRAMES_HEADER : FRAMES_LOST;
+	f->opcode = f->header[0] & OPCODE;
+	if (f->state == FRAMES_HEADER && f->header_len == header_size(f))
+		payload_begin(f);
 	return n;
 }
 
@@ -142,8 +160,12 @@ static void count_data(struct frames *f, uint64_t n)
 
 size_t frames_follow(struct frames *f, struct slice in)
 {
-	size_t n = follow_header(f, in);
+	size_t n = 0;
 
+	if (in.len == 0)
+		return 0;
+	if (f->state <= FRAMES_HEADER)
+		n = follow_header(f, in);
 	if (f->state == FRAMES_PAYLOAD)
 		n += follow_payload(f, slice_from(in, n));
 	if (f->state == FRAMES_LOST || n == 0)

@@ -237,7 +237,8 @@ static void flow_decode(struct flow *f)
 	    f->splicer.ready > 0 || buf_room(f->out) < FLOW_FRAMES)
 		return;
 	f->first_piece = 0;
-	while (f->pieces < FLOW_PIECES && (r = flow_next(f, &in, &payload)) > 0) {
+	while (f->pieces < FLOW_PIECES &&
+	       (r = buf_len(&in) > 0 ? flow_next(f, &in, &payload) : 0) > 0) {
 		flow_add(f, payload);
 		len += payload.len;
 	}
@@ -370,9 +371,10 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 
 bool flow_ready(const struct flow *f)
 {
-	if (flow_pending(f) && f->to->can_write)
-		return true;
+	if (f->state != FLOW_DROPPING && flow_pending(f))
+		return f->to->can_write;
 	if (flow_wants_input(f) && flow_has_input(f))
 		return true;
-	return !flow_pending(f) && f->state == FLOW_DECODING && f->failure == FLOW_OK;
+	return f->state == FLOW_DROPPING ? flow_pending(f) && f->to->can_write
+					 : f->state == FLOW_DECODING && f->failure == FLOW_OK;
 }

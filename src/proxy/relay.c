@@ -121,7 +121,8 @@ static enum relay_result relay_steps(struct relay *r, uint64_t now_ms)
 		if (end == RELAY_RUNNING && r->phase == RELAY_REQUEST)
 			end = relay_step_upstream(r, now_ms, &moved);
 		r->moved |= moved;
-		more = end == RELAY_RUNNING && moved && relay_ready(r);
+		r->ready = end == RELAY_RUNNING && relay_ready(r);
+		more = moved && r->ready;
 	}
 	return end;
 }
@@ -295,11 +296,10 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 		poll_client(r, *hangup_seen),
 		poll_backend(r),
 	};
-	bool ready = relay_ready(r);
 	enum relay_result late;
 	uint64_t deadline_ms = relay_deadline(r, &late);
 	int n = clock_wait(p, 3, now_ms,
-			   ready ? now_ms : earlier(deadline_ms, wake_ms(r)));
+			   r->ready ? now_ms : earlier(deadline_ms, wake_ms(r)));
 
 	if (n == -ECANCELED)
 		return relay_stop(r, RELAY_TERMINATED);
@@ -308,7 +308,7 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 		return relay_stop(r, RELAY_POLL_FAILED);
 	}
 	/* only progress cancels the deadline: an event on a TLS socket may bring no payload */
-	if (!ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
+	if (!r->ready && (n < 0 || !r->moved) && clock_ms() >= deadline_ms)
 		return relay_expire(r, late);
 	r->moved = false;
 	*hangup_seen |= (p[1].revents & POLLHUP) != 0;

@@ -25,6 +25,7 @@ struct relay {
 	bool awaits_100;        /* the client waits for a 100 before it sends its body */
 	bool response_suffices; /* stops after the response, even without all of the request */
 	bool moved;             /* the steps since the last wait made progress */
+	bool ready;             /* the next step can make some without a wait */
 	uint64_t gone_ms; /* a peer that acknowledges nothing for so long has failed */
 };
 

@@ -246,20 +246,32 @@ static void pass_end(const struct flow *f)
 		stream_shut(f->to);
 }
 
+/* Nothing has ended in that direction, nor will. */
+static bool goes_on(const struct flow *f)
+{
+	return f->state <= FLOW_READING && f->failure == FLOW_OK &&
+	       f->from->input == STREAM_OPEN && f->frames.state != FRAMES_CLOSED;
+}
+
 void tunnel_step(struct tunnel *t, uint64_t now_ms)
 {
+	const struct flow *up = t->backend.flow, *down = t->client.flow;
+
+	if (up->read_ms >= t->ping_ms)
+		t->pings = 0;
+	if (now_ms - down->moved_ms >= t->setup.cfg->heartbeat_ms && may_ping(t) &&
+	    !ping(t, now_ms))
+		tunnel_stop(t, TUNNEL_CLIENT_SILENT, now_ms);
+	if (t->end == TUNNEL_OPEN && goes_on(up) && goes_on(down))
+		return;
 	if (t->closed_first == TUNNEL_NEITHER && t->end == TUNNEL_OPEN)
 		t->closed_first = has_close(&t->backend)  ? TUNNEL_CLIENT
 				  : has_close(&t->client) ? TUNNEL_BACKEND
 							  : TUNNEL_NEITHER;
 	if (t->ended_first == TUNNEL_NEITHER)
 		t->ended_first = ended_peers(t);
-	pass_end(t->backend.flow);
-	pass_end(t->client.flow);
-	if (t->backend.flow->read_ms >= t->ping_ms)
-		t->pings = 0;
-	if (now_ms >= tunnel_wake_ms(t) && !ping(t, now_ms))
-		tunnel_stop(t, TUNNEL_CLIENT_SILENT, now_ms);
+	pass_end(up);
+	pass_end(down);
 	if (t->end == TUNNEL_OPEN)
 		tunnel_stop(t, find_end(t), now_ms);
 	if (t->end != TUNNEL_OPEN) {
