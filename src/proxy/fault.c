@@ -28,6 +28,13 @@ void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	va_end(ap);
 }
 
+void fault_append(struct fault *f, const char *text)
+{
+	size_t len = strlen(f->reason);
+
+	(void)snprintf(f->reason + len, sizeof(f->reason) - len, "%s", text);
+}
+
 void fault_show(struct fault *f, const char *format, ...)
 {
 	va_list ap;

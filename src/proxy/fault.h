@@ -29,6 +29,9 @@ void fault_clear(struct fault *f);
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Appends to the reason. */
+void fault_append(struct fault *f, const char *text);
+
 /* After fault_set(): sets the sentence for the client. */
 void fault_show(struct fault *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

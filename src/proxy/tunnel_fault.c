@@ -6,14 +6,6 @@ static const char *peer_name(const struct tunnel *t, enum tunnel_peer peer)
 	return peer == TUNNEL_CLIENT ? "the client" : t->setup.backend;
 }
 
-/* Behind a sentence: the client got no Close for that reason. */
-static const char *cut_note(const struct tunnel *t)
-{
-	return t->client.cut && t->client.flow->frames.state != FRAMES_LOST
-		       ? ", in the middle of a frame"
-		       : "";
-}
-
 /* Whose Close came first; false if none has come. */
 static bool explain_close(const struct tunnel *t, struct fault *ret)
 {
@@ -39,8 +31,8 @@ static void explain_end(const struct tunnel *t, enum tunnel_peer peer,
 	if (peer == TUNNEL_BOTH)
 		fault_set(ret, blame, 0, "both sides closed at the same time");
 	else
-		fault_set(ret, blame, 0, "%s closed first%s%s", peer_name(t, peer),
-			  stream_cut_note(from->from), cut_note(t));
+		fault_set(ret, blame, 0, "%s closed first%s", peer_name(t, peer),
+			  stream_cut_note(from->from));
 }
 
 /* The failure of the flow from a peer; one of them may have ended its direction before it. */
@@ -64,10 +56,13 @@ static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
 			  stream_strerror(failed->from, failed->error));
 }
 
-/* An end by the gate itself. */
-static void explain(const struct tunnel *t, const char *sentence, struct fault *ret)
+/* A frame to the client was open, so it got no Close. */
+static bool is_cut(const struct tunnel *t)
 {
-	fault_set(ret, FAULT_NOBODY, 0, "%s%s", sentence, cut_note(t));
+	enum frames_state state = t->client.flow->frames.state;
+
+	return (state == FRAMES_HEADER || state == FRAMES_PAYLOAD) &&
+	       t->end != TUNNEL_CLIENT_FAILED && t->end != TUNNEL_CLIENT_SILENT;
 }
 
 void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
@@ -83,21 +78,26 @@ void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
 		explain_failure(t, TUNNEL_BACKEND, FAULT_BACKEND, ret);
 		break;
 	case TUNNEL_CLIENT_SILENT:
-		explain(t, "the client answered no Ping of HeartbeatSec=", ret);
+		fault_set(ret, FAULT_NOBODY, 0,
+			  "the client answered no Ping of HeartbeatSec=");
 		break;
 	case TUNNEL_LINGER_TIMEOUT:
 		fault_set(ret, FAULT_NOBODY, 0,
 			  "%s closed, then no data for LingerTimeoutSec=",
 			  peer_name(t, t->ended_first));
 		break;
-	case TUNNEL_IDLE_TIMEOUT: explain(t, "no data for IdleTimeoutSec=", ret); break;
-	case TUNNEL_SESSION_TIMEOUT:
-		explain(t, "open for SessionTimeoutSec=", ret);
+	case TUNNEL_IDLE_TIMEOUT:
+		fault_set(ret, FAULT_NOBODY, 0, "no data for IdleTimeoutSec=");
 		break;
-	case TUNNEL_STOPPED: explain(t, "stopped by SIGTERM", ret); break;
+	case TUNNEL_SESSION_TIMEOUT:
+		fault_set(ret, FAULT_NOBODY, 0, "open for SessionTimeoutSec=");
+		break;
+	case TUNNEL_STOPPED: fault_set(ret, FAULT_NOBODY, 0, "stopped by SIGTERM"); break;
 	case TUNNEL_FAULT:
 		fault_set(ret, FAULT_GATE, 500, "poll: %s", strerror(-poll_error));
 		break;
 	default: explain_end(t, t->ended_first, FAULT_NOBODY, ret); break;
 	}
+	if (is_cut(t))
+		fault_append(ret, ", in the middle of a frame");
 }
