@@ -80,6 +80,8 @@ ssize_t splicer_fill_frames(struct splicer *s, struct stream *from, struct frame
 			;
 	while (s->look.bytes > 0 && pipe_discard(&s->look, s->null_fd, s->look.bytes) > 0)
 		;
+	if (s->look.bytes > 0)
+		pipe_close(&s->look, PIPE_UNAVAILABLE); /* from now on all is read */
 	return n;
 }
 
