@@ -205,6 +205,8 @@ static enum exchange_end exchange_tunnel_over(struct exchange *x)
 		return EXCHANGE_LAST;
 	switch (t->end) {
 	case TUNNEL_CLIENT_FAILED:
+		/* a reset of the backend's connection might overtake its Close */
+		return t->backend.told ? EXCHANGE_GONE : EXCHANGE_RESET;
 	case TUNNEL_BACKEND_FAILED:
 	case TUNNEL_BACKEND_SILENT:
 	case TUNNEL_FAULT: return EXCHANGE_RESET;
