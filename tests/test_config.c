@@ -45,6 +45,8 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "BodyTimeoutSec=1min\n"
 				    "LingerTimeoutSec=30s\n"
 				    "IdleTimeoutSec=infinity\n"
+				    "SessionTimeoutSec=infinity\n"
+				    "HeartbeatSec=30s\n"
 				    "\n"
 				    "[Log]\n"
 				    "Level=notice\n";
@@ -74,6 +76,8 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_uint_eq(c.body_ms, 60000);
 	ck_assert_uint_eq(c.linger_ms, 30000);
 	ck_assert_uint_eq(c.idle_ms, CLOCK_INFINITY);
+	ck_assert_uint_eq(c.session_ms, CLOCK_INFINITY);
+	ck_assert_uint_eq(c.heartbeat_ms, 30000);
 	ck_assert_int_eq(c.log_level, LOG_NOTICE);
 	config_done(&c);
 }
@@ -102,6 +106,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
 		"KeepAliveTimeoutSec=0\nConnectTimeoutSec=1ms\n"
 		"LingerTimeoutSec=infinity\nIdleTimeoutSec=24d\n"
+		"SessionTimeoutSec=8h\nHeartbeatSec=0\n"
 		"[Log]\nLevel=debug\n";
 	struct config c, again;
 	char *once, *twice;

@@ -117,6 +117,8 @@ START_TEST(only_a_tunnel_may_wait_for_ever_and_zero_must_make_sense)
 		{ "BodyTimeoutSec", false, false },
 		{ "LingerTimeoutSec", true, true },
 		{ "IdleTimeoutSec", false, true },
+		{ "SessionTimeoutSec", false, true },
+		{ "HeartbeatSec", true, false },
 	};
 	struct config c;
 	char text[200];

@@ -26,6 +26,8 @@ static const struct log_fields full = {
 	.backend = SLICE("master-controller"),
 	.origin = SLICE("http://dash.example:3000"),
 	.reason = SLICE("the client closed"),
+	.closed_by = SLICE("client"),
+	.close_code = 1000,
 	.status = 101,
 	.ended = true,
 	.up_bytes = 12,
@@ -260,8 +262,9 @@ START_TEST(the_largest_entry_fits)
 {
 	static char junk[100000];
 	struct slice s = { junk, sizeof(junk) };
-	struct log_fields f = { s, s,        s,    s,          s,          s,
-				s, UINT_MAX, true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	struct log_fields f = { s,    s,          s,          s,         s,
+				s,    s,          s,          UINT_MAX,  UINT_MAX,
+				true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	memset(junk, 0x1b, sizeof(junk));
 	capture_lines();
@@ -335,6 +338,8 @@ START_TEST(the_journal_gets_every_field)
 		{ "NOVNC_GATE_BACKEND", "master-controller" },
 		{ "NOVNC_GATE_ORIGIN", "http://dash.example:3000" },
 		{ "NOVNC_GATE_REASON", "the client closed" },
+		{ "NOVNC_GATE_CLOSED_BY", "client" },
+		{ "NOVNC_GATE_CLOSE_CODE", "1000" },
 		{ "NOVNC_GATE_STATUS", "101" },
 		{ "NOVNC_GATE_UP_BYTES", "12" },
 		{ "NOVNC_GATE_DOWN_BYTES", "18446744073709551615" },
