@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* frames.c: where frames end, which bytes are none, control frames, compared with a reading of its own. */
-#include "http/frames.h"
-
-#include "drawn.h"
-
-static const unsigned char key[4] = { 0x37, 0xfa, 0x21, 0x3d };
+/* frames.c: where frames end, bytes that are no frames, control frames; compared with another reading. */
+#include "framed.h"
 
 /* Follows all of in, a block of exactly its size. Returns how many frames ended in it. */
 static size_t follow_all(struct frames *f, const void *p, size_t len)
 {
 	char *block = exact(p, len);
 	struct slice in = { block, len };
+	bool closed = f->state == FRAMES_CLOSED;
 	size_t ended = 0;
 
 	while (in.len > 0) {
@@ -19,7 +16,9 @@ static size_t follow_all(struct frames *f, const void *p, size_t len)
 		ck_assert_uint_gt(n, 0);
 		ck_assert_uint_le(n, in.len);
 		in = slice_from(in, n);
-		ended += f->state == FRAMES_BETWEEN;
+		ended += f->state == FRAMES_BETWEEN ||
+			 (f->state == FRAMES_CLOSED && !closed);
+		closed = f->state == FRAMES_CLOSED;
 	}
 	free(block);
 	return ended;
@@ -27,43 +26,32 @@ static size_t follow_all(struct frames *f, const void *p, size_t len)
 
 /* ---- lengths */
 
-struct written {
-	unsigned char data[FRAMES_HEADER_MAX + 70000];
-	size_t header, len;
-};
-
-/* The header of a frame, then as much payload as there is room for, which is the byte's number. */
-static void write_frame(struct written *w, unsigned first, uint64_t payload, bool masked)
+/* A frame alone, whose payload is each byte's number; returns the length of its header. */
+static size_t write_numbered(struct written *w, unsigned first, size_t len, bool masked)
 {
-	unsigned bits = payload > UINT16_MAX ? 64 : payload > 125 ? 16 : 0;
-	size_t n = 0;
+	size_t header;
 
-	w->data[n++] = (unsigned char)first;
-	w->data[n++] = (unsigned char)((masked ? 0x80 : 0) | (bits == 64   ? 127
-							      : bits == 16 ? 126
-									   : payload));
-	for (; bits > 0; bits -= 8)
-		w->data[n++] = (unsigned char)(payload >> (bits - 8));
-	for (size_t i = 0; masked && i < sizeof(key); i++)
-		w->data[n++] = key[i];
-	w->header = n;
-	for (uint64_t i = 0; i < payload && n < sizeof(w->data); i++)
-		w->data[n++] = (unsigned char)i;
-	w->len = n;
+	w->len = 0;
+	write_header(w, first, len, masked ? client_key : NULL);
+	header = w->len;
+	for (size_t i = 0; i < len; i++)
+		w->data[w->len++] = (unsigned char)i;
+	return header;
 }
 
-static const uint64_t lengths[] = { 0,   1,     2,     124,   125,   126,
-				    127, 65534, 65535, 65536, 65537, 70000 };
+static const size_t lengths[] = { 0,   1,     2,     124,   125,   126,
+				  127, 65534, 65535, 65536, 65537, 70000 };
 
-static void frame_ends(struct frames *f, const struct written *w, size_t cut)
+static void frame_ends(struct frames *f, const struct written *w, size_t header,
+		       size_t cut)
 {
 	size_t before = follow_all(f, w->data, cut);
 
 	ck_assert_uint_eq(before, cut == w->len);
 	if (cut < w->len)
-		ck_assert_int_eq(f->state, cut == 0          ? FRAMES_BETWEEN
-					   : cut < w->header ? FRAMES_HEADER
-							     : FRAMES_PAYLOAD);
+		ck_assert_int_eq(f->state, cut == 0       ? FRAMES_BETWEEN
+					   : cut < header ? FRAMES_HEADER
+							  : FRAMES_PAYLOAD);
 	ck_assert_uint_eq(before + follow_all(f, w->data + cut, w->len - cut), 1);
 	ck_assert_int_eq(f->state, FRAMES_BETWEEN);
 }
@@ -71,36 +59,43 @@ static void frame_ends(struct frames *f, const struct written *w, size_t cut)
 /* In a header and close to either end of the payload. */
 START_TEST(a_frame_ends_with_its_payload_wherever_it_is_cut)
 {
-	static struct written w;
+	struct written w = written_open(FRAMES_HEADER_MAX + lengths[_i]);
 
 	for (int masked = 0; masked < 2; masked++) {
+		size_t header =
+			write_numbered(&w, FIN | FRAMES_BINARY, lengths[_i], masked);
 		struct frames f;
 
 		frames_init(&f, masked);
-		write_frame(&w, 0x80 | FRAMES_BINARY, lengths[_i], masked);
 		for (size_t cut = 0; cut <= w.len; cut++)
-			if (cut < w.header + 20 || cut + 20 > w.len)
-				frame_ends(&f, &w, cut);
+			if (cut < header + 20 || cut + 20 > w.len)
+				frame_ends(&f, &w, header, cut);
+		ck_assert_uint_eq(f.data % w.len, 0); /* headers count */
+		ck_assert_uint_gt(f.data, 0);
 	}
+	written_free(&w);
 }
 END_TEST
 
 START_TEST(the_longest_payload_has_63_bits)
 {
-	static struct written w;
+	struct written w = written_open(2 * FRAMES_HEADER_MAX);
 	struct frames f;
 
 	frames_init(&f, false);
-	write_frame(&w, FRAMES_CONTINUATION, INT64_MAX, false);
-	ck_assert_uint_eq(follow_all(&f, w.data, w.header), 0);
+	write_header(&w, FRAMES_CONTINUATION, INT64_MAX, NULL);
+	ck_assert_uint_eq(follow_all(&f, w.data, w.len), 0);
 	ck_assert_uint_eq(f.left, INT64_MAX);
-	frames_passed(&f, INT64_MAX - 1);
+	frames_passed(&f, SLICE(""), INT64_MAX - 1);
 	ck_assert_int_eq(f.state, FRAMES_PAYLOAD);
-	frames_passed(&f, 1);
+	frames_passed(&f, SLICE(""), 1);
 	ck_assert_int_eq(f.state, FRAMES_BETWEEN);
-	write_frame(&w, FRAMES_CONTINUATION, (uint64_t)INT64_MAX + 1, false);
+	ck_assert_uint_eq(f.data, w.len + INT64_MAX);
+	w.len = 0;
+	write_header(&w, FRAMES_CONTINUATION, (uint64_t)INT64_MAX + 1, NULL);
 	ck_assert_uint_eq(follow_all(&f, w.data, 3), 0);
 	ck_assert_int_eq(f.state, FRAMES_LOST);
+	written_free(&w);
 }
 END_TEST
 
@@ -152,8 +147,10 @@ START_TEST(bytes_that_are_no_frames_are_not_followed)
 	ck_assert_int_ne(f.state, FRAMES_LOST);
 	(void)follow_all(&f, all.p + no_frames[_i].lost_at - 1, 1);
 	ck_assert_int_eq(f.state, FRAMES_LOST);
+	f.data = 0;
 	ck_assert_uint_eq(follow_all(&f, "\x82\x01x", 3), 0);
 	ck_assert_int_eq(f.state, FRAMES_LOST);
+	ck_assert_uint_eq(f.data, 3);
 }
 END_TEST
 
@@ -169,7 +166,7 @@ START_TEST(the_payload_of_a_control_frame_is_unmasked)
 	for (size_t len = 0; len <= sizeof(payload); len++) {
 		struct slice put = { payload, len };
 		struct buf b = { .data = data, .cap = sizeof(data) };
-		const unsigned char *k = _i ? key : NULL;
+		const unsigned char *k = _i ? client_key : NULL;
 
 		ck_assert_int_eq(frames_put(FRAMES_PONG, put, k, &b), 0);
 		for (size_t cut = 0; cut <= b.end; cut++) {
@@ -194,24 +191,26 @@ START_TEST(control_frames_are_written_as_the_rfc_has_them)
 	struct buf b = { .data = data, .cap = sizeof(data) };
 
 	ck_assert_int_eq(frames_put(FRAMES_PING, SLICE("Hello"), NULL, &b), 0);
-	ck_assert_int_eq(frames_put(FRAMES_PONG, SLICE("Hello"), key, &b), 0);
+	ck_assert_int_eq(frames_put(FRAMES_PONG, SLICE("Hello"), client_key, &b), 0);
 	ck_assert_slice_eq(buf_slice(&b),
 			   "\x89\x05Hello\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
-	ck_assert_int_eq(frames_put(FRAMES_PING, SLICE("0123456789"), key, &b), -ENOBUFS);
+	ck_assert_int_eq(frames_put(FRAMES_PING, SLICE("0123456789"), client_key, &b),
+			 -ENOBUFS);
 	ck_assert_uint_eq(buf_len(&b), 18);
 }
 END_TEST
 
 static struct frames close_followed(unsigned code, struct slice reason)
 {
-	char data[FRAMES_HEADER_MAX + FRAMES_CONTROL_MAX];
+	char data[FRAMES_HEADER_MAX + FRAMES_CONTROL_MAX], payload[FRAMES_CONTROL_MAX];
+	struct slice close = { payload, frames_close(code, reason, payload) };
 	struct buf b = { .data = data, .cap = sizeof(data) };
 	struct frames f;
 
 	frames_init(&f, true);
-	ck_assert_int_eq(frames_put_close(code, reason, key, &b), 0);
+	ck_assert_int_eq(frames_put(FRAMES_CLOSE, close, client_key, &b), 0);
 	ck_assert_uint_eq(follow_all(&f, data, b.end), 1);
-	ck_assert_int_eq(f.opcode, FRAMES_CLOSE);
+	ck_assert_int_eq(f.state, FRAMES_CLOSED);
 	return f;
 }
 
@@ -257,45 +256,87 @@ START_TEST(a_long_reason_is_cut_between_characters)
 }
 END_TEST
 
-/* ---- many frames */
-
-/* Frames of all kinds by chance; the state after each piece against the ends as they were written. */
-START_TEST(a_stream_by_chance_is_followed_from_end_to_end)
+START_TEST(a_close_without_a_code_is_empty)
 {
-	static unsigned char stream[1 << 20];
-	static size_t ends[1 << 19];
-	static struct written w;
-	static const unsigned opcodes[] = { 0, 1, 2, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8a };
-	uint64_t seed = (uint64_t)_i + 1;
-	bool masked = _i & 1;
-	size_t len = 0, frames = 0, at = 0, ended = 0;
+	struct frames f = close_followed(1005, SLICE("never sent"));
+
+	ck_assert_uint_eq(f.control_len, 0);
+	ck_assert_uint_eq(frames_close_code(&f), 1005);
+}
+END_TEST
+
+START_TEST(bytes_behind_a_close_are_not_followed)
+{
 	struct frames f;
 
-	for (;;) {
-		unsigned first = opcodes[draw(&seed, LENGTH(opcodes))];
-		size_t most = first >= 0x88 ? 126 : draw(&seed, 20) ? 300 : 70000;
+	frames_init(&f, false);
+	ck_assert_uint_eq(follow_all(&f, "\x82\x01x\x88\x02\x03\xe8\x88\x02\x03\xe9", 11),
+			  2);
+	ck_assert_int_eq(f.state, FRAMES_CLOSED);
+	ck_assert_uint_eq(frames_close_code(&f), 1000);
+	ck_assert_uint_eq(follow_all(&f, "x\x88\x02\x03\xe9", 5), 0);
+	ck_assert_int_eq(f.state, FRAMES_CLOSED);
+	ck_assert_uint_eq(frames_close_code(&f), 1000);
+	ck_assert_uint_eq(f.data, 3);
+}
+END_TEST
 
-		write_frame(&w, first, draw(&seed, most), masked);
-		if (w.len > sizeof(stream) - len)
-			break;
-		memcpy(stream + len, w.data, w.len);
-		len += w.len;
-		ends[frames++] = len;
-	}
+/* ---- many frames */
+
+/* The stream's bytes in pieces by chance; after each the state is that of the other reading. */
+static void follow_stream(uint64_t *seed, const struct written *w, bool masked)
+{
+	struct reading r = { .stream = w, .masked = masked };
+	struct frames f;
+
 	frames_init(&f, masked);
-	while (at < len) {
-		size_t n = 1 + draw(&seed, draw(&seed, 4) ? 40 : 100000);
-
-		if (n > len - at)
-			n = len - at;
-		ended += follow_all(&f, stream + at, n);
-		at += n;
-		ck_assert(ended == frames || ends[ended] > at);
-		ck_assert(ended == 0 || ends[ended - 1] <= at);
-		ck_assert_int_eq(f.state == FRAMES_BETWEEN,
-				 ended > 0 && ends[ended - 1] == at);
+	for (size_t at = 0, n; at < w->len; at += n) {
+		n = 1 + draw(seed, draw(seed, 4) ? 40 : 100000);
+		n = n < w->len - at ? n : w->len - at;
+		(void)follow_all(&f, w->data + at, n);
+		read_to(&r, at + n);
+		ck_assert_int_eq(f.state, r.state);
+		if (f.state == FRAMES_BETWEEN && frame_is_control(&r.last))
+			ck_assert(frame_says(&r.last, (struct slice){ (char *)f.control,
+								      f.control_len }));
+		if (f.state == FRAMES_BETWEEN || f.state == FRAMES_CLOSED)
+			ck_assert_uint_eq(f.data, r.data);
+		if (f.state == FRAMES_PAYLOAD)
+			ck_assert_uint_gt(f.left, 0);
 	}
-	ck_assert_uint_eq(ended, frames);
+}
+
+START_TEST(a_stream_by_chance_is_followed_to_its_close)
+{
+	struct written w = written_open(1 << 20);
+	uint64_t seed = (uint64_t)_i + 1;
+	bool masked = _i & 1;
+
+	w.size -= 100;
+	while (draw_frame(&seed, &w, masked))
+		;
+	w.size += 100;
+	write_text(&w, FIN | FRAMES_CLOSE, "\x03\xe8", masked ? client_key : NULL);
+	write_text(&w, FIN | FRAMES_TEXT, "too late", masked ? client_key : NULL);
+	follow_stream(&seed, &w, masked);
+	written_free(&w);
+}
+END_TEST
+
+START_TEST(a_stream_with_a_wrong_byte_is_read_as_the_other_reading_has_it)
+{
+	struct written w = written_open(2000);
+	uint64_t seed = (uint64_t)_i + 1;
+	bool masked = _i & 1;
+
+	for (int i = 0; i < 1000; i++) {
+		w.len = 0;
+		while (draw_frame(&seed, &w, masked))
+			;
+		w.data[draw(&seed, w.len)] = (unsigned char)draw(&seed, 256);
+		follow_stream(&seed, &w, masked);
+	}
+	written_free(&w);
 }
 END_TEST
 
@@ -316,6 +357,10 @@ int main(void)
 	tcase_add_test(t, control_frames_are_written_as_the_rfc_has_them);
 	tcase_add_test(t, a_close_has_code_and_reason);
 	tcase_add_test(t, a_long_reason_is_cut_between_characters);
-	tcase_add_loop_test(t, a_stream_by_chance_is_followed_from_end_to_end, 0, 8);
+	tcase_add_test(t, a_close_without_a_code_is_empty);
+	tcase_add_test(t, bytes_behind_a_close_are_not_followed);
+	tcase_add_loop_test(t, a_stream_by_chance_is_followed_to_its_close, 0, 8);
+	tcase_add_loop_test(
+		t, a_stream_with_a_wrong_byte_is_read_as_the_other_reading_has_it, 0, 4);
 	return suite_run(s);
 }
