@@ -8,6 +8,7 @@
 #include "proxy/relay.h"
 #include "still.h"
 #include "testing.h"
+#include "websocket.h"
 #include "world.h"
 
 #define IN_SIZE  (64 * 1024)
@@ -40,8 +41,8 @@ struct relaying {
 struct side {
 	struct flow *flow, *other;
 	struct stream *from, *to;
-	int *source, *sink; /* the peers */
-	enum relay_side first;
+	int *source, *sink;    /* the peers */
+	enum tunnel_peer peer; /* the one that is the source */
 };
 
 static inline struct side side_of(struct relaying *w, enum direction d)
@@ -50,10 +51,10 @@ static inline struct side side_of(struct relaying *w, enum direction d)
 		return (struct side){ &w->relay.up,    &w->relay.down,
 				      &w->client,      &w->upstream.stream,
 				      &w->client_peer, &w->backend_peer,
-				      RELAY_CLIENT };
+				      TUNNEL_CLIENT };
 	return (struct side){ &w->relay.down, &w->relay.up,     &w->upstream.stream,
 			      &w->client,     &w->backend_peer, &w->client_peer,
-			      RELAY_BACKEND };
+			      TUNNEL_BACKEND };
 }
 
 /* Keeps TCP from enlarging a socket's buffers until much has room in them. */
@@ -76,7 +77,7 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 	for (size_t i = 0; i < 4; i++)
 		w->buf[i] = (struct buf){ .data = malloc(size[i]), .cap = size[i] };
 	w->cfg.body_ms = w->cfg.linger_ms = LONG_MS;
-	w->cfg.idle_ms = CLOCK_INFINITY;
+	w->cfg.idle_ms = w->cfg.session_ms = CLOCK_INFINITY;
 	w->request = (struct upstream_request){
 		.response_ms = LONG_MS,
 		.head_max = 1024,
@@ -93,7 +94,6 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 		.upstream = &w->upstream,
 		.sigfd = w->world.stop[0],
 		.phase = RELAY_BODY,
-		.release_ms = CLOCK_INFINITY,
 		.gone_ms = CLOCK_INFINITY,
 	};
 	flow_init(&w->relay.up, &w->client, &w->upstream.stream, &w->buf[0], &w->buf[1]);
@@ -126,9 +126,26 @@ static inline void relaying_close(struct relaying *w)
 
 static inline void relaying_tunnel(struct relaying *w)
 {
+	const struct tunnel_setup setup = {
+		.cfg = &w->cfg,
+		.random = &tunnel_random,
+		.backend = w->backend.name,
+		.log_id = "4711",
+	};
+
 	w->relay.phase = RELAY_TUNNEL;
-	flow_begin_tunnel(&w->relay.up);
-	flow_begin_tunnel(&w->relay.down);
+	tunnel_begin(&w->relay.tunnel, &setup, &w->relay.up, &w->relay.down);
+	w->relay.tunnel.release_ms = CLOCK_INFINITY;
+}
+
+/* A tunnel in which bytes that are no frames have gone both ways: no frame is put into it. */
+static inline void relaying_raw_tunnel(struct relaying *w)
+{
+	struct slice no_frame = SLICE("x");
+
+	relaying_tunnel(w);
+	(void)frames_follow(&w->relay.up.frames, no_frame);
+	(void)frames_follow(&w->relay.down.frames, no_frame);
 }
 
 /* The head that a backend says, and what the relay does before it, and behind it. */
@@ -191,25 +208,39 @@ static inline enum relay_result relaying_end(struct relaying *w)
 	return w->end;
 }
 
+/* The tunnel is over, and has ended so. */
+static inline void relaying_tunnel_over(struct relaying *w, enum tunnel_end end)
+{
+	ck_assert_int_eq(relaying_end(w), RELAY_TUNNEL_OVER);
+	ck_assert_int_eq(w->relay.tunnel.end, end);
+}
+
+/* SIGTERM ends it at once; a tunnel only if no frame can be put into it. */
 static inline void relaying_terminate(struct relaying *w)
 {
 	world_terminate(&w->world);
-	ck_assert_int_eq(relaying_end(w), RELAY_TERMINATED);
+	if (w->relay.phase == RELAY_TUNNEL)
+		relaying_tunnel_over(w, TUNNEL_STOPPED);
+	else
+		ck_assert_int_eq(relaying_end(w), RELAY_TERMINATED);
 }
 
-/* Stops the relay by a SIGTERM, which is taken back, so that it can run on. */
-static inline void relaying_pause(struct relaying *w)
-{
-	relaying_terminate(w);
-	world_resume(&w->world);
-}
-
-/* Runs the relay on until the tunnel rests. */
+/* Runs the relay until the tunnel is at rest. */
 static inline void relaying_rest(struct relaying *w)
 {
-	w->relay.release_ms = SHORT_MS;
+	w->relay.tunnel.release_ms = SHORT_MS;
 	ck_assert_int_eq(relaying_go(w), RELAY_RELEASE);
-	w->relay.release_ms = CLOCK_INFINITY;
+	w->relay.tunnel.release_ms = CLOCK_INFINITY;
+}
+
+/* The same for a relay that waits in its thread: a byte from the sink makes it look at the time. */
+static inline void relaying_end_at_rest(struct relaying *w, struct side s)
+{
+	w->relay.tunnel.release_ms = SHORT_MS;
+	peer_say(*s.sink, "x");
+	ck_assert_int_eq(relaying_end(w), RELAY_RELEASE);
+	w->relay.tunnel.release_ms = CLOCK_INFINITY;
+	peer_hears(*s.source, "x");
 }
 
 /* All that the backend has sent is read, up to its end. */
@@ -219,9 +250,15 @@ static inline void relaying_read_answer(struct relaying *w)
 		ck_assert_int_ge(stream_read(&w->upstream.stream, &w->buf[2]), 0);
 }
 
+/* The source of a body, or of one direction of a tunnel, has failed. */
 static inline enum relay_result failed(enum direction d)
 {
 	return d == UP ? RELAY_CLIENT_FAILED : RELAY_BACKEND_FAILED;
+}
+
+static inline enum tunnel_end tunnel_failed(enum direction d)
+{
+	return d == UP ? TUNNEL_CLIENT_FAILED : TUNNEL_BACKEND_FAILED;
 }
 
 /* The buffer holds this text. */

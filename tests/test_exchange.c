@@ -7,9 +7,11 @@
 #include <stdlib.h>
 
 #include "config_text.h"
+#include "log/journal.h"
 #include "proxy/downstream.h"
 #include "still.h"
 #include "testing.h"
+#include "websocket.h"
 #include "world.h"
 
 #define LONG_MS  60000
@@ -51,6 +53,7 @@ static void exchanging_open(struct exchanging *w)
 	pair_open(true, &client, &w->client);
 	ck_assert_int_eq(
 		downstream_open(&w->down, client, &w->cfg, &w->who, w->world.stop[0]), 0);
+	w->down.random = &tunnel_random;
 	(void)still_calls();
 }
 
@@ -940,13 +943,16 @@ START_TEST(a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it)
 }
 END_TEST
 
+/* A tunnel of bytes that are no frames. */
 START_TEST(it_is_told_who_ended_a_tunnel)
 {
 	struct exchanging w;
 
 	exchanging_open(&w);
 	w.cfg.linger_ms = _i == 4 ? SHORT_MS : LONG_MS;
-	tunnel_open(&w, WS(""), SWITCH);
+	tunnel_open(&w, WS("x"), SWITCH "x");
+	peer_hears(w.backend, "x");
+	peer_hears(w.client, "x");
 	still_wait();
 	switch (_i) {
 	case 0:
@@ -986,6 +992,128 @@ START_TEST(it_is_told_who_ended_a_tunnel)
 		     "the client closed, then no data for LingerTimeoutSec=");
 	}
 	ck_assert_uint_eq(w.opened, 1);
+	exchanging_close(&w);
+}
+END_TEST
+
+/* ---- tunnels of frames */
+
+/* The client gets a Close with this sentence, and answers. */
+static void client_is_told(struct exchanging *w, unsigned code, const char *sentence)
+{
+	char reason[124];
+
+	(void)snprintf(reason, sizeof(reason), "%s; log id %s", sentence, journal_id());
+	peer_hears_close(w->client, code, reason, NULL);
+	peer_says_close(w->client, code, "", client_key);
+}
+
+static void backend_is_told(struct exchanging *w, unsigned code)
+{
+	peer_hears_close(w->backend, code, "", tunnel_random.key);
+	peer_says_close(w->backend, code, "", NULL);
+}
+
+static void backend_closes(struct exchanging *w)
+{
+	peer_close(&w->backend);
+	client_is_told(w, 1014, "master-controller closed the connection");
+}
+
+static void backend_resets(struct exchanging *w)
+{
+	peer_reset(&w->backend);
+	client_is_told(w, 1014, "master-controller reset the connection");
+}
+
+static void client_closes(struct exchanging *w)
+{
+	peer_close(&w->client);
+	backend_is_told(w, 1001);
+}
+
+static void client_resets(struct exchanging *w)
+{
+	peer_reset(&w->client);
+	backend_is_told(w, 1001);
+}
+
+static void sigterm_comes(struct exchanging *w)
+{
+	world_terminate(&w->world);
+	backend_is_told(w, 1001);
+	client_is_told(w, 1001, "the session was ended by the server");
+}
+
+static void time_passes(struct exchanging *w)
+{
+	backend_is_told(w, 1001);
+	client_is_told(w, 1008, "no data for IdleTimeoutSec=");
+}
+
+static void client_says_close(struct exchanging *w)
+{
+	peer_says_close(w->client, 1000, "", client_key);
+	peer_hears_close(w->backend, 1000, "", client_key);
+	peer_says_close(w->backend, 1000, "bye", NULL);
+	peer_hears_close(w->client, 1000, "bye", NULL);
+}
+
+static void backend_says_close(struct exchanging *w)
+{
+	peer_says_close(w->backend, 1011, "no disk", NULL);
+	peer_hears_close(w->client, 1011, "no disk", NULL);
+	peer_says_close(w->client, 1011, "", client_key);
+	peer_hears_close(w->backend, 1011, "", client_key);
+}
+
+/* The other one does not answer. */
+static void client_says_close_alone(struct exchanging *w)
+{
+	peer_says_close(w->client, 1000, "", client_key);
+	peer_hears_close(w->backend, 1000, "", client_key);
+	client_is_told(w, 1000, "master-controller has not ended the session");
+}
+
+/* The gate does not say that a peer closed that has only answered. */
+static const struct {
+	void (*happens)(struct exchanging *w);
+	enum exchange_end end;
+	enum fault_blame blame;
+	const char *reason;
+} frame_ends[] = {
+	{ backend_closes, EXCHANGE_LAST, FAULT_NOBODY, "master-controller closed first" },
+	{ backend_resets, EXCHANGE_LAST, FAULT_BACKEND,
+	  "the connection to master-controller failed: Connection reset by peer" },
+	{ client_closes, EXCHANGE_LAST, FAULT_NOBODY, "the client closed first" },
+	{ client_resets, EXCHANGE_GONE, FAULT_NOBODY,
+	  "the connection to the client failed: Connection reset by peer" },
+	{ sigterm_comes, EXCHANGE_LAST, FAULT_NOBODY, "stopped by SIGTERM" },
+	{ time_passes, EXCHANGE_LAST, FAULT_NOBODY, "no data for IdleTimeoutSec=" },
+	{ client_says_close, EXCHANGE_LAST, FAULT_NOBODY, "closed by the client (1000)" },
+	{ backend_says_close, EXCHANGE_LAST, FAULT_NOBODY,
+	  "master-controller (1011: no disk)" },
+	{ client_says_close_alone, EXCHANGE_LAST, FAULT_NOBODY,
+	  "closed by the client (1000)" },
+};
+
+/* The backend, unless it is gone, hears the end of its connection and no reset. */
+START_TEST(it_is_told_how_a_tunnel_of_frames_ended)
+{
+	struct exchanging w;
+
+	exchanging_open(&w);
+	w.cfg.linger_ms =
+		frame_ends[_i].happens == client_says_close_alone ? SHORT_MS : LONG_MS;
+	w.cfg.idle_ms = frame_ends[_i].happens == time_passes ? SHORT_MS : LONG_MS;
+	tunnel_open(&w, WS(""), SWITCH);
+	still_wait();
+	frame_ends[_i].happens(&w);
+	ends(&w, frame_ends[_i].end, 101, frame_ends[_i].blame, frame_ends[_i].reason);
+	if (w.backend >= 0)
+		peer_hears_end(w.backend);
+	if (w.client >= 0)
+		peer_hears_nothing(w.client);
 	exchanging_close(&w);
 }
 END_TEST
@@ -1119,6 +1247,8 @@ int main(void)
 	tcase_add_test(t, bytes_before_the_101_wait_for_it);
 	tcase_add_test(t, a_tunnel_that_cannot_be_confined_is_reset_before_a_byte_of_it);
 	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 6);
+	tcase_add_loop_test(t, it_is_told_how_a_tunnel_of_frames_ended, 0,
+			    (int)LENGTH(frame_ends));
 	tcase_add_test(t, of_ends_that_are_there_together_none_is_the_first);
 	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
 	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);

@@ -11,11 +11,11 @@ START_TEST(a_reset_at_rest_ends_a_tunnel)
 
 	relaying_open(&w, true);
 	s = side_of(&w, (enum direction)_i);
-	relaying_tunnel(&w);
+	relaying_raw_tunnel(&w);
 	relaying_start(&w);
 	still_wait();
 	peer_reset(s.source);
-	ck_assert_int_eq(relaying_end(&w), failed((enum direction)_i));
+	relaying_tunnel_over(&w, tunnel_failed((enum direction)_i));
 	ck_assert_int_eq(s.flow->error, -ECONNRESET);
 	relaying_close(&w);
 }
@@ -52,13 +52,16 @@ START_TEST(a_client_that_resets_in_mid_transfer_ends_all)
 	relaying_open(&w, true);
 	relaying_fix_room(&w);
 	if (_i & 2)
-		relaying_tunnel(&w);
+		relaying_raw_tunnel(&w);
 	else
 		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, MUCH, false);
 	relaying_start(&w);
 	stuff(&t, side_of(&w, d));
 	peer_reset(&w.client_peer);
-	ck_assert_int_eq(relaying_end(&w), RELAY_CLIENT_FAILED);
+	if (_i & 2)
+		relaying_tunnel_over(&w, TUNNEL_CLIENT_FAILED);
+	else
+		ck_assert_int_eq(relaying_end(&w), RELAY_CLIENT_FAILED);
 	ck_assert_int_lt(w.relay.up.error, 0);
 	free(t.out);
 	message_free(&m);
@@ -86,23 +89,38 @@ END_TEST
 
 /* ---- peers that vanish */
 
-/* A tunnel or a body, either way. */
-START_TEST(who_acknowledges_nothing_ends_it)
+START_TEST(a_body_ends_whose_bytes_nobody_acknowledges)
 {
-	enum direction d = (enum direction)(_i % DIRECTIONS), other = UP + DOWN - d;
+	enum direction d = (enum direction)_i, other = UP + DOWN - d;
 	struct relaying w;
 	struct side s;
 
 	relaying_open(&w, true);
 	s = side_of(&w, d);
-	if (_i < DIRECTIONS)
-		relaying_tunnel(&w);
-	else
-		flow_begin(s.flow, HTTP1_LENGTH, 10, false);
+	flow_begin(s.flow, HTTP1_LENGTH, 10, false);
 	w.relay.gone_ms = SHORT_MS;
 	peer_vanish(*s.sink);
 	peer_say(*s.source, "some");
 	ck_assert_int_eq(relaying_go(&w), failed(other));
+	ck_assert_int_eq(s.other->error, -ETIMEDOUT);
+	relaying_close(&w);
+}
+END_TEST
+
+START_TEST(a_tunnel_ends_whose_bytes_nobody_acknowledges)
+{
+	struct relaying w;
+	struct side s;
+
+	relaying_open(&w, true);
+	s = side_of(&w, (enum direction)_i);
+	relaying_raw_tunnel(&w);
+	w.relay.gone_ms = SHORT_MS;
+	peer_vanish(*s.sink);
+	peer_say(*s.source, "some");
+	ck_assert_int_eq(relaying_go(&w), RELAY_TUNNEL_OVER);
+	ck_assert_int_eq(w.relay.tunnel.end,
+			 _i == UP ? TUNNEL_BACKEND_SILENT : TUNNEL_CLIENT_FAILED);
 	ck_assert_int_eq(s.other->error, -ETIMEDOUT);
 	relaying_close(&w);
 }
@@ -155,7 +173,7 @@ START_TEST(no_timer_runs_once_all_is_acknowledged)
 	struct side s;
 
 	relaying_open(&w, true);
-	relaying_tunnel(&w);
+	relaying_raw_tunnel(&w);
 	s = side_of(&w, (enum direction)_i);
 	w.relay.gone_ms = SHORT_MS;
 	relaying_start(&w);
@@ -179,7 +197,10 @@ int main(void)
 	tcase_add_loop_test(t, a_client_that_resets_in_mid_transfer_ends_all, 0, 4);
 	tcase_add_test(t, what_a_backend_sent_before_its_reset_is_passed_on);
 	t = case_add(s, "vanished");
-	tcase_add_loop_test(t, who_acknowledges_nothing_ends_it, 0, 2 * DIRECTIONS);
+	tcase_add_loop_test(t, a_body_ends_whose_bytes_nobody_acknowledges, 0,
+			    DIRECTIONS);
+	tcase_add_loop_test(t, a_tunnel_ends_whose_bytes_nobody_acknowledges, 0,
+			    DIRECTIONS);
 	tcase_add_test(t, a_request_that_nobody_acknowledges_is_sent_once_more);
 	tcase_add_loop_test(t, who_acknowledges_and_does_not_read_ends_nothing, 0,
 			    DIRECTIONS);

@@ -72,39 +72,48 @@ static void prepare_client_takes_nothing_of_a_dead_backend(struct relaying *w)
 static void prepare_idle(struct relaying *w)
 {
 	w->cfg.idle_ms = SHORT_MS;
-	relaying_tunnel(w);
+	relaying_raw_tunnel(w);
+}
+
+static void prepare_session(struct relaying *w)
+{
+	w->cfg.session_ms = SHORT_MS;
+	relaying_raw_tunnel(w);
 }
 
 static void prepare_linger_after_client(struct relaying *w)
 {
 	w->cfg.linger_ms = SHORT_MS;
-	relaying_tunnel(w);
+	relaying_raw_tunnel(w);
 	ck_assert_int_eq(shutdown(w->client_peer, SHUT_WR), 0);
 }
 
 static void prepare_linger_after_backend(struct relaying *w)
 {
 	w->cfg.linger_ms = SHORT_MS;
-	relaying_tunnel(w);
+	relaying_raw_tunnel(w);
 	peer_close(&w->backend_peer);
 }
 
 static const struct {
 	void (*prepare)(struct relaying *w);
 	enum relay_result end;
+	enum tunnel_end tunnel_end;
 } spans[] = {
-	{ prepare_answer, RELAY_UPSTREAM_FAILED },
-	{ prepare_backend_is_deaf, RELAY_UPSTREAM_FAILED },
-	{ prepare_client_gives_none, RELAY_CLIENT_TIMEOUT },
-	{ prepare_client_gives_no_trailers, RELAY_CLIENT_TIMEOUT },
-	{ prepare_backend_gives_none, RELAY_BACKEND_TIMEOUT },
-	{ prepare_backend_takes_none, RELAY_BACKEND_TIMEOUT },
-	{ prepare_client_takes_none, RELAY_CLIENT_TIMEOUT },
-	{ prepare_early_answer_stalls, RELAY_BACKEND_TIMEOUT },
-	{ prepare_client_takes_nothing_of_a_dead_backend, RELAY_CLIENT_TIMEOUT },
-	{ prepare_idle, RELAY_IDLE_TIMEOUT },
-	{ prepare_linger_after_client, RELAY_LINGER_TIMEOUT },
-	{ prepare_linger_after_backend, RELAY_LINGER_TIMEOUT },
+	{ prepare_answer, RELAY_UPSTREAM_FAILED, TUNNEL_OPEN },
+	{ prepare_backend_is_deaf, RELAY_UPSTREAM_FAILED, TUNNEL_OPEN },
+	{ prepare_client_gives_none, RELAY_CLIENT_TIMEOUT, TUNNEL_OPEN },
+	{ prepare_client_gives_no_trailers, RELAY_CLIENT_TIMEOUT, TUNNEL_OPEN },
+	{ prepare_backend_gives_none, RELAY_BACKEND_TIMEOUT, TUNNEL_OPEN },
+	{ prepare_backend_takes_none, RELAY_BACKEND_TIMEOUT, TUNNEL_OPEN },
+	{ prepare_client_takes_none, RELAY_CLIENT_TIMEOUT, TUNNEL_OPEN },
+	{ prepare_early_answer_stalls, RELAY_BACKEND_TIMEOUT, TUNNEL_OPEN },
+	{ prepare_client_takes_nothing_of_a_dead_backend, RELAY_CLIENT_TIMEOUT,
+	  TUNNEL_OPEN },
+	{ prepare_idle, RELAY_TUNNEL_OVER, TUNNEL_IDLE_TIMEOUT },
+	{ prepare_session, RELAY_TUNNEL_OVER, TUNNEL_SESSION_TIMEOUT },
+	{ prepare_linger_after_client, RELAY_TUNNEL_OVER, TUNNEL_LINGER_TIMEOUT },
+	{ prepare_linger_after_backend, RELAY_TUNNEL_OVER, TUNNEL_LINGER_TIMEOUT },
 };
 
 #define SPANS ((int)(sizeof(spans) / sizeof(spans[0])))
@@ -118,6 +127,7 @@ START_TEST(a_span_passes_once_and_not_in_a_busy_loop)
 	start_ms = clock_ms();
 	spans[_i].prepare(&w);
 	ck_assert_int_eq(relaying_go(&w), spans[_i].end);
+	ck_assert_int_eq(w.relay.tunnel.end, spans[_i].tunnel_end);
 	took_ms = clock_ms() - start_ms;
 	ck_assert_uint_ge(took_ms, SHORT_MS);
 	ck_assert_uint_lt(took_ms, LONG_MS / 2);
@@ -132,7 +142,8 @@ START_TEST(sigterm_ends_it_at_once)
 
 	relaying_open(&w, false);
 	spans[_i].prepare(&w);
-	w.request.response_ms = w.cfg.body_ms = w.cfg.linger_ms = w.cfg.idle_ms = LONG_MS;
+	w.request.response_ms = w.cfg.body_ms = w.cfg.linger_ms = LONG_MS;
+	w.cfg.idle_ms = w.cfg.session_ms = LONG_MS;
 	relaying_start(&w);
 	still_wait();
 	relaying_terminate(&w);
@@ -155,7 +166,7 @@ START_TEST(each_byte_begins_a_span_anew)
 	relaying_open(&w, false);
 	if (_i & 2) {
 		w.cfg.idle_ms = SPAN_MS;
-		relaying_tunnel(&w);
+		relaying_raw_tunnel(&w);
 	} else {
 		w.cfg.body_ms = SPAN_MS;
 		flow_begin(side_of(&w, d).flow, HTTP1_LENGTH, 10, true);
@@ -165,9 +176,11 @@ START_TEST(each_byte_begins_a_span_anew)
 		last_ms = later(SPAN_MS / 6);
 		say_byte(&w, d);
 	}
-	ck_assert_int_eq(relaying_end(&w), _i & 2    ? RELAY_IDLE_TIMEOUT
-					   : d == UP ? RELAY_CLIENT_TIMEOUT
-						     : RELAY_BACKEND_TIMEOUT);
+	if (_i & 2)
+		relaying_tunnel_over(&w, TUNNEL_IDLE_TIMEOUT);
+	else
+		ck_assert_int_eq(relaying_end(&w),
+				 d == UP ? RELAY_CLIENT_TIMEOUT : RELAY_BACKEND_TIMEOUT);
 	ck_assert_uint_ge(clock_ms() - last_ms, SPAN_MS);
 	relaying_close(&w);
 }

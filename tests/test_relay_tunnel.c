@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* relay.c: tunnels at rest, and how they end. */
+/* relay.c: tunnels at rest, and how those end whose bytes are no frames. */
 #include "traffic.h"
 
 /* ---- tunnels rest */
@@ -14,9 +14,8 @@ START_TEST(a_tunnel_at_rest_has_no_pipes_and_makes_them_again)
 		relaying_start(&h.w);
 		haul_pass(&h);
 		still_wait();
-		relaying_pause(&h.w);
 		ck_assert_int_ge(h.s.flow->pipe.fd[0], 0);
-		relaying_rest(&h.w);
+		relaying_end_at_rest(&h.w, h.s);
 		ck_assert_int_lt(h.s.flow->pipe.fd[0], 0);
 	}
 	haul_close(&h);
@@ -32,9 +31,9 @@ START_TEST(a_tunnel_rests_once_and_after_much_again)
 
 	relaying_open(&w, false);
 	s = side_of(&w, _i ? UP : DOWN);
-	relaying_tunnel(&w);
+	relaying_raw_tunnel(&w);
 	relaying_rest(&w);
-	w.relay.release_ms = SHORT_MS;
+	w.relay.tunnel.release_ms = SHORT_MS;
 	relaying_start(&w);
 	still_wait();
 	peer_say(*s.source, "little");
@@ -58,15 +57,15 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	relaying_start(&h.w);
 	haul_pass(&h); /* there is a pipe now */
 	haul_stuff_again(&h);
-	relaying_pause(&h.w);
 	ck_assert_uint_gt(h.s.flow->pipe.bytes, 0);
-	relaying_rest(&h.w);
+	relaying_end_at_rest(&h.w, h.s);
 	relaying_start(&h.w);
 	haul_pour(&h);
 	still_wait();
-	relaying_pause(&h.w);
-	if (h.s.flow->releasable) /* unless room came before it rested, and all has gone on then */
-		relaying_rest(&h.w);
+	if (h.s.flow->releasable)
+		relaying_end_at_rest(&h.w, h.s);
+	else /* room came before it rested, and all has gone on then */
+		relaying_terminate(&h.w);
 	ck_assert_int_lt(h.s.flow->pipe.fd[0], 0);
 	haul_close(&h);
 }
@@ -81,7 +80,7 @@ START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
 
 	relaying_open(&w, _i & 1);
 	s = side_of(&w, _i & 2 ? UP : DOWN);
-	relaying_tunnel(&w);
+	relaying_raw_tunnel(&w);
 	relaying_start(&w);
 	peer_say(*s.source, "last words");
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
@@ -95,9 +94,9 @@ START_TEST(the_end_of_one_direction_is_passed_on_and_the_other_goes_on)
 	peer_hears_nothing(*s.source);
 	ck_assert_uint_lt(still_calls(), 30);
 	peer_close(s.sink);
-	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
+	relaying_tunnel_over(&w, TUNNEL_ENDED);
 	peer_hears_end(*s.source);
-	ck_assert_int_eq(w.relay.closed_first, s.first);
+	ck_assert_int_eq(w.relay.tunnel.ended_first, s.peer);
 	relaying_close(&w);
 }
 END_TEST
@@ -116,7 +115,7 @@ START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 	haul_pour(&h);
 	peer_hears_end(*h.s.sink);
 	peer_close(h.s.sink);
-	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
+	relaying_tunnel_over(&h.w, TUNNEL_ENDED);
 	haul_close(&h);
 }
 END_TEST
@@ -127,7 +126,7 @@ static size_t relaying_stall(struct relaying *w, enum direction d)
 	struct side s = side_of(w, d);
 	size_t jammed = jam(s.to);
 
-	relaying_tunnel(w);
+	relaying_raw_tunnel(w);
 	relaying_start(w);
 	peer_say(*s.source, "read, ");
 	still_wait();
@@ -158,10 +157,10 @@ START_TEST(the_end_of_a_side_that_is_not_read_begins_the_linger_span)
 	start_ms = later(SPAN_MS); /* not with the last byte */
 	(void)still_calls();
 	ck_assert_int_eq(shutdown(*side_of(&w, d).source, SHUT_WR), 0);
-	ck_assert_int_eq(relaying_end(&w), RELAY_LINGER_TIMEOUT);
+	relaying_tunnel_over(&w, TUNNEL_LINGER_TIMEOUT);
 	ck_assert_uint_ge(clock_ms() - start_ms, SPAN_MS);
 	ck_assert_uint_lt(still_calls(), 12);
-	ck_assert_int_eq(w.relay.closed_first, side_of(&w, d).first);
+	ck_assert_int_eq(w.relay.tunnel.ended_first, side_of(&w, d).peer);
 	relaying_close(&w);
 }
 END_TEST
@@ -181,7 +180,7 @@ START_TEST(without_linger_no_byte_is_lost_either)
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
 	unstall(s, jammed);
-	ck_assert_int_eq(relaying_end(&w), RELAY_LINGER_TIMEOUT);
+	relaying_tunnel_over(&w, TUNNEL_LINGER_TIMEOUT);
 	relaying_close(&w);
 }
 END_TEST
@@ -198,12 +197,12 @@ START_TEST(an_end_that_was_seen_early_comes_after_all_the_bytes)
 	s = side_of(&w, d);
 	ck_assert_int_eq(shutdown(*s.source, SHUT_WR), 0);
 	still_wait();
-	ck_assert_int_eq(w.relay.closed_first, s.first);
+	ck_assert_int_eq(w.relay.tunnel.ended_first, s.peer);
 	unstall(s, jammed);
 	peer_say(*s.sink, "still here");
 	peer_hears(*s.source, "still here");
 	peer_close(s.sink);
-	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
+	relaying_tunnel_over(&w, TUNNEL_ENDED);
 	relaying_close(&w);
 }
 END_TEST
@@ -225,14 +224,14 @@ START_TEST(a_hangup_is_no_busy_loop)
 
 		message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
 		traffic_open(&t, &m, false);
-		relaying_tunnel(&w);
+		relaying_raw_tunnel(&w);
 		relaying_start(&w);
 		stuff(&t, side_of(&w, DOWN));
 		peer_close(&w.backend_peer);
 		free(t.out);
 		message_free(&m);
 	} else { /* likewise, and a client that says nothing */
-		relaying_tunnel(&w);
+		relaying_raw_tunnel(&w);
 		relaying_start(&w);
 		peer_close(&w.backend_peer);
 	}

@@ -165,7 +165,7 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 	message_make(&m, HTTP1_UNTIL_CLOSE, MUCH);
 	relaying_open(&w, _i);
 	relaying_fix_room(&w);
-	relaying_tunnel(&w);
+	relaying_raw_tunnel(&w);
 	relaying_start(&w);
 	for (enum direction d = UP; d < DIRECTIONS; d++) {
 		traffic_open(&t[d], &m, false);
@@ -175,7 +175,7 @@ START_TEST(both_directions_of_a_tunnel_carry_much_at_once)
 		pour(&t[d], *side_of(&w, d).source, *side_of(&w, d).sink);
 	peer_close(&w.client_peer);
 	peer_close(&w.backend_peer);
-	ck_assert_int_eq(relaying_end(&w), RELAY_DONE);
+	relaying_tunnel_over(&w, TUNNEL_ENDED);
 	traffic_check(&t[UP]);
 	traffic_check(&t[DOWN]);
 	message_free(&m);

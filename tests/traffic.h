@@ -181,11 +181,11 @@ static inline void haul_open(struct haul *h, enum direction d, bool tcp,
 	h->s = side_of(&h->w, d);
 }
 
-/* Through a tunnel: either way, over TCP or not, in the four runs of a loop. */
+/* Bytes that are no frames, through a tunnel: either way, over TCP or not, in the four runs of a loop. */
 static inline void haul_open_tunnel(struct haul *h, int i)
 {
 	haul_open(h, i & 2 ? UP : DOWN, i & 1, HTTP1_UNTIL_CLOSE, false);
-	relaying_tunnel(&h->w);
+	relaying_raw_tunnel(&h->w);
 }
 
 static inline void haul_pour(struct haul *h)

@@ -40,14 +40,6 @@ static inline void world_terminate(struct world *w)
 	ck_assert_int_eq(write(w->stop[1], "T", 1), 1);
 }
 
-/* Takes the SIGTERM back. */
-static inline void world_resume(struct world *w)
-{
-	char byte;
-
-	ck_assert_int_eq(read(w->stop[0], &byte, 1), 1);
-}
-
 /* A stream of the gate and its peer. */
 static inline void stream_pair(bool tcp, struct stream *ret, int *peer)
 {
