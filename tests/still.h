@@ -7,6 +7,7 @@
 #pragma once
 
 #include <check.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -26,6 +27,7 @@ static struct {
 	struct pollfd fds[STILL_FDS];
 	nfds_t n;
 	int timeout_ms;
+	unsigned failures; /* so many of the next calls fail */
 } still = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* The real one; a timeout below 0 is none. */
@@ -52,6 +54,17 @@ static void still_note(bool waiting, const struct pollfd *fds, nfds_t n, int tim
 	pthread_mutex_unlock(&still.lock);
 }
 
+static bool still_fails(void)
+{
+	bool fails;
+
+	pthread_mutex_lock(&still.lock);
+	fails = still.failures > 0;
+	still.failures -= fails;
+	pthread_mutex_unlock(&still.lock);
+	return fails;
+}
+
 /* Under another name here, for <poll.h> may have an inline one. */
 int still_poll(struct pollfd *fds, nfds_t n, int timeout_ms) __asm__("poll");
 
@@ -59,6 +72,10 @@ int still_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	int r = still_ppoll(fds, n, 0);
 
+	if (still_fails()) {
+		errno = ENOMEM;
+		return -1;
+	}
 	if (r == 0 && timeout_ms != 0) {
 		still_note(true, fds, n, timeout_ms);
 		r = still_ppoll(fds, n, timeout_ms);
@@ -92,6 +109,14 @@ static inline void still_wait(void)
 	pthread_mutex_unlock(&still.lock);
 	ck_assert_msg(r == 0, "it never comes to rest");
 	ck_assert_msg(still.calls < STILL_SPIN, "poll() is called over and over");
+}
+
+/* So many of its next calls of poll() fail with ENOMEM, after the one in which it waits. */
+static inline void still_fail(unsigned n)
+{
+	pthread_mutex_lock(&still.lock);
+	still.failures = n;
+	pthread_mutex_unlock(&still.lock);
 }
 
 /* It waits for this event at fd, be it among others. */
