@@ -174,6 +174,30 @@ static inline void read_to(struct reading *r, size_t len)
 					   : FRAMES_HEADER;
 }
 
+/* ---- followed */
+
+/* Follows all of in, a block of exactly its size. Returns how many frames ended in it. */
+static inline size_t follow_all(struct frames *f, const void *p, size_t len)
+{
+	char *block = exact(p, len);
+	struct slice in = { block, len };
+	bool closed = f->state == FRAMES_CLOSED;
+	size_t ended = 0;
+
+	while (in.len > 0) {
+		size_t n = frames_follow(f, in);
+
+		ck_assert_uint_gt(n, 0);
+		ck_assert_uint_le(n, in.len);
+		in = slice_from(in, n);
+		ended += f->state == FRAMES_BETWEEN ||
+			 (f->state == FRAMES_CLOSED && !closed);
+		closed = f->state == FRAMES_CLOSED;
+	}
+	free(block);
+	return ended;
+}
+
 /* ---- by chance */
 
 /* The longest frame by chance. */

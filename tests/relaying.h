@@ -34,6 +34,7 @@ struct relaying {
 	struct buf buf[4];
 	struct relay relay;
 	int client_peer, backend_peer;
+	int null_fd;
 	enum relay_result end;
 };
 
@@ -70,7 +71,7 @@ static inline void relaying_open(struct relaying *w, bool tcp)
 {
 	static const size_t size[4] = { IN_SIZE, OUT_SIZE, IN_SIZE, OUT_SIZE };
 
-	*w = (struct relaying){ 0 };
+	*w = (struct relaying){ .null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC) };
 	world_open(&w->world);
 	stream_pair(tcp, &w->client, &w->client_peer);
 	stream_pair(tcp, &w->upstream.stream, &w->backend_peer);
@@ -119,6 +120,7 @@ static inline void relaying_close(struct relaying *w)
 	stream_done(&w->upstream.stream);
 	peer_close(&w->client_peer);
 	peer_close(&w->backend_peer);
+	peer_close(&w->null_fd);
 	for (size_t i = 0; i < 4; i++)
 		free(w->buf[i].data);
 	world_close(&w->world);
@@ -131,6 +133,7 @@ static inline void relaying_tunnel(struct relaying *w)
 		.random = &tunnel_random,
 		.backend = w->backend.name,
 		.log_id = "4711",
+		.null_fd = w->null_fd,
 	};
 
 	w->relay.phase = RELAY_TUNNEL;

@@ -54,6 +54,7 @@ static void exchanging_open(struct exchanging *w)
 	ck_assert_int_eq(
 		downstream_open(&w->down, client, &w->cfg, &w->who, w->world.stop[0]), 0);
 	w->down.random = &tunnel_random;
+	w->down.null_fd = -1;
 	(void)still_calls();
 }
 
@@ -1072,7 +1073,7 @@ static void client_says_close_alone(struct exchanging *w)
 {
 	peer_says_close(w->client, 1000, "", client_key);
 	peer_hears_close(w->backend, 1000, "", client_key);
-	client_is_told(w, 1000, "master-controller has not ended the session");
+	client_is_told(w, 1000, "no data for LingerTimeoutSec=");
 }
 
 /* The gate does not say that a peer closed that has only answered. */

@@ -1,28 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* frames.c: where frames end, bytes that are no frames, control frames; compared with another reading. */
+/* frames.c: where frames end, and bytes that are no frames; compared with another reading. */
 #include "framed.h"
-
-/* Follows all of in, a block of exactly its size. Returns how many frames ended in it. */
-static size_t follow_all(struct frames *f, const void *p, size_t len)
-{
-	char *block = exact(p, len);
-	struct slice in = { block, len };
-	bool closed = f->state == FRAMES_CLOSED;
-	size_t ended = 0;
-
-	while (in.len > 0) {
-		size_t n = frames_follow(f, in);
-
-		ck_assert_uint_gt(n, 0);
-		ck_assert_uint_le(n, in.len);
-		in = slice_from(in, n);
-		ended += f->state == FRAMES_BETWEEN ||
-			 (f->state == FRAMES_CLOSED && !closed);
-		closed = f->state == FRAMES_CLOSED;
-	}
-	free(block);
-	return ended;
-}
 
 /* ---- lengths */
 
@@ -86,9 +64,9 @@ START_TEST(the_longest_payload_has_63_bits)
 	write_header(&w, FRAMES_CONTINUATION, INT64_MAX, NULL);
 	ck_assert_uint_eq(follow_all(&f, w.data, w.len), 0);
 	ck_assert_uint_eq(f.left, INT64_MAX);
-	frames_passed(&f, SLICE(""), INT64_MAX - 1);
+	frames_passed(&f, INT64_MAX - 1);
 	ck_assert_int_eq(f.state, FRAMES_PAYLOAD);
-	frames_passed(&f, SLICE(""), 1);
+	frames_passed(&f, 1);
 	ck_assert_int_eq(f.state, FRAMES_BETWEEN);
 	ck_assert_uint_eq(f.data, w.len + INT64_MAX);
 	w.len = 0;
@@ -151,117 +129,6 @@ START_TEST(bytes_that_are_no_frames_are_not_followed)
 	ck_assert_uint_eq(follow_all(&f, "\x82\x01x", 3), 0);
 	ck_assert_int_eq(f.state, FRAMES_LOST);
 	ck_assert_uint_eq(f.data, 3);
-}
-END_TEST
-
-/* ---- control frames */
-
-/* Of each length, cut at each byte, with and without a mask. */
-START_TEST(the_payload_of_a_control_frame_is_unmasked)
-{
-	char payload[FRAMES_CONTROL_MAX], data[FRAMES_HEADER_MAX + FRAMES_CONTROL_MAX];
-
-	for (size_t i = 0; i < sizeof(payload); i++)
-		payload[i] = (char)(i * 7);
-	for (size_t len = 0; len <= sizeof(payload); len++) {
-		struct slice put = { payload, len };
-		struct buf b = { .data = data, .cap = sizeof(data) };
-		const unsigned char *k = _i ? client_key : NULL;
-
-		ck_assert_int_eq(frames_put(FRAMES_PONG, put, k, &b), 0);
-		for (size_t cut = 0; cut <= b.end; cut++) {
-			struct frames f;
-
-			frames_init(&f, _i);
-			(void)follow_all(&f, data, cut);
-			(void)follow_all(&f, data + cut, b.end - cut);
-			ck_assert_int_eq(f.state, FRAMES_BETWEEN);
-			ck_assert_int_eq(f.opcode, FRAMES_PONG);
-			ck_assert(slice_eq(
-				(struct slice){ (char *)f.control, f.control_len }, put));
-		}
-	}
-}
-END_TEST
-
-/* The examples of RFC 6455 5.7. */
-START_TEST(control_frames_are_written_as_the_rfc_has_them)
-{
-	char data[32];
-	struct buf b = { .data = data, .cap = sizeof(data) };
-
-	ck_assert_int_eq(frames_put(FRAMES_PING, SLICE("Hello"), NULL, &b), 0);
-	ck_assert_int_eq(frames_put(FRAMES_PONG, SLICE("Hello"), client_key, &b), 0);
-	ck_assert_slice_eq(buf_slice(&b),
-			   "\x89\x05Hello\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
-	ck_assert_int_eq(frames_put(FRAMES_PING, SLICE("0123456789"), client_key, &b),
-			 -ENOBUFS);
-	ck_assert_uint_eq(buf_len(&b), 18);
-}
-END_TEST
-
-static struct frames close_followed(unsigned code, struct slice reason)
-{
-	char data[FRAMES_HEADER_MAX + FRAMES_CONTROL_MAX], payload[FRAMES_CONTROL_MAX];
-	struct slice close = { payload, frames_close(code, reason, payload) };
-	struct buf b = { .data = data, .cap = sizeof(data) };
-	struct frames f;
-
-	frames_init(&f, true);
-	ck_assert_int_eq(frames_put(FRAMES_CLOSE, close, client_key, &b), 0);
-	ck_assert_uint_eq(follow_all(&f, data, b.end), 1);
-	ck_assert_int_eq(f.state, FRAMES_CLOSED);
-	return f;
-}
-
-START_TEST(a_close_has_code_and_reason)
-{
-	struct frames f = close_followed(4502, SLICE("gone"));
-
-	ck_assert_uint_eq(frames_close_code(&f), 4502);
-	ck_assert_slice_eq(frames_close_reason(&f), "gone");
-	f = close_followed(1000, SLICE(""));
-	ck_assert_uint_eq(frames_close_code(&f), 1000);
-	ck_assert_slice_eq(frames_close_reason(&f), "");
-	for (size_t len = 0; len < 2; len++) {
-		frames_init(&f, false);
-		ck_assert_uint_eq(follow_all(&f, len ? "\x88\x01x" : "\x88\x00", 2 + len),
-				  1);
-		ck_assert_uint_eq(frames_close_code(&f), 1005);
-		ck_assert_slice_eq(frames_close_reason(&f), "");
-	}
-}
-END_TEST
-
-/* Up to 123 bytes, and characters of two, three and four bytes at the limit. */
-START_TEST(a_long_reason_is_cut_between_characters)
-{
-	static const char *const last[] = { "x", "\xc3\xa9", "\xe2\x82\xac",
-					    "\xf0\x9f\x96\xa5" };
-	char text[200];
-
-	for (size_t i = 0; i < LENGTH(last); i++)
-		for (size_t before = 115; before <= 130; before++) {
-			size_t len = strlen(last[i]), fits = before + len <= 123;
-			struct frames f;
-
-			memset(text, 'a', before);
-			snprintf(text + before, sizeof(text) - before, "%s", last[i]);
-			f = close_followed(1001, slice_str(text));
-			ck_assert_uint_eq(frames_close_reason(&f).len, fits ? before + len
-								       : before < 123
-									       ? before
-									       : 123);
-		}
-}
-END_TEST
-
-START_TEST(a_close_without_a_code_is_empty)
-{
-	struct frames f = close_followed(1005, SLICE("never sent"));
-
-	ck_assert_uint_eq(f.control_len, 0);
-	ck_assert_uint_eq(frames_close_code(&f), 1005);
 }
 END_TEST
 
@@ -340,6 +207,60 @@ START_TEST(a_stream_with_a_wrong_byte_is_read_as_the_other_reading_has_it)
 }
 END_TEST
 
+/* ---- without a buffer */
+
+START_TEST(a_stream_by_chance_is_followed_without_its_payloads)
+{
+	struct written all = written_open(4 << 20);
+	struct reading r = { .stream = &all, .masked = _i & 1 };
+	uint64_t seed = (uint64_t)_i + 1, moved = 0;
+	struct frames f;
+
+	while (draw_frame(&seed, &all, r.masked))
+		;
+	frames_init(&f, r.masked);
+	for (size_t at = 0, n; at < all.len; at += n) {
+		uint64_t left = frames_left(&f);
+		struct frame now;
+
+		(void)read_frame(all.data + r.begin, all.len - r.begin, r.masked, &now);
+		ck_assert_uint_eq(left,
+				  r.state == FRAMES_PAYLOAD && !frame_is_control(&now)
+					  ? now.size - (at - r.begin)
+					  : 0);
+		n = 1 + draw(&seed, left > 0 ? left : 20);
+		n = n < all.len - at ? n : all.len - at;
+		if (left > 0)
+			frames_passed(&f, n);
+		else
+			n = frames_follow(&f, (struct slice){ (char *)all.data + at, n });
+		moved += left > 0 ? n : 0;
+		read_to(&r, at + n);
+		ck_assert_int_eq(f.state, r.state);
+		if (f.state == FRAMES_BETWEEN)
+			ck_assert_uint_eq(f.data, r.data);
+	}
+	ck_assert_uint_gt(moved, all.len / 2);
+	written_free(&all);
+}
+END_TEST
+
+START_TEST(bytes_that_are_not_followed_may_be_moved_without_an_end)
+{
+	struct slice stream = _i ? SLICE("\x88\x02\x03\xe8") : SLICE("x");
+	struct frames f;
+
+	frames_init(&f, false);
+	ck_assert_uint_eq(frames_follow(&f, stream), stream.len);
+	ck_assert_int_eq(f.state, _i ? FRAMES_CLOSED : FRAMES_LOST);
+	ck_assert_uint_eq(frames_left(&f), UINT64_MAX);
+	frames_passed(&f, 1000);
+	ck_assert_uint_eq(frames_left(&f), UINT64_MAX);
+	ck_assert_int_eq(f.state, _i ? FRAMES_CLOSED : FRAMES_LOST);
+	ck_assert_uint_eq(f.data, _i ? 0 : 1001);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("frames");
@@ -353,14 +274,12 @@ int main(void)
 	tcase_add_test(t, what_is_not_judged_is_followed);
 	tcase_add_loop_test(t, bytes_that_are_no_frames_are_not_followed, 0,
 			    (int)LENGTH(no_frames));
-	tcase_add_loop_test(t, the_payload_of_a_control_frame_is_unmasked, 0, 2);
-	tcase_add_test(t, control_frames_are_written_as_the_rfc_has_them);
-	tcase_add_test(t, a_close_has_code_and_reason);
-	tcase_add_test(t, a_long_reason_is_cut_between_characters);
-	tcase_add_test(t, a_close_without_a_code_is_empty);
 	tcase_add_test(t, bytes_behind_a_close_are_not_followed);
 	tcase_add_loop_test(t, a_stream_by_chance_is_followed_to_its_close, 0, 8);
 	tcase_add_loop_test(
 		t, a_stream_with_a_wrong_byte_is_read_as_the_other_reading_has_it, 0, 4);
+	tcase_add_loop_test(t, a_stream_by_chance_is_followed_without_its_payloads, 0, 8);
+	tcase_add_loop_test(t, bytes_that_are_not_followed_may_be_moved_without_an_end, 0,
+			    2);
 	return suite_run(s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* frames.c: bytes that are passed on and left out, through a buffer and without one. */
+/* frames.c: bytes that are passed on, held and left out. */
 #include "framed.h"
 
 static const struct slice own = SLICE_INIT("payload\0");
@@ -141,7 +141,7 @@ START_TEST(all_is_passed_on_at_once_as_long_as_no_pong_is_expected)
 END_TEST
 
 /* A text, and a Pong that may have to be left out. */
-START_TEST(a_pong_is_held_until_it_is_whole_or_none_is_expected)
+START_TEST(a_pong_is_held_until_it_is_whole_or_not_expected_any_more)
 {
 	bool masked = _i & 1;
 	const unsigned char *key = masked ? client_key : NULL;
@@ -159,11 +159,12 @@ START_TEST(a_pong_is_held_until_it_is_whole_or_none_is_expected)
 			read_and_pass(&w, all.data + i, 1);
 		has_passed(&w, all.data, begin);
 		ck_assert_uint_eq(buf_len(&w.in), cut - begin);
-		if (_i & 2) {
+		if (_i & 2)
 			w.frames.own_pong = SLICE("");
-			pass(&w);
-			has_passed(&w, all.data, cut);
-		}
+		else if (_i & 4)
+			w.frames.at_end = true;
+		pass(&w);
+		has_passed(&w, all.data, _i & 6 ? cut : begin);
 		read_and_pass(&w, all.data + cut, all.len - cut);
 		has_passed(&w, all.data, all.len);
 		passing_close(&w);
@@ -187,6 +188,59 @@ START_TEST(held_bytes_that_are_no_frame_are_passed_on)
 	has_passed(&w, no_pong, 3);
 	ck_assert_int_eq(w.frames.state, FRAMES_LOST);
 	passing_close(&w);
+}
+END_TEST
+
+/* ---- Closes of a server */
+
+/* A text, a Close with this payload, and what may come behind it. */
+static const struct {
+	struct slice payload;
+	bool replaced; /* by one that is empty */
+} server_closes[] = {
+	{ SLICE_INIT("\x03\xed"), true },
+	{ SLICE_INIT("\x03\xed and a reason"), true },
+	{ SLICE_INIT("\x03"), true },
+	{ SLICE_INIT(""), false },
+	{ SLICE_INIT("\x03\xe8"), false },
+	{ SLICE_INIT("\x03\xec"), false },
+	{ SLICE_INIT("\x03\xee a reason"), false },
+};
+
+#define SERVER_CLOSES ((int)LENGTH(server_closes))
+
+/* A client's is none of the gate's business, since a server takes it well. */
+START_TEST(a_close_with_1005_is_passed_on_without_a_code)
+{
+	const unsigned char *key = _i & 1 ? client_key : NULL;
+	struct slice payload = server_closes[_i / 4].payload;
+	struct written all = written_open(200), passed = written_open(200);
+	size_t begin, end;
+
+	if (_i & 2)
+		write_text(&all, FIN | FRAMES_TEXT, "text", key);
+	begin = all.len;
+	write_bytes(&passed, all.data, begin);
+	write_frame(&all, FIN | FRAMES_CLOSE, payload.p, payload.len, key);
+	end = all.len;
+	if (!key && server_closes[_i / 4].replaced)
+		write_text(&passed, FIN | FRAMES_CLOSE, "", key);
+	else
+		write_bytes(&passed, all.data + begin, end - begin);
+	for (size_t cut = 0; cut <= end; cut++) {
+		size_t whole = cut == end ? passed.len : begin;
+		struct passing w;
+
+		passing_open(&w, key, all.len);
+		read_and_pass(&w, all.data, cut);
+		has_passed(&w, passed.data, key || cut < begin ? cut : whole);
+		read_and_pass(&w, all.data + cut, end - cut);
+		has_passed(&w, passed.data, passed.len);
+		ck_assert_int_eq(w.frames.state, FRAMES_CLOSED);
+		passing_close(&w);
+	}
+	written_free(&all);
+	written_free(&passed);
 }
 END_TEST
 
@@ -282,79 +336,6 @@ START_TEST(of_a_stream_by_chance_all_is_passed_on_but_own_pongs)
 }
 END_TEST
 
-/* ---- without a buffer */
-
-/* So many bytes may be moved, of which `ahead` are seen, as the other reading has it. */
-static uint64_t movable(const struct reading *r, size_t at, size_t ahead)
-{
-	const unsigned char *frame = r->stream->data + r->begin;
-	struct frame f;
-
-	(void)read_frame(frame, at - r->begin + ahead, r->masked, &f);
-	if (f.len == 0 || frame_is_control(&f) || r->state == FRAMES_HEADER)
-		return 0;
-	return f.size - (at - r->begin);
-}
-
-START_TEST(a_stream_by_chance_is_followed_without_its_payloads)
-{
-	struct written all = written_open(4 << 20);
-	struct reading r = { .stream = &all, .masked = _i & 1 };
-	uint64_t seed = (uint64_t)_i + 1, moved = 0;
-	struct frames f;
-
-	while (draw_frame(&seed, &all, r.masked))
-		;
-	frames_init(&f, r.masked);
-	for (size_t at = 0, n; at < all.len; at += n) {
-		size_t rest = all.len - at;
-		size_t seen = draw(&seed, FRAMES_HEADER_MAX + 1);
-		struct slice ahead = { exact(all.data + at, seen < rest ? seen : rest),
-				       seen < rest ? seen : rest };
-		uint64_t len = frames_ahead(&f, ahead);
-
-		ck_assert_uint_eq(len, movable(&r, at, ahead.len));
-		n = 1 + draw(&seed, len > 0 ? len : 40);
-		n = n < rest ? n : rest;
-		/* at a boundary the whole header is in `ahead`, which is moved first */
-		if (len > 0)
-			frames_passed(&f, ahead, n);
-		else
-			n = frames_follow(&f, (struct slice){ (char *)all.data + at, n });
-		slice_free(ahead);
-		moved += len > 0 ? n : 0;
-		read_to(&r, at + n);
-		ck_assert_int_eq(f.state, r.state);
-		if (f.state == FRAMES_BETWEEN)
-			ck_assert_uint_eq(f.data, r.data);
-	}
-	ck_assert_uint_gt(moved, all.len / 2);
-	written_free(&all);
-}
-END_TEST
-
-START_TEST(bytes_that_are_not_followed_may_be_moved_without_an_end)
-{
-	struct slice stream = _i ? SLICE("\x88\x00\x81\x01x") : SLICE("x\x81\x01x");
-	struct frames f;
-
-	frames_init(&f, false);
-	while (stream.len > 3)
-		stream = slice_from(stream,
-				    frames_follow(&f, (struct slice){ stream.p, 1 }));
-	ck_assert_int_eq(f.state, _i ? FRAMES_CLOSED : FRAMES_LOST);
-	for (size_t seen = 0; seen <= 3; seen++) {
-		struct slice ahead = { stream.p, seen };
-		uint64_t data = f.data;
-
-		ck_assert_uint_eq(frames_ahead(&f, ahead), UINT64_MAX);
-		frames_passed(&f, ahead, 1000);
-		ck_assert_int_eq(f.state, _i ? FRAMES_CLOSED : FRAMES_LOST);
-		ck_assert_uint_eq(f.data, _i ? 0 : data + 1000);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("frames: next");
@@ -366,14 +347,13 @@ int main(void)
 			    2 * (int)LENGTH(orders));
 	tcase_add_loop_test(t, all_is_passed_on_at_once_as_long_as_no_pong_is_expected, 0,
 			    2 * (int)LENGTH(orders));
-	tcase_add_loop_test(t, a_pong_is_held_until_it_is_whole_or_none_is_expected, 0,
-			    4);
+	tcase_add_loop_test(t, a_pong_is_held_until_it_is_whole_or_not_expected_any_more,
+			    0, 6);
 	tcase_add_test(t, held_bytes_that_are_no_frame_are_passed_on);
+	tcase_add_loop_test(t, a_close_with_1005_is_passed_on_without_a_code, 0,
+			    4 * SERVER_CLOSES);
 	tcase_add_loop_test(t, a_pause_begins_at_the_next_boundary, 0, 2);
 	tcase_add_loop_test(t, of_a_stream_by_chance_all_is_passed_on_but_own_pongs, 0,
 			    8);
-	tcase_add_loop_test(t, a_stream_by_chance_is_followed_without_its_payloads, 0, 8);
-	tcase_add_loop_test(t, bytes_that_are_not_followed_may_be_moved_without_an_end, 0,
-			    2);
 	return suite_run(s);
 }

@@ -14,9 +14,9 @@ START_TEST(a_tunnel_at_rest_has_no_pipes_and_makes_them_again)
 		relaying_start(&h.w);
 		haul_pass(&h);
 		still_wait();
-		ck_assert_int_ge(h.s.flow->pipe.fd[0], 0);
+		ck_assert_int_ge(h.s.flow->splicer.pipe.fd[0], 0);
 		relaying_end_at_rest(&h.w, h.s);
-		ck_assert_int_lt(h.s.flow->pipe.fd[0], 0);
+		ck_assert_int_lt(h.s.flow->splicer.pipe.fd[0], 0);
 	}
 	haul_close(&h);
 }
@@ -57,7 +57,7 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 	relaying_start(&h.w);
 	haul_pass(&h); /* there is a pipe now */
 	haul_stuff_again(&h);
-	ck_assert_uint_gt(h.s.flow->pipe.bytes, 0);
+	ck_assert_uint_gt(h.s.flow->splicer.pipe.bytes, 0);
 	relaying_end_at_rest(&h.w, h.s);
 	relaying_start(&h.w);
 	haul_pour(&h);
@@ -66,7 +66,7 @@ START_TEST(what_is_in_a_pipe_stays_there_at_rest)
 		relaying_end_at_rest(&h.w, h.s);
 	else /* room came before it rested, and all has gone on then */
 		relaying_terminate(&h.w);
-	ck_assert_int_lt(h.s.flow->pipe.fd[0], 0);
+	ck_assert_int_lt(h.s.flow->splicer.pipe.fd[0], 0);
 	haul_close(&h);
 }
 END_TEST
@@ -108,7 +108,7 @@ START_TEST(the_end_comes_after_all_that_was_sent_before_it)
 	haul_open_tunnel(&h, _i);
 	relaying_start(&h.w);
 	haul_pass(&h); /* there is a pipe now */
-	ck_assert_int_ge(h.s.flow->pipe.fd[0], 0);
+	ck_assert_int_ge(h.s.flow->splicer.pipe.fd[0], 0);
 	haul_stuff_again(&h);
 	ck_assert_int_eq(shutdown(*h.s.source, SHUT_WR), 0);
 	still_wait();

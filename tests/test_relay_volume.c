@@ -82,7 +82,7 @@ START_TEST(much_goes_through_a_pipe_or_without_one)
 	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
 	if (forbid)
 		fds_allow(saved);
-	ck_assert_int_eq(h.s.flow->pipe.fd[0] >= 0, !forbid);
+	ck_assert_int_eq(h.s.flow->splicer.pipe.fd[0] >= 0, !forbid);
 	peer_hears_nothing(*h.s.sink);
 	if (whole) {
 		(void)stream_read(h.s.from, h.s.flow->in);
@@ -106,7 +106,7 @@ START_TEST(where_splice_is_refused_it_is_copied)
 	if (!whole)
 		peer_close(h.s.source);
 	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
-	ck_assert_int_eq(h.s.flow->pipe.fd[0], -1);
+	ck_assert_int_eq(h.s.flow->splicer.pipe.fd[0], -1);
 	ck_assert_uint_eq(h.s.flow->bytes, MUCH);
 	haul_close(&h);
 }
@@ -147,7 +147,7 @@ START_TEST(where_pipes_stay_small_much_goes_all_the_same)
 	relaying_start(&h.w);
 	haul_pass(&h);
 	ck_assert_int_eq(relaying_end(&h.w), RELAY_DONE);
-	ck_assert_int_eq(h.s.flow->pipe.fd[0] >= 0, _i);
+	ck_assert_int_eq(h.s.flow->splicer.pipe.fd[0] >= 0, _i);
 	haul_close(&h);
 	for (size_t i = 0; i < PIPES; i++) {
 		fd_close_auto(&ends[i][0]);

@@ -188,7 +188,7 @@ static void start_spliced(struct passage *p, int i)
 	relaying_start(&p->w);
 	go_on(p, 128 * KIB, 128 * KIB);
 	still_wait();
-	ck_assert_int_eq(p->s.flow->pipe.state, PIPE_OPEN);
+	ck_assert_int_eq(p->s.flow->splicer.pipe.state, PIPE_OPEN);
 }
 
 /* A place in the frame with this number: its beginning, in its header, in its payload. */
@@ -219,6 +219,31 @@ START_TEST(a_close_is_put_in_between_frames_that_are_spliced)
 		stop_at(&p, place_in(&p, frame, _i % PLACES));
 		passage_close(&p);
 	}
+}
+END_TEST
+
+/* Alone, and behind a short frame that came with it; a browser would take 1005 for an error. */
+START_TEST(a_close_with_1005_behind_spliced_frames_loses_its_code)
+{
+	struct passage p;
+	struct written last = written_open(100);
+	size_t end;
+
+	start_spliced(&p, _i & 1 ? 2 : 0);
+	end = boundary_from(&p, p.sent);
+	go_on(&p, end, end);
+	still_wait();
+	if (_i & 2)
+		write_text(&last, FIN | FRAMES_TEXT, "the last frame", NULL);
+	write_text(&last, FIN | FRAMES_CLOSE, "\x03\xed", NULL);
+	peer_send(*p.s.source, last.data, last.len);
+	if (_i & 2)
+		hear_frame(&p.w, DOWN, FIN | FRAMES_TEXT, "the last frame");
+	hear_frame(&p.w, DOWN, FIN | FRAMES_CLOSE, "");
+	pass_close(&p.w, UP, 1000, "");
+	relaying_tunnel_over(&p.w, TUNNEL_CLOSED);
+	written_free(&last);
+	passage_close(&p);
 }
 END_TEST
 
@@ -388,6 +413,8 @@ int main(void)
 	tcase_add_loop_test(t, a_close_is_put_in_as_soon_as_no_frame_is_open, 0, 4);
 	tcase_add_loop_test(t, a_close_is_put_in_between_frames_that_are_spliced, 0,
 			    4 * PLACES);
+	tcase_add_loop_test(t, a_close_with_1005_behind_spliced_frames_loses_its_code, 0,
+			    4);
 	tcase_add_loop_test(t, a_close_waits_for_the_frames_before_it, 0, 4);
 	tcase_add_loop_test(t, a_close_waits_for_room, 0, 4);
 	t = case_add(s, "in a frame");
