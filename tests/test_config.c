@@ -28,6 +28,7 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "ControllerPath=\n"
 				    "NextJsUpgradePath=/_next/*hmr*\n"
 				    "AllowedOrigins=\n"
+				    "UpgradeErrors=http\n"
 				    "\n"
 				    "[Tls]\n"
 				    "Certificate=tls.crt\n"
@@ -67,6 +68,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(joined(c.controller_path), "");
 	ck_assert_str_eq(joined(c.nextjs_upgrade_path), "/_next/*hmr*");
 	ck_assert_str_eq(joined(c.allowed_origins), "");
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
 	ck_assert_uint_eq(c.head_max, 32768);
 	ck_assert_uint_eq(c.head_ms, 10000);
 	ck_assert_uint_eq(c.keep_alive_ms, 15000);
@@ -103,6 +105,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 		"[MasterController]\nUrl=http://[::1]/\nRewriteOrigin=yes\n"
 		"[Routes]\nNoVncPath=/a/* /b\nControllerPath=/c/** /d/*/e\n"
 		"NextJsUpgradePath=\nAllowedOrigins=https://x.example *\n"
+		"UpgradeErrors=close\n"
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
 		"KeepAliveTimeoutSec=0\nConnectTimeoutSec=1ms\n"
 		"LingerTimeoutSec=infinity\nIdleTimeoutSec=24d\n"
