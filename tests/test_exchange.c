@@ -1119,6 +1119,40 @@ START_TEST(it_is_told_how_a_tunnel_of_frames_ended)
 }
 END_TEST
 
+/* A frame for the client that is open at SIGTERM; it ends too late; one that is dropped behind its Close. */
+START_TEST(it_is_told_that_a_frame_was_open)
+{
+	const char *half = "\x82\x05half";
+	struct exchanging w;
+
+	exchanging_open(&w);
+	tunnel_open(&w, WS(""), SWITCH);
+	if (_i < 2) {
+		peer_say(w.backend, half);
+		peer_hears(w.client, half);
+	}
+	still_wait();
+	world_terminate(&w.world);
+	peer_hears_close(w.backend, 1001, "", tunnel_random.key);
+	if (_i == 1) {
+		struct timespec span = { 1, 100000000 };
+
+		(void)ppoll(NULL, 0, &span, NULL);
+		peer_say(w.backend, "s");
+		peer_says_close(w.backend, 1001, "", NULL);
+	} else if (_i == 2) {
+		client_is_told(&w, 1001, "the session was ended by the server");
+		peer_say(w.backend, half);
+	}
+	ends(&w, _i < 2 ? EXCHANGE_GONE : EXCHANGE_LAST, 101, FAULT_NOBODY,
+	     _i < 2 ? "stopped by SIGTERM, in the middle of a frame"
+		    : "stopped by SIGTERM");
+	ck_assert(_i < 2 || !strstr(w.x.fault.reason, "frame"));
+	peer_hears_nothing(w.client);
+	exchanging_close(&w);
+}
+END_TEST
+
 START_TEST(of_ends_that_are_there_together_none_is_the_first)
 {
 	struct exchanging w;
@@ -1250,6 +1284,7 @@ int main(void)
 	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 6);
 	tcase_add_loop_test(t, it_is_told_how_a_tunnel_of_frames_ended, 0,
 			    (int)LENGTH(frame_ends));
+	tcase_add_loop_test(t, it_is_told_that_a_frame_was_open, 0, 3);
 	tcase_add_test(t, of_ends_that_are_there_together_none_is_the_first);
 	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
 	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);
