@@ -1033,12 +1033,6 @@ static void client_closes(struct exchanging *w)
 	backend_is_told(w, 1001);
 }
 
-static void client_resets(struct exchanging *w)
-{
-	peer_reset(&w->client);
-	backend_is_told(w, 1001);
-}
-
 static void sigterm_comes(struct exchanging *w)
 {
 	world_terminate(&w->world);
@@ -1087,8 +1081,6 @@ static const struct {
 	{ backend_resets, EXCHANGE_LAST, FAULT_BACKEND,
 	  "the connection to master-controller failed: Connection reset by peer" },
 	{ client_closes, EXCHANGE_LAST, FAULT_NOBODY, "the client closed first" },
-	{ client_resets, EXCHANGE_GONE, FAULT_NOBODY,
-	  "the connection to the client failed: Connection reset by peer" },
 	{ sigterm_comes, EXCHANGE_LAST, FAULT_NOBODY, "stopped by SIGTERM" },
 	{ time_passes, EXCHANGE_LAST, FAULT_NOBODY, "no data for IdleTimeoutSec=" },
 	{ client_says_close, EXCHANGE_LAST, FAULT_NOBODY, "closed by the client (1000)" },
@@ -1115,6 +1107,27 @@ START_TEST(it_is_told_how_a_tunnel_of_frames_ended)
 		peer_hears_end(w.backend);
 	if (w.client >= 0)
 		peer_hears_nothing(w.client);
+	exchanging_close(&w);
+}
+END_TEST
+
+/* Whether or not it answers its Close: a reset might overtake that. */
+START_TEST(a_backend_hears_the_end_after_a_client_has_reset)
+{
+	struct exchanging w;
+
+	exchanging_open(&w);
+	tunnel_open(&w, WS(""), SWITCH);
+	still_wait();
+	peer_reset(&w.client);
+	peer_hears_close(w.backend, 1001, "", tunnel_random.key);
+	if (_i)
+		peer_says_close(w.backend, 1001, "", NULL);
+	world_join(&w.world);
+	ck_assert_int_ne(w.end, EXCHANGE_RESET);
+	ck_assert_str_eq(w.x.fault.reason,
+			 "the connection to the client failed: Connection reset by peer");
+	peer_hears_end(w.backend);
 	exchanging_close(&w);
 }
 END_TEST
@@ -1284,6 +1297,7 @@ int main(void)
 	tcase_add_loop_test(t, it_is_told_who_ended_a_tunnel, 0, 6);
 	tcase_add_loop_test(t, it_is_told_how_a_tunnel_of_frames_ended, 0,
 			    (int)LENGTH(frame_ends));
+	tcase_add_loop_test(t, a_backend_hears_the_end_after_a_client_has_reset, 0, 2);
 	tcase_add_loop_test(t, it_is_told_that_a_frame_was_open, 0, 3);
 	tcase_add_test(t, of_ends_that_are_there_together_none_is_the_first);
 	tcase_add_test(t, an_end_together_with_the_101_is_passed_on);
