@@ -301,14 +301,15 @@ END_TEST
 /* A byte of any frame: here they are the first bytes of one. */
 START_TEST(any_byte_from_the_client_is_an_answer)
 {
+	static const char header[3] = "\x82\xff";
 	struct relaying w;
 
 	pinging_open(&w, BEAT_MS);
 	for (size_t i = 0; i < 3; i++) {
 		hear_ping(&w);
 		hear_ping(&w);
-		peer_send(w.client_peer, "\x82\xff" + i, 1);
-		peer_hears_bytes(w.backend_peer, "\x82\xff" + i, 1);
+		peer_send(w.client_peer, &header[i], 1);
+		peer_hears_bytes(w.backend_peer, &header[i], 1);
 	}
 	hear_ping(&w);
 	hear_ping(&w);
