@@ -242,6 +242,28 @@ START_TEST(yes_and_no_are_systemds)
 }
 END_TEST
 
+START_TEST(upgrade_errors_are_http_or_close)
+{
+	struct config c;
+
+	parse_good(&c, "[Routes]\nUpgradeErrors=close\n");
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_CLOSE);
+	config_done(&c);
+	parse_good(&c, "[Routes]\nUpgradeErrors=close\nUpgradeErrors=http\n");
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	config_done(&c);
+	parse_good(&c, "[Routes]\nUpgradeErrors=close\nUpgradeErrors=\n");
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	config_done(&c);
+	expect_reports(
+		"[Routes]\nUpgradeErrors=Close\n",
+		":2: UpgradeErrors=Close is neither http nor close; allowed: http or close\n",
+		NULL);
+	expect_reports("[Routes]\nUpgradeErrors=http close\n", "neither http nor close",
+		       NULL);
+}
+END_TEST
+
 START_TEST(files_are_absolute_and_credentials_have_names)
 {
 	char text[400] = "[Tls]\nKey=";
@@ -283,6 +305,7 @@ int main(void)
 	tcase_add_test(t, sizes_are_bytes_K_and_M);
 	tcase_add_test(t, levels_are_those_of_syslog_from_err_on);
 	tcase_add_test(t, yes_and_no_are_systemds);
+	tcase_add_test(t, upgrade_errors_are_http_or_close);
 	tcase_add_test(t, files_are_absolute_and_credentials_have_names);
 	return suite_run(suite);
 }
