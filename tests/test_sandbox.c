@@ -153,9 +153,52 @@ static int open_many(void)
 	int pair[2];
 
 	for (int i = 0; i < 64; i++)
-		if (pipe2(pair, O_CLOEXEC) < 0)
+		if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
 			return errno;
 	return 0;
+}
+
+static int open_pipe_that_waits(void)
+{
+	int pair[2];
+
+	return result(pipe2(pair, O_CLOEXEC));
+}
+
+/* From an empty pipe. */
+static int copy_pipe_with(unsigned flags)
+{
+	int from[2], to[2];
+
+	if (pipe2(from, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(to, O_CLOEXEC | O_NONBLOCK) < 0)
+		return errno;
+	return result(tee(from[0], to[1], 1, flags));
+}
+
+static int copy_pipe(void)
+{
+	return copy_pipe_with(SPLICE_F_NONBLOCK);
+}
+
+static int copy_pipe_and_wait(void)
+{
+	return copy_pipe_with(0);
+}
+
+/* It is not connected. */
+static int read_socket(void)
+{
+	char byte;
+
+	return result(recv(before.unbound, &byte, 1, 0));
+}
+
+static int peek_socket(void)
+{
+	char byte;
+
+	return result(recv(before.unbound, &byte, 1, MSG_PEEK));
 }
 
 static int fork_child(void)
@@ -492,6 +535,11 @@ static const struct attempt {
 	ATTEMPT(write_file, SIGNAL(SIGXFSZ), SIGNAL(SIGXFSZ), SIGNAL(SIGXFSZ),
 		SIGNAL(SIGXFSZ), SIGNAL(SIGXFSZ)),
 	ATTEMPT(open_many, EMFILE, EMFILE, EMFILE, EMFILE, EMFILE),
+	ATTEMPT(open_pipe_that_waits, KILLED, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(copy_pipe, EAGAIN, EAGAIN, EAGAIN, EAGAIN, EAGAIN),
+	ATTEMPT(copy_pipe_and_wait, KILLED, KILLED, KILLED, KILLED, KILLED),
+	ATTEMPT(read_socket, ENOTCONN, ENOTCONN, ENOTCONN, ENOTCONN, ENOTCONN),
+	ATTEMPT(peek_socket, ENOTCONN, ENOTCONN, ENOTCONN, KILLED, KILLED),
 	ATTEMPT(fork_child, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(clone3_child, KILLED, KILLED, KILLED, KILLED, KILLED),
 	ATTEMPT(exec_program, KILLED, KILLED, KILLED, KILLED, KILLED),
@@ -757,19 +805,33 @@ END_TEST
 
 /* Without a wall these work, so it is the wall that stops them. */
 static int (*const works[])(void) = {
-	open_passwd,      open_directory,
-	open_proc,        open_for_writing,
-	create_file,      open_library,
-	load_library,     resolve_name,
-	write_file,       open_many,
-	connect_other,    connect_older_socket,
-	bind_port,        listen_unbound,
-	socket_udp,       socket_unix,
-	socket_datagram,  memory_for_code,
-	memory_file,      signal_self,
-	memory_made_code, file_as_writable_code,
-	open_device,      socket_netlink_route,
-	memory_segment,   socket_netlink_other,
+	open_passwd,
+	open_directory,
+	open_proc,
+	open_for_writing,
+	create_file,
+	open_library,
+	load_library,
+	resolve_name,
+	write_file,
+	open_many,
+	connect_other,
+	connect_older_socket,
+	bind_port,
+	listen_unbound,
+	socket_udp,
+	socket_unix,
+	socket_datagram,
+	memory_for_code,
+	memory_file,
+	signal_self,
+	memory_made_code,
+	file_as_writable_code,
+	open_device,
+	socket_netlink_route,
+	memory_segment,
+	socket_netlink_other,
+	open_pipe_that_waits,
 };
 
 static int attempt_without_sandbox(const void *arg)
