@@ -13,6 +13,7 @@ import pytest
 from gate import (BINARY, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Direct, Ended, Responder, chunked,
                   clean_env, connection, cpu_seconds, head, memory_kb, refusing, request, response,
                   switching, upgrade)
+from websocket import closed, unframed
 
 
 def run(*args, stdin=subprocess.DEVNULL):
@@ -117,7 +118,7 @@ def test_nothing_of_the_log_goes_to_the_client(world):
     world.configure("[Log]\nLevel=debug")
     c, b = world.tunnel()
     b.close()
-    assert c.end() == "FIN"
+    assert closed(c)[0] == 1014
 
 
 # Closed standard streams, whose descriptors the next socket would get
@@ -292,14 +293,14 @@ def waiting_beside_a_kept_connection_that_has_ended(world):
 
 
 def a_tunnel_half_closed_by_the_client(world):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     c.half_close()
     assert b.end() == "FIN"
     return c
 
 
 def a_tunnel_half_closed_by_the_backend(world):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     b.half_close()
     assert c.end() == "FIN"
     return c

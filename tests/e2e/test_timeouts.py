@@ -14,6 +14,7 @@ import pytest
 
 from gate import Ended, chunked, cpu_seconds, deaf, head, request, response, switching, upgrade
 from test_tunnel import fill
+from websocket import BINARY, closed, reason_to, receive, send, unframed
 
 SHORT, LONG, STEP = 0.4, 1.5, 0.2
 STEPS = 9       # together longer than LONG
@@ -379,7 +380,7 @@ def test_no_other_time_out_holds_for_a_tunnel(world):
 @pytest.mark.parametrize("who", ["client", "backend"])
 def test_a_half_closed_tunnel_ends_after_the_linger_time(world, who):
     limits(world, LingerTimeoutSec=SHORT)
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     first, second = (c, b) if who == "client" else (b, c)
     with not_before():
         first.half_close()
@@ -392,7 +393,7 @@ def test_linger_of_a_side_that_is_not_read(world, tmp_path):
     """A Unix socket reports its end although bytes before it are still unread."""
     backend = world.backend(path=tmp_path / "s")
     world.configure("[Limits]\nLingerTimeoutSec=400ms", controller=backend.url)
-    c, b = world.tunnel(backend=backend)
+    c, b = unframed(*world.tunnel(backend=backend))
     fill(b)
     with not_before():
         b.half_close()
@@ -404,7 +405,7 @@ def test_linger_of_a_side_that_is_not_read(world, tmp_path):
 
 def test_a_byte_starts_the_linger_time_anew(world):
     limits(world, LingerTimeoutSec=LONG)
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     c.half_close()
     for _ in range(STEPS):
         time.sleep(STEP)
@@ -420,20 +421,32 @@ def test_an_idle_tunnel_ends(world):
     limits(world, IdleTimeoutSec=SHORT)
     with not_before():
         c, b = world.tunnel()
-        assert c.end() in ("FIN", "RST")
-    assert b.end() in ("FIN", "RST")
+        code, reason = closed(c)
+    assert (code, reason) == (1008, reason_to(c, "no data for IdleTimeoutSec="))
+    assert closed(b) == (1001, "")
     assert c.exited() == 0
 
 
 @pytest.mark.parametrize("who", ["client", "backend"])
 def test_a_byte_either_way_is_not_idle(world, who):
     limits(world, IdleTimeoutSec=LONG)
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     first, second = (c, b) if who == "client" else (b, c)
     for _ in range(STEPS):
         time.sleep(STEP)
         first.send(b"x")
         assert second.exactly(1) == b"x"
+
+
+@pytest.mark.parametrize("who", ["client", "backend"])
+def test_a_data_frame_either_way_is_not_idle(world, who):
+    limits(world, IdleTimeoutSec=LONG)
+    c, b = world.tunnel()
+    first, second = (c, b) if who == "client" else (b, c)
+    for _ in range(STEPS):
+        time.sleep(STEP)
+        send(first, BINARY, b"x")
+        assert receive(second).payload == b"x"
 
 
 def test_a_tunnel_whose_reader_stalls_is_idle(world):

@@ -16,6 +16,7 @@ import pytest
 from gate import BINARY, HOST, SANITIZED, Ended, Responder, head, request, response, switching, upgrade
 from test_tunnel import crc_of_stream, read_stream, send_stream
 from tls import Authority, TlsSocket, vector
+from websocket import NO_FRAME, closed, unframed
 
 
 @pytest.fixture(scope="session")
@@ -526,7 +527,7 @@ def test_a_backend_that_ends_without_close_notify_loses_nothing_in_a_tunnel(worl
     """As websockify does. All bytes before the end arrive, however slowly the client reads."""
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c, b = world.tunnel()
-    last = os.urandom(1_000_000)
+    last = NO_FRAME + os.urandom(999_999)
     sender = threading.Thread(target=lambda: (b.send(last), b.sock.cut()))
     sender.start()
     c.logged("Proxying: ")
@@ -542,11 +543,11 @@ def test_a_backend_that_ends_without_close_notify_loses_nothing_in_a_tunnel(worl
 def test_a_missing_close_notify_of_the_side_that_ended_second_is_no_reason(world, authority, backend_tls):
     """As nginx does after the client has ended."""
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     c.close()
     assert b.end() == "FIN"
     b.sock.cut()
-    c.logged(r"the client closed first; 0 bytes up")
+    c.logged(r"the client closed first; 1 bytes up")
 
 
 def test_a_body_until_the_end_that_is_cut_is_a_reset(world, authority, backend_tls):
@@ -571,7 +572,10 @@ def test_a_backend_gets_a_close_notify(world, authority, backend_tls):
     behind_tls(world, backend_tls, f"CaFile={authority.file}")
     c, b = world.tunnel()
     c.close()
-    assert b.end() == "FIN"     # with TLS, a close_notify
+    assert closed(b) == (1001, "")      # and a close_notify
+    c, b = unframed(*world.tunnel())
+    c.close()
+    assert b.end() == "FIN"
 
 
 def test_a_response_before_the_end_of_the_upload(world, authority, backend_tls):

@@ -1,4 +1,5 @@
-"""The tunnel: every byte, in order, both ways, until both directions have ended."""
+"""The tunnel of bytes that are no WebSocket frames: every byte, in order, both ways, until both
+directions have ended. test_websocket.py has frames."""
 
 import os
 import pathlib
@@ -15,8 +16,10 @@ import pytest
 
 from gate import (DEADLINE, GROWTH_KB, SANITIZED, Ended, cpu_seconds, memory_kb, request, switching,
                   upgrade)
+from websocket import BINARY, NO_FRAME, receive, send, unframed
 
-BLOCK = memoryview(os.urandom((1 << 20) + 4099))    # not a multiple of any buffer
+# Not a multiple of any buffer.
+BLOCK = memoryview(NO_FRAME + os.urandom((1 << 20) + 4098))
 
 
 def send_stream(peer, total):
@@ -62,8 +65,8 @@ def fill(peer):
 
 
 def tunnel_in(world, direction):
-    """The client, and the ends that the direction leads from and to."""
-    c, b = world.tunnel()
+    """The client, and the ends that the direction leads from and to; the bytes are no frames."""
+    c, b = unframed(*world.tunnel())
     return (c, c, b) if direction == "up" else (c, b, c)
 
 
@@ -90,7 +93,7 @@ def test_every_byte_value_both_ways(world):
 
 @with_and_without_tls
 def test_bytes_that_look_like_http_are_just_bytes(world):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     for data in (request("GET", "/x"), upgrade("/evil"), b"0\r\n\r\n", b"GET / HTTP/9.9\n\n"):
         c.send(data)
         assert b.exactly(len(data)) == data
@@ -103,7 +106,7 @@ def test_bytes_that_look_like_http_are_just_bytes(world):
 @pytest.mark.parametrize("seed", range(3))
 def test_ping_pong_of_random_sizes(world, seed):
     rng = random.Random(seed)
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     for _ in range(200):
         a, z = (c, b) if rng.random() < 0.5 else (b, c)
         data = rng.randbytes(rng.choice((1, 2, 100, 1448, 4096, 65536)))
@@ -118,8 +121,8 @@ def test_a_key_stroke_is_not_held_back(world):
     for _ in range(50):
         start = time.monotonic()
         for near, far, byte in (c, b, b"a"), (c, b, b"b"), (b, c, b"c"), (b, c, b"d"):
-            near.send(byte)
-            assert far.exactly(1) == byte
+            send(near, BINARY, byte)
+            assert receive(far).payload == byte
         rounds.append(time.monotonic() - start)
     assert statistics.median(rounds) < 0.04, rounds
 
@@ -312,7 +315,7 @@ def test_bytes_sent_before_a_close_arrive(world, direction):
 
 @with_and_without_tls
 def test_both_close_at_once(world):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     c.close()
     b.close()
     assert c.exited() == 0
@@ -351,11 +354,12 @@ def test_a_reset_of_one_that_does_not_read(world, direction):
 
 @with_and_without_tls
 def test_sigterm_ends_a_tunnel_at_once(world):
-    c, b = world.tunnel()
-    c.send(b"x")
-    assert b.exactly(1) == b"x"
+    """Without the second in which the end of a frame would be waited for."""
+    c, b = unframed(*world.tunnel())
+    start = time.monotonic()
     os.kill(c.pid, signal.SIGTERM)
     assert c.end() in ("FIN", "RST") and b.end() in ("FIN", "RST")
+    assert time.monotonic() - start < 0.9
     assert c.exited() == 0
 
 
