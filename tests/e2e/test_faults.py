@@ -11,6 +11,7 @@ import pytest
 
 from gate import Ended, chunked, head, request, switching, upgrade
 from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream
+from websocket import BINARY, closed, reason_to, receive, receive_close, send, unframed
 
 
 if subprocess.run(["strace", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL,
@@ -109,13 +110,40 @@ def test_a_failed_write_in_a_chunked_body_ends_the_connection(world):
 @pytest.mark.parametrize("to", ["client", "backend"])
 def test_a_write_in_a_tunnel_that_fails_resets_both_sides(world, to, error):
     world.configure("[Limits]\nLingerTimeoutSec=1h")
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     sender = b if to == "client" else c
     with failing(c.pid, f"writev:error={error}:when=1"):
         sender.send(b"never to be seen")
         assert end_after(c) == end_after(b) == "RST"
     assert c.exited() == 0
     session_failed(c, f"{FAILED[to]}: {words(error)}")
+
+
+def told_of_a_fault(c):
+    return [(1011, reason_to(c, "a fault of the server"))]
+
+
+@pytest.mark.parametrize("error", LOCAL)
+def test_a_failed_write_to_the_backend_is_told_to_the_client(world, error):
+    c, b = world.tunnel()
+    with failing(c.pid, f"writev:error={error}:when=1"):
+        send(c, BINARY, b"never to be seen")
+        assert closed(c) == told_of_a_fault(c)
+    assert b.end() in ("FIN", "RST")
+    assert c.exited() == 0
+    session_failed(c, f"{FAILED['backend']}: {words(error)}")
+
+
+@pytest.mark.parametrize("error", LOCAL)
+def test_a_failed_write_to_the_client_is_told_to_the_backend(world, error):
+    c, b = world.tunnel()
+    with failing(c.pid, f"writev:error={error}:when=1"):
+        send(b, BINARY, b"never to be seen")
+        assert receive_close(b) == (1001, "")
+    b.close()
+    assert c.end() == "RST"
+    assert c.exited() == 0
+    session_failed(c, f"{FAILED['client']}: {words(error)}")
 
 
 def test_a_write_to_the_backend_that_fails_does_not_wait_for_the_client_to_read(world):
@@ -131,7 +159,7 @@ def test_a_write_to_the_backend_that_fails_does_not_wait_for_the_client_to_read(
 
 @pytest.mark.parametrize("of", ["client", "backend"])
 def test_a_read_in_a_tunnel_that_fails_resets_both_sides(world, of):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     sender = c if of == "client" else b
     with failing(c.pid, "recvfrom:error=ENOMEM:when=1"):
         sender.send(b"never to be read")
@@ -140,12 +168,33 @@ def test_a_read_in_a_tunnel_that_fails_resets_both_sides(world, of):
     session_failed(c, f"{FAILED[of]}: {words('ENOMEM')}")
 
 
+@pytest.mark.parametrize("of", ["client", "backend"])
+def test_a_read_that_fails_is_told_to_both_sides(world, of):
+    c, b = world.tunnel()
+    with failing(c.pid, "recvfrom:error=ENOMEM:when=1"):
+        send(c if of == "client" else b, BINARY, b"never to be read")
+        assert closed(c, b) == [*told_of_a_fault(c), (1001, "")]
+    assert c.exited() == 0
+    session_failed(c, f"{FAILED[of]}: {words('ENOMEM')}")
+
+
 @pytest.mark.parametrize("error", ["ENOMEM", "EINVAL"])
 def test_a_poll_that_fails_resets_both_sides(world, error):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     with failing(c.pid, f"poll,ppoll:error={error}:when=1"):
         c.send(b"x")
         assert end_after(c) == end_after(b) == "RST"
+    assert c.exited() == 0
+    session_failed(c, f"poll: {words(error)}")
+
+
+@pytest.mark.parametrize("error", ["ENOMEM", "EINVAL"])
+def test_a_poll_that_fails_is_told_to_both_sides(world, error):
+    c, b = world.tunnel()
+    with failing(c.pid, f"poll,ppoll:error={error}:when=1"):
+        send(c, BINARY, b"x")
+        assert receive(b).payload == b"x"
+        assert closed(c, b) == [*told_of_a_fault(c), (1001, "")]
     assert c.exited() == 0
     session_failed(c, f"poll: {words(error)}")
 
@@ -166,9 +215,9 @@ def test_a_poll_that_has_to_be_called_again_extends_no_time_out(world, error):
     world.configure("[Limits]\nIdleTimeoutSec=500ms")
     c, b = world.tunnel()
     with failing(c.pid, f"poll,ppoll:error={error}:when=1+"):
-        c.send(b"x")
-        assert b.exactly(1) == b"x"
-        assert c.end() == b.end() == "FIN"
+        send(c, BINARY, b"x")
+        assert receive(b).payload == b"x"
+        assert [code for code, _ in closed(c, b)] == [1008, 1001]
     c.logged("IdleTimeoutSec=")
 
 
@@ -176,7 +225,7 @@ def test_a_poll_that_has_to_be_called_again_extends_no_time_out(world, error):
 @pytest.mark.parametrize("when", ["", ":when=2+2", ":when=1", ":when=2"],
                          ids=["always", "out", "the first", "the second"])
 def test_without_splice_bytes_are_copied(world, when, direction):
-    c, b = world.tunnel()
+    c, b = unframed(*world.tunnel())
     source, sink = (c, b) if direction == "up" else (b, c)
     sent = fill(source)     # so that the gate makes a pipe
     assert read_stream(sink, sent) == crc_of_stream(sent)
@@ -192,7 +241,7 @@ def test_without_splice_bytes_are_copied(world, when, direction):
     c.exited()
     side = "master-controller" if direction == "up" else "the client"
     assert f"({side} closed first; " in c.log[-1]
-    assert str(sent + total) in c.log[-1]
+    assert str(1 + sent + total) in c.log[-1]
 
 
 # While the gate enters its sandbox. strace starts it and runs as its grandchild (-D), so that the process
@@ -230,7 +279,9 @@ def test_a_standard_error_that_fstat_fails_on(world, nth):
         assert c.log == ["Internal error: cannot enter the sandbox: Input/output error"]
 
 
-NO_RANDOM = "no random numbers from the kernel (getrandom)"
+# Those of TLS, or those for the tunnel.
+NO_RANDOM = r"Internal error: (no random numbers from the kernel \(getrandom\)" \
+    "|cannot draw random numbers: Input/output error)"
 
 
 def test_without_random_numbers_a_tls_client_is_not_served(secure):
@@ -238,11 +289,12 @@ def test_without_random_numbers_a_tls_client_is_not_served(secure):
     c.exit_code = 71
     assert c.end() in ("FIN", "RST")
     assert c.exited() == 71
-    assert c.log == [f"Internal error: {NO_RANDOM}"]
+    assert len(c.log) == 1 and re.fullmatch(NO_RANDOM, c.log[0]), c.log
 
 
-def test_without_random_numbers_a_tls_backend_is_a_500(secure):
-    c = secure.direct(request(), wrapper=under("getrandom:error=EIO"))
+def test_without_random_numbers_a_plain_client_gets_a_500(world):
+    c = world.direct(request(), wrapper=under("getrandom:error=EIO"))
+    c.exit_code = 71
     assert c.response().status == 500
-    assert c.exited() == 0
-    assert re.fullmatch(f"Internal error: (TLS: )?{re.escape(NO_RANDOM)}", c.log[0]) and len(c.log) == 1
+    assert c.exited() == 71
+    assert len(c.log) == 1 and re.fullmatch(NO_RANDOM, c.log[0]), c.log

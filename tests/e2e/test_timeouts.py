@@ -421,9 +421,7 @@ def test_an_idle_tunnel_ends(world):
     limits(world, IdleTimeoutSec=SHORT)
     with not_before():
         c, b = world.tunnel()
-        code, reason = closed(c)
-    assert (code, reason) == (1008, reason_to(c, "no data for IdleTimeoutSec="))
-    assert closed(b) == (1001, "")
+        assert closed(c, b) == [(1008, reason_to(c, "no data for IdleTimeoutSec=")), (1001, "")]
     assert c.exited() == 0
 
 

@@ -79,12 +79,14 @@ def receive_close(peer):
     return code_and_reason(receive(peer))
 
 
-def closed(peer):
-    """Waits for a Close, answers it as an endpoint does, and waits for the end; returns code and reason."""
-    code, reason = receive_close(peer)
-    send_close(peer, code)
-    assert peer.end() == "FIN"
-    return code, reason
+def closed(*peers):
+    """Each gets a Close, answers it as an endpoint does, and sees the end; returns codes and reasons."""
+    closes = [receive_close(peer) for peer in peers]
+    for peer, (code, _) in zip(peers, closes):
+        send_close(peer, code)
+    for peer in peers:
+        assert peer.end() == "FIN"
+    return closes
 
 
 def reason_to(c, sentence):
