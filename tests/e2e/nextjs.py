@@ -15,15 +15,20 @@ BUILD = pathlib.Path(__file__).parents[2] / "build"
 DEMO = BUILD / "demo"
 
 
+def node():
+    """The path of node."""
+    found = next(iter(DEMO.glob("node_modules/node-linux-*/bin/node")), None) or shutil.which("node")
+    if not found:
+        pytest.skip("node is not there")
+    return found
+
+
 @contextlib.contextmanager
 def start(arguments, cwd):
     """Starts node and yields its URL once it has printed "Ready"; arguments: a function of its port."""
-    node = next(iter(DEMO.glob("node_modules/node-linux-*/bin/node")), None) or shutil.which("node")
-    if not node:
-        pytest.skip("node is not there")
     for _ in range(5):      # each try has a port of its own
         port = free_port()
-        with subprocess.Popen([node, *arguments(port)], cwd=cwd, stdout=subprocess.PIPE,
+        with subprocess.Popen([node(), *arguments(port)], cwd=cwd, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, start_new_session=True,
                               env=clean_env({"NEXT_TELEMETRY_DISABLED": "1"})) as p:
             if any(b"Ready" in line for line in p.stdout):

@@ -52,13 +52,13 @@ def crc_of_stream(total):
     return crc
 
 
-def fill(peer):
+def fill(peer, stream=BLOCK):
     """Sends the stream until the peer takes no more; returns the number of bytes."""
     sent = 0
     peer.sock.settimeout(0.3)
     try:
         while True:
-            sent += peer.sock.send(BLOCK[sent % len(BLOCK):])
+            sent += peer.sock.send(stream[sent % len(stream):])
     except TimeoutError:
         peer.sock.settimeout(10)
         return sent
