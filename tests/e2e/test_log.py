@@ -14,7 +14,7 @@ import pytest
 
 from gate import (DEADLINE, HOST, NOVNC, SECRET, Ended, head, refusing, request, response, switching,
                   upgrade)
-from websocket import closed, unframed
+from websocket import closed, receive_close, send_close, unframed
 
 HANDLING, PROXYING = f"Handling noVNC connection: {NOVNC}", f"Proxying: {NOVNC}"
 
@@ -337,33 +337,45 @@ def test_a_log_that_nobody_reads_holds_up_no_connection(world, full_pipe):
 
 
 @pytest.fixture
-def stopped_journal(full_pipe):
-    """A journal that has stopped reading its socket and standard error, and arguments for its gate."""
+def journal(full_pipe):
+    """The socket of a journal that does not read standard error, and arguments for its gate."""
     with tempfile.TemporaryDirectory() as run, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         path = pathlib.Path(run, "systemd/journal/socket")
         path.parent.mkdir(parents=True)
         journal.bind(str(path))
-        room = True
-        while room:     # from several sockets, for each has a limit of its own
-            room = False
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, \
-                    contextlib.suppress(BlockingIOError):
-                while True:
-                    sender.sendto(b"x", socket.MSG_DONTWAIT, str(path))
-                    room = True
+        journal.settimeout(DEADLINE)
         st = os.fstat(full_pipe)
         yield journal, {"stderr": full_pipe, "env": {"JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"},
                "wrapper": ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]),
                            "sh", "-c", f'mount --bind {run} /run && exec "$@"', "sh"]}
 
 
-def next_entry(journal):
-    """The message of the next one that a gate has sent."""
-    journal.settimeout(DEADLINE)
+@pytest.fixture
+def stopped_journal(journal):
+    """It has stopped reading its socket as well."""
+    path = journal[0].getsockname()
+    room = True
+    while room:     # from several sockets, for each has a limit of its own
+        room = False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, \
+                contextlib.suppress(BlockingIOError):
+            while True:
+                sender.sendto(b"x", socket.MSG_DONTWAIT, path)
+                room = True
+    return journal
+
+
+def next_fields(journal):
+    """The next entry that a gate has sent, in which no field has two lines."""
     while not (entry := journal.recv(1 << 16)).startswith(b"NOVNC_GATE_"):
         pass    # what has filled the queue
-    return re.search(rb"^MESSAGE=(.*)$", entry, re.MULTILINE)[1].decode()
+    return dict(line.split("=", 1) for line in entry.decode().splitlines())
+
+
+def next_entry(journal):
+    """Its message."""
+    return next_fields(journal)["MESSAGE"]
 
 
 def test_a_journal_that_stopped_reading_holds_up_no_refusal(world, stopped_journal):
@@ -402,6 +414,38 @@ def test_entries_without_room_are_sent_when_a_tunnel_comes_to_rest(world, stoppe
     c.close()
     b.close()
     assert c.exited() == 0
+
+
+@pytest.mark.parametrize("how, code, by", [
+    ("client", 1000, "client"), ("controller", 4001, "master-controller"),
+    ("no code", 1005, "client"), ("SIGTERM", 1001, "novnc-gate"),
+    ("the client ends", 1001, "novnc-gate"), ("the controller ends", 1014, "novnc-gate"),
+    ("no frames", None, None)])
+def test_the_closing_entry_says_who_closed_and_with_which_code(world, journal, how, code, by):
+    """The answer to a Close of the gate's own is not the one that closed."""
+    journal, arguments = journal
+    c = world.direct(upgrade(), **arguments)
+    b = world.tunnel_of(c)
+    if how in ("client", "controller", "no code"):
+        first, second = (b, c) if how == "controller" else (c, b)
+        send_close(first, code)
+        assert receive_close(second) == (code, "")
+        send_close(second, code)
+    elif how == "SIGTERM":
+        os.kill(c.pid, signal.SIGTERM)
+        closed(c, b)
+    elif how == "no frames":
+        unframed(c, b)
+        c.close()
+    else:
+        first, second = (c, b) if "client" in how else (b, c)
+        first.close()
+        closed(second)
+    b.close()
+    while not (fields := next_fields(journal))["MESSAGE"].startswith("noVNC session closed: "):
+        pass
+    assert fields.get("NOVNC_GATE_CLOSED_BY") == by
+    assert fields.get("NOVNC_GATE_CLOSE_CODE") == (str(code) if code else None)
 
 
 def test_exits_are_spread_although_the_journal_has_no_room(world, stopped_journal, tmp_path):
