@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -15,7 +16,7 @@ from gate import NOVNC, PRIVATE, Client, clean_env, switching, upgrade
 from test_timeouts import LONG, SHORT, STEP, STEPS, limits, not_before
 from test_tunnel import fill, threads, with_and_without_tls
 from websocket import (BINARY, CLOSE, CONTINUATION, KEY, NO_CODE, PING, PONG, TEXT, Frame, closed,
-                       frame, header, mask, reason_to, receive, receive_close, receive_header, send,
+                       code_and_reason, frame, header, mask, reason_to, receive, receive_close, receive_header, send,
                        send_close)
 
 LEFT = "master-controller closed the connection"
@@ -235,6 +236,19 @@ def test_a_controller_that_ends_at_once_behind_its_close(world):
 
 
 @with_and_without_tls
+@pytest.mark.parametrize("reason", [b"", b"bye"])
+def test_a_close_of_the_controller_with_1005_comes_without_a_code(world, reason):
+    """As websockify 0.10 sends it. A browser makes 1006 of a Close with a code that must not be sent."""
+    c, b = world.tunnel()
+    send(b, CLOSE, NO_CODE.to_bytes(2, "big") + reason)
+    assert receive_close(c) == (NO_CODE, "")
+    send_close(c)
+    assert receive_close(b) == (NO_CODE, "")
+    assert c.end() == b.end() == "FIN"
+    assert why(c).startswith("closed by master-controller (1005")
+
+
+@with_and_without_tls
 @either_side
 def test_an_answer_is_waited_for_lingertimeoutsec(world, who):
     """Then the gate answers with the same code (RFC 6455 5.5.1)."""
@@ -367,6 +381,18 @@ def test_what_comes_after_the_closes_is_dropped(world):
     assert c.end() == b.end() == "FIN"
 
 
+def test_half_a_frame_after_the_closes_is_not_cut(world):
+    """It would have been dropped."""
+    c, b = world.tunnel()
+    stop(c)
+    assert receive_close(c)[0] == receive_close(b)[0] == 1001
+    b.send(frame(b, BINARY, b"too late")[:-1])
+    b.close()
+    send_close(c, 1001)
+    assert c.end() == "FIN"
+    assert why(c) == "stopped by SIGTERM"
+
+
 @with_and_without_tls
 @either_side
 def test_large_frames_after_the_closes_are_dropped(world, threads, who):
@@ -395,9 +421,17 @@ def goes_on_sending(peer):
 
 
 def read_to_the_close(peer):
-    while (f := receive(peer)).opcode != CLOSE:
-        pass
-    return f
+    """Skips what comes before it."""
+    room = memoryview(bytearray(1 << 20))
+    while True:
+        f, left, key, _ = receive_header(peer)
+        if f.opcode == CLOSE:
+            payload = peer.exactly(left)
+            return f._replace(payload=mask(payload, key) if key else payload)
+        while left:
+            n = min(left, len(peer.buf)) or peer.sock.recv_into(room[:min(left, len(room))])
+            assert n, "the end came in a frame"
+            left, peer.buf = left - n, peer.buf[n:]
 
 
 @with_and_without_tls
@@ -422,6 +456,29 @@ def test_one_that_keeps_sending_gets_the_code(world, threads, who, how):
         reading.result()
         send_close(second, 1001)
     assert first.end() == "FIN"
+
+
+@either_side
+@pytest.mark.parametrize("size", [100, 60000, 1 << 20])
+def test_one_that_sends_as_fast_as_it_can_gets_the_code(world, threads, who, size):
+    limits(world, SessionTimeoutSec=SHORT)
+    c, first, second = ends(world, who)
+    data, enough = frame(first, BINARY, bytes(size)) * max(1, (1 << 20) // size), threading.Event()
+
+    def flood():
+        while not enough.is_set():
+            first.send(data)
+    flooding, reading = threads.submit(flood), threads.submit(read_to_the_close, second)
+    try:
+        assert receive_close(first)[0] == (1008 if who == "client" else 1001)
+        assert code_and_reason(reading.result())[0] == (1001 if who == "client" else 1008)
+    finally:
+        enough.set()
+    flooding.result()
+    send_close(first, 1001)
+    send_close(second, 1001)
+    assert first.end() == second.end() == "FIN"
+    assert why(c) == "open for SessionTimeoutSec="
 
 
 @pytest.mark.parametrize("world", [(), ("backend",)], indirect=True, ids=["plain", "TLS backend"])
