@@ -1,5 +1,7 @@
 """The fixtures that the tests share: gates, certificates, and a world for each test."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from gate import BINARY, HOST, SANITIZED, Gate, World
@@ -61,6 +63,12 @@ def world(request, gate, authority):
 def backend_tls(authority):
     """The context of a backend on this machine whose certificate the gates accept."""
     return authority.server(authority.issue("localhost", "IP:127.0.0.1", "IP:::1"))
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor() as pool:
+        yield pool
 
 
 @pytest.fixture

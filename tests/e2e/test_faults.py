@@ -11,7 +11,7 @@ import pytest
 
 from gate import Ended, chunked, head, request, switching, upgrade
 from test_heartbeat import read_messages, send_messages
-from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream, threads
+from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream
 from websocket import BINARY, closed, reason_to, receive, receive_close, send, send_close, unframed
 
 

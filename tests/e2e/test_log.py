@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import re
 import select
 import signal
 import socket

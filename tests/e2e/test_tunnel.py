@@ -10,7 +10,6 @@ import statistics
 import threading
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -68,12 +67,6 @@ def tunnel_in(world, direction):
     """The client, and the ends that the direction leads from and to; the bytes are no frames."""
     c, b = unframed(*world.tunnel())
     return (c, c, b) if direction == "up" else (c, b, c)
-
-
-@pytest.fixture
-def threads():
-    with ThreadPoolExecutor() as pool:
-        yield pool
 
 
 with_and_without_tls = pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import pytest
 from gate import Backend, Ended, Gate, World, head, request, switching, upgrade
 from network import Network
 from test_tunnel import crc_of_stream, fill, read_stream, send_stream
-from test_websocket import read_to_the_close
-from websocket import BINARY, TEXT, code_and_reason, frame, reason_to
+from websocket import BINARY, TEXT, frame, reason_to, receive_up_to_close
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def test_a_peer_that_vanishes_with_bytes_on_their_way_is_noticed(apart, network)
     assert upload.buf.startswith(b"HTTP/1.1 504 ")
     for (_, here, c), far in zip(tunnels + frozen, SIDES + SIDES):
         name = "the client" if far == "client" else "master-controller"
-        assert code_and_reason(read_to_the_close(here)) == (
+        assert receive_up_to_close(here) == (
             (1001, "") if far == "client" else (1014, reason_to(c, f"{name} does not answer")))
         c.logged(f"noVNC session closed: .*the connection to {name} failed: Connection timed out")
 

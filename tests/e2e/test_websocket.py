@@ -14,10 +14,10 @@ import pytest
 import nextjs
 from gate import NOVNC, PRIVATE, Client, clean_env, switching, upgrade
 from test_timeouts import LONG, SHORT, STEP, STEPS, limits, not_before
-from test_tunnel import fill, threads, with_and_without_tls
+from test_tunnel import fill, with_and_without_tls
 from websocket import (BINARY, CLOSE, CONTINUATION, KEY, NO_CODE, PING, PONG, TEXT, Frame, closed,
-                       code_and_reason, frame, header, mask, reason_to, receive, receive_close, receive_header, send,
-                       send_close)
+                       frame, header, mask, reason_to, receive, receive_close, receive_header,
+                       receive_up_to_close, send, send_close)
 
 LEFT = "master-controller closed the connection"
 RESET = "master-controller reset the connection"
@@ -382,7 +382,7 @@ def test_what_comes_after_the_closes_is_dropped(world):
 
 
 def test_half_a_frame_after_the_closes_is_not_cut(world):
-    """It would have been dropped."""
+    """The gate drops it, whether it is whole or not."""
     c, b = world.tunnel()
     stop(c)
     assert receive_close(c)[0] == receive_close(b)[0] == 1001
@@ -396,7 +396,7 @@ def test_half_a_frame_after_the_closes_is_not_cut(world):
 @with_and_without_tls
 @either_side
 def test_large_frames_after_the_closes_are_dropped(world, threads, who):
-    """For which the gate has a pipe."""
+    """The gate has opened a pipe for them."""
     c, first, second = ends(world, who)
     large = bytes(1 << 20)
     for _ in range(4):
@@ -420,20 +420,6 @@ def goes_on_sending(peer):
     return receive_close(peer)
 
 
-def read_to_the_close(peer):
-    """Skips what comes before it."""
-    room = memoryview(bytearray(1 << 20))
-    while True:
-        f, left, key, _ = receive_header(peer)
-        if f.opcode == CLOSE:
-            payload = peer.exactly(left)
-            return f._replace(payload=mask(payload, key) if key else payload)
-        while left:
-            n = min(left, len(peer.buf)) or peer.sock.recv_into(room[:min(left, len(room))])
-            assert n, "the end came in a frame"
-            left, peer.buf = left - n, peer.buf[n:]
-
-
 @with_and_without_tls
 @either_side
 @pytest.mark.parametrize("how", ["SIGTERM", "SessionTimeoutSec", "the other ends"])
@@ -445,7 +431,7 @@ def test_one_that_keeps_sending_gets_the_code(world, threads, who, how):
     if how == "the other ends":
         second.half_close()
     else:
-        reading = threads.submit(read_to_the_close, second)
+        reading = threads.submit(receive_up_to_close, second)
     if how == "SIGTERM":
         stop(c)
     code, _ = goes_on_sending(first)
@@ -468,10 +454,10 @@ def test_one_that_sends_as_fast_as_it_can_gets_the_code(world, threads, who, siz
     def flood():
         while not enough.is_set():
             first.send(data)
-    flooding, reading = threads.submit(flood), threads.submit(read_to_the_close, second)
+    flooding, reading = threads.submit(flood), threads.submit(receive_up_to_close, second)
     try:
         assert receive_close(first)[0] == (1008 if who == "client" else 1001)
-        assert code_and_reason(reading.result())[0] == (1001 if who == "client" else 1008)
+        assert reading.result()[0] == (1001 if who == "client" else 1008)
     finally:
         enough.set()
     flooding.result()
@@ -602,7 +588,8 @@ CLIENT = """
 const WebSocket = require('next/dist/compiled/ws');
 const [url, end] = process.argv.slice(1);
 const socket = new WebSocket(url, { perMessageDeflate: { threshold: 0 } });
-const sent = ['', 'text '.repeat(200000), Buffer.alloc(1 << 20), require('crypto').randomBytes(70000), '\u00e9'];
+const sent = ['', 'text '.repeat(200000), Buffer.alloc(1 << 20),
+              require('crypto').randomBytes(70000), '\u00e9'];
 const got = [];
 let pings = 0;
 socket.on('ping', () => pings++);

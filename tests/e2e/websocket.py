@@ -62,10 +62,34 @@ def receive_header(peer):
     return f, length, head[2 + size:], head
 
 
+def receive_payload(peer, length, key):
+    payload = peer.exactly(length)
+    return mask(payload, key) if key else payload
+
+
+def payload_in_pieces(peer, left):
+    """As it came; for a long one. A piece is valid until the next."""
+    room = memoryview(bytearray(min(left, 1 << 20)))
+    while left:
+        n = min(left, len(peer.buf)) or peer.sock.recv_into(room[:left])
+        assert n, f"the end came {left} bytes before that of a frame"
+        yield peer.buf[:n] or room[:n]
+        left, peer.buf = left - n, peer.buf[n:]
+
+
 def receive(peer):
     f, length, key, _ = receive_header(peer)
-    payload = peer.exactly(length)
-    return f._replace(payload=mask(payload, key) if key else payload)
+    return f._replace(payload=receive_payload(peer, length, key))
+
+
+def receive_up_to_close(peer):
+    """Skips what comes before it; returns its code and reason."""
+    while True:
+        f, length, key, _ = receive_header(peer)
+        if f.opcode == CLOSE:
+            return code_and_reason(f._replace(payload=receive_payload(peer, length, key)))
+        for _ in payload_in_pieces(peer, length):
+            pass
 
 
 def code_and_reason(close):
