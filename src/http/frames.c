@@ -202,16 +202,18 @@ static bool is_1005(const struct frames *f)
 
 int frames_next(struct frames *f, struct buf *in, struct slice *ret)
 {
-	static const char without_code[2] = { (char)(FIN | FRAMES_CLOSE), 0 };
 	struct slice all = buf_slice(in);
 	size_t n = f->held;
 	bool left_out = false;
 
 	if (f->replace) {
+		/* in its place, so that what is behind it can be moved up to it */
+		in->data[in->start] = (char)(FIN | FRAMES_CLOSE);
+		in->data[in->start + 1] = 0;
+		*ret = (struct slice){ all.p, 2 };
 		buf_consume(in, n);
 		f->held = 0;
 		f->replace = false;
-		*ret = (struct slice){ without_code, sizeof(without_code) };
 		return 1;
 	}
 	*ret = (struct slice){ all.p, 0 };

@@ -41,7 +41,7 @@ struct frames {
 	struct slice
 		own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
 	bool paused;      /* frames_next() stops at the next boundary */
-	bool at_end;            /* no more bytes come, so that none are held */
+	bool at_end;      /* no more bytes come, so that none are held */
 	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;

@@ -84,7 +84,7 @@ bool flow_wants_input(const struct flow *f)
 static bool flow_has_input(const struct flow *f)
 {
 	return f->from->can_read || splicer_has_rest(&f->splicer) ||
-	       (f->state == FLOW_DROPPING && buf_len(f->in) > 0);
+	       (f->state == FLOW_DROPPING && buf_len(f->in) > f->frames.held);
 }
 
 bool flow_complete(const struct flow *f)
@@ -375,6 +375,7 @@ bool flow_ready(const struct flow *f)
 		return f->to->can_write;
 	if (flow_wants_input(f) && flow_has_input(f))
 		return true;
-	return f->state == FLOW_DROPPING ? flow_pending(f) && f->to->can_write
-					 : f->state == FLOW_DECODING && f->failure == FLOW_OK;
+	return f->state == FLOW_DROPPING
+		       ? flow_pending(f) && f->to->can_write
+		       : f->state == FLOW_DECODING && f->failure == FLOW_OK;
 }

@@ -33,7 +33,7 @@ ssize_t splicer_fill(struct splicer *s, struct stream *from, uint64_t len)
 	return n;
 }
 
-/* Follows a header, if it is complete and its payload is to be spliced. */
+/* Follows a header, if it is complete and its payload is to be spliced; a Close may have to be replaced. */
 static bool follow_header(struct splicer *s, struct frames *f)
 {
 	struct frames next = *f;
@@ -42,7 +42,7 @@ static bool follow_header(struct splicer *s, struct frames *f)
 
 	if (n < 0 ||
 	    frames_follow(&next, (struct slice){ head, (size_t)n }) < (size_t)n ||
-	    frames_left(&next) < SPLICER_FRAME_MIN)
+	    frames_left(&next) < SPLICER_FRAME_MIN || next.state == FRAMES_CLOSED)
 		return false;
 	*f = next;
 	s->ready += (size_t)n;
