@@ -121,6 +121,8 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	ck_assert_ptr_nonnull(strstr(once, "ControllerPath=/c/** /d/*/e\n"));
 	ck_assert_ptr_nonnull(strstr(once, "Url=unix:/run/next.sock\n"));
 	ck_assert_ptr_nonnull(strstr(once, "RewriteOrigin=yes\n"));
+	ck_assert_ptr_nonnull(strstr(once, "UpgradeErrors=close\n"));
+	ck_assert_ptr_nonnull(strstr(once, "SessionTimeoutSec=8h\nHeartbeatSec=0\n"));
 	parse_good(&again, once);
 	twice = printed(&again);
 	ck_assert_str_eq(once, twice);

@@ -90,7 +90,7 @@ START_TEST(unknown_names_are_answered_with_the_known_ones)
 		       NULL);
 	expect_reports("[Routes]\nX=\n",
 		       ":2: unknown key X=; keys of [Routes]: NoVncPath= ControllerPath= "
-		       "NextJsUpgradePath= AllowedOrigins=\n",
+		       "NextJsUpgradePath= AllowedOrigins= UpgradeErrors=\n",
 		       NULL);
 	expect_reports("[Client]\nX=\n",
 		       ":2: unknown key X=; keys of [Client]: none yet\n", NULL);

@@ -172,9 +172,10 @@ static void step(struct pump *p)
 	ck_assert(!flow_ready(&p->flow));
 }
 
+/* Other bytes may be waiting. */
 static void put_ping(struct pump *p)
 {
-	if (!flow_between_frames(&p->flow) || flow_pending(&p->flow))
+	if (!flow_between_frames(&p->flow) || buf_len(&p->out) > 0)
 		return;
 	flow_put(&p->flow, FRAMES_PING, own, p->masked ? tunnel_random.key : NULL);
 	p->pings++;

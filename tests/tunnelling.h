@@ -87,7 +87,8 @@ static inline void nothing_is_left(struct relaying *w)
 
 static inline void tunnelling_close(struct relaying *w)
 {
-	ck_assert(!w->relay.tunnel.client.cut && !w->relay.tunnel.backend.cut);
+	ck_assert_int_ne(w->relay.tunnel.client.close, TUNNEL_CLOSE_CUT);
+	ck_assert_int_ne(w->relay.tunnel.backend.close, TUNNEL_CLOSE_CUT);
 	nothing_is_left(w);
 	relaying_close(w);
 }

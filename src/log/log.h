@@ -45,8 +45,9 @@ struct log_fields {
 	struct slice backend; /* "Next.js", "master-controller" */
 	struct slice origin;
 	struct slice reason;
-	struct slice closed_by; /* whose Close ended a tunnel: "client", a backend's name, "novnc-gate" */
-	unsigned close_code;    /* its code (RFC 6455 7.4); 0: no Close */
+	struct slice
+		closed_by; /* whose Close ended a tunnel: "client", a backend's name, "novnc-gate" */
+	unsigned close_code;  /* its code (RFC 6455 7.4); 0: no Close */
 	unsigned status;      /* sent to the client; 0: none */
 	bool ended;           /* the three below are known */
 	uint64_t up_bytes;    /* client to backend */

@@ -181,9 +181,12 @@ static void note_close(struct log_fields *f, const struct tunnel *t)
 				       ? SLICE("client")
 				       : slice_str(t->setup.backend);
 		f->close_code = frames_close_code(first);
-	} else if (t->client.told || t->backend.told) {
+	} else if (t->client.close == TUNNEL_CLOSE_PUT) {
 		f->closed_by = SLICE("novnc-gate");
-		f->close_code = t->client.told ? t->client.code : t->backend.code;
+		f->close_code = t->client.code;
+	} else if (t->backend.close == TUNNEL_CLOSE_PUT) {
+		f->closed_by = SLICE("novnc-gate");
+		f->close_code = t->backend.code;
 	}
 }
 

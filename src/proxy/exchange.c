@@ -206,7 +206,8 @@ static enum exchange_end exchange_tunnel_over(struct exchange *x)
 	switch (t->end) {
 	case TUNNEL_CLIENT_FAILED:
 		/* a reset of the backend's connection might overtake its Close */
-		return t->backend.told ? EXCHANGE_GONE : EXCHANGE_RESET;
+		return t->backend.close == TUNNEL_CLOSE_PUT ? EXCHANGE_GONE
+							    : EXCHANGE_RESET;
 	case TUNNEL_BACKEND_FAILED:
 	case TUNNEL_BACKEND_SILENT:
 	case TUNNEL_FAULT: return EXCHANGE_RESET;

@@ -19,10 +19,17 @@ static bool head_sent(const struct relay *r)
 	return r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 }
 
+/* It waits for the peers' Closes, and tries no write twice. */
+static bool tunnel_ends(const struct relay *r)
+{
+	return r->phase == RELAY_TUNNEL && r->tunnel.end != TUNNEL_OPEN;
+}
+
 /* Writing to the backend has failed. */
 static void relay_backend_write_failed(struct relay *r, int error)
 {
-	if (error == -EPIPE || error == -ECONNRESET || r->up.to->input == STREAM_CUT) {
+	if (tunnel_ends(r) || error == -EPIPE || error == -ECONNRESET ||
+	    r->up.to->input == STREAM_CUT) {
 		flow_note_target_closed(&r->up); /* a response may have come already */
 		return;
 	}
@@ -35,7 +42,7 @@ static void relay_backend_write_failed(struct relay *r, int error)
 /* Writing to the client has failed. */
 static void relay_client_write_failed(struct relay *r, int error)
 {
-	if (r->down.to->input == STREAM_CUT)
+	if (tunnel_ends(r) || r->down.to->input == STREAM_CUT)
 		flow_note_target_closed(&r->down); /* the flow up continues */
 	else
 		flow_fail(&r->up, error);
@@ -194,39 +201,35 @@ static uint64_t relay_deadline(const struct relay *r, enum relay_result *ret)
 	case RELAY_BODY: return body_deadline(r, ret);
 	case RELAY_TUNNEL: break;
 	}
-	*ret = RELAY_TUNNEL_OVER; /* or RELAY_RELEASE: see relay_expire() */
-	return tunnel_deadline_ms(&r->tunnel);
+	*ret = RELAY_RELEASE;
+	return tunnel_release_ms(&r->tunnel);
 }
 
 /* The deadline has passed, with this result. */
 static enum relay_result relay_expire(struct relay *r, enum relay_result late)
 {
-	switch (late) {
-	case RELAY_UPSTREAM_FAILED: return result_of[upstream_expire(r->upstream)];
-	case RELAY_TUNNEL_OVER:
-		return tunnel_expire(&r->tunnel, clock_ms()) ? RELAY_RELEASE
-							     : RELAY_RUNNING;
-	default: return late;
-	}
+	return late == RELAY_UPSTREAM_FAILED ? result_of[upstream_expire(r->upstream)]
+					     : late;
 }
 
 /* When the loop goes round again, whatever comes. */
 static uint64_t wake_ms(const struct relay *r)
 {
-	return r->phase == RELAY_TUNNEL ? earlier(check_ms(r), tunnel_wake_ms(&r->tunnel))
+	return r->phase == RELAY_TUNNEL ? earlier(check_ms(r), tunnel_due_ms(&r->tunnel))
 					: check_ms(r);
 }
 
 /* The process has to stop, or cannot wait any more. */
 static enum relay_result relay_stop(struct relay *r, enum relay_result end)
 {
-	bool was_open = r->phase == RELAY_TUNNEL && r->tunnel.end == TUNNEL_OPEN;
+	bool terminated = end == RELAY_TERMINATED;
 
-	if (!was_open)
+	if (r->phase != RELAY_TUNNEL)
 		return end;
+	if (tunnel_ends(r) && !terminated)
+		return RELAY_TUNNEL_OVER;
 	r->sigfd = -1; /* SIGTERM stays there */
-	tunnel_stop(&r->tunnel, end == RELAY_TERMINATED ? TUNNEL_STOPPED : TUNNEL_FAULT,
-		    clock_ms());
+	tunnel_stop(&r->tunnel, terminated ? TUNNEL_STOPPED : TUNNEL_FAULT, clock_ms());
 	return RELAY_RUNNING;
 }
 

@@ -47,12 +47,20 @@ enum tunnel_end {
 	TUNNEL_FAULT,   /* the gate's own */
 };
 
+/* The Close for one peer. */
+enum tunnel_close {
+	TUNNEL_CLOSE_NONE,
+	TUNNEL_CLOSE_PASSED, /* the other peer's has been passed on */
+	TUNNEL_CLOSE_DUE,    /* the gate's is put in as soon as no frame is open */
+	TUNNEL_CLOSE_PUT,    /* the gate's is in the flow's `out`, or written */
+	TUNNEL_CLOSE_CUT,    /* a frame has stayed open, so there is none */
+};
+
 /* The direction toward one peer. */
 struct tunnel_side {
 	struct flow *flow;
-	unsigned code; /* of the Close to put in; 0: none */
-	bool told;     /* it is in the flow's `out` */
-	bool cut; /* it cannot be put in: a frame is open, or the bytes are no frames */
+	enum tunnel_close close;
+	unsigned code; /* of the gate's Close */
 };
 
 struct tunnel {
@@ -62,6 +70,8 @@ struct tunnel {
 	enum tunnel_peer closed_first; /* by a Close */
 	enum tunnel_peer ended_first;  /* its direction; TUNNEL_BOTH: seen in one step */
 	uint64_t begun_ms;
+	uint64_t close_ms; /* when closed_first was set */
+	uint64_t limit_ms; /* no time limit passes before */
 	uint64_t
 		release_ms; /* it may give memory back after it has been idle for so long */
 	uint64_t ping_ms;   /* when the last Ping was put in */
@@ -74,21 +84,21 @@ struct tunnel {
 void tunnel_begin(struct tunnel *ret, const struct tunnel_setup *setup, struct flow *up,
 		  struct flow *down);
 
-/* After each step of the flows: passes on the end of a direction, puts frames in, sees how the tunnel ends. */
+/*
+ * After each step of the flows, and when it is due: passes on the end of a direction, puts frames in, sees how
+ * the tunnel ends.
+ */
 void tunnel_step(struct tunnel *t, uint64_t now_ms);
 
-/* Ends the tunnel, unless it ends already. */
+/* Ends the tunnel, unless it ends already: puts in what can be put in now. */
 void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms);
 
 /* It ends, and waits for nothing more. */
 bool tunnel_over(const struct tunnel *t, uint64_t now_ms);
 
-/* When tunnel_expire() is due unless the flows make progress, and when tunnel_step() is due anyway. */
-uint64_t tunnel_deadline_ms(const struct tunnel *t);
-uint64_t tunnel_wake_ms(const struct tunnel *t);
-
-/* The deadline has passed: ends the tunnel; or returns true if it may give memory back. */
-bool tunnel_expire(struct tunnel *t, uint64_t now_ms);
+/* When tunnel_step() is due, and when memory may be given back unless the flows make progress. */
+uint64_t tunnel_due_ms(const struct tunnel *t);
+uint64_t tunnel_release_ms(const struct tunnel *t);
 
 /* The frames of the direction whose Close came first, or NULL. */
 const struct frames *tunnel_first_close(const struct tunnel *t);

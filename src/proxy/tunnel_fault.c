@@ -56,13 +56,15 @@ static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
 			  stream_strerror(failed->from, failed->error));
 }
 
-/* A frame to the client was open, so it got no Close. */
-static bool is_cut(const struct tunnel *t)
+/* This machine's: of a connection, or of poll(2). */
+static void explain_local(const struct tunnel *t, int poll_error, struct fault *ret)
 {
-	enum frames_state state = t->client.flow->frames.state;
-
-	return (state == FRAMES_HEADER || state == FRAMES_PAYLOAD) &&
-	       t->end != TUNNEL_CLIENT_FAILED && t->end != TUNNEL_CLIENT_SILENT;
+	if (t->backend.flow->failure != FLOW_OK)
+		explain_failure(t, TUNNEL_CLIENT, FAULT_NOBODY, ret);
+	else if (t->client.flow->failure != FLOW_OK)
+		explain_failure(t, TUNNEL_BACKEND, FAULT_NOBODY, ret);
+	else
+		fault_set(ret, FAULT_GATE, 500, "poll: %s", strerror(-poll_error));
 }
 
 void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
@@ -93,11 +95,9 @@ void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
 		fault_set(ret, FAULT_NOBODY, 0, "open for SessionTimeoutSec=");
 		break;
 	case TUNNEL_STOPPED: fault_set(ret, FAULT_NOBODY, 0, "stopped by SIGTERM"); break;
-	case TUNNEL_FAULT:
-		fault_set(ret, FAULT_GATE, 500, "poll: %s", strerror(-poll_error));
-		break;
+	case TUNNEL_FAULT: explain_local(t, poll_error, ret); break;
 	default: explain_end(t, t->ended_first, FAULT_NOBODY, ret); break;
 	}
-	if (is_cut(t))
+	if (t->client.close == TUNNEL_CLOSE_CUT)
 		fault_append(ret, ", in the middle of a frame");
 }
