@@ -76,6 +76,12 @@ void flow_expect_pong(struct flow *f, struct slice payload);
 /* In a tunnel: flow_put() may put in a control frame, because no frame is open. */
 bool flow_between_frames(const struct flow *f);
 
+/* In a tunnel: the peer at `from` has sent a Close. */
+static inline bool flow_has_closed(const struct flow *f)
+{
+	return f->frames.state == FRAMES_CLOSED;
+}
+
 /* Puts in a control frame, behind what has been decoded; masked with the key, if it is not NULL. */
 void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
 	      const unsigned char *key);

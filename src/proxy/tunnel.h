@@ -93,6 +93,9 @@ void tunnel_step(struct tunnel *t, uint64_t now_ms);
 /* Ends the tunnel, unless it ends already: puts in what can be put in now. */
 void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms);
 
+/* After each step of the flows of a tunnel that ends: puts in the Closes that are due, where no frame is open. */
+void tunnel_put_closes(struct tunnel *t, uint64_t now_ms);
+
 /* It ends, and waits for nothing more. */
 bool tunnel_over(const struct tunnel *t, uint64_t now_ms);
 
@@ -105,3 +108,10 @@ const struct frames *tunnel_first_close(const struct tunnel *t);
 
 /* The client knows why the tunnel has ended: a Close has been written to it. */
 bool tunnel_client_told(const struct tunnel *t);
+
+/* In one of the directions the bytes are no frames, so nothing is put into either of them. */
+static inline bool tunnel_is_raw(const struct tunnel *t)
+{
+	return t->client.flow->frames.state == FRAMES_LOST ||
+	       t->backend.flow->frames.state == FRAMES_LOST;
+}
