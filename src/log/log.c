@@ -230,7 +230,7 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	struct journal_entry out = { .level = events[ev].level };
 
-	/* seven texts, five of them once more in the sentence, and the rest */
+	/* seven long texts, five of them once more in the sentence, and the rest */
 	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a message fits");
 

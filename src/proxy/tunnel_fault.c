@@ -6,6 +6,14 @@ static const char *peer_name(const struct tunnel *t, enum tunnel_peer peer)
 	return peer == TUNNEL_CLIENT ? "the client" : t->setup.backend;
 }
 
+/* Next.js is a name. */
+static const char *article(const struct tunnel *t, enum tunnel_peer peer)
+{
+	const char *name = t->setup.cfg->backend[CONFIG_NEXTJS].name;
+
+	return peer == TUNNEL_BACKEND && t->setup.backend != name ? "the " : "";
+}
+
 /* Whose Close came first; false if none has come. */
 static bool explain_close(const struct tunnel *t, struct fault *ret)
 {
@@ -15,9 +23,9 @@ static bool explain_close(const struct tunnel *t, struct fault *ret)
 	if (!f)
 		return false;
 	reason = frames_close_reason(f);
-	fault_set(ret, FAULT_NOBODY, 0, "closed by %s (%u%s%.*s)",
-		  peer_name(t, t->closed_first), frames_close_code(f),
-		  reason.len > 0 ? ": " : "", SLICE_FMT(reason));
+	fault_set(ret, FAULT_NOBODY, 0, "closed by %s%s (%u%s%.*s)",
+		  article(t, t->closed_first), peer_name(t, t->closed_first),
+		  frames_close_code(f), reason.len > 0 ? ": " : "", SLICE_FMT(reason));
 	return true;
 }
 

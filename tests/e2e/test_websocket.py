@@ -22,7 +22,7 @@ from websocket import (BINARY, CLOSE, CONTINUATION, KEY, NO_CODE, PING, PONG, TE
 LEFT = "master-controller closed the connection"
 RESET = "master-controller reset the connection"
 STOPPED = "the session was ended by the server"
-NAMES = {"client": "the client", "controller": "master-controller"}
+NAMES = {"client": "the client", "controller": "the master-controller"}
 
 either_side = pytest.mark.parametrize("who", NAMES)
 
@@ -231,7 +231,7 @@ def test_a_controller_that_ends_at_once_behind_its_close(world):
     assert receive_close(c) == (1000, "bye")
     send_close(c, 1000)
     assert c.end() == "FIN"
-    assert why(c) == "closed by master-controller (1000: bye)"
+    assert why(c) == "closed by the master-controller (1000: bye)"
     assert len(c.log) == 3, c.log
 
 
@@ -245,7 +245,7 @@ def test_a_close_of_the_controller_with_1005_comes_without_a_code(world, reason)
     send_close(c)
     assert receive_close(b) == (NO_CODE, "")
     assert c.end() == b.end() == "FIN"
-    assert why(c).startswith("closed by master-controller (1005")
+    assert why(c).startswith("closed by the master-controller (1005")
 
 
 @with_and_without_tls
