@@ -1,8 +1,8 @@
-// The demo's master-controller: `controller.mjs PORT SESSION VM_URL VM_ORIGIN`.  It serves browsers on this
+// The demo's master-controller: `controller.mjs PORT SESSION VM_URL VM_ORIGIN NOVNC`.  It serves browsers on this
 // machine only, and is the only one whom the VM serves, since that knows its Origin.
 //
 //   /api/auth/session/SESSION/novnc              redirects to noVNC's page, told where its WebSocket is
-//   /api/auth/session/SESSION/novnc/FILE         noVNC's own files, as Debian installs them
+//   /api/auth/session/SESSION/novnc/FILE         noVNC's own files, those in the directory NOVNC
 //   /api/auth/session/SESSION/novnc/websock      (or /websockify) a tunnel to VM_URL
 
 import { createReadStream } from 'node:fs';
@@ -11,8 +11,7 @@ import net from 'node:net';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream';
 
-const [port, session, vmUrl, vmOrigin] = process.argv.slice(2);
-const novnc = '/usr/share/novnc';
+const [port, session, vmUrl, vmOrigin, novnc] = process.argv.slice(2);
 const base = `/api/auth/session/${session}/novnc`;
 const vm = new URL(vmUrl);
 

@@ -265,10 +265,11 @@ export class World {
 	// port: the gate's, any free one if 0.  dir: for the configuration, the logs and the VM's files.
 	// dev: a copy of the dashboard, served by `next dev`; else the built one by `next start`.
 	// tls: the gate speaks TLS, with a certificate of the world's own authority, this.ca.
+	// noVnc: the directory of noVNC's files, Debian's unless another one is given.
 	// installed: a gate that runs already at this url, reads this config anew for each connection, and
 	// has a certificate of the authority in the file ca.
-	constructor({ port = 0, dir, dev = null, tls = false, installed = null }) {
-		Object.assign(this, { port, dir, dev, tls, installed, session: randomUUID() });
+	constructor({ port = 0, dir, dev = null, tls = false, installed = null, noVnc = '/usr/share/novnc' }) {
+		Object.assign(this, { port, dir, dev, tls, installed, noVnc, session: randomUUID() });
 		this.home = join(dir, 'vm');
 		this.died = new Promise((done) => { this.tellDeath = done; });
 		for (const part of ['log', 'vm'])
@@ -360,7 +361,7 @@ export class World {
 		const url = `http://127.0.0.1:${port}`;
 
 		this.controller = await this.run('controller',
-			[NODE, join(HERE, 'controller.mjs'), port, this.session, this.vmUrl, VM_ORIGIN],
+			[NODE, join(HERE, 'controller.mjs'), port, this.session, this.vmUrl, VM_ORIGIN, this.noVnc],
 			{ ready: () => vncGreets(`${url}${this.path}/websock`) });
 		this.controllerUrl = url;
 	}
