@@ -82,6 +82,12 @@ static inline bool flow_has_closed(const struct flow *f)
 	return f->frames.state == FRAMES_CLOSED;
 }
 
+/* In a tunnel: a frame is open. */
+static inline bool flow_in_frame(const struct flow *f)
+{
+	return f->frames.state == FRAMES_HEADER || f->frames.state == FRAMES_PAYLOAD;
+}
+
 /* Puts in a control frame, behind what has been decoded; masked with the key, if it is not NULL. */
 void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
 	      const unsigned char *key);

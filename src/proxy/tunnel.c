@@ -66,7 +66,7 @@ static uint64_t ping_due_ms(const struct tunnel *t)
 /* No Pong can come, or be read: the client is in the middle of a frame, or there is back-pressure. */
 static bool hides_pongs(const struct flow *up)
 {
-	return flow_pending(up) || up->frames.state != FRAMES_BETWEEN;
+	return flow_pending(up) || flow_in_frame(up);
 }
 
 /* A Ping is due. False if the client has not answered the last ones. */
