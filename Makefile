@@ -211,7 +211,7 @@ check-long: packages-for-check-long all build/test_sandbox build/hold \
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long
-	tests/run vanished quiet
+	tests/run long quiet
 	tests/kernels/run 12 13
 	tests/kernels/run --systemd 13 -- 'python3 -B tests/kernels/ends.py 300 return stop reboot'
 	tests/kernels/run --systemd --counted 12 13 backports -- 'python3 -B tests/kernels/pid1.py 32 0 400 800'

@@ -110,7 +110,8 @@ void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms)
 	if (t->end != TUNNEL_OPEN || end == TUNNEL_OPEN)
 		return;
 	t->end = end;
-	if (end == TUNNEL_ENDED && flow_in_frame(t->client.flow))
+	/* the backend has ended in a frame, before all else */
+	if (flow_complete(t->client.flow) && flow_in_frame(t->client.flow))
 		t->client.close = TUNNEL_CLOSE_CUT;
 	if (end == TUNNEL_CLOSED || end == TUNNEL_ENDED)
 		return;

@@ -300,8 +300,8 @@ def read_messages(peer, on_ping=None):
                 crc = zlib.crc32(piece, crc)
 
 
-def both_ways(world, threads, total, least_pings):
-    world.configure("[Limits]\nHeartbeatSec=50ms")
+def both_ways(world, threads, total, beat, least_pings):
+    world.configure(f"[Limits]\nHeartbeatSec={beat}")
     c, b = world.tunnel()
     before = memory_kb(c.pid)
     pings, lock = [], threading.Lock()
@@ -330,12 +330,13 @@ def both_ways(world, threads, total, least_pings):
     assert why(c).startswith("closed by ")
 
 
-def test_frames_of_all_lengths_both_ways_with_a_hundred_pings(world, threads):
-    both_ways(world, threads, 64 << 20, 100)
+def test_frames_of_all_lengths_both_ways_with_fifty_pings(world, threads):
+    both_ways(world, threads, 64 << 20, "70ms", 50)
 
 
+@pytest.mark.long
 def test_a_gibibyte_of_frames_both_ways_with_a_thousand_pings(world, threads):
-    both_ways(world, threads, 1 << 30, 1000)
+    both_ways(world, threads, 1 << 30, "50ms", 1000)
 
 
 def test_frames_of_all_lengths_down_through_tls(secure, threads):
