@@ -226,7 +226,7 @@ def test_the_log_is_the_same_as_with_http(world, sent):
     (["Sec-WebSocket-Protocol:  \tbinary \t,\tbase64"], "binary"),
     (["sec-websocket-protocol: binary"], "binary"),
     (["Sec-WebSocket-Protocol: binary", "Sec-WebSocket-Protocol: base64"], "binary"),
-    (["Sec-WebSocket-Protocol: BINARY"], "BINARY"), ([f"Sec-WebSocket-Protocol: {'x' * 63}, y"], "x" * 63)],
+    (["Sec-WebSocket-Protocol: BINARY"], "BINARY"), ([f"Sec-WebSocket-Protocol: {'x' * 63}  , y"], "x" * 63)],
     ids=["none", "one", "list", "another list", "white space", "lower case", "two lines", "upper case", "long"])
 def test_the_first_subprotocol_is_chosen(world, lines, protocol):
     c = refused_by_controller(world, upgrade(NOVNC, *lines))
