@@ -11,6 +11,7 @@ import pytest
 
 from gate import Ended, chunked, head, request, switching, upgrade
 from test_heartbeat import read_messages, send_messages
+from test_log import closing_fields, full_pipe, journal
 from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream
 from websocket import BINARY, closed, reason_to, receive, receive_close, send, send_close, unframed
 
@@ -200,6 +201,17 @@ def test_a_poll_that_fails_is_told_to_both_sides(world, error):
         assert closed(c, b) == [*told_of_a_fault(c), (1001, "")]
     assert c.exited() == 0
     session_failed(c, f"poll: {words(error)}")
+
+
+def test_the_closing_entry_has_the_code_of_a_fault(world, journal):
+    journal, arguments = journal
+    c = world.direct(upgrade(), **arguments)
+    b = world.tunnel_of(c)
+    with failing(c.pid, "poll,ppoll:error=ENOMEM:when=1"):
+        send(c, BINARY, b"x")
+        assert receive(b).payload == b"x"
+        closed(c, b)
+    assert closing_fields(journal) == ("novnc-gate", "1011")
 
 
 @pytest.mark.parametrize("error", ["EAGAIN", "EINTR"])

@@ -13,7 +13,7 @@ import pytest
 
 from gate import (DEADLINE, HOST, NOVNC, SECRET, Ended, head, refusing, request, response, switching,
                   upgrade)
-from websocket import closed, receive_close, send_close, unframed
+from websocket import BINARY, closed, header, receive_close, send_close, unframed
 
 HANDLING, PROXYING = f"Handling noVNC connection: {NOVNC}", f"Proxying: {NOVNC}"
 
@@ -415,36 +415,101 @@ def test_entries_without_room_are_sent_when_a_tunnel_comes_to_rest(world, stoppe
     assert c.exited() == 0
 
 
-@pytest.mark.parametrize("how, code, by", [
-    ("client", 1000, "client"), ("controller", 4001, "master-controller"),
-    ("no code", 1005, "client"), ("SIGTERM", 1001, "novnc-gate"),
-    ("the client ends", 1001, "novnc-gate"), ("the controller ends", 1014, "novnc-gate"),
-    ("no frames", None, None)])
-def test_the_closing_entry_says_who_closed_and_with_which_code(world, journal, how, code, by):
-    """The answer to a Close of the gate's own is not the one that closed."""
-    journal, arguments = journal
-    c = world.direct(upgrade(), **arguments)
-    b = world.tunnel_of(c)
-    if how in ("client", "controller", "no code"):
-        first, second = (b, c) if how == "controller" else (c, b)
-        send_close(first, code)
-        assert receive_close(second) == (code, "")
-        send_close(second, code)
-    elif how == "SIGTERM":
-        os.kill(c.pid, signal.SIGTERM)
-        closed(c, b)
-    elif how == "no frames":
-        unframed(c, b)
-        c.close()
-    else:
-        first, second = (c, b) if "client" in how else (b, c)
-        first.close()
-        closed(second)
-    b.close()
+def closing_fields(journal):
+    """Who closed and with which code, in the closing entry."""
     while not (fields := next_fields(journal))["MESSAGE"].startswith("noVNC session closed: "):
         pass
-    assert fields.get("NOVNC_GATE_CLOSED_BY") == by
-    assert fields.get("NOVNC_GATE_CLOSE_CODE") == (str(code) if code else None)
+    return fields.get("NOVNC_GATE_CLOSED_BY"), fields.get("NOVNC_GATE_CLOSE_CODE")
+
+
+def terminate(c):
+    os.kill(c.pid, signal.SIGTERM)
+
+
+def close_first(first, second, code):
+    send_close(first, code)
+    assert receive_close(second) == (code, "")
+
+
+def close_both(first, second, code):
+    close_first(first, second, code)
+    send_close(second, code)
+    assert receive_close(first) == (code, "")
+
+
+def begin_frame(first, second):
+    first.send(header(first, BINARY, 1000) + b"x")
+    second.exactly(len(header(first, BINARY, 1000)) + 1)
+
+
+GATE, CONTROLLER = "novnc-gate", "master-controller"
+
+
+@pytest.mark.parametrize("by, code, steps", [
+    pytest.param(by, code, steps, id=name) for name, by, code, steps in (
+        ("client", "client", 1000, lambda c, b: close_both(c, b, 1000)),
+        ("controller", CONTROLLER, 4001, lambda c, b: close_both(b, c, 4001)),
+        ("client without a code", "client", 1005, lambda c, b: close_both(c, b, 1005)),
+        ("controller without a code", CONTROLLER, 1005, lambda c, b: close_both(b, c, 1005)),
+        ("no answer of the controller", "client", 4001,
+         lambda c, b: (close_first(c, b, 4001), receive_close(c))),
+        ("no answer of the client", CONTROLLER, 4001,
+         lambda c, b: (close_first(b, c, 4001), receive_close(b))),
+        ("end instead of an answer", "client", 4001, lambda c, b: (close_first(c, b, 4001), b.reset())),
+        ("SIGTERM after a Close", "client", 4001, lambda c, b: (close_first(c, b, 4001), terminate(c))),
+        ("SIGTERM", GATE, 1001, lambda c, b: (terminate(c), closed(c, b))),
+        ("SIGTERM in a frame up", GATE, 1001,
+         lambda c, b: (begin_frame(c, b), terminate(c), receive_close(c))),
+        ("SIGTERM in a frame down", GATE, 1001,
+         lambda c, b: (begin_frame(b, c), terminate(c), receive_close(b))),
+        ("client ends", GATE, 1001, lambda c, b: (c.close(), closed(b))),
+        ("client resets", GATE, 1001, lambda c, b: (c.reset(), closed(b))),
+        ("client resets in a frame", None, None, lambda c, b: (begin_frame(c, b), c.reset(), b.end())),
+        ("controller ends", GATE, 1014, lambda c, b: (b.close(), closed(c))),
+        ("controller resets", GATE, 1014, lambda c, b: (b.reset(), closed(c))),
+        ("controller resets in a frame", None, None, lambda c, b: (begin_frame(b, c), b.reset(), c.end())),
+        ("no frames", None, None, lambda c, b: (unframed(c, b), c.close())),
+        ("SIGTERM without frames", None, None, lambda c, b: (unframed(c, b), terminate(c))))])
+def test_the_closing_entry_says_who_closed_and_with_which_code(world, journal, by, code, steps):
+    """The answer to a Close of the gate's own is not the one that closed."""
+    journal, arguments = journal
+    world.configure("[Limits]\nLingerTimeoutSec=300ms")
+    c = world.direct(upgrade(), **arguments)
+    b = world.tunnel_of(c)
+    steps(c, b)
+    c.close()
+    b.close()
+    assert closing_fields(journal) == (by, str(code) if code else None)
+
+
+@pytest.mark.parametrize("key, code", [("IdleTimeoutSec", 1008), ("SessionTimeoutSec", 1008),
+                                       ("HeartbeatSec", 1001)])
+def test_the_closing_entry_has_the_code_of_a_time_limit(world, journal, key, code):
+    journal, arguments = journal
+    world.configure(f"[Limits]\n{key}=300ms")
+    c = world.direct(upgrade(), **arguments)
+    b = world.tunnel_of(c)
+    receive_close(b)
+    c.close()
+    b.close()
+    assert closing_fields(journal) == (GATE, str(code))
+
+
+@pytest.mark.parametrize("by, code, steps", [
+    ("client", 1000, lambda c, b: close_both(c, b, 1000)),
+    ("Next.js", 4001, lambda c, b: close_both(b, c, 4001)),
+    (GATE, 1014, lambda c, b: (b.close(), closed(c))),
+    (GATE, 1001, lambda c, b: (terminate(c), closed(c, b)))],
+    ids=["client", "Next.js", "Next.js ends", "SIGTERM"])
+def test_the_last_entry_of_hot_reload_says_who_closed(world, journal, by, code, steps):
+    journal, arguments = journal
+    world.configure("[Log]\nLevel=debug")
+    c = world.direct(upgrade("/_next/hmr"), **arguments)
+    steps(c, world.tunnel_of(c, backend=world.nextjs))
+    c.close()
+    while not (fields := next_fields(journal))["MESSAGE"].startswith("GET /_next/hmr: 101 "):
+        pass
+    assert (fields["NOVNC_GATE_CLOSED_BY"], fields["NOVNC_GATE_CLOSE_CODE"]) == (by, str(code))
 
 
 def test_exits_are_spread_although_the_journal_has_no_room(world, stopped_journal, tmp_path):
