@@ -580,8 +580,10 @@ SERVER = """
 const { WebSocketServer } = require('next/dist/compiled/ws');
 new WebSocketServer({ port: process.argv[1], host: '127.0.0.1', perMessageDeflate: { threshold: 0 } },
                     () => console.log('Ready'))
-  .on('connection', (socket) => socket.on('message', (data, binary) =>
-    String(data) === 'die' ? socket.terminate() : socket.send(data, { binary })));
+  .on('connection', (socket) => socket
+    .on('pong', () => socket.close(4009, 'a Pong without a Ping'))
+    .on('message', (data, binary) =>
+      String(data) === 'die' ? socket.terminate() : socket.send(data, { binary })));
 """
 CLIENT = """
 const WebSocket = require('next/dist/compiled/ws');
