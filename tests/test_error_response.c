@@ -152,6 +152,25 @@ START_TEST(the_id_is_there_where_it_fits)
 }
 END_TEST
 
+/* A part of it is not enough to look anything up. */
+START_TEST(an_id_that_does_not_fit_is_left_out)
+{
+	static const char *const ids[] = { ID, INVOCATION };
+
+	for (size_t i = 0; i < LENGTH(ids); i++) {
+		size_t most = FRAMES_REASON_MAX - strlen(NOTE) - strlen(ids[i]);
+
+		for (size_t len = most + 1; len <= FRAMES_REASON_MAX; len++) {
+			struct frames f;
+			struct slice reason = reason_of(&f, len, 0, 0, ids[i]);
+
+			ck_assert_msg(reason.len == len, "%zu bytes become '%.*s'", len,
+				      SLICE_FMT(reason));
+		}
+	}
+}
+END_TEST
+
 START_TEST(no_room_is_an_error)
 {
 	const struct error_close e = {
@@ -195,6 +214,7 @@ int main(void)
 	tcase_add_test(tc, a_101_comes_first_and_has_no_extension);
 	tcase_add_test(tc, a_reason_is_cut_between_two_characters);
 	tcase_add_test(tc, the_id_is_there_where_it_fits);
+	tcase_add_test(tc, an_id_that_does_not_fit_is_left_out);
 	tcase_add_test(tc, no_room_is_an_error);
 	tcase_add_test(tc, it_is_appended);
 	return suite_run(suite);

@@ -78,6 +78,22 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 	ret[0] = '\0';
 }
 
+struct slice upgrade_first_protocol(const struct http1_head *h)
+{
+	struct slice first = SLICE("");
+
+	for (size_t i = 0; i < h->fields && first.len == 0; i++) {
+		struct slice rest = h->field[i].value;
+
+		if (!slice_caseeq(h->field[i].name, SLICE("Sec-WebSocket-Protocol")))
+			continue;
+		/* empty elements do not count (RFC 9110 5.6.1.2) */
+		while (first.len == 0 && slice_split(&rest, ',', &first))
+			first = slice_trim(first);
+	}
+	return first;
+}
+
 const char *upgrade_fault(const struct http1_head *h, const char *accept)
 {
 	size_t accepts = http1_count(h, SLICE("Sec-WebSocket-Accept"));

@@ -19,5 +19,8 @@ unsigned upgrade_refusal(const struct http1_head *h, const char **why);
 /* The Sec-WebSocket-Accept for that Sec-WebSocket-Key, RFC 6455 4.2.2. */
 void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE]);
 
+/* The first subprotocol that the client offers, or "". */
+struct slice upgrade_first_protocol(const struct http1_head *h);
+
 /* The fault of a 101 that must not open a tunnel (RFC 6455 4.1), in words; or NULL. */
 const char *upgrade_fault(const struct http1_head *h, const char *accept);

@@ -51,7 +51,7 @@ static void conn_send_close(struct conn *c, const struct exchange *x)
 
 	if (error_close_write(&close, &c->down.out) == 0 &&
 	    downstream_flush(&c->down) == 0)
-		downstream_linger(&c->down);
+		downstream_await_close(&c->down);
 }
 
 #define CONN_REFUSED "The request was refused"

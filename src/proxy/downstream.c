@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "http/frames.h"
 #include "process/pages.h"
 
 /* The limits of a lingering close. */
@@ -174,17 +175,41 @@ int downstream_flush(struct downstream *d)
 	return r;
 }
 
+/* Ends our direction. Returns as downstream_read(). */
+static int downstream_shut(struct downstream *d, uint64_t deadline_ms)
+{
+	int r = 0;
+
+	stream_shut(&d->stream);
+	while (r == 0 && d->stream.output == STREAM_OUT_SHUTTING) {
+		r = client_wait(d, d->stream.write_wants, deadline_ms);
+		if (r == 0)
+			stream_shut(&d->stream);
+	}
+	return r;
+}
+
+void downstream_await_close(struct downstream *d)
+{
+	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), DOWNSTREAM_LINGER_MS);
+	struct frames f;
+
+	frames_init(&f, true);
+	do {
+		while (buf_len(&d->in) > 0)
+			buf_consume(&d->in, frames_follow(&f, buf_slice(&d->in)));
+	} while (f.state != FRAMES_CLOSED && !stream_ended(&d->stream) &&
+		 clock_ms() < deadline_ms && downstream_read(d, deadline_ms) == 0);
+	(void)downstream_shut(d, deadline_ms);
+}
+
 void downstream_linger(struct downstream *d)
 {
 	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), DOWNSTREAM_LINGER_MS);
 	size_t seen = 0;
 
-	stream_shut(&d->stream);
-	while (d->stream.output == STREAM_OUT_SHUTTING) {
-		if (client_wait(d, d->stream.write_wants, deadline_ms) < 0)
-			return;
-		stream_shut(&d->stream);
-	}
+	if (downstream_shut(d, deadline_ms) < 0)
+		return;
 	while (!stream_ended(&d->stream) && seen < DOWNSTREAM_LINGER_BYTES) {
 		buf_reset(&d->in);
 		if (downstream_read(d, deadline_ms) < 0)

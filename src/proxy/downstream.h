@@ -57,6 +57,9 @@ int downstream_read(struct downstream *d, uint64_t deadline_ms);
 /* Writes all of `out`, within the time that a lingering close has. Returns as downstream_read(). */
 int downstream_flush(struct downstream *d);
 
+/* After a WebSocket's Close: drops what comes until the client's Close, for a while; then ends our direction. */
+void downstream_await_close(struct downstream *d);
+
 /*
  * Ends our direction and reads on for a while. Without that, unread bytes would cause a reset, which
  * may reach the client before the response does (RFC 9112 9.6).

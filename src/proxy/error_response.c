@@ -79,6 +79,7 @@ int error_close_write(const struct error_close *e, struct buf *out)
 	unsigned code = 4000 + (e->status >= 300 ? e->status : 502);
 	bool with_protocol = e->protocol.len > 0;
 	size_t len;
+	int n;
 	int r = BUF_PUT(out,
 			SLICE("HTTP/1.1 101 Switching Protocols\r\n"
 			      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -87,7 +88,9 @@ int error_close_write(const struct error_close *e, struct buf *out)
 			with_protocol ? SLICE("\r\nSec-WebSocket-Protocol: ") : SLICE(""),
 			e->protocol, SLICE("\r\n\r\n"));
 
-	(void)snprintf(reason, sizeof(reason), "%s; log id %s", e->why, e->log_id);
+	n = snprintf(reason, sizeof(reason), "%s; log id %s", e->why, e->log_id);
+	if (n > FRAMES_REASON_MAX)
+		(void)snprintf(reason, sizeof(reason), "%s", e->why);
 	len = frames_close(code, slice_str(reason), payload);
 	return r < 0 ? r
 		     : frames_put(FRAMES_CLOSE, (struct slice){ payload, len }, NULL,

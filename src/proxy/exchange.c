@@ -309,18 +309,12 @@ enum exchange_end exchange_abort(struct exchange *x, const char *failure, int er
 /* For a 101 of the gate's own. Returns false if it has no room. */
 static bool copy_protocol(const struct http1_head *h, char *ret, size_t size)
 {
-	const struct field *offer = http1_field(h, SLICE("Sec-WebSocket-Protocol"));
-	struct slice rest, first;
+	struct slice first = upgrade_first_protocol(h);
 
-	ret[0] = '\0';
-	if (!offer)
-		return true;
-	rest = offer->value;
-	(void)slice_split(&rest, ',', &first);
-	first = slice_trim(first);
 	if (first.len >= size)
 		return false;
-	memcpy(ret, first.p, first.len);
+	if (first.len > 0)
+		memcpy(ret, first.p, first.len);
 	ret[first.len] = '\0';
 	return true;
 }

@@ -36,7 +36,7 @@ struct exchange {
 	bool expects;         /* the request has Expect: 100-continue (RFC 9110 10.1.1) */
 	bool last;            /* the client's connection ends after the response */
 	char accept[UPGRADE_ACCEPT_SIZE];
-	char protocol[64]; /* the first subprotocol that the client offers, or "" */
+	char protocol[64]; /* upgrade_first_protocol() */
 };
 
 /*

@@ -14,8 +14,8 @@ from gate import (HOST, KEY, NOVNC, PRIVATE, Responder, accept_of, clean_env, de
 from test_log import HANDLING
 from test_timeouts import LONG, limits, not_before
 from test_websocket import only_process
-from websocket import (BINARY, PING, TEXT, closed, receive_close, reason_to,
-                       send, send_close)
+from websocket import (BINARY, CLOSE, PING, TEXT, closed, frame, receive_close, reason_to, send,
+                       send_close)
 
 NAME = "master-controller"
 REASON_MAX = 123    # bytes
@@ -68,6 +68,13 @@ def refused_by_controller(world, *pieces, sent=None):
     c = world.client(*pieces or (upgrade(),))
     world.controller.asked().send(sent or response(b"why", status="403 Forbidden"))
     return c
+
+
+def goes_on_sending(c):
+    """As fast as it can, for half a second: more than the gate's buffers hold."""
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        send(c, BINARY, bytes(10000))
 
 
 # Each failure has its code and its sentence
@@ -200,6 +207,15 @@ def test_the_id_is_that_of_the_invocation(world):
     assert closed(c) == [(4403, f"{declined(403)}; log id {INVOCATION}")]
 
 
+def test_an_id_without_room_is_left_out(world):
+    """A part of it leads nowhere."""
+    c = world.direct(upgrade(), env={"INVOCATION_ID": INVOCATION})
+    world.controller.asked().send(switching(f"Sec-WebSocket-Accept: {accept_of('x')}"))
+    switched(c)
+    assert closed(c) == [(4502, f"{NAME} sent an invalid response: "
+                          "Sec-WebSocket-Accept does not match the client's key")]
+
+
 @pytest.mark.parametrize("sent", [response(status="403 Forbidden"), switching(without=["Upgrade"]), b""],
                          ids=["403", "invalid", "none"])
 def test_the_log_is_the_same_as_with_http(world, sent):
@@ -232,6 +248,14 @@ def test_the_first_subprotocol_is_chosen(world, lines, protocol):
     c = refused_by_controller(world, upgrade(NOVNC, *lines))
     switched(c, protocol)
     assert closed(c) == [(4403, reason_to(c, declined(403)))]
+
+
+@pytest.mark.parametrize("lines", [["Sec-WebSocket-Protocol: , binary"],
+                                   ["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: binary"]],
+                         ids=["list", "two lines"])
+def test_an_empty_element_is_no_subprotocol(world, lines):
+    """RFC 9110 5.6.1.2."""
+    switched(refused_by_controller(world, upgrade(NOVNC, *lines)), "binary")
 
 
 def test_a_subprotocol_without_room_gets_a_status(world):
@@ -362,6 +386,52 @@ def test_sigterm_while_its_close_is_awaited(world):
     os.kill(c.pid, signal.SIGTERM)
     assert c.exited() == 0
     assert time.monotonic() - start < LONG
+
+
+@tls_or_not
+def test_its_close_ends_the_connection(world):
+    """The client waits for the end (RFC 6455 7.1.1)."""
+    c = refused_by_controller(world)
+    switched(c)
+    assert receive_close(c)[0] == 4403
+    start = time.monotonic()
+    send_close(c, 4403)
+    assert c.exited() == 0
+    assert time.monotonic() - start < LONG
+
+
+@tls_or_not
+def test_its_close_may_come_with_the_handshake(world):
+    c = world.client()
+    c.send(upgrade() + frame(c, TEXT, b"hello") + frame(c, CLOSE, b"\x03\xe8"))
+    start = time.monotonic()
+    world.controller.asked().send(response(status="403 Forbidden"))
+    switched(c)
+    assert receive_close(c)[0] == 4403
+    assert c.exited() == 0
+    assert time.monotonic() - start < LONG
+
+
+def test_the_end_is_not_before_its_close(world):
+    c = refused_by_controller(world)
+    switched(c)
+    assert receive_close(c)[0] == 4403
+    c.quiet()
+    send_close(c, 4403)
+    assert c.end() == "FIN"
+
+
+@tls_or_not
+def test_a_client_that_keeps_sending_gets_the_code(world, threads):
+    c = world.client(upgrade())
+    b = world.controller.asked()
+    sent = threads.submit(goes_on_sending, c)
+    b.send(response(status="403 Forbidden"))
+    switched(c)
+    sent.result()
+    assert receive_close(c) == (4403, reason_to(c, declined(403)))
+    send_close(c, 4403)
+    assert c.end() == "FIN"
 
 
 # What keeps its status
