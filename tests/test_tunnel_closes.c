@@ -38,7 +38,7 @@ static void first_close_is(const struct relaying *w, enum direction d, int row)
 	ck_assert_ptr_nonnull(f);
 	ck_assert_uint_eq(frames_close_code(f), closes[row].code);
 	ck_assert_slice_eq(frames_close_reason(f), closes[row].reason);
-	ck_assert(tunnel_client_told(&w->relay.tunnel));
+	ck_assert(tunnel_told(&w->relay.tunnel.client));
 }
 
 START_TEST(closes_of_both_peers_end_a_tunnel)

@@ -93,7 +93,7 @@ static size_t header_add(struct frames *f, struct slice in)
 /* The same for a whole header, for which there are bytes enough. */
 static size_t header_begin(struct frames *f, const char *p)
 {
-	memcpy(f->header, p, FRAMES_HEADER_MAX); /* a constant, so it calls nothing */
+	memcpy(f->header, p, FRAMES_HEADER_MAX); /* of constant size: inlined */
 	f->header_len = 2;
 	f->header_len = header_size(f);
 	return f->header_len;
@@ -174,7 +174,7 @@ size_t frames_follow(struct frames *f, struct slice in)
 	return n;
 }
 
-/* In a frame that may have to be left out: the gate's own Pong, or a Close with 1005. */
+/* In a frame that may not go on as it is: a Pong, or a server's Close. */
 static bool is_held(const struct frames *f)
 {
 	bool may_be = f->opcode == FRAMES_PONG ? f->own_pong.len > 0
@@ -207,7 +207,7 @@ int frames_next(struct frames *f, struct buf *in, struct slice *ret)
 	bool left_out = false;
 
 	if (f->replace) {
-		/* in its place, so that what is behind it can be moved up to it */
+		/* in place: the caller moves later bytes up to it */
 		in->data[in->start] = (char)(FIN | FRAMES_CLOSE);
 		in->data[in->start + 1] = 0;
 		*ret = (struct slice){ all.p, 2 };

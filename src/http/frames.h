@@ -35,13 +35,12 @@ struct frames {
 	enum frames_state state;
 	enum frames_opcode opcode; /* of this frame; FRAMES_BETWEEN: of the last one */
 	uint64_t left;
-	uint64_t
-		data; /* bytes of data frames so far, and all bytes that are not followed */
+	uint64_t data; /* bytes of data frames so far, and all that are no frames */
 	/* set by the caller */
 	struct slice
 		own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
 	bool paused;      /* frames_next() stops at the next boundary */
-	bool at_end;      /* no more bytes come, so that none are held */
+	bool at_end;      /* no more bytes come: nothing is held back */
 	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;
@@ -50,7 +49,7 @@ struct frames {
 	unsigned char header[FRAMES_HEADER_MAX];
 	size_t header_len;
 	size_t held;  /* bytes in `in` that are followed, but not yet passed on */
-	bool replace; /* they are a Close with 1005: one without a code takes its place */
+	bool replace; /* the held bytes are a Close that has to lose its code, 1005 */
 };
 
 /* masked: the sender is the client, which has to mask (RFC 6455 5.1). */
@@ -60,8 +59,8 @@ void frames_init(struct frames *f, bool masked);
 size_t frames_follow(struct frames *f, struct slice in);
 
 /*
- * Follows the bytes in `in`, takes those off its beginning that are passed on, and sets *ret to where they
- * are, perhaps to none. A server's Close with the code 1005, which a browser takes for an error, is passed on
+ * Follows the bytes in `in`, takes off its beginning what may be passed on, and sets *ret to it, perhaps to
+ * nothing. A server's Close with the code 1005, which a browser takes for an error, is passed on
  * without it. Returns 1; 0 if more has to come first.
  */
 int frames_next(struct frames *f, struct buf *in, struct slice *ret);

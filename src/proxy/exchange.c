@@ -201,13 +201,12 @@ static enum exchange_end exchange_tunnel_over(struct exchange *x)
 	const struct tunnel *t = &x->relay.tunnel;
 
 	tunnel_fault(t, x->relay.error, &x->fault);
-	if (tunnel_client_told(t))
+	if (tunnel_told(&t->client))
 		return EXCHANGE_LAST;
 	switch (t->end) {
 	case TUNNEL_CLIENT_FAILED:
 		/* a reset of the backend's connection might overtake its Close */
-		return t->backend.close == TUNNEL_CLOSE_PUT ? EXCHANGE_GONE
-							    : EXCHANGE_RESET;
+		return tunnel_told(&t->backend) ? EXCHANGE_GONE : EXCHANGE_RESET;
 	case TUNNEL_BACKEND_FAILED:
 	case TUNNEL_BACKEND_SILENT:
 	case TUNNEL_FAULT: return EXCHANGE_RESET;

@@ -63,10 +63,14 @@ void flow_touch(struct flow *f, uint64_t now_ms)
 	f->moved_ms = now_ms;
 }
 
+bool flow_unwritten(const struct flow *f)
+{
+	return buf_len(f->out) > 0 || f->pieces > 0 || f->splicer.ready > 0;
+}
+
 bool flow_pending(const struct flow *f)
 {
-	return f->state != FLOW_TARGET_CLOSED &&
-	       (buf_len(f->out) > 0 || f->pieces > 0 || f->splicer.ready > 0);
+	return f->state != FLOW_TARGET_CLOSED && flow_unwritten(f);
 }
 
 bool flow_wants_input(const struct flow *f)

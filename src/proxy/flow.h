@@ -15,7 +15,7 @@
 enum flow_state {
 	FLOW_DECODING, /* `in` may hold more of the message */
 	FLOW_READING,  /* all of `in` is decoded: more has to be read */
-	FLOW_DROPPING, /* a tunnel ends: what comes is followed and dropped, only `out` is written */
+	FLOW_DROPPING, /* a tunnel ends: input is followed and dropped, what is pending is written */
 	FLOW_DECODED,       /* the end of the message has been decoded */
 	FLOW_TARGET_CLOSED, /* nothing more can be written, so nothing more is read */
 };
@@ -35,7 +35,7 @@ struct flow {
 	struct body body;     /* decodes the message */
 	struct frames frames; /* of a tunnel */
 	enum flow_state state;
-	/* the first failure of `from`: a read, or the other flow's write */
+	/* the first failure of `from`: to read it, or to write to it */
 	enum flow_failure failure;
 	int error;    /* with FLOW_FAILED, -errno */
 	bool rechunk; /* a chunked body is written in chunks again */
@@ -95,7 +95,7 @@ void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
 /* Decodes nothing beyond the end of the frame that is open, until flow_drop(). */
 void flow_pause(struct flow *f);
 
-/* A tunnel ends: drops what comes from `from`. What is in `out` is still written, if `to` is not closed. */
+/* A tunnel ends: drops what comes from `from`. What is pending is still written, if `to` is open. */
 void flow_drop(struct flow *f);
 
 /* Closes the pipe. */
@@ -121,6 +121,9 @@ bool flow_finished(const struct flow *f);
 
 /* Bytes are left to write, in a buffer or in the pipe. */
 bool flow_pending(const struct flow *f);
+
+/* The same, even if `to` is closed. */
+bool flow_unwritten(const struct flow *f);
 
 /* It needs more input, and has passed on all that it has read (back-pressure). */
 bool flow_wants_input(const struct flow *f);

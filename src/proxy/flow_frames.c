@@ -21,8 +21,8 @@ void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
 {
 	int r = frames_put(opcode, payload, key, f->out);
 
-	assert(r == 0 && flow_between_frames(f)); /* only such frames are in `out` */
-	f->releasable = true;                     /* a page of `out` */
+	assert(r == 0 && flow_between_frames(f)); /* `out` has room for a frame */
+	f->releasable = true;                     /* for `out`'s page */
 }
 
 void flow_expect_pong(struct flow *f, struct slice payload)
@@ -42,7 +42,7 @@ void flow_drop(struct flow *f)
 		buf_reset(f->out);
 		buf_consume(f->in, f->decoded);
 		f->pieces = f->lead = f->decoded = 0;
-		splicer_close(&f->splicer, PIPE_UNAVAILABLE);
+		splicer_drop(&f->splicer);
 	}
 	f->state = FLOW_DROPPING;
 	f->frames.own_pong = SLICE("");

@@ -19,7 +19,7 @@ static bool head_sent(const struct relay *r)
 	return r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 }
 
-/* It waits for the peers' Closes, and tries no write twice. */
+/* It waits for the peers' Closes. A write that fails is the last one. */
 static bool tunnel_ends(const struct relay *r)
 {
 	return r->phase == RELAY_TUNNEL && r->tunnel.end != TUNNEL_OPEN;
@@ -37,15 +37,30 @@ static void relay_backend_write_failed(struct relay *r, int error)
 	/* drops the bytes for the client, so that flows_result() reports the failure immediately */
 	if (r->phase != RELAY_TUNNEL)
 		flow_note_target_closed(&r->down);
+	else if (!stream_error_is_local(error))
+		flow_note_target_closed(&r->up);
+}
+
+/* The client's connection is broken, but what it had sent before, perhaps a Close, can still be read. */
+static void read_last_bytes(struct flow *up, uint64_t now_ms)
+{
+	int error = 0;
+
+	up->from->can_read = true;
+	while (!flow_pending(up) && flow_step(up, now_ms, &error))
+		;
 }
 
 /* Writing to the client has failed. */
-static void relay_client_write_failed(struct relay *r, int error)
+static void relay_client_write_failed(struct relay *r, int error, uint64_t now_ms)
 {
-	if (tunnel_ends(r) || r->down.to->input == STREAM_CUT)
+	if (tunnel_ends(r) || r->down.to->input == STREAM_CUT) {
 		flow_note_target_closed(&r->down); /* the flow up continues */
-	else
-		flow_fail(&r->up, error);
+		return;
+	}
+	if (r->phase == RELAY_TUNNEL)
+		read_last_bytes(&r->up, now_ms);
+	flow_fail(&r->up, error);
 }
 
 /* One step each way; true for progress. Failures are noted in the flows. */
@@ -64,7 +79,7 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 	if (up_error < 0)
 		relay_backend_write_failed(r, up_error);
 	if (down_error < 0)
-		relay_client_write_failed(r, down_error);
+		relay_client_write_failed(r, down_error, now_ms);
 	if (r->phase == RELAY_TUNNEL)
 		tunnel_step(&r->tunnel, now_ms);
 	return up || down;
@@ -228,7 +243,7 @@ static enum relay_result relay_stop(struct relay *r, enum relay_result end)
 		return end;
 	if (tunnel_ends(r) && !terminated)
 		return RELAY_TUNNEL_OVER;
-	r->sigfd = -1; /* SIGTERM stays there */
+	r->sigfd = -1; /* it stays readable */
 	tunnel_stop(&r->tunnel, terminated ? TUNNEL_STOPPED : TUNNEL_FAULT, clock_ms());
 	return RELAY_RUNNING;
 }

@@ -33,7 +33,7 @@ ssize_t splicer_fill(struct splicer *s, struct stream *from, uint64_t len)
 	return n;
 }
 
-/* Follows a header, if it is complete and its payload is to be spliced; a Close may have to be replaced. */
+/* Follows a header, if it is complete and its payload is to be spliced; never one of a control frame. */
 static bool follow_header(struct splicer *s, struct frames *f)
 {
 	struct frames next = *f;
@@ -93,6 +93,18 @@ int splicer_drain(struct splicer *s, struct stream *to)
 		return (int)n;
 	s->ready -= (size_t)n;
 	return 0;
+}
+
+void splicer_drop(struct splicer *s)
+{
+	while (s->ready > 0) {
+		ssize_t n = pipe_discard(&s->pipe, s->null_fd, s->ready);
+
+		if (n < 0)
+			splicer_close(s, PIPE_UNAVAILABLE);
+		else
+			s->ready -= (size_t)n;
+	}
 }
 
 ssize_t splicer_read(struct splicer *s, struct buf *b)

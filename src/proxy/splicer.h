@@ -11,7 +11,7 @@
 struct splicer {
 	struct pipe pipe;
 	struct pipe look; /* empty between two calls */
-	int null_fd; /* of /dev/null, for what was in `look`; borrowed; -1: frames are not followed */
+	int null_fd; /* /dev/null, to empty a pipe; borrowed; -1: tunnels are not spliced */
 	size_t ready; /* bytes of the pipe that may be written; then splicer_read() the others */
 };
 
@@ -34,10 +34,13 @@ static inline bool splicer_has_rest(const struct splicer *s)
 ssize_t splicer_fill(struct splicer *s, struct stream *from, uint64_t len);
 
 /*
- * The same for frames, which are followed. Those bytes are ready that belong to data frames of some size,
- * up to a small or a control frame, or to the next boundary if frames are paused.
+ * The same for frames, which are followed. Ready are the bytes before the first small or control
+ * frame; if frames are paused, those before the next boundary.
  */
 ssize_t splicer_fill_frames(struct splicer *s, struct stream *from, struct frames *f);
+
+/* Drops the bytes that are ready. */
+void splicer_drop(struct splicer *s);
 
 /* Writes the bytes that are ready. Returns 0 or as stream_splice_out(). */
 int splicer_drain(struct splicer *s, struct stream *to);

@@ -87,7 +87,7 @@ static bool ping(struct tunnel *t, uint64_t now_ms)
 /* One direction has ended. */
 static bool is_half_closed(const struct tunnel *t)
 {
-	/* with LingerTimeoutSec=0 the tunnel ends only after all bytes before the EOF are passed on */
+	/* LingerTimeoutSec=0 must not cut off bytes before an EOF that is seen, but not yet read */
 	return flow_finished(t->client.flow) || flow_finished(t->backend.flow) ||
 	       (t->ended_first != TUNNEL_NEITHER && t->setup.cfg->linger_ms > 0);
 }
@@ -144,11 +144,16 @@ static bool has_left(const struct tunnel *t, const struct flow *f)
 	return flow_complete(f) && flow_between_frames(f) && !tunnel_is_raw(t);
 }
 
-/* The peers whose directions have ended; their last bytes may be unread. */
+/* The peer at the source of f has ended its direction; its last bytes may be unread. */
+static bool has_ended(const struct flow *f)
+{
+	return f->from->input != STREAM_OPEN && f->failure == FLOW_OK;
+}
+
 static enum tunnel_peer ended_peers(const struct tunnel *t)
 {
-	bool client = t->backend.flow->from->input != STREAM_OPEN;
-	bool backend = t->client.flow->from->input != STREAM_OPEN;
+	bool client = has_ended(t->backend.flow);
+	bool backend = has_ended(t->client.flow);
 
 	if (client && backend)
 		return TUNNEL_BOTH;
@@ -207,17 +212,17 @@ static enum tunnel_end find_end(const struct tunnel *t)
 	if (flow_has_closed(up) && flow_has_closed(down) && !flow_pending(up) &&
 	    !flow_pending(down))
 		return TUNNEL_CLOSED;
-	if (has_left(t, up))
-		return TUNNEL_CLIENT_LEFT;
-	if (has_left(t, down))
-		return TUNNEL_BACKEND_LEFT;
 	end = find_failure(up, down);
+	if (end == TUNNEL_OPEN && has_left(t, up))
+		return TUNNEL_CLIENT_LEFT;
+	if (end == TUNNEL_OPEN && has_left(t, down))
+		return TUNNEL_BACKEND_LEFT;
 	if (end == TUNNEL_OPEN && direction_finished(up) && direction_finished(down))
 		end = TUNNEL_ENDED;
 	return end;
 }
 
-/* Nothing has ended in that direction, nor will. */
+/* Neither an end nor a failure of that direction is known. */
 static bool goes_on(const struct flow *f)
 {
 	return f->state <= FLOW_READING && f->failure == FLOW_OK &&

@@ -18,7 +18,7 @@ struct tunnel_setup {
 	const struct config *cfg;
 	const struct tunnel_random *random;
 	const char *backend; /* its name */
-	const char *log_id;  /* for a reason: where to look it up */
+	const char *log_id;  /* put behind each reason */
 	int null_fd;         /* as in struct splicer */
 };
 
@@ -33,7 +33,7 @@ enum tunnel_peer {
 enum tunnel_end {
 	TUNNEL_OPEN,
 	TUNNEL_CLOSED, /* both peers have sent a Close */
-	TUNNEL_ENDED, /* both have ended their directions, in which not only frames came */
+	TUNNEL_ENDED,  /* both have ended their directions, not both between frames */
 	TUNNEL_CLIENT_LEFT, /* it ended its direction between two frames, without a Close */
 	TUNNEL_BACKEND_LEFT,   /* likewise */
 	TUNNEL_CLIENT_FAILED,  /* with the failure of the flow up */
@@ -71,7 +71,7 @@ struct tunnel {
 	enum tunnel_peer ended_first;  /* its direction; TUNNEL_BOTH: seen in one step */
 	uint64_t begun_ms;
 	uint64_t close_ms; /* when closed_first was set */
-	uint64_t limit_ms; /* no time limit passes before */
+	uint64_t limit_ms; /* no time limit is due before this */
 	uint64_t
 		release_ms; /* it may give memory back after it has been idle for so long */
 	uint64_t ping_ms;   /* when the last Ping was put in */
@@ -106,8 +106,8 @@ uint64_t tunnel_release_ms(const struct tunnel *t);
 /* The frames of the direction whose Close came first, or NULL. */
 const struct frames *tunnel_first_close(const struct tunnel *t);
 
-/* The client knows why the tunnel has ended: a Close has been written to it. */
-bool tunnel_client_told(const struct tunnel *t);
+/* That peer knows why the tunnel has ended: a Close has been written to it. */
+bool tunnel_told(const struct tunnel_side *to);
 
 /* In one of the directions the bytes are no frames, so nothing is put into either of them. */
 static inline bool tunnel_is_raw(const struct tunnel *t)

@@ -31,10 +31,10 @@ static const struct {
 	[TUNNEL_FAULT] = { 1011, 1001, false, "a fault of the server" },
 };
 
-/* Writes nothing more to that peer, and drops what comes from the other one. */
+/* Writes nothing more to that peer, and drops what comes from the other one. close: if its Close is lost. */
 static void side_give_up(struct tunnel_side *to, enum tunnel_close close)
 {
-	if (flow_pending(to->flow) || to->close == TUNNEL_CLOSE_DUE)
+	if (flow_unwritten(to->flow) || to->close == TUNNEL_CLOSE_DUE)
 		to->close = close;
 	flow_note_target_closed(to->flow);
 	flow_drop(to->flow);
@@ -110,7 +110,7 @@ void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms)
 	if (t->end != TUNNEL_OPEN || end == TUNNEL_OPEN)
 		return;
 	t->end = end;
-	/* the backend has ended in a frame, before all else */
+	/* the backend has ended in a frame, which is cut by that */
 	if (flow_complete(t->client.flow) && flow_in_frame(t->client.flow))
 		t->client.close = TUNNEL_CLOSE_CUT;
 	if (end == TUNNEL_CLOSED || end == TUNNEL_ENDED)
@@ -142,10 +142,8 @@ bool tunnel_over(const struct tunnel *t, uint64_t now_ms)
 				       side_done(&t->backend, t->client.flow));
 }
 
-bool tunnel_client_told(const struct tunnel *t)
+bool tunnel_told(const struct tunnel_side *to)
 {
-	enum tunnel_close close = t->client.close;
-
-	return (close == TUNNEL_CLOSE_PUT || close == TUNNEL_CLOSE_PASSED) &&
-	       !flow_pending(t->client.flow);
+	return (to->close == TUNNEL_CLOSE_PUT || to->close == TUNNEL_CLOSE_PASSED) &&
+	       !flow_unwritten(to->flow);
 }

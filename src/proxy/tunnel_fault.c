@@ -6,7 +6,7 @@ static const char *peer_name(const struct tunnel *t, enum tunnel_peer peer)
 	return peer == TUNNEL_CLIENT ? "the client" : t->setup.backend;
 }
 
-/* Next.js is a name. */
+/* None for Next.js. */
 static const char *article(const struct tunnel *t, enum tunnel_peer peer)
 {
 	const char *name = t->setup.cfg->backend[CONFIG_NEXTJS].name;
@@ -43,14 +43,14 @@ static void explain_end(const struct tunnel *t, enum tunnel_peer peer,
 			  stream_cut_note(from->from));
 }
 
-/* The failure of the flow from a peer; one of them may have ended its direction before it. */
+/* The failure of the flow from a peer, after an earlier end of a direction, if any. */
 static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
 			    enum fault_blame blame, struct fault *ret)
 {
 	const struct flow *failed =
 		peer == TUNNEL_CLIENT ? t->backend.flow : t->client.flow;
 	enum tunnel_peer first = t->ended_first == TUNNEL_NEITHER ? peer : t->ended_first;
-	bool end_seen_before = first != peer || stream_ended(failed->from);
+	bool end_seen_before = t->ended_first != TUNNEL_NEITHER;
 
 	if (!end_seen_before || stream_error_is_local(failed->error))
 		fault_set_broken(ret, blame, peer_name(t, peer), failed->from,
@@ -64,7 +64,7 @@ static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
 			  stream_strerror(failed->from, failed->error));
 }
 
-/* This machine's: of a connection, or of poll(2). */
+/* A local failure: a connection's, or poll(2)'s. */
 static void explain_local(const struct tunnel *t, int poll_error, struct fault *ret)
 {
 	if (t->backend.flow->failure != FLOW_OK)
@@ -75,10 +75,9 @@ static void explain_local(const struct tunnel *t, int poll_error, struct fault *
 		fault_set(ret, FAULT_GATE, 500, "poll: %s", strerror(-poll_error));
 }
 
-void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
+/* No Close came before the end. */
+static void explain(const struct tunnel *t, int poll_error, struct fault *ret)
 {
-	if (explain_close(t, ret))
-		return;
 	switch (t->end) {
 	case TUNNEL_CLIENT_FAILED:
 		explain_failure(t, TUNNEL_CLIENT, FAULT_NOBODY, ret);
@@ -106,6 +105,12 @@ void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
 	case TUNNEL_FAULT: explain_local(t, poll_error, ret); break;
 	default: explain_end(t, t->ended_first, FAULT_NOBODY, ret); break;
 	}
+}
+
+void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
+{
+	if (!explain_close(t, ret))
+		explain(t, poll_error, ret);
 	if (t->client.close == TUNNEL_CLOSE_CUT)
 		fault_append(ret, ", in the middle of a frame");
 }

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -13,7 +14,7 @@ from gate import Ended, chunked, head, request, switching, upgrade
 from test_heartbeat import read_messages, send_messages
 from test_log import closing_fields, full_pipe, journal
 from test_tunnel import BLOCK, crc_of_stream, fill, read_stream, send_stream
-from websocket import BINARY, closed, reason_to, receive, receive_close, send, send_close, unframed
+from websocket import BINARY, closed, frame, reason_to, receive, receive_close, send, send_close, unframed
 
 
 if subprocess.run(["strace", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL,
@@ -22,14 +23,14 @@ if subprocess.run(["strace", "-o", "/dev/null", "true"], stderr=subprocess.DEVNU
 
 
 @contextlib.contextmanager
-def failing(pid, fault):
-    """Makes a system call of that process fail; fault: as in strace --inject=writev:error=EIO:when=1."""
+def failing(pid, *faults):
+    """Makes system calls of that process fail; fault: as in strace --inject=writev:error=EIO:when=1."""
     if os.geteuid():
         pytest.skip("only root may trace a process in its sandbox")
-    call = fault.split(":")[0]
-    with subprocess.Popen(["strace", "-f", "-p", str(pid), "-e", f"trace={call}",
-                           "-e", f"inject={fault}", "-o", "/dev/null"],
-                          stderr=subprocess.PIPE, text=True) as tracer:
+    calls = ",".join(fault.split(":")[0] for fault in faults)
+    injections = [word for fault in faults for word in ("-e", f"inject={fault}")]
+    with subprocess.Popen(["strace", "-f", "-p", str(pid), "-e", f"trace={calls}", *injections,
+                           "-o", "/dev/null"], stderr=subprocess.PIPE, text=True) as tracer:
         try:
             assert re.fullmatch(r"strace: Process \d+ attached\n", tracer.stderr.readline())
             yield
@@ -157,6 +158,30 @@ def test_a_write_to_the_backend_that_fails_does_not_wait_for_the_client_to_read(
     assert end_after(c) == "RST"
     b.close()
     assert c.exited() == 0
+
+
+def test_a_write_to_a_backend_that_is_gone_is_the_last_one(world):
+    c, b = world.tunnel()
+    fill(b, frame(b, BINARY, bytes(1 << 16)))
+    with failing(c.pid, "writev:error=ETIMEDOUT:when=1"):
+        send(c, BINARY, b"never to be seen")
+        end_after(c)
+        assert b.end() in ("FIN", "RST")
+    assert c.exited() == 0
+    assert f" ({FAILED['backend']}: {words('ETIMEDOUT')}, in the middle of a frame; " in c.log[-1]
+
+
+def test_what_a_client_sent_before_a_write_to_it_fails_is_read(world):
+    c, b = world.tunnel()
+    with failing(c.pid, "recvfrom:error=EAGAIN:when=1", "writev:error=EPIPE:when=1"):
+        os.kill(c.pid, signal.SIGSTOP)
+        send(b, BINARY, b"never to be seen")
+        send_close(c, 4001, "left")
+        os.kill(c.pid, signal.SIGCONT)
+        assert receive_close(b) == (4001, "left")
+    assert b.end() == "FIN"
+    assert c.exited() == 0
+    assert "(closed by the client (4001: left); " in c.log[-1]
 
 
 @pytest.mark.parametrize("of", ["client", "backend"])

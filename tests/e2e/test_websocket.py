@@ -249,6 +249,17 @@ def test_a_close_of_the_controller_with_1005_comes_without_a_code(world, reason)
 
 
 @with_and_without_tls
+def test_a_client_that_resets_behind_its_close_is_not_told_as_a_reset(world):
+    """As a browser does whose page is left while the screen changes."""
+    c, b = world.tunnel()
+    send_close(c, 1001, "left")
+    assert receive_close(b) == (1001, "left")
+    c.reset()
+    assert b.end() == "FIN"
+    assert why(c) == "closed by the client (1001: left)"
+
+
+@with_and_without_tls
 @either_side
 def test_an_answer_is_waited_for_lingertimeoutsec(world, who):
     """Then the gate answers with the same code (RFC 6455 5.5.1)."""
