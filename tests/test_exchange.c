@@ -1067,7 +1067,7 @@ static void client_says_close_alone(struct exchanging *w)
 {
 	peer_says_close(w->client, 1000, "", client_key);
 	peer_hears_close(w->backend, 1000, "", client_key);
-	client_is_told(w, 1000, "no data for LingerTimeoutSec=");
+	client_is_told(w, 1000, "master-controller did not answer the Close");
 }
 
 /* The gate does not say that a peer closed that has only answered. */

@@ -146,8 +146,8 @@ START_TEST(a_close_that_is_not_answered_comes_back_after_the_linger_span)
 	relaying_start(&w);
 	start_ms = clock_ms();
 	pass_row(&w, d, _i / 2);
-	hears_own_close(&w, d, _i / 2, "no data for LingerTimeoutSec=");
-	over_at_once(&w, TUNNEL_LINGER_TIMEOUT);
+	hears_own_close(&w, d, _i / 2, "backend did not answer the Close");
+	over_at_once(&w, TUNNEL_CLOSE_TIMEOUT);
 	ck_assert_uint_ge(clock_ms() - start_ms, SHORT_MS);
 	first_close_is(&w, d, _i / 2);
 	ck_assert_uint_lt(still_calls(), 20);
@@ -171,7 +171,7 @@ START_TEST(an_answer_is_awaited_no_longer_than_the_linger_span)
 		(void)later(SPAN_MS / 4);
 		say_frame(&w, UP + DOWN - d, FIN | FRAMES_BINARY, "data");
 	}
-	relaying_tunnel_over(&w, TUNNEL_LINGER_TIMEOUT);
+	relaying_tunnel_over(&w, TUNNEL_CLOSE_TIMEOUT);
 	stop_ms = w.relay.tunnel.end_ms - 2000;
 	ck_assert_uint_ge(stop_ms - start_ms, SPAN_MS);
 	ck_assert_uint_lt(stop_ms - start_ms, 2 * SPAN_MS);
@@ -196,6 +196,31 @@ START_TEST(a_connection_that_ends_without_an_answer_is_a_close)
 }
 END_TEST
 
+/* The client is still between two frames. */
+START_TEST(in_place_of_half_a_close_the_gate_sends_its_own)
+{
+	struct relaying w;
+
+	tunnelling_open(&w, false);
+	relaying_start(&w);
+	peer_send(w.backend_peer, "\x88\x08\x03\xe8 ", 5);
+	still_wait();
+	peer_hears_nothing(w.client_peer);
+	if (_i == 0) {
+		world_terminate(&w.world);
+		told(&w, DOWN, 1001, "the session was ended by the server");
+		told(&w, UP, 1001, "");
+		say_close(&w, DOWN, 1001, "");
+	} else {
+		peer_close(&w.backend_peer);
+		told(&w, DOWN, 1014, "backend closed the connection");
+	}
+	say_close(&w, UP, 1001, "");
+	relaying_tunnel_over(&w, _i == 0 ? TUNNEL_STOPPED : TUNNEL_BACKEND_LEFT);
+	tunnelling_close(&w);
+}
+END_TEST
+
 /* ---- nothing comes behind a Close */
 
 START_TEST(nothing_is_put_in_behind_a_close_that_has_passed)
@@ -215,7 +240,7 @@ START_TEST(nothing_is_put_in_behind_a_close_that_has_passed)
 }
 END_TEST
 
-/* It is completed, and no other one follows. */
+/* A client's is completed, and no other one follows; a server's has not been passed on. */
 START_TEST(sigterm_may_come_in_the_middle_of_a_close)
 {
 	enum direction d = (enum direction)_i, other = UP + DOWN - d;
@@ -234,8 +259,11 @@ START_TEST(sigterm_may_come_in_the_middle_of_a_close)
 		world_terminate(&w.world);
 		told(&w, other, 1001, "the session was ended by the server");
 		peer_send(*side_of(&w, d).source, close.data + cut, close.len - cut);
-		peer_hears_bytes(*side_of(&w, d).sink, close.data + cut * (d == UP),
-				 close.len - cut * (d == UP));
+		if (d == UP)
+			peer_hears_bytes(*side_of(&w, d).sink, close.data + cut,
+					 close.len - cut);
+		else
+			told(&w, d, 1001, "the session was ended by the server");
 		say_close(&w, other, 1001, "");
 		over_at_once(&w, TUNNEL_STOPPED);
 		ck_assert_uint_lt(clock_ms(), w.relay.tunnel.boundary_ms);
@@ -261,6 +289,7 @@ int main(void)
 			    0, 2 * CLOSES);
 	tcase_add_loop_test(t, an_answer_is_awaited_no_longer_than_the_linger_span, 0,
 			    DIRECTIONS);
+	tcase_add_loop_test(t, in_place_of_half_a_close_the_gate_sends_its_own, 0, 2);
 	tcase_add_loop_test(t, a_connection_that_ends_without_an_answer_is_a_close, 0,
 			    4 * CLOSES);
 	t = case_add(s, "nothing behind a close");

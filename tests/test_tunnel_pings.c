@@ -214,8 +214,8 @@ START_TEST(the_own_pong_is_left_out_however_it_comes)
 }
 END_TEST
 
-/* The end of the client's direction in the middle of it. */
-START_TEST(half_a_pong_is_passed_on_with_the_end)
+/* It is held back, so the backend is between two frames. */
+START_TEST(behind_half_a_pong_a_close_can_be_put_in)
 {
 	struct written pong = written_open(20);
 	struct relaying w;
@@ -228,12 +228,11 @@ START_TEST(half_a_pong_is_passed_on_with_the_end)
 	still_wait();
 	peer_hears_nothing(w.backend_peer);
 	ck_assert_int_eq(shutdown(w.client_peer, SHUT_WR), 0);
-	peer_hears_bytes(w.backend_peer, pong.data, pong.len - 1);
-	peer_hears_end(w.backend_peer);
-	peer_close(&w.backend_peer);
-	ck_assert_int_eq(relaying_end(&w), RELAY_TUNNEL_OVER);
+	told(&w, UP, 1001, "");
+	say_close(&w, DOWN, 1001, "");
+	over_at_once(&w, TUNNEL_CLIENT_LEFT);
 	written_free(&pong);
-	relaying_close(&w);
+	tunnelling_close(&w);
 }
 END_TEST
 
@@ -368,7 +367,7 @@ int main(void)
 			    (int)LENGTH(quiet));
 	t = case_add(s, "pongs");
 	tcase_add_test(t, the_own_pong_is_left_out_however_it_comes);
-	tcase_add_test(t, half_a_pong_is_passed_on_with_the_end);
+	tcase_add_test(t, behind_half_a_pong_a_close_can_be_put_in);
 	tcase_add_test(t, pings_and_pongs_of_the_peers_are_their_own);
 	t = case_add(s, "gone");
 	tcase_add_test(t, a_client_that_answers_no_ping_is_gone);

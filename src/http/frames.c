@@ -10,7 +10,10 @@
 #define LENGTH_64 127 /* in the next eight */
 #define KEY_LEN   4
 
-#define NO_CODE 1005 /* RFC 6455 7.4.1 */
+/* RFC 6455 7.4.1: no Close has them. */
+#define NO_CODE  1005
+#define NO_CLOSE 1006
+#define NO_TLS   1015
 
 static const unsigned char no_key[KEY_LEN]; /* changes nothing */
 
@@ -180,8 +183,7 @@ static bool is_held(const struct frames *f)
 	bool may_be = f->opcode == FRAMES_PONG ? f->own_pong.len > 0
 					       : f->opcode == FRAMES_CLOSE && !f->masked;
 
-	return may_be && !f->at_end &&
-	       (f->state == FRAMES_HEADER || f->state == FRAMES_PAYLOAD);
+	return may_be && (f->state == FRAMES_HEADER || f->state == FRAMES_PAYLOAD);
 }
 
 /* At the end of the Pong that is to be left out. */
@@ -193,11 +195,13 @@ static bool is_own_pong(const struct frames *f)
 	       f->state == FRAMES_BETWEEN && slice_eq(payload, f->own_pong);
 }
 
-/* At the end of a Close with 1005, which must not be sent (RFC 6455 7.4.1); websockify 0.10 does. */
-static bool is_1005(const struct frames *f)
+/* At the end of a server's Close with such a code, or half of one; websockify 0.10 sends 1005. */
+static bool has_bad_code(const struct frames *f)
 {
+	unsigned code = frames_close_code(f);
+
 	return !f->masked && f->state == FRAMES_CLOSED && f->control_len > 0 &&
-	       frames_close_code(f) == NO_CODE;
+	       (code == NO_CODE || code == NO_CLOSE || code == NO_TLS);
 }
 
 int frames_next(struct frames *f, struct buf *in, struct slice *ret)
@@ -223,7 +227,7 @@ int frames_next(struct frames *f, struct buf *in, struct slice *ret)
 
 		n += frames_follow(f, slice_from(all, n));
 		left_out = is_own_pong(f);
-		f->replace = open && is_1005(f);
+		f->replace = open && has_bad_code(f);
 		if (!left_out && !f->replace && !is_held(f))
 			ret->len = n;
 	}

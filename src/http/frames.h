@@ -40,7 +40,6 @@ struct frames {
 	struct slice
 		own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
 	bool paused;      /* frames_next() stops at the next boundary */
-	bool at_end;      /* no more bytes come: nothing is held back */
 	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;
@@ -49,7 +48,7 @@ struct frames {
 	unsigned char header[FRAMES_HEADER_MAX];
 	size_t header_len;
 	size_t held;  /* bytes in `in` that are followed, but not yet passed on */
-	bool replace; /* the held bytes are a Close that has to lose its code, 1005 */
+	bool replace; /* the held bytes are a Close that has to lose its code */
 };
 
 /* masked: the sender is the client, which has to mask (RFC 6455 5.1). */
@@ -60,8 +59,8 @@ size_t frames_follow(struct frames *f, struct slice in);
 
 /*
  * Follows the bytes in `in`, takes off its beginning what may be passed on, and sets *ret to it, perhaps to
- * nothing. A server's Close with the code 1005, which a browser takes for an error, is passed on
- * without it. Returns 1; 0 if more has to come first.
+ * nothing. A server's Close with a code that must not be sent (RFC 6455 7.4.1), which a browser takes for an
+ * error, is passed on without it. Returns 1; 0 if more has to come first.
  */
 int frames_next(struct frames *f, struct buf *in, struct slice *ret);
 

@@ -148,6 +148,9 @@ bool stream_is_quiet(const struct stream *s);
  */
 void stream_keep_alive(const struct stream *s);
 
+/* Bytes written that the peer has not acknowledged; of a local socket, that it has not read. */
+unsigned stream_unacknowledged(const struct stream *s);
+
 /* Stops watching for acknowledgements of earlier writes. */
 static inline void stream_unwatch(struct stream *s)
 {

@@ -2,14 +2,23 @@
 /* Detects a vanished peer: one that acknowledges none of the bytes sent to it. */
 #include "net/stream.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h> /* <netinet/tcp.h> has only the beginning of struct tcp_info */
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* A peer is gone after this many unanswered tries, since one may be lost on the way. */
 #define STREAM_LOST      2
 /* After fewer unanswered tries, look again after 1/8 of the span. */
 #define STREAM_LOOK_PART 8
+
+unsigned stream_unacknowledged(const struct stream *s)
+{
+	int bytes = 0;
+
+	return ioctl(s->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (unsigned)bytes : 0;
+}
 
 void stream_watch_begin(struct stream *s, uint64_t now_ms, uint64_t span_ms)
 {

@@ -12,6 +12,8 @@
 /* The limits of a lingering close. */
 #define DOWNSTREAM_LINGER_MS    2000
 #define DOWNSTREAM_LINGER_BYTES (256 * 1024)
+/* The same for a client that is still reading. */
+#define DOWNSTREAM_SLOW_MS      30000
 /* The least size of an input buffer: much of a chunked body is read at once. */
 #define DOWNSTREAM_INPUT_MIN    (256 * 1024)
 /* Room for the framing of a body, and for interim responses that come together, bytes. */
@@ -203,17 +205,35 @@ void downstream_await_close(struct downstream *d)
 	(void)downstream_shut(d, deadline_ms);
 }
 
+/* Drops what comes, but no more than *left bytes. Returns as downstream_read(). */
+static int downstream_drop(struct downstream *d, uint64_t deadline_ms, size_t *left)
+{
+	int r = 0;
+
+	while (r == 0 && !stream_ended(&d->stream) && *left > 0) {
+		buf_reset(&d->in);
+		r = downstream_read(d, deadline_ms);
+		*left -= buf_len(&d->in) < *left ? buf_len(&d->in) : *left;
+	}
+	return r;
+}
+
 void downstream_linger(struct downstream *d)
 {
-	uint64_t deadline_ms = clock_deadline_ms(clock_ms(), DOWNSTREAM_LINGER_MS);
-	size_t seen = 0;
+	uint64_t now_ms = clock_ms();
+	uint64_t last_ms = clock_deadline_ms(now_ms, DOWNSTREAM_SLOW_MS);
+	uint64_t deadline_ms = clock_deadline_ms(now_ms, DOWNSTREAM_LINGER_MS);
+	unsigned before, unacknowledged = stream_unacknowledged(&d->stream);
+	size_t left = DOWNSTREAM_LINGER_BYTES;
+	int r = downstream_shut(d, deadline_ms);
 
-	if (downstream_shut(d, deadline_ms) < 0)
+	if (r < 0)
 		return;
-	while (!stream_ended(&d->stream) && seen < DOWNSTREAM_LINGER_BYTES) {
-		buf_reset(&d->in);
-		if (downstream_read(d, deadline_ms) < 0)
-			return;
-		seen += buf_len(&d->in);
-	}
+	do {
+		before = unacknowledged;
+		r = downstream_drop(d, deadline_ms, &left);
+		unacknowledged = stream_unacknowledged(&d->stream);
+		deadline_ms += DOWNSTREAM_LINGER_MS;
+	} while (r == -ETIMEDOUT && unacknowledged > 0 && unacknowledged < before &&
+		 deadline_ms <= last_ms);
 }

@@ -348,8 +348,6 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 		else if (n < 0 && n != -EAGAIN)
 			flow_fail(f, (int)n);
 		moved = n != -EAGAIN;
-		if (stream_ended(f->from))
-			f->frames.at_end = true;
 		flow_decode(f);
 	}
 	/* before the write, which may reset `in` */
@@ -357,7 +355,9 @@ bool flow_step(struct flow *f, uint64_t now_ms, int *ret_write_error)
 	if (flow_pending(f) && f->to->can_write) {
 		int r = flow_write(f);
 
-		if (r < 0 && r != -EAGAIN)
+		if (r == 0)
+			f->written_ms = now_ms;
+		else if (r != -EAGAIN)
 			*ret_write_error = r;
 		moved |= r != -EAGAIN;
 	}

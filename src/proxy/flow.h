@@ -44,12 +44,13 @@ struct flow {
 	struct iovec piece[FLOW_PIECES];
 	size_t first_piece, pieces; /* the pieces that are not yet written */
 	size_t lead;
-	size_t decoded;    /* bytes of `in` to keep until the pieces are written */
-	uint64_t bytes;    /* of payload, written or in the pipe, since flow_init() */
-	uint64_t moved_ms; /* when the flow last made progress */
-	uint64_t read_ms;  /* when bytes last came */
-	uint64_t data_ms;  /* when bytes of data frames last came (struct frames, data) */
-	bool releasable;   /* may hold more than a page of memory; see flow_release() */
+	size_t decoded;      /* bytes of `in` to keep until the pieces are written */
+	uint64_t bytes;      /* of payload, written or in the pipe, since flow_init() */
+	uint64_t moved_ms;   /* when the flow last made progress */
+	uint64_t read_ms;    /* when bytes last came */
+	uint64_t written_ms; /* when bytes were last written */
+	uint64_t data_ms; /* when bytes of data frames last came (struct frames, data) */
+	bool releasable;  /* may hold more than a page of memory; see flow_release() */
 	struct splicer splicer; /* owned */
 };
 
@@ -73,7 +74,7 @@ void flow_begin_tunnel(struct flow *f, bool masked, int null_fd);
 /* From now on a Pong with this payload is left out. */
 void flow_expect_pong(struct flow *f, struct slice payload);
 
-/* In a tunnel: flow_put() may put in a control frame, because no frame is open. */
+/* In a tunnel: flow_put() may put in a control frame, because none is open of which a byte was passed on. */
 bool flow_between_frames(const struct flow *f);
 
 /* In a tunnel: the peer at `from` has sent a Close. */
@@ -82,10 +83,11 @@ static inline bool flow_has_closed(const struct flow *f)
 	return f->frames.state == FRAMES_CLOSED;
 }
 
-/* In a tunnel: a frame is open. */
+/* In a tunnel: a frame is open, and not all of it is held back. */
 static inline bool flow_in_frame(const struct flow *f)
 {
-	return f->frames.state == FRAMES_HEADER || f->frames.state == FRAMES_PAYLOAD;
+	return (f->frames.state == FRAMES_HEADER || f->frames.state == FRAMES_PAYLOAD) &&
+	       f->frames.held == 0;
 }
 
 /* Puts in a control frame, behind what has been decoded; masked with the key, if it is not NULL. */

@@ -13,7 +13,8 @@ void flow_begin_tunnel(struct flow *f, bool masked, int null_fd)
 
 bool flow_between_frames(const struct flow *f)
 {
-	return f->tunnel && f->frames.state == FRAMES_BETWEEN && f->splicer.ready == 0;
+	return f->tunnel && f->splicer.ready == 0 &&
+	       (f->frames.state == FRAMES_BETWEEN || f->frames.held > 0);
 }
 
 void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,

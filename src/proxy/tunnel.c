@@ -2,7 +2,9 @@
 #include "proxy/tunnel.h"
 
 /* With so many unanswered Pings the client is gone. */
-#define TUNNEL_PINGS 2
+#define TUNNEL_PINGS    2
+/* The most bytes of a Ping, with TLS. */
+#define TUNNEL_PING_MAX 64
 
 static struct slice ping_payload(const struct tunnel *t)
 {
@@ -63,6 +65,12 @@ static uint64_t ping_due_ms(const struct tunnel *t)
 			   : CLOCK_INFINITY;
 }
 
+/* The client has not got all that was written before the Pings. */
+static bool has_backlog(const struct tunnel *t)
+{
+	return stream_unacknowledged(t->client.flow->to) > t->pings * TUNNEL_PING_MAX;
+}
+
 /* No Pong can come, or be read: the client is in the middle of a frame, or there is back-pressure. */
 static bool hides_pongs(const struct flow *up)
 {
@@ -72,6 +80,11 @@ static bool hides_pongs(const struct flow *up)
 /* A Ping is due. False if the client has not answered the last ones. */
 static bool ping(struct tunnel *t, uint64_t now_ms)
 {
+	if (has_backlog(t)) {
+		t->pings = 0;
+		flow_touch(t->client.flow, now_ms); /* due again after HeartbeatSec= */
+		return true;
+	}
 	if (hides_pongs(t->backend.flow))
 		t->pings = 0;
 	else if (t->pings++ == TUNNEL_PINGS)
@@ -103,11 +116,12 @@ static uint64_t next_limit(const struct tunnel *t, enum tunnel_end *ret)
 	const struct config *cfg = t->setup.cfg;
 	uint64_t session_ms = clock_deadline_ms(t->begun_ms, cfg->session_ms), limit_ms;
 
-	if (t->closed_first != TUNNEL_NEITHER || is_half_closed(t)) {
+	if (t->closed_first != TUNNEL_NEITHER) {
+		*ret = TUNNEL_CLOSE_TIMEOUT;
+		limit_ms = clock_deadline_ms(t->close_ms, cfg->linger_ms);
+	} else if (is_half_closed(t)) {
 		*ret = TUNNEL_LINGER_TIMEOUT;
-		limit_ms = clock_deadline_ms(
-			t->closed_first != TUNNEL_NEITHER ? t->close_ms : moved_ms(t),
-			cfg->linger_ms);
+		limit_ms = clock_deadline_ms(moved_ms(t), cfg->linger_ms);
 	} else {
 		*ret = TUNNEL_IDLE_TIMEOUT;
 		limit_ms = clock_deadline_ms(

@@ -40,7 +40,8 @@ enum tunnel_end {
 	TUNNEL_BACKEND_FAILED, /* with that of the flow down */
 	TUNNEL_BACKEND_SILENT, /* likewise: it acknowledges nothing */
 	TUNNEL_CLIENT_SILENT,  /* it did not answer Pings */
-	TUNNEL_LINGER_TIMEOUT,
+	TUNNEL_CLOSE_TIMEOUT,  /* one peer did not answer the other's Close */
+	TUNNEL_LINGER_TIMEOUT, /* after half-close */
 	TUNNEL_IDLE_TIMEOUT,
 	TUNNEL_SESSION_TIMEOUT,
 	TUNNEL_STOPPED, /* SIGTERM */

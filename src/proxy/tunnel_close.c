@@ -23,6 +23,7 @@ static const struct {
 	[TUNNEL_BACKEND_FAILED] = { 1014, 0, true, " reset the connection" },
 	[TUNNEL_BACKEND_SILENT] = { 1014, 0, true, " does not answer" },
 	[TUNNEL_CLIENT_SILENT] = { 0, 1001, false, "" },
+	[TUNNEL_CLOSE_TIMEOUT] = { 1001, 1001, true, " did not answer the Close" },
 	[TUNNEL_LINGER_TIMEOUT] = { 1001, 1001, false, "no data for LingerTimeoutSec=" },
 	[TUNNEL_IDLE_TIMEOUT] = { 1008, 1001, false, "no data for IdleTimeoutSec=" },
 	[TUNNEL_SESSION_TIMEOUT] = { 1008, 1001, false,
@@ -82,10 +83,22 @@ static void side_step(struct tunnel *t, struct tunnel_side *to, uint64_t now_ms)
 	}
 }
 
+/* What is before its Close is written for as long as the client reads, except after SIGTERM and a fault. */
+static void wait_for_client(struct tunnel *t)
+{
+	const struct flow *down = t->client.flow;
+	uint64_t span_ms = flow_pending(down) ? t->setup.cfg->linger_ms : TUNNEL_END_MS;
+	uint64_t until_ms = clock_deadline_ms(down->written_ms, span_ms);
+
+	if (t->end < TUNNEL_STOPPED && until_ms > t->end_ms)
+		t->end_ms = until_ms;
+}
+
 void tunnel_put_closes(struct tunnel *t, uint64_t now_ms)
 {
 	side_step(t, &t->client, now_ms);
 	side_step(t, &t->backend, now_ms);
+	wait_for_client(t);
 }
 
 /* from: the flow from that peer. */

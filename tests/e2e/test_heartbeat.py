@@ -5,6 +5,7 @@ import os
 import random
 import select
 import signal
+import socket
 import threading
 import time
 import zlib
@@ -152,6 +153,38 @@ def test_a_client_that_is_held_back_is_not_gone_when_its_bytes_move_again(world)
     c.send(data[sent % len(data):] + frame(c, TEXT, b"and on"))
     assert b.exactly(len(data)) == data
     assert receive(b) == Frame(TEXT, b"and on")
+
+
+def read_slowly(c, stop):
+    """Reads binary frames, with pauses, up to what stop(frame) is true for; returns it and the bytes before."""
+    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    total = 0
+    while not stop(f := receive(c)):
+        if f.opcode == BINARY:
+            total += len(f.payload)
+            time.sleep(0.03)
+    return f, total
+
+
+def test_a_client_that_reads_slowly_is_not_gone(world):
+    """All that it has to read is in the kernel's buffers, and before a Ping that would be sent."""
+    limits(world, HeartbeatSec=0.2)
+    c, b = world.tunnel()
+    count, size = 100, 1 << 14
+    b.send(frame(b, BINARY, bytes(size)) * count)
+    send(b, TEXT, b"last")
+    last, total = read_slowly(c, lambda f: f.opcode == TEXT)
+    assert (last.payload, total) == (b"last", count * size)
+
+
+def test_a_client_that_reads_slowly_gets_all_and_the_close(world):
+    """It takes longer than the two seconds for an answer, and sends meanwhile."""
+    c, b = world.tunnel()
+    count, size = 250, 1 << 14
+    b.send(frame(b, BINARY, bytes(size)) * count)
+    b.close()
+    f, total = read_slowly(c, lambda f: f.opcode == CLOSE or send(c, BINARY, b"key"))
+    assert (f.payload[:2], total) == ((1014).to_bytes(2, "big"), count * size)
 
 
 @with_and_without_tls

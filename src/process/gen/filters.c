@@ -137,7 +137,7 @@ static const struct rule {
 	ALLOW(SERVE, "fcntl", IS(1, F_GETFL)),
 	ALLOW(SERVE, "fcntl", IS(1, F_SETFL)),
 
-	/* Log entries, the status for systemd; SIOCOUTQ: has journald read everything? */
+	/* Log entries, the status for systemd; SIOCOUTQ: has journald, or a client, everything? */
 	ALLOW(SERVE | TUNNEL, "sendto", IS(3, MSG_NOSIGNAL | MSG_DONTWAIT)),
 	ALLOW(SERVE | TUNNEL, "ioctl", IS(1, SIOCOUTQ)),
 
