@@ -135,11 +135,8 @@ static uint64_t next_limit(const struct tunnel *t, enum tunnel_end *ret)
 
 uint64_t tunnel_due_ms(const struct tunnel *t)
 {
-	if (t->end == TUNNEL_OPEN)
-		return earlier(ping_due_ms(t), t->limit_ms);
-	return t->client.close == TUNNEL_CLOSE_DUE || t->backend.close == TUNNEL_CLOSE_DUE
-		       ? t->boundary_ms
-		       : t->end_ms;
+	return t->end == TUNNEL_OPEN ? earlier(ping_due_ms(t), t->limit_ms)
+				     : tunnel_end_due_ms(t);
 }
 
 uint64_t tunnel_release_ms(const struct tunnel *t)

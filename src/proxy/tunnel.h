@@ -97,6 +97,9 @@ void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms);
 /* After each step of the flows of a tunnel that ends: puts in the Closes that are due, where no frame is open. */
 void tunnel_put_closes(struct tunnel *t, uint64_t now_ms);
 
+/* When tunnel_put_closes() is due, or the tunnel is over. */
+uint64_t tunnel_end_due_ms(const struct tunnel *t);
+
 /* It ends, and waits for nothing more. */
 bool tunnel_over(const struct tunnel *t, uint64_t now_ms);
 

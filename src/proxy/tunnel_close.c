@@ -83,22 +83,10 @@ static void side_step(struct tunnel *t, struct tunnel_side *to, uint64_t now_ms)
 	}
 }
 
-/* What is before its Close is written for as long as the client reads, except after SIGTERM and a fault. */
-static void wait_for_client(struct tunnel *t)
-{
-	const struct flow *down = t->client.flow;
-	uint64_t span_ms = flow_pending(down) ? t->setup.cfg->linger_ms : TUNNEL_END_MS;
-	uint64_t until_ms = clock_deadline_ms(down->written_ms, span_ms);
-
-	if (t->end < TUNNEL_STOPPED && until_ms > t->end_ms)
-		t->end_ms = until_ms;
-}
-
 void tunnel_put_closes(struct tunnel *t, uint64_t now_ms)
 {
 	side_step(t, &t->client, now_ms);
 	side_step(t, &t->backend, now_ms);
-	wait_for_client(t);
 }
 
 /* from: the flow from that peer. */
@@ -147,11 +135,30 @@ static bool side_done(const struct tunnel_side *to, const struct flow *from)
 	       (to->close != TUNNEL_CLOSE_PUT || peer_done(from));
 }
 
+/* When it is over at the latest. What a backend sent before it left is written for as long as the client reads. */
+static uint64_t end_ms(const struct tunnel *t)
+{
+	const struct flow *down = t->client.flow;
+	uint64_t span_ms = flow_pending(down) ? t->setup.cfg->linger_ms : TUNNEL_END_MS;
+	uint64_t until_ms = clock_deadline_ms(down->written_ms, span_ms);
+
+	return t->end == TUNNEL_BACKEND_LEFT && until_ms > t->end_ms ? until_ms
+								     : t->end_ms;
+}
+
+uint64_t tunnel_end_due_ms(const struct tunnel *t)
+{
+	bool due = t->client.close == TUNNEL_CLOSE_DUE ||
+		   t->backend.close == TUNNEL_CLOSE_DUE;
+
+	return due ? t->boundary_ms : end_ms(t);
+}
+
 bool tunnel_over(const struct tunnel *t, uint64_t now_ms)
 {
 	if (t->end == TUNNEL_OPEN)
 		return false;
-	return now_ms >= t->end_ms || (side_done(&t->client, t->backend.flow) &&
+	return now_ms >= end_ms(t) || (side_done(&t->client, t->backend.flow) &&
 				       side_done(&t->backend, t->client.flow));
 }
 

@@ -608,7 +608,7 @@ socket.on('ping', () => pings++);
 socket.on('open', () => {
   for (const message of sent.slice(0, -1)) socket.send(message);
   socket.send(sent[1].slice(0, 1000), { fin: false });
-  setTimeout(() => { socket.send(sent[1].slice(1000)); socket.send(sent.at(-1)); }, 900);
+  setTimeout(() => { socket.send(sent[1].slice(1000)); socket.send(sent.at(-1)); }, 1500);
 });
 socket.on('message', (data, binary) => {
   got.push(binary ? data : String(data));
