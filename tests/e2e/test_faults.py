@@ -168,7 +168,7 @@ def test_a_write_to_a_backend_that_is_gone_is_the_last_one(world):
         end_after(c)
         assert b.end() in ("FIN", "RST")
     assert c.exited() == 0
-    assert f" ({FAILED['backend']}: {words('ETIMEDOUT')}, in the middle of a frame; " in c.log[-1]
+    assert f" ({FAILED['backend']}: {words('ETIMEDOUT')}" in c.log[-1]
 
 
 def test_what_a_client_sent_before_a_write_to_it_fails_is_read(world):
