@@ -30,6 +30,9 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "AllowedOrigins=\n"
 				    "UpgradeErrors=http\n"
 				    "\n"
+				    "[Client]\n"
+				    "TrustedProxies=\n"
+				    "\n"
 				    "[Tls]\n"
 				    "Certificate=tls.crt\n"
 				    "Key=tls.key\n"
@@ -69,6 +72,8 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(joined(c.nextjs_upgrade_path), "/_next/*hmr*");
 	ck_assert_str_eq(joined(c.allowed_origins), "");
 	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	ck_assert_str_eq(joined(c.trusted_proxies), "");
+	ck_assert_uint_eq(c.trusted.n, 0);
 	ck_assert_uint_eq(c.head_max, 32768);
 	ck_assert_uint_eq(c.head_ms, 10000);
 	ck_assert_uint_eq(c.keep_alive_ms, 15000);
@@ -106,6 +111,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 		"[Routes]\nNoVncPath=/a/* /b\nControllerPath=/c/** /d/*/e\n"
 		"NextJsUpgradePath=\nAllowedOrigins=https://x.example *\n"
 		"UpgradeErrors=close\n"
+		"[Client]\nTrustedProxies=10.0.0.0/8 ::1\n"
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
 		"KeepAliveTimeoutSec=0\nConnectTimeoutSec=1ms\n"
 		"LingerTimeoutSec=infinity\nIdleTimeoutSec=24d\n"
@@ -122,6 +128,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	ck_assert_ptr_nonnull(strstr(once, "Url=unix:/run/next.sock\n"));
 	ck_assert_ptr_nonnull(strstr(once, "RewriteOrigin=yes\n"));
 	ck_assert_ptr_nonnull(strstr(once, "UpgradeErrors=close\n"));
+	ck_assert_ptr_nonnull(strstr(once, "TrustedProxies=10.0.0.0/8 ::1\n"));
 	ck_assert_ptr_nonnull(strstr(once, "SessionTimeoutSec=8h\nHeartbeatSec=0\n"));
 	parse_good(&again, once);
 	twice = printed(&again);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* config_url.c: backends' URLs, paths and origins. */
+/* config_url.c: backends' URLs, paths, origins and networks. */
 #include "configuring.h"
 
 #include <arpa/inet.h>
@@ -388,6 +388,56 @@ START_TEST(origins_are_what_browsers_send)
 }
 END_TEST
 
+START_TEST(networks_are_parsed_once)
+{
+	struct in6_addr inside, outside;
+	struct config c;
+
+	ck_assert(network_parse_address(SLICE("10.255.0.1"), &inside));
+	ck_assert(network_parse_address(SLICE("11.0.0.1"), &outside));
+	parse_good(&c, "[Client]\nTrustedProxies=192.0.2.1 2001:db8::/32\n"
+		       "TrustedProxies=::ffff:10.0.0.0/104\n");
+	ck_assert_uint_eq(c.trusted.n, 3);
+	ck_assert(network_list_contains(c.trusted, &inside));
+	ck_assert(!network_list_contains(c.trusted, &outside));
+	config_done(&c);
+	ck_assert_uint_eq(c.trusted.n, 0);
+
+	parse_good(&c, "[Client]\nTrustedProxies=::/0\nTrustedProxies=\n");
+	ck_assert_uint_eq(c.trusted.n, 0);
+	config_done(&c);
+}
+END_TEST
+
+START_TEST(other_networks_are_refused)
+{
+	static const struct {
+		const char *network, *why;
+	} table[] = {
+		{ "proxy.example", "is neither an IP address nor a network" },
+		{ "*", "is neither an IP address nor a network" },
+		{ "192.0.2.1,192.0.2.2", "is neither an IP address nor a network" },
+		{ "[::1]", "is neither an IP address nor a network" },
+		{ "192.0.2.1:80", "is neither an IP address nor a network" },
+		{ "192.0.2.0/33", "is neither an IP address nor a network" },
+		{ "unix:", "is neither an IP address nor a network" },
+		{ "192.0.2.1/24", "has bits behind its prefix" },
+		{ "::ffff:0:0/90", "has bits behind its prefix" },
+	};
+	char text[200], value[200];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		(void)snprintf(value, sizeof(value), ":2: TrustedProxies=%s ",
+			       table[i].network);
+		(void)snprintf(text, sizeof(text), "[Client]\nTrustedProxies=::1 %s\n",
+			       table[i].network);
+		expect_reports(text, value, table[i].why, "; allowed: an IP address or ",
+			       NULL);
+		ck_assert_uint_eq(reports, 1);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config: URLs");
@@ -402,5 +452,7 @@ int main(void)
 	tcase_add_test(t, paths_that_can_match_are_taken);
 	tcase_add_test(t, paths_that_never_match_are_refused);
 	tcase_add_test(t, origins_are_what_browsers_send);
+	tcase_add_test(t, networks_are_parsed_once);
+	tcase_add_test(t, other_networks_are_refused);
 	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/clock.h"
+#include "base/network.h"
 
 /* The longest finite time span, in milliseconds: it fits poll(2). */
 #define CONFIG_SPAN_MAX (24 * 86400000ULL)
@@ -75,6 +76,8 @@ struct config {
 	config_list nextjs_upgrade_path;   /* NextJsUpgradePath= */
 	config_list allowed_origins;       /* AllowedOrigins= */
 	enum config_errors upgrade_errors; /* UpgradeErrors= */
+	config_list trusted_proxies;       /* TrustedProxies= */
+	struct network_list trusted;       /* the networks of trusted_proxies */
 	struct config_tls tls;             /* [Tls] */
 	uint64_t head_max;                 /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */

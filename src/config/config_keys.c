@@ -48,7 +48,7 @@ const struct config_key config_keys[] = {
 	{ "Routes", "NextJsUpgradePath", LIST(globs, nextjs_upgrade_path, hmr_words) },
 	{ "Routes", "AllowedOrigins", LIST(origins, allowed_origins, no_words) },
 	{ "Routes", "UpgradeErrors", VALUE(errors, upgrade_errors, "http") },
-	{ "Client", "TrustedProxies", NOT_IMPLEMENTED },
+	{ "Client", "TrustedProxies", LIST(networks, trusted_proxies, no_words) },
 	{ "Client", "ProxyProtocol", NOT_IMPLEMENTED },
 	{ "Tls", "Certificate", VALUE(credential, tls.certificate, "tls.crt") },
 	{ "Tls", "Key", VALUE(credential, tls.key, "tls.key") },

@@ -35,9 +35,10 @@ extern const struct config_kind config_kind_file;       /* const char *, NULL: n
 extern const struct config_kind config_kind_credential; /* const char *, never NULL */
 
 /* In config_url.c. */
-extern const struct config_kind config_kind_url;     /* struct backend */
-extern const struct config_kind config_kind_globs;   /* config_list, of paths */
-extern const struct config_kind config_kind_origins; /* config_list */
+extern const struct config_kind config_kind_url;      /* struct backend */
+extern const struct config_kind config_kind_globs;    /* config_list, of paths */
+extern const struct config_kind config_kind_origins;  /* config_list */
+extern const struct config_kind config_kind_networks; /* config_list */
 
 struct config_key {
 	const char *section, *name;

@@ -292,6 +292,31 @@ static void read_file(void *userdata, const struct config_file *f)
 	}
 }
 
+/* ---- networks, which are parsed once and for all */
+
+static void parse_networks(struct reader *r)
+{
+	config_list words = r->c->trusted_proxies;
+	struct network *networks;
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	if (n == 0)
+		return;
+	networks = malloc(n * sizeof(*networks));
+	if (!networks) {
+		complain_error(r, -ENOMEM);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int error = network_parse(slice_str(words[i]), &networks[i]);
+
+		assert(error == 0); /* the word was checked when it was read */
+	}
+	r->c->trusted = (struct network_list){ networks, n };
+}
+
 /* ---- the functions of config_load.h */
 
 void config_init(struct config *ret)
@@ -319,6 +344,7 @@ enum config_result config_load(const char *file, config_report report, void *use
 
 	config_init(ret);
 	config_file_read(file, read_file, &r);
+	parse_networks(&r);
 	return r.result;
 }
 
@@ -329,6 +355,8 @@ void config_done(struct config *c)
 	for (const struct config_key *k = config_keys; k->section; k++)
 		if (k->kind && k->kind->check_word)
 			list_set(k, member_of(k, c), k->default_words);
+	free((void *)c->trusted.networks);
+	c->trusted = (struct network_list){ 0 };
 	for (struct config_text *t = c->texts; t; t = next) {
 		next = t->next;
 		free(t);

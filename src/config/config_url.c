@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* URLs of backends, origins, and paths with wildcards. */
+/* URLs of backends, origins, paths with wildcards, and networks. */
 #include "config/config_keys.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 
-#include "base/buf.h"
+#include "base/network.h"
 #include "http/authority.h"
 #include "http/path.h"
 
@@ -244,4 +244,23 @@ const struct config_kind config_kind_globs = {
 		"a path such as /api/*/novnc/**; * matches anything but /, and ** any number "
 		"of segments",
 	.check_word = glob_check,
+};
+
+/* ---- networks */
+
+static const char *network_check(const char *text)
+{
+	struct network net;
+
+	switch (network_parse(slice_str(text), &net)) {
+	case 0: return NULL;
+	case -EDOM: return "has bits behind its prefix: it is an address, not a network";
+	default: return "is neither an IP address nor a network";
+	}
+}
+
+const struct config_kind config_kind_networks = {
+	.allowed = "an IP address or a network, such as 192.0.2.1, 10.0.0.0/8 or "
+		   "2001:db8::/32",
+	.check_word = network_check,
 };
