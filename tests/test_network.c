@@ -55,6 +55,28 @@ START_TEST(addresses_are_read)
 }
 END_TEST
 
+START_TEST(addresses_are_written_as_people_do)
+{
+	static const char *const table[][2] = {
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "::", "::" },
+		{ "::192.0.2.1", "::192.0.2.1" },
+		{ "2001:DB8:0:0::1", "2001:db8::1" },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
+	};
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct in6_addr a = address(table[i][0]);
+
+		network_format(&a, text);
+		ck_assert_str_eq(text, table[i][1]);
+	}
+}
+END_TEST
+
 START_TEST(other_texts_are_no_addresses)
 {
 	static const char *const table[] = {
@@ -238,6 +260,7 @@ int main(void)
 
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, addresses_are_read);
+	tcase_add_test(t, addresses_are_written_as_people_do);
 	tcase_add_test(t, other_texts_are_no_addresses);
 	tcase_add_test(t, networks_are_read);
 	tcase_add_test(t, networks_contain_what_has_their_prefix);

@@ -25,6 +25,15 @@ bool network_parse_address(struct slice s, struct in6_addr *ret)
 	return true;
 }
 
+void network_format(const struct in6_addr *address, char ret[static INET6_ADDRSTRLEN])
+{
+	bool v4 = IN6_IS_ADDR_V4MAPPED(address);
+
+	(void)inet_ntop(v4 ? AF_INET : AF_INET6,
+			&address->s6_addr[v4 ? MAPPED_BITS / 8 : 0], ret,
+			INET6_ADDRSTRLEN); /* fits */
+}
+
 /* At most three digits without a leading zero. */
 static bool length_parse(struct slice s, unsigned max, unsigned *ret)
 {

@@ -22,6 +22,9 @@ struct network_list {
 /* "192.0.2.1", "2001:db8::1" or "::ffff:192.0.2.1"; without brackets, port and zone. */
 bool network_parse_address(struct slice s, struct in6_addr *ret);
 
+/* Writes an address as text: 192.0.2.1, 2001:db8::1. */
+void network_format(const struct in6_addr *address, char ret[static INET6_ADDRSTRLEN]);
+
 /*
  * An address, or an address and the length of its prefix: "192.0.2.0/24", "2001:db8::/32". Returns 0,
  * -EINVAL for any other text, or -EDOM if the address has bits behind the prefix.

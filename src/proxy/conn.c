@@ -225,7 +225,8 @@ static bool conn_next(struct conn *c)
 		return false;
 	}
 	if (v->kind != ROUTE_PLAIN && v->kind != ROUTE_UPGRADE) {
-		conn_log_refused(&c->request, &c->head, c->down.client.tls);
+		conn_log_refused(&c->request, &c->head,
+				 route_is_https(v, &c->down.client));
 		conn_send_error(c, v->status, CONN_REFUSED, v->why);
 		return false;
 	}

@@ -11,9 +11,19 @@ static bool is_session(const struct verdict *v)
 	return v->kind == ROUTE_UPGRADE && v->backend == CONFIG_CONTROLLER;
 }
 
-void conn_log_init(struct conn_request *ret, const char *client)
+void conn_log_init(struct conn_request *ret, const char *peer)
 {
-	*ret = (struct conn_request){ .fields = { .client = slice_str(client) } };
+	*ret = (struct conn_request){ .peer = peer,
+				      .fields = { .client = slice_str(peer) } };
+}
+
+/* The client of this request: the proxy that sends it may send the next one for somebody else. */
+static struct slice client_text(struct conn_request *q)
+{
+	if (!q->verdict.said.has_client)
+		return slice_str(q->peer);
+	network_format(&q->verdict.said.client, q->client);
+	return slice_str(q->client);
 }
 
 static struct slice copy(char *ret, size_t size, struct slice s)
@@ -31,7 +41,7 @@ void conn_log_begin(struct conn_request *q, const struct config *cfg, struct sli
 
 	q->start_ms = clock_ms();
 	q->fields = (struct log_fields){
-		.client = q->fields.client,
+		.client = client_text(q),
 		.session = copy(q->session, sizeof(q->session), v->session),
 		.path = copy(q->path, sizeof(q->path), v->path),
 		.method = copy(q->method, sizeof(q->method), method),
@@ -69,7 +79,7 @@ static struct slice without_secrets(struct slice origin)
 	return origin;
 }
 
-static void log_origin(struct conn_request *q, const struct http1_head *h, bool tls)
+static void log_origin(struct conn_request *q, const struct http1_head *h, bool https)
 {
 	const struct verdict *v = &q->verdict;
 	char reason[3 * LOG_VALUE_MAX]; /* longer, so the log marks a cut */
@@ -82,17 +92,17 @@ static void log_origin(struct conn_request *q, const struct http1_head *h, bool 
 	else
 		(void)snprintf(reason, sizeof(reason),
 			       "Origin %.*s does not match %s%.*s",
-			       SLICE_FMT(q->fields.origin), tls ? "https://" : "Host ",
-			       SLICE_FMT(v->host));
+			       SLICE_FMT(q->fields.origin), https ? "https://" : "Host ",
+			       SLICE_FMT(route_host(v)));
 	conn_log(q, LOG_ORIGIN, v->status, reason);
 }
 
-void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls)
+void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool https)
 {
 	const struct verdict *v = &q->verdict;
 
 	if (v->kind == ROUTE_REFUSED_ORIGIN)
-		log_origin(q, h, tls);
+		log_origin(q, h, https);
 	else if (v->kind == ROUTE_REFUSED_PATH)
 		conn_log(q, LOG_REFUSED_PATH, v->status, v->why);
 	else

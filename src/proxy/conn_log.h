@@ -10,11 +10,13 @@ struct conn_request {
 	struct verdict verdict;
 	uint64_t start_ms;
 	char path[LOG_VALUE_MAX + 1], session[LOG_VALUE_MAX + 1], method[32];
-	struct log_fields fields; /* point to the members above */
+	const char *peer; /* address and port of the one that has connected */
+	char client[INET6_ADDRSTRLEN]; /* that a trusted proxy has named */
+	struct log_fields fields;      /* point to the members above, or to the peer */
 };
 
-/* Before the first request; client must outlive *ret. */
-void conn_log_init(struct conn_request *ret, const char *client);
+/* Before the first request; peer must outlive *ret. */
+void conn_log_init(struct conn_request *ret, const char *peer);
 
 /* After the verdict is set: begins the next request, copies what is needed of its head. */
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
@@ -27,8 +29,8 @@ void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 /* Writes an entry about a fault of the gate: "cannot ...", and the -errno. */
 void conn_log_fault(struct conn_request *q, const char *failure, int error);
 
-/* Logs that the verdict refuses the request; tls: it came over TLS. */
-void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool tls);
+/* Logs that the verdict refuses the request; https: the client speaks TLS. */
+void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool https);
 
 /* Before the request is forwarded: the first entry of a session, and the names of dropped fields. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,

@@ -53,24 +53,35 @@ static int put_number_field(struct buf *out, struct slice name, uint64_t n)
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 
-static int put_forwarded(const struct verdict *v, const struct client *client,
-			 struct buf *out)
+/* The peer's own address follows those that a trusted proxy has named. */
+static int put_for(const struct http1_head *h, const struct verdict *v,
+		   const struct client *client, struct buf *out)
 {
-	struct slice scheme = client->tls ? SLICE("https") : SLICE("http");
-	int r = put_field(out, SLICE("X-Forwarded-Proto"), scheme);
+	int r = BUF_PUT(out, SLICE("X-Forwarded-For: "));
+
+	if (r == 0)
+		r = forwarded_put_for(h, v->said.by, out);
+	return r == 0 ? BUF_PUT(out, slice_str(client->address), SLICE("\r\n")) : r;
+}
+
+static int put_forwarded(const struct http1_head *h, const struct verdict *v,
+			 const struct client *client, struct buf *out)
+{
+	bool https = route_is_https(v, client);
+	struct slice host = route_host(v);
+	int r = put_field(out, SLICE("X-Forwarded-Proto"),
+			  https ? SLICE("https") : SLICE("http"));
 
 	if (r == 0 && client->subject)
 		r = put_field(out, SLICE("X-Client-Cert-Subject"),
 			      slice_str(client->subject));
 	if (r == 0 && client->address[0])
-		r = put_field(out, SLICE("X-Forwarded-For"), slice_str(client->address));
-	if (r == 0 && v->host.len > 0)
-		r = put_field(out, SLICE("X-Forwarded-Host"), v->host);
+		r = put_for(h, v, client, out);
+	if (r == 0 && host.len > 0)
+		r = put_field(out, SLICE("X-Forwarded-Host"), host);
 	if (r == 0) /* without it, Next.js would use its own port */
 		r = put_number_field(out, SLICE("X-Forwarded-Port"),
-				     v->port > 0   ? v->port
-				     : client->tls ? 443
-						   : 80);
+				     route_port(v, client));
 	return r;
 }
 
@@ -115,7 +126,7 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 			r = put_field(out, f->name, f->value);
 	}
 	if (r == 0)
-		r = put_forwarded(v, client, out);
+		r = put_forwarded(h, v, client, out);
 	if (r == 0)
 		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
 					     : put_framing(out, h->framing, h->length);

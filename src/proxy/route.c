@@ -6,6 +6,45 @@
 #include "http/path.h"
 #include "http/upgrade.h"
 
+/* ---- who asked, and for what */
+
+bool route_is_https(const struct verdict *v, const struct client *client)
+{
+	return v->said.proto == FORWARDED_PROTO_UNKNOWN
+		       ? client->tls
+		       : v->said.proto == FORWARDED_HTTPS;
+}
+
+struct slice route_host(const struct verdict *v)
+{
+	return v->said.host.len > 0 ? v->said.host : v->host;
+}
+
+unsigned route_port(const struct verdict *v, const struct client *client)
+{
+	unsigned host_port = v->said.host.len > 0 ? v->said.host_port : v->port;
+
+	if (v->said.port > 0)
+		return v->said.port;
+	if (host_port > 0)
+		return host_port;
+	return route_is_https(v, client) ? 443 : 80;
+}
+
+/* The fields of proxies count if the peer is a trusted one. Returns what is malformed, or NULL. */
+static const char *read_forwarded(const struct config *cfg, const struct http1_head *h,
+				  const struct client *client, struct forwarded *ret)
+{
+	struct in6_addr peer;
+
+	if (!network_parse_address(slice_str(client->address), &peer) ||
+	    !network_list_contains(cfg->trusted, &peer))
+		return NULL;
+	return forwarded_read(h, cfg->trusted, ret);
+}
+
+/* ---- origins */
+
 static bool any_match(config_list globs, struct slice path, struct slice *star)
 {
 	for (; *globs; globs++)
@@ -30,7 +69,7 @@ static bool origin_equals(const struct authority *origin, struct slice authority
  * a man in the middle can serve an http:// page of the same host.
  */
 static bool origin_is_ours(const struct config *cfg, const struct client *client,
-			   struct slice host, struct slice value)
+			   const struct verdict *v, struct slice value)
 {
 	const struct backend *controller = &cfg->backend[CONFIG_CONTROLLER];
 	struct authority origin;
@@ -38,7 +77,8 @@ static bool origin_is_ours(const struct config *cfg, const struct client *client
 
 	if (!authority_parse_origin(value, &https, &origin))
 		return false;
-	if ((https || !client->tls) && origin_equals(&origin, host, https ? 443 : 80))
+	if ((https || !route_is_https(v, client)) &&
+	    origin_equals(&origin, route_host(v), https ? 443 : 80))
 		return true;
 	/* a controller with Url=unix:... has port 0, which no origin has */
 	return (https || !controller->tls) &&
@@ -64,7 +104,7 @@ static bool origin_listed(const struct config *cfg, struct slice value)
 
 /* Prevents cross-site WebSocket hijacking: browsers always send the Origin of the page. */
 static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
-			   const struct client *client, struct slice host)
+			   const struct client *client, const struct verdict *v)
 {
 	const struct field *field = http1_field(h, SLICE("Origin"));
 
@@ -73,7 +113,7 @@ static bool origin_allowed(const struct config *cfg, const struct http1_head *h,
 	if (http1_count(h, SLICE("Origin")) > 1)
 		return false;
 	return origin_listed(cfg, field->value) ||
-	       origin_is_ours(cfg, client, host, field->value);
+	       origin_is_ours(cfg, client, v, field->value);
 }
 
 /*
@@ -89,8 +129,7 @@ static bool origin_becomes_own(const struct config *cfg, const struct http1_head
 	if (v->kind == ROUTE_UPGRADE)
 		return true;
 	return http1_count(h, SLICE("Origin")) == 1 &&
-	       origin_is_ours(cfg, client, v->host,
-			      http1_field(h, SLICE("Origin"))->value);
+	       origin_is_ours(cfg, client, v, http1_field(h, SLICE("Origin"))->value);
 }
 
 /* ---- the checks; each returns false if it has refused the request, and *v says why */
@@ -199,7 +238,7 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 	else if (!any_match(cfg->nextjs_upgrade_path, v->path, &star))
 		return refuse(v, ROUTE_REFUSED_PATH, 403,
 			      "no WebSocket is served on this path");
-	if (!origin_allowed(cfg, h, client, v->host))
+	if (!origin_allowed(cfg, h, client, v))
 		return refuse(v, ROUTE_REFUSED_ORIGIN, 403,
 			      "a WebSocket from this Origin is not allowed");
 	status = upgrade_refusal(h, &why);
@@ -213,13 +252,20 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		  const struct client *client, struct verdict *ret)
 {
 	bool upgrade = upgrade_requested(h);
+	const char *malformed = NULL;
 	struct slice star;
 
 	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
 	if (h->target.p[0] == '/')
 		verdict_set_target(ret, upgrade ? one_slash(h->target) : h->target);
+	if (cfg->trusted.n > 0) /* the log has the client of a refused request, too */
+		malformed = read_forwarded(cfg, h, client, &ret->said);
 	if (!judge_host(h, ret) || !judge_connection(h, ret) || !judge_target(h, ret))
 		return;
+	if (malformed) {
+		(void)refuse(ret, ROUTE_REFUSED, 400, malformed);
+		return;
+	}
 	if (upgrade)
 		(void)judge_upgrade(cfg, h, client, ret);
 	else if (any_match(cfg->controller_path, ret->path, &star))

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "http/forwarded.h"
 #include "http/http1.h"
 #include "net/client.h"
 
@@ -28,7 +29,8 @@ struct verdict {
 	struct slice path;   /* target up to its "?"; "/" if that is empty */
 	/* Host, or the authority of absolute-form; HTTP/1.0 may have none */
 	struct slice host;
-	unsigned port;   /* in host; 0: none */
+	unsigned port;         /* in host; 0: none */
+	struct forwarded said; /* by a trusted proxy */
 	bool own_origin; /* the backend gets its own Origin in place of the client's */
 	struct slice session; /* of an upgrade to the controller: the id in the path */
 };
@@ -45,6 +47,14 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
  * to https:// (308), also if they would be refused otherwise; every other request is refused.
  */
 void route_to_https(const struct http1_head *h, struct verdict *v);
+
+/*
+ * For what the client has asked: a trusted proxy's word counts, else what came on this connection. The
+ * port is that in the host, or the scheme's.
+ */
+bool route_is_https(const struct verdict *v, const struct client *client);
+struct slice route_host(const struct verdict *v);
+unsigned route_port(const struct verdict *v, const struct client *client);
 
 /* "/" if an absolute-form target has omitted it, else "". */
 struct slice route_root(struct slice target);
