@@ -78,10 +78,13 @@ START_TEST(a_101_comes_first_and_has_no_extension)
 			.log_id = "1",
 			.accept = ACCEPT,
 			.protocol = protocol,
+			.id_line = SLICE("X-Request-Id: abc-1\r\n"),
 		};
 
 		(void)snprintf(expected, sizeof(expected),
-			       HEAD "%s\r\n\x88\x0e\x11\x34no" NOTE "1", protocols[i][1]);
+			       HEAD "%sX-Request-Id: abc-1\r\n\r\n\x88\x0e\x11\x34no" NOTE
+				    "1",
+			       protocols[i][1]);
 		ck_assert_slice_eq(written(&e), expected);
 		slice_free(protocol);
 	}

@@ -11,6 +11,7 @@
 #define PROTECTED FIELDS_PROTECTED
 #define HEAD      FIELDS_HEAD_ONLY
 #define AMBIGUOUS FIELDS_AMBIGUOUS
+#define REPLACED  FIELDS_REPLACED
 
 static const struct {
 	const char *name;
@@ -50,6 +51,8 @@ static const struct {
 	{ "X-Forwarded-For", RESERVED | PROTECTED },
 	{ "X-Real-IP", RESERVED },
 	{ "X-Real-IPs", 0 },
+	{ "X-Request-Id", RESERVED | REPLACED },
+	{ "X-Request-Ids", 0 },
 	{ "X_Forwarded_For", RESERVED | AMBIGUOUS },
 	{ "a_b", RESERVED | AMBIGUOUS },
 	{ "", 0 },

@@ -453,19 +453,24 @@ START_TEST(a_request_id_is_visible_text_of_bounded_length)
 {
 	static const struct {
 		const char *lines, *id;
+		enum forwarded_by by;
 	} table[] = {
-		{ "", "" },
-		{ "X-Request-Id: a\r\n", "a" },
-		{ "x-request-id: 0190-~!\"#[]{};,\\\r\n", "0190-~!\"#[]{};,\\" },
-		{ "X-Request-Id: " ID_128 "\r\n", ID_128 },
-		{ "X-Request-Id: " ID_128 "x\r\n", "" },
-		{ "X-Request-Id:\r\n", "" },
-		{ "X-Request-Id: a b\r\n", "" },
-		{ "X-Request-Id: a\tb\r\n", "" },
-		{ "X-Request-Id: \xc3\xa4\r\n", "" },
-		{ "X-Request-Id: a\xff\r\n", "" },
-		{ "X-Request-Id: a\r\nX-Request-Id: a\r\n", "" },
-		{ "X-Request-Ids: a\r\n", "" },
+		{ "", "", FORWARDED_BY_X },
+		{ "X-Request-Id: a\r\n", "a", FORWARDED_BY_X },
+		{ "x-request-id: 0190-~!\"#[]{};,\\\r\n", "0190-~!\"#[]{};,\\",
+		  FORWARDED_BY_X },
+		{ "X-Request-Id: " ID_128 "\r\n", ID_128, FORWARDED_BY_X },
+		{ "X-Request-Id: " ID_128 "x\r\n", "", FORWARDED_BY_X },
+		{ "X-Request-Id:\r\n", "", FORWARDED_BY_X },
+		{ "X-Request-Id: a b\r\n", "", FORWARDED_BY_X },
+		{ "X-Request-Id: a\tb\r\n", "", FORWARDED_BY_X },
+		{ "X-Request-Id: \xc3\xa4\r\n", "", FORWARDED_BY_X },
+		{ "X-Request-Id: a\xff\r\n", "", FORWARDED_BY_X },
+		{ "X-Request-Id: a\r\nX-Request-Id: a\r\n", "", FORWARDED_BY_X },
+		{ "Forwarded: for=192.0.2.1\r\nX-Request-Id: a\r\n", "a",
+		  FORWARDED_BY_RFC7239 },
+		{ "Forwarded: x\r\nX-Request-Id: a\r\n", "a", FORWARDED_BY_NONE },
+		{ "X-Request-Ids: a\r\n", "", FORWARDED_BY_X },
 	};
 	const char *why;
 
@@ -473,7 +478,8 @@ START_TEST(a_request_id_is_visible_text_of_bounded_length)
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		struct slice raw = read_fields(table[i].lines, &why);
 
-		ck_assert_slice_eq(forwarded_request_id(&head), table[i].id);
+		ck_assert_slice_eq(said.request_id, table[i].id);
+		ck_assert_int_eq(said.by, table[i].by);
 		slice_free(raw);
 	}
 }

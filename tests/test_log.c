@@ -20,6 +20,7 @@
 
 static const struct log_fields full = {
 	.client = SLICE(CLIENT),
+	.request_id = SLICE("4f0c3a3f5f0b4b6f9e1c0e7f3c8f4f5d-1"),
 	.session = SLICE("s-1"),
 	.path = SLICE("/api/auth/session/s-1/novnc/websock?token=secret"),
 	.method = SLICE("GET"),
@@ -262,9 +263,9 @@ START_TEST(the_largest_entry_fits)
 {
 	static char junk[100000];
 	struct slice s = { junk, sizeof(junk) };
-	struct log_fields f = { s,    s,          s,          s,         s,
-				s,    s,          s,          UINT_MAX,  UINT_MAX,
-				true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	struct log_fields f = { s,        s,    s,          s,          s,
+				s,        s,    s,          s,          UINT_MAX,
+				UINT_MAX, true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	memset(junk, 0x1b, sizeof(junk));
 	capture_lines();
@@ -332,6 +333,7 @@ START_TEST(the_journal_gets_every_field)
 {
 	static const char *const fields[][2] = {
 		{ "NOVNC_GATE_CLIENT", "192.0.2.1:51234" },
+		{ "NOVNC_GATE_REQUEST_ID", "4f0c3a3f5f0b4b6f9e1c0e7f3c8f4f5d-1" },
 		{ "NOVNC_GATE_SESSION", "s-1" },
 		{ "NOVNC_GATE_PATH", WEBSOCK },
 		{ "NOVNC_GATE_METHOD", "GET" },

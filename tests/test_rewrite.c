@@ -281,6 +281,29 @@ START_TEST(an_upgrade_says_only_websocket)
 }
 END_TEST
 
+START_TEST(an_id_is_the_gates_own)
+{
+	static const char text[] =
+		"GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: forged\r\n"
+		"x-request-ID: forged\r\nX-Request-Ids: a\r\n"
+		"traceparent: 00-1-2-00\r\nX_Request_Id: forged\r\n\r\n";
+	struct slice raw = request_read(text, &head);
+
+	client = (struct client){ .text = "local" };
+	backend = (struct backend){ .authority = CONTROLLER };
+	verdict = (struct verdict){ .target = SLICE("/"),
+				    .host = SLICE("h"),
+				    .id_line = SLICE("X-Request-Id: abc-1\r\n") };
+	expect_text(put_request,
+		    "GET / HTTP/1.1\r\nHost: h\r\nX-Request-Ids: a\r\n"
+		    "traceparent: 00-1-2-00\r\nX-Forwarded-Proto: http\r\n"
+		    "X-Forwarded-Host: h\r\nX-Forwarded-Port: 80\r\n"
+		    "X-Request-Id: abc-1\r\n\r\n",
+		    text);
+	slice_free(raw);
+}
+END_TEST
+
 START_TEST(an_absolute_target_becomes_origin_form)
 {
 	static const char *const table[][2] = {
@@ -316,6 +339,30 @@ static void expect_response(const char *text, const char *expected)
 	expect_text(put_response, expected, text);
 	slice_free(raw);
 }
+
+START_TEST(a_final_answer_has_the_id_of_the_request)
+{
+	static const char *const table[][2] = {
+		{ "HTTP/1.1 200 OK\r\nx-request-id: forged\r\nA: b\r\nContent-Length: 0\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\nA: b\r\nX-Request-Id: abc-1\r\n"
+		  "Content-Length: 0\r\n\r\n" },
+		{ "HTTP/1.1 304 N\r\n\r\n",
+		  "HTTP/1.1 304 N\r\nX-Request-Id: abc-1\r\n\r\n" },
+		{ "HTTP/1.1 101 S\r\n\r\n", "HTTP/1.1 101 S\r\nX-Request-Id: abc-1\r\n"
+					    "Connection: Upgrade\r\n"
+					    "Upgrade: websocket\r\n\r\n" },
+		{ "HTTP/1.1 103 E\r\nX-Request-Id: x\r\nLink: l\r\n\r\n",
+		  "HTTP/1.1 103 E\r\nLink: l\r\n\r\n" },
+	};
+
+	how = (struct rewrite_mode){ .from = &backend,
+				     .id_line = SLICE("X-Request-Id: abc-1\r\n") };
+	backend = (struct backend){ .authority = CONTROLLER };
+	for (size_t i = 0; i < LENGTH(table); i++)
+		expect_response(table[i][0], table[i][1]);
+	how = (struct rewrite_mode){ 0 };
+}
+END_TEST
 
 START_TEST(an_answer_is_written_anew)
 {
@@ -807,10 +854,12 @@ int main(void)
 	tcase_add_test(requests, an_origin_becomes_the_backends_own);
 	tcase_add_test(requests, where_no_origin_came_none_is_added);
 	tcase_add_test(requests, an_upgrade_says_only_websocket);
+	tcase_add_test(requests, an_id_is_the_gates_own);
 	tcase_add_test(requests, an_absolute_target_becomes_origin_form);
 
 	suite_add_tcase(suite, answers);
 	tcase_set_timeout(answers, 60);
+	tcase_add_test(answers, a_final_answer_has_the_id_of_the_request);
 	tcase_add_test(answers, an_answer_is_written_anew);
 	tcase_add_test(answers, an_answer_says_how_it_is_sent);
 	tcase_add_test(answers, a_101_keeps_its_upgrade);

@@ -309,7 +309,8 @@ static int read_element(void *userdata, const struct element *e)
 static const char *read_rfc7239(const struct http1_head *h, struct network_list trusted,
 				struct forwarded *ret)
 {
-	struct forwarded f = { .by = FORWARDED_BY_RFC7239 };
+	struct forwarded f = { .by = FORWARDED_BY_RFC7239,
+			       .request_id = ret->request_id };
 	struct reading r = { .trusted = trusted, .ret = &f };
 
 	if (each_element(h, read_element, &r) < 0 ||
@@ -345,12 +346,27 @@ static int put_x_for(const struct http1_head *h, struct buf *out)
 	return r;
 }
 
+/* ---- X-Request-Id */
+
+static struct slice read_request_id(const struct http1_head *h)
+{
+	const struct field *f = http1_field(h, SLICE("X-Request-Id"));
+
+	if (!f || f->value.len > FORWARDED_ID_MAX ||
+	    http1_count(h, SLICE("X-Request-Id")) > 1)
+		return SLICE("");
+	for (size_t i = 0; i < f->value.len; i++)
+		if (f->value.p[i] < '!' || f->value.p[i] > '~')
+			return SLICE("");
+	return f->value;
+}
+
 /* ---- the functions of forwarded.h */
 
 const char *forwarded_read(const struct http1_head *h, struct network_list trusted,
 			   struct forwarded *ret)
 {
-	*ret = (struct forwarded){ 0 };
+	*ret = (struct forwarded){ .request_id = read_request_id(h) };
 	if (!http1_field(h, X_FOR) && !http1_field(h, X_PROTO) &&
 	    !http1_field(h, X_HOST) && !http1_field(h, X_PORT) && http1_field(h, RFC7239))
 		return read_rfc7239(h, trusted, ret);
@@ -365,17 +381,4 @@ int forwarded_put_for(const struct http1_head *h, enum forwarded_by by, struct b
 	case FORWARDED_BY_RFC7239: break;
 	}
 	return each_element(h, put_element, out);
-}
-
-struct slice forwarded_request_id(const struct http1_head *h)
-{
-	const struct field *f = http1_field(h, SLICE("X-Request-Id"));
-
-	if (!f || f->value.len > FORWARDED_ID_MAX ||
-	    http1_count(h, SLICE("X-Request-Id")) > 1)
-		return SLICE("");
-	for (size_t i = 0; i < f->value.len; i++)
-		if (f->value.p[i] < '!' || f->value.p[i] > '~')
-			return SLICE("");
-	return f->value;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a trusted proxy says of a request: X-Forwarded-For, -Proto, -Host and -Port; or Forwarded
- * (RFC 7239), if it sends none of these four. No I/O.
+ * (RFC 7239), if it sends none of these four; and X-Request-Id. No I/O.
  */
 #pragma once
 
@@ -20,7 +20,10 @@ enum forwarded_proto {
 	FORWARDED_HTTPS,
 };
 
-/* Zeroed: nothing is said. The slice points into the head. */
+/* The longest X-Request-Id, in bytes. */
+#define FORWARDED_ID_MAX 128
+
+/* Zeroed: nothing is said. The slices point into the head. */
 struct forwarded {
 	enum forwarded_by by;
 	bool has_client;
@@ -29,6 +32,8 @@ struct forwarded {
 	struct slice host;  /* host [ ":" port ]; "": not said */
 	unsigned host_port; /* in host; 0: none */
 	unsigned port;      /* X-Forwarded-Port; 0: not said */
+	/* X-Request-Id; "" unless one came, of visible ASCII characters, and not too long */
+	struct slice request_id;
 };
 
 /*
@@ -45,7 +50,3 @@ const char *forwarded_read(const struct http1_head *h, struct network_list trust
  * each with ", " behind it. Returns 0 or -ENOBUFS.
  */
 int forwarded_put_for(const struct http1_head *h, enum forwarded_by by, struct buf *out);
-
-/* The request's X-Request-Id; "" unless there is one, of 1 to FORWARDED_ID_MAX visible ASCII characters. */
-#define FORWARDED_ID_MAX 128
-struct slice forwarded_request_id(const struct http1_head *h);

@@ -286,14 +286,18 @@ void journal_close(void)
 
 const char *journal_id(void)
 {
-	static char own[sizeof("novnc-gate[-2147483648]")];
+	static char own[sizeof("novnc-gate[2147483647]")];
 	const char *id = getenv("INVOCATION_ID");
+	struct buf b;
 	size_t hex = 0;
 
 	while (id && isxdigit((unsigned char)id[hex]))
 		hex++;
 	if (hex == 32 && id[hex] == '\0')
 		return id;
-	(void)snprintf(own, sizeof(own), "novnc-gate[%d]", getpid());
+	b = (struct buf){ .data = own, .cap = sizeof(own) };
+	(void)BUF_PUT(&b, SLICE("novnc-gate[")); /* these three fit */
+	(void)buf_put_number(&b, (uint64_t)getpid(), 10);
+	(void)BUF_PUT(&b, SLICE("]\0"));
 	return own;
 }

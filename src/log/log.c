@@ -56,6 +56,15 @@ static const struct {
 
 /* ---- text */
 
+/* True for text that is written as it is. */
+static bool is_plain(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~' || s.p[i] == '\\')
+			return false;
+	return s.len <= LOG_VALUE_MAX;
+}
+
 /*
  * Appends a peer's text. All but printable ASCII becomes \xNN, and so does the backslash, so that
  * the text can neither control a terminal, nor start a new line, nor look like another text. Valid
@@ -66,6 +75,10 @@ static void put_escaped(struct buf *b, struct slice s)
 	/* cut_at: the last place at which "..." still fits */
 	size_t start = b->end, cut_at = b->end;
 
+	if (is_plain(s)) { /* most texts */
+		(void)buf_put_slice(b, s);
+		return;
+	}
 	for (size_t i = 0; i < s.len && b->end - start <= LOG_VALUE_MAX; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		char hex[sizeof("\\xNN")];
@@ -188,6 +201,7 @@ static void entry_describe(struct buf *b, const struct log_fields *f)
 			      slice_find(f->path, '?') }; /* a query may be secret */
 
 	field_text(b, "NOVNC_GATE_CLIENT", f->client);
+	field_text(b, "NOVNC_GATE_REQUEST_ID", f->request_id);
 	field_text(b, "NOVNC_GATE_SESSION", f->session);
 	field_text(b, "NOVNC_GATE_PATH", path);
 	field_text(b, "NOVNC_GATE_METHOD", f->method);
@@ -230,8 +244,8 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	struct journal_entry out = { .level = events[ev].level };
 
-	/* seven long texts, five of them once more in the sentence, and the rest */
-	_Static_assert(12 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
+	/* eight long texts, five of them once more in the sentence, and the rest */
+	_Static_assert(13 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a message fits");
 
 	entry_describe(&b, f);

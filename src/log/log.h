@@ -38,9 +38,10 @@ enum log_event {
  * NOVNC_GATE_<MEMBER>=, and a sentence in the table may name it.
  */
 struct log_fields {
-	struct slice client;  /* "192.0.2.1:51234" */
-	struct slice session; /* the id from the path: an id, not a secret */
-	struct slice path;    /* of the request; a query is cut off here */
+	struct slice client;     /* "192.0.2.1:51234" */
+	struct slice request_id; /* X-Request-Id */
+	struct slice session;    /* the id from the path: an id, not a secret */
+	struct slice path;       /* of the request; a query is cut off here */
 	struct slice method;
 	struct slice backend; /* "Next.js", "master-controller" */
 	struct slice origin;

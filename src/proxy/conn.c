@@ -28,6 +28,7 @@ static void conn_send_error(struct conn *c, unsigned status, const char *what,
 		.what = what,
 		.why = why,
 		.log_id = journal_id(),
+		.id_line = c->request.verdict.id_line,
 		.is_head_method = c->is_head_method,
 		.host = c->request.verdict.host,
 		.target = c->request.verdict.target,
@@ -47,6 +48,7 @@ static void conn_send_close(struct conn *c, const struct exchange *x)
 		.log_id = journal_id(),
 		.accept = x->accept,
 		.protocol = slice_str(x->protocol),
+		.id_line = x->id_line,
 	};
 
 	if (error_close_write(&close, &c->down.out) == 0 &&

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "http/fields.h"
+#include "log/journal.h"
 
 /* A noVNC session, in contrast to Next.js' own WebSockets. */
 static bool is_session(const struct verdict *v)
@@ -13,15 +14,15 @@ static bool is_session(const struct verdict *v)
 
 void conn_log_init(struct conn_request *ret, const char *peer)
 {
-	*ret = (struct conn_request){ .peer = peer,
-				      .fields = { .client = slice_str(peer) } };
+	*ret = (struct conn_request){ .peer = slice_str(peer) };
+	ret->fields.client = ret->peer;
 }
 
 /* The client of this request: the proxy that sends it may send the next one for somebody else. */
 static struct slice client_text(struct conn_request *q)
 {
 	if (!q->verdict.said.has_client)
-		return slice_str(q->peer);
+		return q->peer;
 	network_format(&q->verdict.said.client, q->client);
 	return slice_str(q->client);
 }
@@ -35,6 +36,38 @@ static struct slice copy(char *ret, size_t size, struct slice s)
 	return (struct slice){ ret, len };
 }
 
+/*
+ * Writes the line of X-Request-Id, and returns the id: that of a trusted proxy, or the one in error
+ * responses with the number of the request, so that people find the entries by either.
+ */
+static struct slice identify(struct conn_request *q)
+{
+	struct slice given = q->verdict.said.request_id, id;
+	struct buf line = { .data = q->id_line, .cap = sizeof(q->id_line) };
+	int r = 0;
+
+	q->number++;
+	if (given.len > 0) {
+		r = BUF_PUT(&line, SLICE(CONN_LOG_ID), given);
+		q->id_prefix = 0;
+	} else {
+		if (q->id_prefix == 0) { /* the same for all requests of the connection */
+			r = BUF_PUT(&line, SLICE(CONN_LOG_ID), slice_str(journal_id()),
+				    SLICE("-"));
+			q->id_prefix = line.end;
+		}
+		line.end = q->id_prefix;
+		if (r == 0)
+			r = buf_put_number(&line, q->number, 10);
+	}
+	id = slice_from(buf_slice(&line), strlen(CONN_LOG_ID));
+	if (r == 0)
+		r = buf_put_slice(&line, SLICE("\r\n"));
+	assert(r == 0);
+	q->verdict.id_line = buf_slice(&line);
+	return id;
+}
+
 void conn_log_begin(struct conn_request *q, const struct config *cfg, struct slice method)
 {
 	const struct verdict *v = &q->verdict;
@@ -42,6 +75,7 @@ void conn_log_begin(struct conn_request *q, const struct config *cfg, struct sli
 	q->start_ms = clock_ms();
 	q->fields = (struct log_fields){
 		.client = client_text(q),
+		.request_id = identify(q),
 		.session = copy(q->session, sizeof(q->session), v->session),
 		.path = copy(q->path, sizeof(q->path), v->path),
 		.method = copy(q->method, sizeof(q->method), method),

@@ -5,20 +5,25 @@
 #include "log/log.h"
 #include "proxy/exchange.h"
 
+#define CONN_LOG_ID "X-Request-Id: "
+
 /* The facts of a request that log entries and responses need after its head is consumed. */
 struct conn_request {
 	struct verdict verdict;
 	uint64_t start_ms;
 	char path[LOG_VALUE_MAX + 1], session[LOG_VALUE_MAX + 1], method[32];
-	const char *peer; /* address and port of the one that has connected */
+	struct slice peer; /* address and port of the one that has connected */
 	char client[INET6_ADDRSTRLEN]; /* that a trusted proxy has named */
-	struct log_fields fields;      /* point to the members above, or to the peer */
+	unsigned number;               /* of requests on this connection so far */
+	size_t id_prefix; /* bytes of id_line that stay for the next request; 0: none */
+	char id_line[sizeof(CONN_LOG_ID) + FORWARDED_ID_MAX + 1];
+	struct log_fields fields; /* point to the members above, or to the peer */
 };
 
 /* Before the first request; peer must outlive *ret. */
 void conn_log_init(struct conn_request *ret, const char *peer);
 
-/* After the verdict is set: begins the next request, copies what is needed of its head. */
+/* After the verdict is set: begins the next request, gives it an id, copies what is needed of its head. */
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    struct slice method);
 

@@ -69,7 +69,7 @@ int error_response_write(const struct error_response *e, struct buf *out)
 		r = BUF_PUT(out,
 			    SLICE("\r\nCache-Control: no-store\r\n"
 				  "Server: " ERROR_RESPONSE_SERVER "\r\n"),
-			    status_fields(e->status), SLICE("\r\n"));
+			    e->id_line, status_fields(e->status), SLICE("\r\n"));
 	return r == 0 && !e->is_head_method ? buf_put_slices(out, content, parts) : r;
 }
 
@@ -86,7 +86,7 @@ int error_close_write(const struct error_close *e, struct buf *out)
 			      "Sec-WebSocket-Accept: "),
 			slice_str(e->accept),
 			with_protocol ? SLICE("\r\nSec-WebSocket-Protocol: ") : SLICE(""),
-			e->protocol, SLICE("\r\n\r\n"));
+			e->protocol, SLICE("\r\n"), e->id_line, SLICE("\r\n"));
 
 	n = snprintf(reason, sizeof(reason), "%s; log id %s", e->why, e->log_id);
 	if (n > FRAMES_REASON_MAX)

@@ -11,6 +11,7 @@ struct error_response {
 	unsigned status;
 	const char *what, *why;    /* no bytes that a peer sent */
 	const char *log_id;        /* journal_id() */
+	struct slice id_line;      /* as in struct verdict */
 	bool is_head_method;       /* to HEAD: no content */
 	struct slice host, target; /* for Location of 308; as in struct verdict */
 };
@@ -27,5 +28,6 @@ struct error_close {
 	const char *accept; /* Sec-WebSocket-Accept */
 	struct slice
 		protocol; /* Sec-WebSocket-Protocol: the first one offered; "": none */
+	struct slice id_line; /* as in struct verdict */
 };
 int error_close_write(const struct error_close *e, struct buf *out);

@@ -39,6 +39,7 @@ static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 		.from = x->upstream->be,
 		.chunked = chunked,
 		.close = close,
+		.id_line = x->id_line,
 	};
 	struct buf *out = &x->downstream->out;
 	size_t end = out->end;
@@ -330,6 +331,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	x->downstream = d;
 	x->upstream = u;
 	x->end_if_failed = EXCHANGE_NO_RESPONSE;
+	x->id_line = v->id_line;
 	x->upgrade = v->kind == ROUTE_UPGRADE;
 	x->http10 = h->minor == 0;
 	x->client_persists = http1_persistent(h) && cfg->keep_alive_ms > 0 && !x->http10;

@@ -35,6 +35,7 @@ struct exchange {
 	bool client_persists; /* the client's connection may carry another request */
 	bool expects;         /* the request has Expect: 100-continue (RFC 9110 10.1.1) */
 	bool last;            /* the client's connection ends after the response */
+	struct slice id_line; /* as in struct verdict */
 	char accept[UPGRADE_ACCEPT_SIZE];
 	char protocol[64]; /* upgrade_first_protocol() */
 };

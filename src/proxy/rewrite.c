@@ -59,7 +59,7 @@ static int put_for(const struct http1_head *h, const struct verdict *v,
 {
 	int r = BUF_PUT(out, SLICE("X-Forwarded-For: "));
 
-	if (r == 0)
+	if (r == 0 && v->said.by != FORWARDED_BY_NONE)
 		r = forwarded_put_for(h, v->said.by, out);
 	return r == 0 ? BUF_PUT(out, slice_str(client->address), SLICE("\r\n")) : r;
 }
@@ -127,6 +127,8 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 	}
 	if (r == 0)
 		r = put_forwarded(h, v, client, out);
+	if (r == 0)
+		r = buf_put_slice(out, v->id_line);
 	if (r == 0)
 		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
 					     : put_framing(out, h->framing, h->length);
@@ -240,7 +242,7 @@ static int put_url(struct buf *out, const struct field *f, struct slice url,
 static int put_response_field(const struct options *o, const struct field *f,
 			      const struct rewrite_mode *mode, struct buf *out)
 {
-	if (is_left_out(f->name, FIELDS_HOP_BY_HOP, o))
+	if (is_left_out(f->name, FIELDS_HOP_BY_HOP | FIELDS_REPLACED, o))
 		return 0;
 	if (slice_caseeq(f->name, SLICE("Location")) ||
 	    slice_caseeq(f->name, SLICE("Content-Location")))
@@ -270,6 +272,8 @@ int rewrite_response(const struct http1_head *h, const struct rewrite_mode *mode
 		r = BUF_PUT(out, SLICE(" "), h->reason, SLICE("\r\n"));
 	for (size_t i = 0; r == 0 && i < h->fields; i++)
 		r = put_response_field(&o, &h->field[i], mode, out);
+	if (r == 0 && (h->status >= 200 || h->status == 101)) /* the final response */
+		r = buf_put_slice(out, mode->id_line);
 	if (r == 0)
 		r = put_framing(out, framing, h->length);
 	if (r == 0 && h->status == 101)

@@ -29,6 +29,7 @@ struct rewrite_mode {
 	const struct backend *from; /* URLs that name this backend become paths */
 	bool chunked;               /* the body is sent in chunks */
 	bool close;                 /* with Connection: close */
+	struct slice id_line;       /* as in struct verdict */
 };
 
 /* A response for the client: final, interim (1xx), or the checked 101. */

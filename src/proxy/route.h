@@ -31,6 +31,8 @@ struct verdict {
 	struct slice host;
 	unsigned port;         /* in host; 0: none */
 	struct forwarded said; /* by a trusted proxy */
+	/* "X-Request-Id: ID\r\n", for the backend and the client; conn_log_begin() sets it */
+	struct slice id_line;
 	bool own_origin; /* the backend gets its own Origin in place of the client's */
 	struct slice session; /* of an upgrade to the controller: the id in the path */
 };

@@ -415,6 +415,22 @@ def test_entries_without_room_are_sent_when_a_tunnel_comes_to_rest(world, stoppe
     assert c.exited() == 0
 
 
+def test_entries_have_the_id_and_the_client_of_the_request(world, journal):
+    journal, arguments = journal
+    world.configure("[Client]\nTrustedProxies=127.0.0.1")
+    world.said = ("203.0.113.9",)
+    for lines, said in (((), None), (("X-Request-Id: a\\b", "X-Forwarded-For: 203.0.113.9"),
+                                     ("a\\x5cb", "203.0.113.9"))):
+        c = world.direct(upgrade(NOVNC, *lines), **arguments)
+        b = world.tunnel_of(c)
+        c.close()
+        b.close()
+        assert c.exited() == 0
+        for fields in (next_fields(journal) for _ in range(3)):
+            assert (fields["NOVNC_GATE_REQUEST_ID"], fields["NOVNC_GATE_CLIENT"]) == \
+                (said or (f"novnc-gate[{c.pid}]-1", c.address))
+
+
 def closing_fields(journal):
     """Who closed and with which code, in the closing entry."""
     while not (fields := next_fields(journal))["MESSAGE"].startswith("noVNC session closed: "):

@@ -38,7 +38,7 @@ def switched(c, protocol=None, key=KEY):
     assert r["Sec-WebSocket-Accept"] == accept_of(key)
     assert r["Sec-WebSocket-Protocol"] == protocol
     assert {n for n, _ in r.fields} <= {"Upgrade", "Connection", "Sec-WebSocket-Accept",
-                                        "Sec-WebSocket-Protocol"}
+                                        "Sec-WebSocket-Protocol", "X-Request-Id"}
 
 
 def fits(c, sentence):
