@@ -771,6 +771,7 @@ START_TEST(a_reply_is_a_complete_answer)
 					.status = table[i].status,
 					.what = "It did not",
 					.why = "that",
+					.type = "some_type",
 					.log_id = bodies[k][0],
 					.is_head_method = no_content,
 				};
@@ -780,7 +781,9 @@ START_TEST(a_reply_is_a_complete_answer)
 					"Content-Type: text/plain; charset=utf-8\r\n"
 					"Content-Length: %zu\r\n"
 					"Cache-Control: no-store\r\n"
-					"Server: novnc-gate\r\n%s\r\n%s",
+					"Server: novnc-gate\r\n"
+					"Proxy-Status: novnc-gate; error=some_type\r\n"
+					"%s\r\n%s",
 					table[i].status, table[i].reason,
 					strlen(bodies[k][1]), table[i].fields,
 					no_content ? "" : bodies[k][1]);
@@ -809,6 +812,50 @@ START_TEST(a_reply_reads_as_an_answer)
 	ck_assert_int_eq(head.framing, HTTP1_LENGTH);
 	ck_assert_uint_eq(head.length, buf_len(&out) - (size_t)len);
 	ck_assert(!http1_persistent(&head));
+}
+END_TEST
+
+START_TEST(a_reply_to_an_error_has_its_type)
+{
+	static const struct {
+		unsigned status;
+		const char *type, *expected; /* NULL: no Proxy-Status */
+	} table[] = {
+		{ 308, NULL, NULL },
+		{ 400, NULL, "http_request_error" },
+		{ 403, NULL, "http_request_denied" },
+		{ 405, NULL, "http_request_error" },
+		{ 408, NULL, "http_request_error" },
+		{ 414, NULL, "http_request_error" },
+		{ 426, NULL, "http_request_error" },
+		{ 431, NULL, "http_request_error" },
+		{ 500, NULL, "proxy_internal_error" },
+		{ 500, "proxy_loop_detected", "proxy_loop_detected" },
+		{ 501, NULL, "proxy_internal_response" },
+		{ 502, "connection_refused", "connection_refused" },
+		{ 503, NULL, "proxy_internal_error" },
+		{ 504, "connection_timeout", "connection_timeout" },
+		{ 505, NULL, "proxy_internal_response" },
+	};
+	char room[2048], line[100];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct buf out = { room, sizeof(room), 0, 0 };
+
+		reply = (struct error_response){ .status = table[i].status,
+						 .type = table[i].type,
+						 .what = "x",
+						 .why = "x",
+						 .log_id = "1" };
+		ck_assert_int_eq(error_response_write(&reply, &out), 0);
+		room[out.end] = '\0';
+		(void)snprintf(line, sizeof(line),
+			       "\r\nProxy-Status: novnc-gate; error=%s\r\n",
+			       table[i].expected ? table[i].expected : "");
+		ck_assert_msg(table[i].expected ? strstr(room, line) != NULL
+						: !strstr(room, "Proxy-Status"),
+			      "%s", room);
+	}
 }
 END_TEST
 
@@ -875,6 +922,7 @@ int main(void)
 	tcase_set_timeout(replies, 60);
 	tcase_add_test(replies, a_reply_is_a_complete_answer);
 	tcase_add_test(replies, a_reply_reads_as_an_answer);
+	tcase_add_test(replies, a_reply_to_an_error_has_its_type);
 	tcase_add_test(replies, a_308_says_where_to);
 	return suite_run(suite);
 }

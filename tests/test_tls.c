@@ -537,7 +537,7 @@ START_TEST(a_name_that_is_not_there_is_refused)
 		(void)snprintf(be.host, sizeof(be.host), "%s", table[i].host);
 		begin(&be, &cfg);
 		shake(&c, &s);
-		ck_assert_int_eq(c, table[i].why ? -EPROTO : 0);
+		ck_assert_int_eq(c, table[i].why ? -EKEYREJECTED : 0);
 		if (table[i].why) {
 			ck_assert_int_eq(strncasecmp(module->why(client), table[i].why,
 						     strlen(table[i].why)),
@@ -615,7 +615,7 @@ START_TEST(only_a_certificate_that_is_in_ca_file_may_name_nobody)
 		(void)snprintf(key, sizeof(key), "%s/key.%s", dir, table[i].shown);
 		begin(&be, &cfg);
 		shake(&c, &s);
-		ck_assert_msg(c == (table[i].why ? -EPROTO : 0), "%zu: %s", i,
+		ck_assert_msg(c == (table[i].why ? -EKEYREJECTED : 0), "%zu: %s", i,
 			      module->why(client));
 		if (table[i].why)
 			ck_assert_msg(strncasecmp(module->why(client), table[i].why,

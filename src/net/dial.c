@@ -49,6 +49,7 @@ static enum dial_result handshake_step(struct dial *d)
 
 	if (r == 0)
 		return DIAL_CONNECTED;
+	d->error = r;
 	if (r != -EAGAIN)
 		return fail(d, DIAL_TLS_FAILED, "TLS handshake with",
 			    stream_strerror(&d->stream, r));

@@ -23,12 +23,12 @@ struct dial {
 	struct stream stream; /* open with DIAL_CONNECTED, for stream_take() */
 	char why[500]; /* of a failure: "cannot connect to 127.0.0.1:4000: Connection refused" */
 	uint64_t deadline_ms; /* of the current address, or of TLS */
+	int error; /* -errno of the failure to report; 0: no address has failed */
 	/* private */
 	struct addrinfo *list;       /* owned; the addresses of a name */
 	const struct addrinfo *next; /* in that list, the first that was not tried */
 	unsigned left;               /* addresses that were not tried */
 	uint64_t end_ms;             /* the deadline of all steps */
-	int error; /* -errno of the failure to report; 0: no address has failed */
 };
 
 /*

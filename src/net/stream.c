@@ -70,7 +70,9 @@ bool stream_error_is_local(int error)
 	case -ENONET:
 	case -ENOPROTOOPT:
 	case -EACCES: /* a firewall on the way */
-	case -EPROTO: return false;
+	case -EPROTO: /* this and the next two: TLS */
+	case -EKEYREJECTED:
+	case -EREMOTEIO: return false;
 	default: return true;
 	}
 }

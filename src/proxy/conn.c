@@ -19,12 +19,13 @@ struct conn {
 	bool config_fault; /* a request has shown an error in the configuration */
 };
 
-/* Sends an error response and ends the connection. */
-static void conn_send_error(struct conn *c, unsigned status, const char *what,
-			    const char *why)
+/* Sends an error response and ends the connection; type: as in struct error_response. */
+static void conn_send_error(struct conn *c, unsigned status, const char *type,
+			    const char *what, const char *why)
 {
 	const struct error_response response = {
 		.status = status,
+		.type = type,
 		.what = what,
 		.why = why,
 		.log_id = journal_id(),
@@ -64,7 +65,7 @@ static void conn_refuse_head(struct conn *c, const struct http1_fault *fault)
 	c->request.verdict = (struct verdict){ .kind = ROUTE_REFUSED };
 	conn_log_begin(&c->request, c->down.cfg, SLICE(""));
 	conn_log(&c->request, LOG_REFUSED, fault->status, fault->why);
-	conn_send_error(c, fault->status, CONN_REFUSED, fault->why);
+	conn_send_error(c, fault->status, NULL, CONN_REFUSED, fault->why);
 }
 
 /* The tunnel is established: logs that, tightens the sandbox, and moves bytes. */
@@ -102,7 +103,7 @@ static bool conn_forward(struct conn *c, size_t head_len)
 			conn_send_close(c, &x);
 			break;
 		}
-		conn_send_error(c, x.status,
+		conn_send_error(c, x.status, fault->type,
 				fault->blame == FAULT_CLIENT ? CONN_REFUSED
 				: v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"
 							     : "Proxy error",
@@ -222,14 +223,14 @@ static bool conn_next(struct conn *c)
 		route_to_https(&c->head, v);
 	conn_log_begin(&c->request, c->down.cfg, c->head.method);
 	if (c->setup->misconfigured) {
-		conn_send_error(c, 500, "The gate's configuration cannot be used",
-				"see the log");
+		conn_send_error(c, 500, "proxy_configuration_error",
+				"The gate's configuration cannot be used", "see the log");
 		return false;
 	}
 	if (v->kind != ROUTE_PLAIN && v->kind != ROUTE_UPGRADE) {
 		conn_log_refused(&c->request, &c->head,
 				 route_is_https(v, &c->down.client));
-		conn_send_error(c, v->status, CONN_REFUSED, v->why);
+		conn_send_error(c, v->status, NULL, CONN_REFUSED, v->why);
 		return false;
 	}
 	c->served = conn_forward(c, (size_t)len);
@@ -275,7 +276,8 @@ int conn_serve(int fd, const struct conn_setup *setup)
 		r = setup->error;
 		conn_log_fault(&c.request, setup->failure, r);
 		if (!setup->tls) /* without a handshake the client could not read it */
-			conn_send_error(&c, 500, "The gate cannot serve this connection",
+			conn_send_error(&c, 500, NULL,
+					"The gate cannot serve this connection",
 					"see the log");
 	} else {
 		r = setup->tls ? conn_secure(&c) : 0;

@@ -40,6 +40,27 @@ static struct slice status_fields(unsigned status)
 	return SLICE("Connection: close\r\n");
 }
 
+/* RFC 9209 2.3, where nothing more is known. */
+static const char *status_type(unsigned status)
+{
+	switch (status) {
+	case 403: return "http_request_denied";
+	case 501:
+	case 505: return "proxy_internal_response"; /* without asking a backend */
+	}
+	return status < 500 ? "http_request_error" : "proxy_internal_error";
+}
+
+/* 308 is no error. */
+static int put_proxy_status(const struct error_response *e, struct buf *out)
+{
+	if (e->status < 400)
+		return 0;
+	return BUF_PUT(out, SLICE("Proxy-Status: " ERROR_RESPONSE_SERVER "; error="),
+		       slice_str(e->type ? e->type : status_type(e->status)),
+		       SLICE("\r\n"));
+}
+
 int error_response_write(const struct error_response *e, struct buf *out)
 {
 	bool is_invocation = !strchr(e->log_id, '['); /* not "novnc-gate[PID]" */
@@ -66,10 +87,12 @@ int error_response_write(const struct error_response *e, struct buf *out)
 	if (r == 0)
 		r = buf_put_number(out, len, 10);
 	if (r == 0)
-		r = BUF_PUT(out,
-			    SLICE("\r\nCache-Control: no-store\r\n"
-				  "Server: " ERROR_RESPONSE_SERVER "\r\n"),
-			    e->id_line, status_fields(e->status), SLICE("\r\n"));
+		r = BUF_PUT(out, SLICE("\r\nCache-Control: no-store\r\n"
+				       "Server: " ERROR_RESPONSE_SERVER "\r\n"));
+	if (r == 0)
+		r = put_proxy_status(e, out);
+	if (r == 0)
+		r = BUF_PUT(out, e->id_line, status_fields(e->status), SLICE("\r\n"));
 	return r == 0 && !e->is_head_method ? buf_put_slices(out, content, parts) : r;
 }
 

@@ -9,6 +9,7 @@
 /* The content is the sentence "WHAT: WHY." and the id of the log entries. */
 struct error_response {
 	unsigned status;
+	const char *type; /* for Proxy-Status, RFC 9209 2.3; NULL: that of the status */
 	const char *what, *why;    /* no bytes that a peer sent */
 	const char *log_id;        /* journal_id() */
 	struct slice id_line;      /* as in struct verdict */

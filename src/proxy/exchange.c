@@ -51,6 +51,7 @@ static int exchange_write_head(struct exchange *x, bool chunked, bool close)
 	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent a response with %s",
 		  x->upstream->be->name,
 		  r == -E2BIG ? REWRITE_TOO_MANY : "header fields that are too large");
+	fault_set_type(&x->fault, "http_response_header_section_size");
 	return -1;
 }
 
@@ -125,6 +126,8 @@ static int exchange_open_tunnel(struct exchange *x)
 	if (why) {
 		fault_set(&x->fault, FAULT_BACKEND, 502,
 			  "%s sent an invalid response: %s", x->upstream->be->name, why);
+		if (x->upgrade)
+			fault_set_type(&x->fault, "http_upgrade_failed");
 		return -1;
 	}
 	if (exchange_write_head(x, false, false) < 0)
@@ -232,8 +235,10 @@ static enum exchange_end exchange_stopped(struct exchange *x, enum relay_result 
 	case RELAY_CLIENT_FAILED: return exchange_client_failed(x);
 	case RELAY_BACKEND_FAILED: return exchange_backend_failed(x);
 	case RELAY_BACKEND_TIMEOUT:
-		return FAIL(x, FAULT_BACKEND, 504, "%s stalled in the middle of a body",
-			    x->upstream->be->name);
+		fault_set(&x->fault, FAULT_BACKEND, 504,
+			  "%s stalled in the middle of a body", x->upstream->be->name);
+		fault_set_type(&x->fault, "connection_write_timeout");
+		return exchange_failed(x);
 	case RELAY_CLIENT_TIMEOUT:
 		return FAIL(x, FAULT_CLIENT, 408,
 			    "the client stalled in the middle of a body");

@@ -4,10 +4,25 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* The type if nothing more is known. */
+static const char *general_type(enum fault_blame blame, unsigned status)
+{
+	switch (blame) {
+	case FAULT_BACKEND:
+		return status == 504 ? "http_response_timeout" : "http_protocol_error";
+	case FAULT_CONFIG: return "proxy_configuration_error";
+	case FAULT_GATE: return "proxy_internal_error";
+	case FAULT_CLIENT:
+	case FAULT_NOBODY: break;
+	}
+	return NULL;
+}
+
 void fault_clear(struct fault *f)
 {
 	f->blame = FAULT_NOBODY;
 	f->status = 0;
+	f->type = NULL;
 	f->reason[0] = f->shown[0] = '\0'; /* cheaper than zeroing all */
 }
 
@@ -18,6 +33,7 @@ void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 
 	f->blame = blame;
 	f->status = status;
+	f->type = general_type(blame, status);
 	f->shown[0] = '\0';
 	if (blame == FAULT_GATE)
 		fault_show(f, "the gate had an internal error");
@@ -26,6 +42,25 @@ void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	va_start(ap, format);
 	(void)vsnprintf(f->reason, sizeof(f->reason), format, ap);
 	va_end(ap);
+}
+
+void fault_set_type(struct fault *f, const char *type)
+{
+	f->type = type;
+}
+
+const char *fault_type_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED: return "connection_refused";
+	case -EHOSTUNREACH:
+	case -ENETUNREACH: return "destination_ip_unroutable";
+	case -ETIMEDOUT: return "connection_read_timeout";
+	case -EKEYREJECTED: return "tls_certificate_error";
+	case -EREMOTEIO: return "tls_alert_received";
+	case -EPROTO: return "tls_protocol_error";
+	default: return "connection_terminated";
+	}
 }
 
 void fault_append(struct fault *f, const char *text)
@@ -52,4 +87,6 @@ void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
 
 	fault_set(f, local ? FAULT_GATE : blame, status,
 		  "the connection to %s failed: %s", name, stream_strerror(s, error));
+	if (f->blame == FAULT_BACKEND)
+		fault_set_type(f, fault_type_of(error));
 }

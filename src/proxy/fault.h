@@ -15,6 +15,7 @@ enum fault_blame {
 struct fault {
 	enum fault_blame blame;
 	unsigned status;  /* for the error response, if one can still be sent */
+	const char *type; /* for Proxy-Status, RFC 9209 2.3; NULL: that of the status */
 	char reason[512]; /* a sentence without full stop; "": no fault */
 	char shown[256];  /* for the client, without addresses and files; "": as reason */
 };
@@ -23,11 +24,17 @@ struct fault {
 void fault_clear(struct fault *f);
 
 /*
- * Sets blame, status and reason; too long a reason is cut. With FAULT_GATE and FAULT_CONFIG the
+ * Sets blame, status, reason, and the general type for them; too long a reason is cut. With FAULT_GATE and FAULT_CONFIG the
  * client gets a general sentence.
  */
 void fault_set(struct fault *f, enum fault_blame blame, unsigned status,
 	       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* After fault_set(): sets another type. */
+void fault_set_type(struct fault *f, const char *type);
+
+/* The type for an error of a connection to a backend, -errno. */
+const char *fault_type_of(int error);
 
 /* Appends to the reason. */
 void fault_append(struct fault *f, const char *text);

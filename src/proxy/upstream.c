@@ -15,6 +15,11 @@
 #define FAIL(u, blame, status, ...) \
 	(fault_set((u)->request->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
 
+/* With a type for Proxy-Status that says more than the general one. */
+#define FAIL_AS(u, type, blame, status, ...)                         \
+	(fault_set((u)->request->fault, blame, status, __VA_ARGS__), \
+	 fault_set_type((u)->request->fault, type), UPSTREAM_FAILED)
+
 void upstream_init(struct upstream *ret, const struct backend *be)
 {
 	ret->be = be;
@@ -89,12 +94,27 @@ static enum upstream_result upstream_connected(struct upstream *u)
 	if (!u->reused)
 		u->stream = stream_take(&u->dial.stream);
 	if (!u->reused && accepted && client_is_loop(u->stream.fd, accepted->fd))
-		return FAIL(u, FAULT_CONFIG, 500,
-			    "[%s] Url=%s points back to the gate itself", be->section,
-			    be->url);
+		return FAIL_AS(u, "proxy_loop_detected", FAULT_CONFIG, 500,
+			       "[%s] Url=%s points back to the gate itself", be->section,
+			       be->url);
 	u->phase = UPSTREAM_SENDING;
 	u->sent_ms = clock_ms();
 	return UPSTREAM_WAITING;
+}
+
+/* For Proxy-Status. */
+static const char *dial_type(enum dial_result result, int error)
+{
+	switch (result) {
+	case DIAL_TIMED_OUT: return "connection_timeout";
+	case DIAL_UNRESOLVED: return "dns_error";
+	case DIAL_UNREACHABLE:
+		if (error != -EHOSTUNREACH && error != -ENETUNREACH)
+			return "destination_unavailable";
+		break;
+	default: break;
+	}
+	return fault_type_of(error);
 }
 
 /* The fault names addresses and files, the sentence for the client does not. */
@@ -119,6 +139,7 @@ static enum upstream_result upstream_on_dial(struct upstream *u, enum dial_resul
 	}
 	fault_set(u->request->fault, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502,
 		  "%s", why);
+	fault_set_type(u->request->fault, dial_type(result, u->dial.error));
 	fault_show(u->request->fault, shown[result], u->be->name);
 	return UPSTREAM_FAILED;
 }
@@ -251,17 +272,19 @@ static enum upstream_result upstream_head_failed(struct upstream *u, ssize_t err
 	const char *name = u->be->name;
 
 	if (error == -EMSGSIZE)
-		return FAIL(u, FAULT_BACKEND, 502,
-			    "%s sent a response head longer than HeadMaxBytes=", name);
+		return FAIL_AS(u, "http_response_header_section_size", FAULT_BACKEND, 502,
+			       "%s sent a response head longer than HeadMaxBytes=", name);
 	if (error == -EBADMSG)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
 			    name, u->scan.why);
 	if (may_repeat(u))
 		return upstream_repeat(u);
-	return FAIL(u, FAULT_BACKEND, 502,
-		    "%s closed the connection before its response%s%s", name,
-		    buf_len(u->in) > 0 ? " was complete" : " began",
-		    stream_cut_note(&u->stream));
+	return FAIL_AS(
+		u,
+		buf_len(u->in) > 0 ? "http_response_incomplete" : "connection_terminated",
+		FAULT_BACKEND, 502, "%s closed the connection before its response%s%s",
+		name, buf_len(u->in) > 0 ? " was complete" : " began",
+		stream_cut_note(&u->stream));
 }
 
 /* Parses the head at the beginning of `in`, if it is complete. */

@@ -83,6 +83,12 @@ static int failure(struct tls *t, int r, short *wants)
 		if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
 		    ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			error = -ECONNABORTED;
+		else if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
+			 ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+			error = -EKEYREJECTED;
+		else if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
+			 ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET)
+			error = -EREMOTEIO;
 		explain_tls(t);
 	}
 	ERR_clear_error();
