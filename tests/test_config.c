@@ -29,6 +29,7 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "NextJsUpgradePath=/_next/*hmr*\n"
 				    "AllowedOrigins=\n"
 				    "UpgradeErrors=http\n"
+				    "HealthPath=\n"
 				    "\n"
 				    "[Client]\n"
 				    "TrustedProxies=\n"
@@ -72,6 +73,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(joined(c.nextjs_upgrade_path), "/_next/*hmr*");
 	ck_assert_str_eq(joined(c.allowed_origins), "");
 	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	ck_assert_str_eq(joined(c.health_path), "");
 	ck_assert_str_eq(joined(c.trusted_proxies), "");
 	ck_assert_uint_eq(c.trusted.n, 0);
 	ck_assert_uint_eq(c.head_max, 32768);
@@ -110,7 +112,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 		"[MasterController]\nUrl=http://[::1]/\nRewriteOrigin=yes\n"
 		"[Routes]\nNoVncPath=/a/* /b\nControllerPath=/c/** /d/*/e\n"
 		"NextJsUpgradePath=\nAllowedOrigins=https://x.example *\n"
-		"UpgradeErrors=close\n"
+		"UpgradeErrors=close\nHealthPath=/healthz\n"
 		"[Client]\nTrustedProxies=10.0.0.0/8 ::1\n"
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
 		"KeepAliveTimeoutSec=0\nConnectTimeoutSec=1ms\n"
@@ -127,7 +129,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	ck_assert_ptr_nonnull(strstr(once, "ControllerPath=/c/** /d/*/e\n"));
 	ck_assert_ptr_nonnull(strstr(once, "Url=unix:/run/next.sock\n"));
 	ck_assert_ptr_nonnull(strstr(once, "RewriteOrigin=yes\n"));
-	ck_assert_ptr_nonnull(strstr(once, "UpgradeErrors=close\n"));
+	ck_assert_ptr_nonnull(strstr(once, "UpgradeErrors=close\nHealthPath=/healthz\n"));
 	ck_assert_ptr_nonnull(strstr(once, "TrustedProxies=10.0.0.0/8 ::1\n"));
 	ck_assert_ptr_nonnull(strstr(once, "SessionTimeoutSec=8h\nHeartbeatSec=0\n"));
 	parse_good(&again, once);

@@ -90,7 +90,8 @@ START_TEST(unknown_names_are_answered_with_the_known_ones)
 		       NULL);
 	expect_reports("[Routes]\nX=\n",
 		       ":2: unknown key X=; keys of [Routes]: NoVncPath= ControllerPath= "
-		       "NextJsUpgradePath= AllowedOrigins= UpgradeErrors=\n",
+		       "NextJsUpgradePath= AllowedOrigins= UpgradeErrors= "
+		       "HealthPath=\n",
 		       NULL);
 	expect_reports("[Client]\nX=\n",
 		       ":2: unknown key X=; keys of [Client]: TrustedProxies=\n", NULL);

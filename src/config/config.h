@@ -76,6 +76,7 @@ struct config {
 	config_list nextjs_upgrade_path;   /* NextJsUpgradePath= */
 	config_list allowed_origins;       /* AllowedOrigins= */
 	enum config_errors upgrade_errors; /* UpgradeErrors= */
+	config_list health_path;           /* HealthPath= */
 	config_list trusted_proxies;       /* TrustedProxies= */
 	struct network_list trusted;       /* the networks of trusted_proxies */
 	struct config_tls tls;             /* [Tls] */

@@ -40,6 +40,15 @@ static void conn_send_error(struct conn *c, unsigned status, const char *type,
 		downstream_linger(&c->down);
 }
 
+/* Responds to a health check, and ends the connection. */
+static void conn_send_health(struct conn *c)
+{
+	if (error_response_health(c->is_head_method, c->request.verdict.id_line,
+				  &c->down.out) == 0 &&
+	    downstream_flush(&c->down) == 0)
+		downstream_linger(&c->down);
+}
+
 /* Tells a browser's page in a Close why its session cannot be opened, and ends the connection. */
 static void conn_send_close(struct conn *c, const struct exchange *x)
 {
@@ -225,6 +234,10 @@ static bool conn_next(struct conn *c)
 	if (c->setup->misconfigured) {
 		conn_send_error(c, 500, "proxy_configuration_error",
 				"The gate's configuration cannot be used", "see the log");
+		return false;
+	}
+	if (v->kind == ROUTE_HEALTH) {
+		conn_send_health(c);
 		return false;
 	}
 	if (v->kind != ROUTE_PLAIN && v->kind != ROUTE_UPGRADE) {

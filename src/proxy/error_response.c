@@ -96,6 +96,18 @@ int error_response_write(const struct error_response *e, struct buf *out)
 	return r == 0 && !e->is_head_method ? buf_put_slices(out, content, parts) : r;
 }
 
+int error_response_health(bool is_head_method, struct slice id_line, struct buf *out)
+{
+	return BUF_PUT(out,
+		       SLICE("HTTP/1.1 200 OK\r\n"
+			     "Content-Type: text/plain; charset=utf-8\r\n"
+			     "Content-Length: 2\r\n"
+			     "Cache-Control: no-store\r\n"
+			     "Server: " ERROR_RESPONSE_SERVER "\r\n"),
+		       id_line, SLICE("Connection: close\r\n\r\n"),
+		       is_head_method ? SLICE("") : SLICE("ok"));
+}
+
 int error_close_write(const struct error_close *e, struct buf *out)
 {
 	char reason[256], payload[FRAMES_CONTROL_MAX];

@@ -20,7 +20,10 @@ struct error_response {
 /* Appends it to `out`. Returns 0 or -ENOBUFS. */
 int error_response_write(const struct error_response *e, struct buf *out);
 
-/* The same for a browser, which hides the response to a WebSocket handshake: a 101, then a Close. */
+/* The response for HealthPath=, a 200. Returns 0 or -ENOBUFS. */
+int error_response_health(bool is_head_method, struct slice id_line, struct buf *out);
+
+/* For a browser, which hides the response to a WebSocket handshake: a 101, then a Close. */
 struct error_close {
 	unsigned
 		status; /* the code of the Close is 4000 more, but 4502 for less than 300 */

@@ -248,6 +248,15 @@ static bool judge_upgrade(const struct config *cfg, const struct http1_head *h,
 	return true;
 }
 
+static bool is_health(const struct config *cfg, const struct http1_head *h,
+		      struct slice path)
+{
+	struct slice star;
+
+	return any_match(cfg->health_path, path, &star) &&
+	       (slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD")));
+}
+
 void route_decide(const struct config *cfg, const struct http1_head *h,
 		  const struct client *client, struct verdict *ret)
 {
@@ -268,6 +277,8 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 	}
 	if (upgrade)
 		(void)judge_upgrade(cfg, h, client, ret);
+	else if (is_health(cfg, h, ret->path))
+		ret->kind = ROUTE_HEALTH;
 	else if (any_match(cfg->controller_path, ret->path, &star))
 		ret->backend = CONFIG_CONTROLLER;
 	ret->own_origin = origin_becomes_own(cfg, h, client, ret);
@@ -279,7 +290,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool has_url = v->host.len > 0 && v->target.p;
 	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
-	if (!has_url && v->kind != ROUTE_PLAIN)
+	if (!has_url && v->kind != ROUTE_PLAIN && v->kind != ROUTE_HEALTH)
 		return; /* refused already (ROUTE_UPGRADE has a Host) */
 	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");

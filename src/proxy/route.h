@@ -10,6 +10,7 @@
 enum route_kind {
 	ROUTE_PLAIN,          /* forwarded as a request without upgrade */
 	ROUTE_UPGRADE,        /* forwarded as a WebSocket upgrade */
+	ROUTE_HEALTH,         /* HealthPath=: the gate responds that it is fine */
 	ROUTE_REFUSED,        /* gets an error response */
 	ROUTE_REFUSED_PATH,   /* likewise: an upgrade on a path that has none */
 	ROUTE_REFUSED_ORIGIN, /* likewise: an upgrade from another site */
