@@ -90,3 +90,34 @@ void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
 	if (f->blame == FAULT_BACKEND)
 		fault_set_type(f, fault_type_of(error));
 }
+
+/* For Proxy-Status. */
+static const char *dial_type(enum dial_result result, int error)
+{
+	switch (result) {
+	case DIAL_TIMED_OUT: return "connection_timeout";
+	case DIAL_UNRESOLVED: return "dns_error";
+	case DIAL_UNREACHABLE:
+		if (error != -EHOSTUNREACH && error != -ENETUNREACH)
+			return "destination_unavailable";
+		break;
+	default: break;
+	}
+	return fault_type_of(error);
+}
+
+void fault_set_dial(struct fault *f, const char *name, enum dial_result result,
+		    const struct dial *d)
+{
+	static const char *const shown[] = {
+		[DIAL_TIMED_OUT] = "timed out connecting to %s",
+		[DIAL_REFUSED] = "%s refused the connection",
+		[DIAL_UNREACHABLE] = "%s cannot be reached",
+		[DIAL_UNRESOLVED] = "cannot resolve the host name of %s",
+		[DIAL_TLS_FAILED] = "TLS handshake with %s failed",
+	};
+
+	fault_set(f, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502, "%s", d->why);
+	fault_set_type(f, dial_type(result, d->error));
+	fault_show(f, shown[result], name);
+}

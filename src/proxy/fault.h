@@ -2,7 +2,7 @@
 /* The fault of an exchange, as sentences for the log and for the error response. */
 #pragma once
 
-#include "net/stream.h"
+#include "net/dial.h"
 
 enum fault_blame {
 	FAULT_NOBODY, /* no fault, the end of a tunnel, a client that is gone, SIGTERM */
@@ -49,3 +49,10 @@ void fault_show(struct fault *f, const char *format, ...)
  */
 void fault_set_broken(struct fault *f, enum fault_blame blame, const char *name,
 		      const struct stream *s, int error);
+
+/*
+ * Sets the fault: dialling `name` has failed with DIAL_TIMED_OUT to DIAL_TLS_FAILED. The reason has
+ * addresses and files, the sentence for the client does not.
+ */
+void fault_set_dial(struct fault *f, const char *name, enum dial_result result,
+		    const struct dial *d);

@@ -102,31 +102,8 @@ static enum upstream_result upstream_connected(struct upstream *u)
 	return UPSTREAM_WAITING;
 }
 
-/* For Proxy-Status. */
-static const char *dial_type(enum dial_result result, int error)
-{
-	switch (result) {
-	case DIAL_TIMED_OUT: return "connection_timeout";
-	case DIAL_UNRESOLVED: return "dns_error";
-	case DIAL_UNREACHABLE:
-		if (error != -EHOSTUNREACH && error != -ENETUNREACH)
-			return "destination_unavailable";
-		break;
-	default: break;
-	}
-	return fault_type_of(error);
-}
-
-/* The fault names addresses and files, the sentence for the client does not. */
 static enum upstream_result upstream_on_dial(struct upstream *u, enum dial_result result)
 {
-	static const char *const shown[] = {
-		[DIAL_TIMED_OUT] = "timed out connecting to %s",
-		[DIAL_REFUSED] = "%s refused the connection",
-		[DIAL_UNREACHABLE] = "%s cannot be reached",
-		[DIAL_UNRESOLVED] = "cannot resolve the host name of %s",
-		[DIAL_TLS_FAILED] = "TLS handshake with %s failed",
-	};
 	const char *why = u->dial.why;
 
 	u->dial_events = 0;
@@ -137,10 +114,7 @@ static enum upstream_result upstream_on_dial(struct upstream *u, enum dial_resul
 	case DIAL_LOCAL_FAULT: return FAIL(u, FAULT_GATE, 500, "%s", why);
 	default: break;
 	}
-	fault_set(u->request->fault, FAULT_BACKEND, result == DIAL_TIMED_OUT ? 504 : 502,
-		  "%s", why);
-	fault_set_type(u->request->fault, dial_type(result, u->dial.error));
-	fault_show(u->request->fault, shown[result], u->be->name);
+	fault_set_dial(u->request->fault, u->be->name, result, &u->dial);
 	return UPSTREAM_FAILED;
 }
 
