@@ -263,6 +263,9 @@ enum check_result check_run(const struct check *c)
 	enum check_result r;
 
 	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
+	if (c->proxy_protocol &&
+	    config_use_proxy_protocol(&cfg, c->file, report, NULL) != CONFIG_OK)
+		u.valid = false;
 	/*
 	 * Loads the TLS module now: the service's user may not be able to read it, for example
 	 * in root's home directory, before the installation. It stays loaded in the child,

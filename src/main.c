@@ -26,13 +26,15 @@
 #define EXIT_USAGE     2
 
 static const char help[] =
-	"novnc-gate [--config=FILE] [--tls] [--spread=FILE]\n"
-	"novnc-gate [--config=FILE] [--tls] --check[=config]\n"
+	"novnc-gate [--config=FILE] [--proxy-protocol] [--tls] [--spread=FILE]\n"
+	"novnc-gate [--config=FILE] [--proxy-protocol] [--tls] --check[=config]\n"
 	"\n"
 	"One origin for a Next.js dashboard and its noVNC terminals: serves one HTTP connection,\n"
 	"which systemd passes as standard input.\n"
 	"\n"
 	"  --config=FILE   read FILE and FILE.d/*.conf instead of " NOVNC_GATE_CONF "\n"
+	"  --proxy-protocol\n"
+	"                  expect a PROXY header first, as with ProxyProtocol=yes\n"
 	"  --tls           speak TLS on the connection, with the certificate in section [Tls]\n"
 	"  --spread=FILE   exit after a random delay if FILE (pids.current of a cgroup)\n"
 	"                  shows many processes\n"
@@ -49,6 +51,7 @@ struct options {
 	bool check; /* --check, with or without =config */
 	bool whole; /* --check without =config */
 	bool tls;
+	bool proxy_protocol;
 };
 
 /* Returns -1 to continue, or the exit code. */
@@ -57,6 +60,7 @@ static int options_parse(int argc, char *argv[], struct options *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", optional_argument, NULL, 'k' },
+		{ "proxy-protocol", no_argument, NULL, 'p' },
 		{ "spread", required_argument, NULL, 's' },
 		{ "tls", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
@@ -69,6 +73,7 @@ static int options_parse(int argc, char *argv[], struct options *ret)
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
 		switch (option) {
 		case 'c': ret->file = optarg; break;
+		case 'p': ret->proxy_protocol = true; break;
 		case 's': ret->spread = optarg; break;
 		case 't': ret->tls = true; break;
 		case 'k':
@@ -107,6 +112,7 @@ static int check(const struct options *o, char *argv[])
 		.file = o->file,
 		.is_default_file = strcmp(o->file, NOVNC_GATE_CONF) == 0,
 		.tls = o->tls,
+		.proxy_protocol = o->proxy_protocol,
 		.whole = o->whole,
 	};
 	enum check_result result;
@@ -184,11 +190,16 @@ static void note_error(struct conn_setup *setup, int r, const char *failure)
 static enum config_result configure(const struct options *o, char *argv[],
 				    struct conn_setup *setup, struct config *ret)
 {
-	enum config_result r;
+	enum config_result r, with_option = CONFIG_OK;
 
 	if (o->tls)
 		note_error(setup, loader_reexec(argv), "cannot execute " LOADER_PROGRAM);
 	r = config_load(o->file, on_config_error, setup, ret);
+	if (o->proxy_protocol)
+		with_option =
+			config_use_proxy_protocol(ret, o->file, on_config_error, setup);
+	if (with_option > r)
+		r = with_option;
 	journal_set_level(ret->log_level);
 	if (r == CONFIG_OK && (sandbox_needs(ret, o->tls) & SANDBOX_LOAD))
 		note_error(setup, loader_reexec(argv), "cannot execute " LOADER_PROGRAM);

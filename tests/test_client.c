@@ -136,6 +136,35 @@ START_TEST(a_local_client_has_no_address)
 }
 END_TEST
 
+START_TEST(a_client_that_a_proxy_names_replaces_the_peer)
+{
+	static const struct {
+		const char *address, *shown, *text;
+		uint16_t port;
+	} table[] = {
+		{ "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1:51234", 51234 },
+		{ "2001:db8::1", "2001:db8::1", "[2001:db8::1]:0", 0 },
+		{ "2001:db8:1111:2222:3333:4444:5555:6666",
+		  "2001:db8:1111:2222:3333:4444:5555:6666",
+		  "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", 65535 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct client c = { .address = "192.0.2.99",
+				    .tls = true,
+				    .subject = "x" };
+		struct in6_addr a;
+
+		ck_assert_int_eq(inet_pton(AF_INET6, table[i].address, &a), 1);
+		client_set_address(&c, &a, table[i].port);
+		ck_assert_str_eq(c.address, table[i].shown);
+		ck_assert_str_eq(c.text, table[i].text);
+		ck_assert(c.tls);
+		ck_assert_str_eq(c.subject, "x");
+	}
+}
+END_TEST
+
 START_TEST(what_is_no_stream_socket_is_told_apart)
 {
 	int pair[2], fd;
@@ -211,6 +240,7 @@ int main(void)
 	tcase_add_test(tc, an_ipv6_client_has_brackets_before_its_port);
 	tcase_add_test(tc, an_ipv4_client_of_an_ipv6_socket_is_ipv4);
 	tcase_add_test(tc, a_local_client_has_no_address);
+	tcase_add_test(tc, a_client_that_a_proxy_names_replaces_the_peer);
 	tcase_add_test(tc, what_is_no_stream_socket_is_told_apart);
 	tcase_add_test(tc, a_listening_socket_is_told_apart);
 	tcase_add_test(tc, a_client_that_is_gone_is_told_apart);

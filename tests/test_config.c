@@ -33,6 +33,7 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "\n"
 				    "[Client]\n"
 				    "TrustedProxies=\n"
+				    "ProxyProtocol=no\n"
 				    "\n"
 				    "[Tls]\n"
 				    "Certificate=tls.crt\n"
@@ -76,6 +77,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(joined(c.health_path), "");
 	ck_assert_str_eq(joined(c.trusted_proxies), "");
 	ck_assert_uint_eq(c.trusted.n, 0);
+	ck_assert(!c.proxy_protocol);
 	ck_assert_uint_eq(c.head_max, 32768);
 	ck_assert_uint_eq(c.head_ms, 10000);
 	ck_assert_uint_eq(c.keep_alive_ms, 15000);
@@ -113,7 +115,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 		"[Routes]\nNoVncPath=/a/* /b\nControllerPath=/c/** /d/*/e\n"
 		"NextJsUpgradePath=\nAllowedOrigins=https://x.example *\n"
 		"UpgradeErrors=close\nHealthPath=/healthz\n"
-		"[Client]\nTrustedProxies=10.0.0.0/8 ::1\n"
+		"[Client]\nTrustedProxies=10.0.0.0/8 ::1\nProxyProtocol=yes\n"
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
 		"KeepAliveTimeoutSec=0\nConnectTimeoutSec=1ms\n"
 		"LingerTimeoutSec=infinity\nIdleTimeoutSec=24d\n"
@@ -130,7 +132,8 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	ck_assert_ptr_nonnull(strstr(once, "Url=unix:/run/next.sock\n"));
 	ck_assert_ptr_nonnull(strstr(once, "RewriteOrigin=yes\n"));
 	ck_assert_ptr_nonnull(strstr(once, "UpgradeErrors=close\nHealthPath=/healthz\n"));
-	ck_assert_ptr_nonnull(strstr(once, "TrustedProxies=10.0.0.0/8 ::1\n"));
+	ck_assert_ptr_nonnull(
+		strstr(once, "TrustedProxies=10.0.0.0/8 ::1\nProxyProtocol=yes\n"));
 	ck_assert_ptr_nonnull(strstr(once, "SessionTimeoutSec=8h\nHeartbeatSec=0\n"));
 	parse_good(&again, once);
 	twice = printed(&again);
@@ -223,6 +226,75 @@ START_TEST(what_is_wrong_is_as_if_it_were_not_there)
 }
 END_TEST
 
+/* ---- the PROXY protocol */
+
+#define PROXY_NEEDS \
+	" needs TrustedProxies= in section [Client]: the addresses of the proxies\n"
+
+START_TEST(the_proxy_protocol_needs_trusted_proxies_wherever_they_are_set)
+{
+	static const struct {
+		const char *text;
+		unsigned line; /* of the error; 0: none */
+	} table[] = {
+		{ "ProxyProtocol=no\n", 0 },
+		{ "ProxyProtocol=yes\n", 2 },
+		{ "\n\nProxyProtocol=1\n\n", 4 },
+		{ "ProxyProtocol=no\nProxyProtocol=yes\n", 3 },
+		{ "ProxyProtocol=yes\nProxyProtocol=yes\n", 3 },
+		{ "ProxyProtocol=yes\nProxyProtocol=no\n", 0 },
+		{ "ProxyProtocol=yes\nProxyProtocol=\n", 0 },
+		{ "ProxyProtocol=yes\nTrustedProxies=::1\n", 0 },
+		{ "TrustedProxies=::1\nProxyProtocol=yes\n", 0 },
+		{ "TrustedProxies=::1\nProxyProtocol=yes\nTrustedProxies=\n", 3 },
+	};
+	char text[200], expected[200];
+	struct config c;
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		(void)snprintf(text, sizeof(text), "[Client]\n%s", table[i].text);
+		(void)snprintf(expected, sizeof(expected),
+			       ":%u: ProxyProtocol=yes" PROXY_NEEDS, table[i].line);
+		ck_assert_int_eq(parse(&c, text),
+				 table[i].line > 0 ? CONFIG_INVALID : CONFIG_OK);
+		ck_assert_msg(table[i].line == 0 || strstr(reported, expected), "%s: %s",
+			      text, reported);
+		ck_assert_uint_eq(reports, table[i].line > 0);
+		config_done(&c);
+	}
+}
+END_TEST
+
+START_TEST(the_option_for_the_proxy_protocol_is_as_the_key)
+{
+	static const struct {
+		const char *text, *expected;
+	} table[] = {
+		{ "[Client]\nTrustedProxies=::1\n", "" },
+		{ "[Client]\nTrustedProxies=::1\nProxyProtocol=no\n", "" },
+		{ "[Client]\nTrustedProxies=::1\nProxyProtocol=yes\n", "" },
+		{ "", "/x.conf: --proxy-protocol" PROXY_NEEDS },
+		{ "[Client]\nProxyProtocol=no\n",
+		  "/x.conf: --proxy-protocol" PROXY_NEEDS },
+		{ "[Client]\nProxyProtocol=yes\n", "" }, /* has been reported */
+	};
+	enum config_result expected;
+	struct config c;
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		(void)parse(&c, table[i].text);
+		forget();
+		expected = table[i].expected[0] ? CONFIG_INVALID : CONFIG_OK;
+		ck_assert_int_eq(
+			config_use_proxy_protocol(&c, "/x.conf", report, &reports),
+			expected);
+		ck_assert_str_eq(reported, table[i].expected);
+		ck_assert(c.proxy_protocol);
+		config_done(&c);
+	}
+}
+END_TEST
+
 /* ---- papers that go with the code */
 
 static char *slurp(const char *path)
@@ -309,6 +381,8 @@ static char *man_entry(const char *page, const struct config_key *k)
 	(void)snprintf(item, sizeof(item), " Va %s Ns =", k->name);
 	section = strstr(page, heading);
 	end = section ? strstr(section + 1, "\n.Ss ") : NULL;
+	if (section && !end) /* the last section of the file */
+		end = strstr(section + 1, "\n.Sh ");
 	for (at = section; at && (at = strstr(at, "\n.It ")) && at < end; at++) {
 		if (!memmem(at, strcspn(at + 1, "\n") + 1, item, strlen(item)))
 			continue;
@@ -351,8 +425,6 @@ START_TEST(the_man_page_has_an_entry_with_the_default_for_each_key)
 	char *page = slurp("man/novnc-gate.conf.5"), *entry;
 
 	for (const struct config_key *k = config_keys; k->section; k++) {
-		if (!k->kind)
-			continue;
 		entry = man_entry(page, k);
 		ck_assert_msg(entry, "[%s] %s= has no entry", k->section, k->name);
 		check_defaults(k, entry);
@@ -377,6 +449,10 @@ int main(void)
 	tcase_add_test(t, a_list_of_one_byte_words_fits);
 	tcase_add_test(t, the_last_single_value_counts_and_an_empty_one_is_the_default);
 	tcase_add_test(t, what_is_wrong_is_as_if_it_were_not_there);
+	t = tcase_create("PROXY protocol");
+	suite_add_tcase(suite, t);
+	tcase_add_test(t, the_proxy_protocol_needs_trusted_proxies_wherever_they_are_set);
+	tcase_add_test(t, the_option_for_the_proxy_protocol_is_as_the_key);
 	t = tcase_create("papers");
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, the_installed_file_shows_the_defaults);

@@ -93,33 +93,12 @@ START_TEST(unknown_names_are_answered_with_the_known_ones)
 		       "NextJsUpgradePath= AllowedOrigins= UpgradeErrors= "
 		       "HealthPath=\n",
 		       NULL);
-	expect_reports("[Client]\nX=\n",
-		       ":2: unknown key X=; keys of [Client]: TrustedProxies=\n", NULL);
+	expect_reports(
+		"[Client]\nX=\n",
+		":2: unknown key X=; keys of [Client]: TrustedProxies= ProxyProtocol=\n",
+		NULL);
 	expect_reports("[Nope]\nX=\n[Log]\nLevel=x\n", ":1: unknown section",
 		       ":4: Level=x ", NULL);
-}
-END_TEST
-
-START_TEST(what_is_not_built_yet_says_so)
-{
-	static const struct {
-		const char *section, *key;
-	} table[] = {
-		{ "Client", "ProxyProtocol" },
-	};
-	char text[100], what[100];
-
-	for (size_t i = 0; i < LENGTH(table); i++) {
-		(void)snprintf(what, sizeof(what),
-			       ":2: [%s] %s= is not implemented yet\n", table[i].section,
-			       table[i].key);
-		(void)snprintf(text, sizeof(text), "[%s]\n%s=x\n", table[i].section,
-			       table[i].key);
-		expect_reports(text, what, NULL);
-		(void)snprintf(text, sizeof(text), "[%s]\n%s=\n", table[i].section,
-			       table[i].key);
-		expect_reports(text, what, NULL);
-	}
 }
 END_TEST
 
@@ -233,7 +212,6 @@ int main(void)
 	tcase_add_test(t, the_syntax_is_systemds);
 	tcase_add_test(t, errors_name_the_line_where_the_assignment_begins);
 	tcase_add_test(t, unknown_names_are_answered_with_the_known_ones);
-	tcase_add_test(t, what_is_not_built_yet_says_so);
 	tcase_add_test(t, lines_are_bounded);
 	tcase_add_test(t, bytes_that_are_no_text_are_refused);
 	tcase_add_test(t, not_more_than_so_many_errors_are_reported);

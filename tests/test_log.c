@@ -60,6 +60,8 @@ static const struct {
 	  "Rejecting WebSocket from another site: - (-; client -)" },
 	{ LOG_TLS, LOG_NOTICE, "TLS handshake with " CLIENT " failed: the client closed",
 	  "TLS handshake with - failed: -" },
+	{ LOG_PROXY, LOG_NOTICE, "Refusing connection from " CLIENT ": the client closed",
+	  "Refusing connection from -: -" },
 	{ LOG_UNVERIFIED, LOG_NOTICE,
 	  "The certificate of master-controller is not verified (VerifyTls=no)" WHO,
 	  "The certificate of - is not verified (VerifyTls=no)" },

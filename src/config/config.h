@@ -67,7 +67,7 @@ enum config_errors {
 /* A list of words with NULL at its end. */
 typedef const char *const *config_list;
 
-/* Read-only once it is loaded. Each implemented row of config_keys.c sets a member, maybe a nested one. */
+/* Read-only once it is loaded. Each row of config_keys.c sets a member, maybe a nested one. */
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
 	bool rewrite_origin;               /* RewriteOrigin= */
@@ -79,6 +79,7 @@ struct config {
 	config_list health_path;           /* HealthPath= */
 	config_list trusted_proxies;       /* TrustedProxies= */
 	struct network_list trusted;       /* the networks of trusted_proxies */
+	bool proxy_protocol;               /* ProxyProtocol=, or --proxy-protocol */
 	struct config_tls tls;             /* [Tls] */
 	uint64_t head_max;                 /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */

@@ -22,7 +22,6 @@ static const char *const hmr_words[] = { "/_next/*hmr*", NULL };
 /* May be `infinity`: only a tunnel may wait without a limit. */
 #define ENDLESS_SPAN(member, text, min) NUMBER(span, member, text, min, CLOCK_INFINITY)
 #define FILE_NAME(member)               VALUE(file, member, "")
-#define NOT_IMPLEMENTED                 NULL, 0, NULL, NULL, 0, 0
 
 const struct config_key config_keys[] = {
 	{ "NextJs", "Url", VALUE(url, backend[CONFIG_NEXTJS], "http://127.0.0.1:3001") },
@@ -50,7 +49,7 @@ const struct config_key config_keys[] = {
 	{ "Routes", "UpgradeErrors", VALUE(errors, upgrade_errors, "http") },
 	{ "Routes", "HealthPath", LIST(globs, health_path, no_words) },
 	{ "Client", "TrustedProxies", LIST(networks, trusted_proxies, no_words) },
-	{ "Client", "ProxyProtocol", NOT_IMPLEMENTED },
+	{ "Client", "ProxyProtocol", VALUE(bool, proxy_protocol, "no") },
 	{ "Tls", "Certificate", VALUE(credential, tls.certificate, "tls.crt") },
 	{ "Tls", "Key", VALUE(credential, tls.key, "tls.key") },
 	{ "Tls", "TicketKey", VALUE(credential, tls.ticket_key, "tls.ticket") },
@@ -92,8 +91,6 @@ void config_print(const struct config *c)
 	const char *section = "";
 
 	for (const struct config_key *k = config_keys; k->section; k++) {
-		if (!k->kind)
-			continue;
 		if (strcmp(k->section, section) != 0)
 			printf("%s[%s]\n", section[0] != '\0' ? "\n" : "", k->section);
 		section = k->section;

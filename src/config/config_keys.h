@@ -42,15 +42,15 @@ extern const struct config_kind config_kind_networks; /* config_list */
 
 struct config_key {
 	const char *section, *name;
-	const struct config_kind *kind; /* NULL: reserved, not implemented yet */
-	size_t offset;                  /* of its member in struct config */
-	const char *default_text;       /* of a single value, as in a file */
-	config_list default_words;      /* of a list */
-	uint64_t min, max;              /* bounds, for the parser */
+	const struct config_kind *kind;
+	size_t offset;             /* of its member in struct config */
+	const char *default_text;  /* of a single value, as in a file */
+	config_list default_words; /* of a list */
+	uint64_t min, max;         /* bounds, for the parser */
 };
 
 /* Grouped by section; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
 
-/* Prints each implemented key with its effective value, in the syntax of the file, to stdout. */
+/* Prints each key with its effective value, in the syntax of the file, to stdout. */
 void config_print(const struct config *c);

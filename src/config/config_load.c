@@ -54,6 +54,9 @@ struct reader {
 	unsigned line; /* the first of the assignment; 0: the file as a whole */
 	enum reader_state state;
 	const char *section; /* as in the table of keys */
+	/* the last line with ProxyProtocol=, which is judged when all files have been read */
+	char *proxy_file; /* allocated, or NULL */
+	unsigned proxy_line;
 };
 
 /* Room for the names of all sections, or of all keys of one. */
@@ -89,32 +92,21 @@ static void complain_error(struct reader *r, int error)
 	complain(r, "cannot be read: %s", strerror(-error));
 }
 
-/* Lists the sections with an implemented key, for the end of an error message. */
-static void implemented_sections(char ret[static NAMES_TEXT])
+/* Lists the keys of a section, or all sections if it is NULL, for the end of an error message. */
+static void list_names(const char *section, char ret[static NAMES_TEXT])
 {
 	const char *last = "";
 	size_t len = 0;
 
 	for (const struct config_key *k = config_keys; k->section; k++) {
-		if (!k->kind || strcmp(k->section, last) == 0)
+		if (section ? strcmp(k->section, section) != 0
+			    : strcmp(k->section, last) == 0)
 			continue;
-		len += (size_t)snprintf(ret + len, NAMES_TEXT - len, " [%s]", k->section);
+		len += (size_t)snprintf(ret + len, NAMES_TEXT - len,
+					section ? " %s=" : " [%s]",
+					section ? k->name : k->section);
 		assert(len < NAMES_TEXT);
 		last = k->section;
-	}
-}
-
-/* Lists the implemented keys of a section, for the end of an error message. */
-static void implemented_keys(const char *section, char ret[static NAMES_TEXT])
-{
-	size_t len = 0;
-
-	(void)snprintf(ret, NAMES_TEXT, " none yet");
-	for (const struct config_key *k = config_keys; k->section; k++) {
-		if (!k->kind || strcmp(k->section, section) != 0)
-			continue;
-		len += (size_t)snprintf(ret + len, NAMES_TEXT - len, " %s=", k->name);
-		assert(len < NAMES_TEXT);
 	}
 }
 
@@ -192,6 +184,15 @@ static const struct config_key *find_key(const char *section, const char *name)
 	return NULL;
 }
 
+static void note_proxy_protocol(struct reader *r)
+{
+	free(r->proxy_file);
+	r->proxy_file = strdup(r->file);
+	r->proxy_line = r->line;
+	if (!r->proxy_file)
+		complain_error(r, -ENOMEM);
+}
+
 static void assign(struct reader *r, const char *name, char *value)
 {
 	const struct config_key *k = find_key(r->section, name);
@@ -199,17 +200,17 @@ static void assign(struct reader *r, const char *name, char *value)
 	const char *why;
 
 	if (!k) {
-		implemented_keys(r->section, names);
+		list_names(r->section, names);
 		complain(r, "unknown key %.100s=; keys of [%s]:%s", name, r->section,
 			 names);
-	} else if (!k->kind) {
-		complain(r, "[%s] %s= is not implemented yet", k->section, k->name);
 	} else if (k->kind->check_word) {
 		assign_list(r, k, value);
 	} else {
 		why = parse_value(k, value[0] != '\0' ? value : k->default_text, r->c);
 		if (why)
 			complain_value(r, k, value, why);
+		else if (member_of(k, r->c) == (void *)&r->c->proxy_protocol)
+			note_proxy_protocol(r);
 	}
 }
 
@@ -224,7 +225,7 @@ static void enter_section(struct reader *r, const char *name)
 			return;
 		}
 	r->state = READER_UNKNOWN_SECTION;
-	implemented_sections(names);
+	list_names(NULL, names);
 	complain(r, "unknown section [%.100s]; sections:%s", name, names);
 }
 
@@ -237,7 +238,7 @@ static void assign_in_section(struct reader *r, const struct config_syntax_item 
 	case READER_UNKNOWN_SECTION: return;
 	case READER_NO_SECTION: break;
 	}
-	implemented_sections(names);
+	list_names(NULL, names);
 	complain(r, "%.100s= is not in any section; sections:%s", item->name, names);
 }
 
@@ -317,6 +318,21 @@ static void parse_networks(struct reader *r)
 	r->c->trusted = (struct network_list){ networks, n };
 }
 
+/* ---- the PROXY protocol, which only trusted proxies may speak */
+
+#define NEEDS_PROXIES \
+	" needs TrustedProxies= in section [Client]: the addresses of the proxies"
+
+static void check_proxy_protocol(struct reader *r)
+{
+	if (r->c->proxy_protocol && r->c->trusted.n == 0 && r->proxy_file) {
+		r->file = r->proxy_file;
+		r->line = r->proxy_line;
+		complain(r, "ProxyProtocol=yes" NEEDS_PROXIES);
+	}
+	free(r->proxy_file);
+}
+
 /* ---- the functions of config_load.h */
 
 void config_init(struct config *ret)
@@ -329,9 +345,9 @@ void config_init(struct config *ret)
 	for (const struct config_key *k = config_keys; k->section; k++) {
 		const char *why = NULL;
 
-		if (k->kind && k->kind->check_word)
+		if (k->kind->check_word)
 			*(config_list *)member_of(k, ret) = k->default_words;
-		else if (k->kind)
+		else
 			why = parse_value(k, k->default_text, ret);
 		assert(!why);
 	}
@@ -345,6 +361,20 @@ enum config_result config_load(const char *file, config_report report, void *use
 	config_init(ret);
 	config_file_read(file, read_file, &r);
 	parse_networks(&r);
+	check_proxy_protocol(&r);
+	return r.result;
+}
+
+enum config_result config_use_proxy_protocol(struct config *c, const char *file,
+					     config_report report, void *userdata)
+{
+	struct reader r = {
+		.c = c, .report = report, .userdata = userdata, .file = file
+	};
+
+	if (!c->proxy_protocol && c->trusted.n == 0)
+		complain(&r, "--proxy-protocol" NEEDS_PROXIES);
+	c->proxy_protocol = true;
 	return r.result;
 }
 
@@ -353,7 +383,7 @@ void config_done(struct config *c)
 	struct config_text *next;
 
 	for (const struct config_key *k = config_keys; k->section; k++)
-		if (k->kind && k->kind->check_word)
+		if (k->kind->check_word)
 			list_set(k, member_of(k, c), k->default_words);
 	free((void *)c->trusted.networks);
 	c->trusted = (struct network_list){ 0 };

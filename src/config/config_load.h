@@ -33,5 +33,12 @@ void config_init(struct config *ret);
 enum config_result config_load(const char *file, config_report report, void *userdata,
 			       struct config *ret);
 
+/*
+ * Sets ProxyProtocol=yes for --proxy-protocol, after config_load() of that file. Reports an error if
+ * TrustedProxies= is empty, unless config_load() has reported it.
+ */
+enum config_result config_use_proxy_protocol(struct config *c, const char *file,
+					     config_report report, void *userdata);
+
 /* Frees all texts and lists. Then lists have their default words; other strings are invalid. */
 void config_done(struct config *c);

@@ -34,6 +34,8 @@ static const struct {
 			 "client @CLIENT@)" },
 	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
 		      "TLS handshake with @CLIENT@ failed: @REASON@" },
+	[LOG_PROXY] = { LOG_NOTICE, "0817c2f0710e49d1b95da35f65c319d6",
+			"Refusing connection from @CLIENT@: @REASON@" },
 	[LOG_UNVERIFIED] = { LOG_NOTICE, "d05a0fe7789d4c0caf98d9b83879bee8",
 			     "The certificate of @BACKEND@ is not verified "
 			     "(VerifyTls=no)@WHO@" },

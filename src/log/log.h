@@ -21,6 +21,7 @@ enum log_event {
 	LOG_REFUSED_PATH, /* notice: Rejecting non-noVNC connection: PATH */
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; REASON has it and the Host */
 	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
+	LOG_PROXY,  /* notice: a connection without a valid PROXY header ended, REASON */
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
 	LOG_REFUSED,    /* notice: an error response without another event, REASON */
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */

@@ -28,24 +28,21 @@ static struct sockaddr_in6 mapped(const struct sockaddr_storage *ss)
 	return v6;
 }
 
-static void client_format(const struct sockaddr_storage *ss, struct client *ret)
+void client_set_address(struct client *c, const struct in6_addr *address, uint16_t port)
 {
-	struct sockaddr_in6 a = mapped(ss);
-	bool v4 = IN6_IS_ADDR_V4MAPPED(&a.sin6_addr);
+	bool v4 = IN6_IS_ADDR_V4MAPPED(address);
 
-	*ret = (struct client){ .text = "local" };
-	if (a.sin6_family != AF_INET6)
-		return;
-	(void)inet_ntop(v4 ? AF_INET : AF_INET6, &a.sin6_addr.s6_addr[v4 ? 12 : 0],
-			ret->address, sizeof(ret->address)); /* fits */
-	(void)snprintf(ret->text, sizeof(ret->text), v4 ? "%s:%u" : "[%s]:%u",
-		       ret->address, ntohs(a.sin6_port));
+	(void)inet_ntop(v4 ? AF_INET : AF_INET6, &address->s6_addr[v4 ? 12 : 0],
+			c->address, sizeof(c->address)); /* fits */
+	(void)snprintf(c->text, sizeof(c->text), v4 ? "%s:%u" : "[%s]:%u", c->address,
+		       port);
 }
 
 enum client_peer client_identify(int fd, struct client *ret)
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
+	struct sockaddr_in6 peer;
 	int type, listening;
 
 	if (option_get(fd, SO_TYPE, &type) < 0 || type != SOCK_STREAM ||
@@ -55,7 +52,10 @@ enum client_peer client_identify(int fd, struct client *ret)
 		return CLIENT_LISTENING;
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
 		return errno == ENOTCONN ? CLIENT_GONE : CLIENT_NO_STREAM;
-	client_format(&ss, ret);
+	*ret = (struct client){ .text = "local" };
+	peer = mapped(&ss);
+	if (peer.sin6_family == AF_INET6)
+		client_set_address(ret, &peer.sin6_addr, ntohs(peer.sin6_port));
 	return CLIENT_CONNECTED;
 }
 

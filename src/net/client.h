@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The client: the peer that connected. */
+/* The client: the peer that connected, or the one that a PROXY header has named instead. */
 #pragma once
 
 #include <arpa/inet.h>
@@ -22,6 +22,9 @@ enum client_peer {
 
 /* Gets the address of fd's peer. *ret is written only if the result is CLIENT_CONNECTED. */
 enum client_peer client_identify(int fd, struct client *ret);
+
+/* Sets the address and the port; an IPv4 address is v4-mapped. */
+void client_set_address(struct client *c, const struct in6_addr *address, uint16_t port);
 
 /* The backend that was dialled has the address at which the client was accepted. */
 bool client_is_loop(int dialled_fd, int accepted_fd);

@@ -28,8 +28,7 @@ struct proxy_header {
 	struct in6_addr address;
 	uint16_t port;
 	const char *why; /* PROXY_HEADER_INVALID */
-	/* private: the bytes so far, of which only the first are kept */
-	size_t len;
+	size_t len;      /* of the bytes so far, of which only the first are kept */
 	char kept[PROXY_HEADER_V1_MAX];
 };
 

@@ -270,6 +270,28 @@ static int conn_secure(struct conn *c)
 	return -ENOMEM;
 }
 
+/* Reads the header of the PROXY protocol. Returns 0 to continue, or 1 if the connection ends. */
+static int conn_read_proxy_header(struct conn *c)
+{
+	const struct config *cfg = c->down.cfg;
+	uint64_t deadline_ms = clock_deadline_ms(c->start_ms, cfg->head_ms);
+	struct in6_addr peer;
+	const char *why;
+	/* if the configuration is wrong, a 500 is all that anybody gets */
+	bool trusted = c->setup->misconfigured ||
+		       (network_parse_address(slice_str(c->down.client.address), &peer) &&
+			network_list_contains(cfg->trusted, &peer));
+
+	switch (downstream_read_header(&c->down, trusted, deadline_ms, &why)) {
+	case DOWNSTREAM_HEADER_READ:
+		conn_log_init(&c->request, c->down.client.text);
+		return 0;
+	case DOWNSTREAM_HEADER_REFUSED: conn_log(&c->request, LOG_PROXY, 0, why); break;
+	case DOWNSTREAM_HEADER_NONE: break;
+	}
+	return 1;
+}
+
 int conn_serve(int fd, const struct conn_setup *setup)
 {
 	struct conn c; /* not zeroed, since that would use pages for a large head */
@@ -293,7 +315,9 @@ int conn_serve(int fd, const struct conn_setup *setup)
 					"The gate cannot serve this connection",
 					"see the log");
 	} else {
-		r = setup->tls ? conn_secure(&c) : 0;
+		r = setup->cfg->proxy_protocol ? conn_read_proxy_header(&c) : 0;
+		if (r == 0 && setup->tls)
+			r = conn_secure(&c);
 		while (r == 0 && conn_next(&c))
 			;
 	}

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "http/frames.h"
+#include "net/proxy_header.h"
 #include "process/pages.h"
 
 /* The limits of a lingering close. */
@@ -100,6 +101,59 @@ static int client_wait(struct downstream *d, short events, uint64_t deadline_ms)
 	return n < 0 ? n : 0;
 }
 
+/* Reads once into b; see downstream_read(). */
+static int client_read(struct downstream *d, struct buf *b, uint64_t deadline_ms)
+{
+	ssize_t n = d->stream.can_read ? stream_read(&d->stream, b) : -EAGAIN;
+	int r = 0;
+
+	while (n == -EAGAIN && r == 0) {
+		r = client_wait(d, d->stream.read_wants, deadline_ms);
+		if (r == 0)
+			n = stream_read(&d->stream, b);
+		/* an event of TLS may bring no payload */
+		if (r == 0 && n == -EAGAIN && clock_ms() >= deadline_ms)
+			r = -ETIMEDOUT;
+	}
+	return r < 0 ? r : n < 0 ? (int)n : 0;
+}
+
+enum downstream_header downstream_read_header(struct downstream *d, bool trusted,
+					      uint64_t deadline_ms, const char **why)
+{
+	char piece[4096]; /* the values of version 2 may be longer, and are dropped */
+	struct proxy_header h;
+
+	proxy_header_init(&h);
+	do {
+		struct buf b = { .data = piece };
+		int r;
+
+		b.cap = h.wanted < sizeof(piece) ? h.wanted : sizeof(piece);
+		r = client_read(d, &b, deadline_ms);
+		if (buf_len(&b) == 0) {
+			*why = r == -ETIMEDOUT
+				       ? "timed out waiting for its PROXY header"
+				       : "it ended before its PROXY header was complete";
+			return r == -ECANCELED || (h.len == 0 && r != -ETIMEDOUT)
+				       ? DOWNSTREAM_HEADER_NONE
+				       : DOWNSTREAM_HEADER_REFUSED;
+		}
+		*why = "its address is not in TrustedProxies=";
+		if (!trusted)
+			return DOWNSTREAM_HEADER_REFUSED;
+		proxy_header_add(&h, buf_slice(&b));
+	} while (h.state == PROXY_HEADER_INCOMPLETE);
+	*why = h.why;
+	if (h.state == PROXY_HEADER_INVALID)
+		return DOWNSTREAM_HEADER_REFUSED;
+	if (h.state == PROXY_HEADER_NAMED)
+		client_set_address(&d->client, &h.address, h.port);
+	/* a short read of the header says nothing of the bytes that TLS will hold */
+	d->stream.can_read = true;
+	return DOWNSTREAM_HEADER_READ;
+}
+
 static enum downstream_tls client_handshake(struct downstream *d, uint64_t deadline_ms,
 					    struct tls_why *why)
 {
@@ -142,18 +196,7 @@ enum downstream_tls downstream_secure(struct downstream *d, struct stream_tls *t
 
 int downstream_read(struct downstream *d, uint64_t deadline_ms)
 {
-	ssize_t n = d->stream.can_read ? stream_read(&d->stream, &d->in) : -EAGAIN;
-	int r = 0;
-
-	while (n == -EAGAIN && r == 0) {
-		r = client_wait(d, d->stream.read_wants, deadline_ms);
-		if (r == 0)
-			n = stream_read(&d->stream, &d->in);
-		/* an event of TLS may bring no payload */
-		if (r == 0 && n == -EAGAIN && clock_ms() >= deadline_ms)
-			r = -ETIMEDOUT;
-	}
-	return r < 0 ? r : n < 0 ? (int)n : 0;
+	return client_read(d, &d->in, deadline_ms);
 }
 
 int downstream_flush(struct downstream *d)

@@ -35,6 +35,19 @@ void downstream_done(struct downstream *d);
 /* Gives the buffers' memory back to the kernel, if all of them are empty. */
 void downstream_release(struct downstream *d);
 
+enum downstream_header {
+	DOWNSTREAM_HEADER_READ,
+	DOWNSTREAM_HEADER_NONE, /* the client closed before its first byte; or SIGTERM */
+	DOWNSTREAM_HEADER_REFUSED, /* *why is set */
+};
+
+/*
+ * Reads the header of the PROXY protocol, until deadline_ms, and nothing beyond it. Then `client` is the
+ * client that it names, if it names one.
+ */
+enum downstream_header downstream_read_header(struct downstream *d, bool trusted,
+					      uint64_t deadline_ms, const char **why);
+
 enum downstream_tls {
 	DOWNSTREAM_TLS,   /* the handshake is done */
 	DOWNSTREAM_PLAIN, /* the client speaks plain HTTP; nothing is read yet */
