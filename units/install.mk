@@ -80,16 +80,17 @@ elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
 rm -f $1.new $2/novnc-gate.conf
 endef
 
-# Stops and removes the units that units/put-units wrote.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
+# The units that units/put-units wrote.  $(call umbrellas,DIRECTORY)
+umbrellas = $(foreach kind,novnc-gate novnc-gate-tls novnc-gate-proxy,$1/$(kind).service)
+# Stops and removes them.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
 define remove_socket_units
 if [ -e $2/novnc-gate.service ]; then \
-	$1 disable $(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service)); \
+	$1 disable $(notdir $(wildcard $(call umbrellas,$2))); \
 	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.slice \
-		$(notdir $(wildcard $2/novnc-gate.service $2/novnc-gate-tls.service \
-			$2/novnc-gate-tls-ticket.timer)); \
+		$(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-tls-ticket.timer)); \
 fi
-rm -f $(foreach kind,http tls,$2/novnc-gate-$(kind)-[0-9]*.socket $2/novnc-gate-$(kind)-[0-9]*@.service) \
-	$2/novnc-gate.service $2/novnc-gate-tls.service
+rm -f $(foreach kind,http tls proxy,$2/novnc-gate-$(kind)-[0-9]*.socket $2/novnc-gate-$(kind)-[0-9]*@.service) \
+	$(call umbrellas,$2)
 endef
 
 remove_empty_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
@@ -105,7 +106,7 @@ install: all
 	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
 	echo 's|/usr/local/lib/systemd|$(PREFIX)/lib/systemd|g; s|/usr/local/share/doc/novnc-gate|$(docdir)|g' >>"$$script"; \
 	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$script"; \
-	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls; \
+	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls proxy; \
 	for f in $(INSTALLED_FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \
 		mkdir -p "$$(dirname "$(DESTDIR)$${f#*:}")"; \

@@ -385,7 +385,8 @@ NEEDS = " needs TrustedProxies= in section [Client]: the addresses of the proxie
 
 def test_the_key_without_trusted_proxies_is_an_error_with_file_and_line(gate):
     with World(gate) as w:
-        w.configure("[Client]\nProxyProtocol=yes\n")
+        w.configure("[Client]\nProxyProtocol=yes\n[Log]\nLevel=notice\n")
+        w.drop_in("50-other.conf", "[Log]\nLevel=notice\n")
         where = f"{gate.config}:6: ProxyProtocol=yes{NEEDS}"
         for what in "--check", "--check=config":
             r = w.check(what)

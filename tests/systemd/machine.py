@@ -72,10 +72,12 @@ class Machine:
 
     def count_processes(self):
         """With control groups of version 1 a container has no pids.current: a file of our own replaces it."""
-        self.run("sh", "-ec", f"echo 1 >{PIDS}; cd /run/systemd/system; for kind in http tls; do "
+        self.run("sh", "-ec", f"echo 1 >{PIDS}; cd /run/systemd/system; for kind in http tls proxy; do "
                  "mkdir -p novnc-gate-$kind-@.service.d; done; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --spread=%s\\n' "
                  f"/usr/local/sbin/novnc-gate {PIDS} >novnc-gate-http-@.service.d/10-pids.conf; "
+                 "printf '[Service]\\nExecStart=\\nExecStart=%s --proxy-protocol --spread=%s\\n' "
+                 f"/usr/local/sbin/novnc-gate {PIDS} >novnc-gate-proxy-@.service.d/10-pids.conf; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --tls --spread=%s\\n' "
                  f"/usr/local/lib/novnc-gate/novnc-gate-dynamic {PIDS} >novnc-gate-tls-@.service.d/10-pids.conf; "
                  "systemctl daemon-reload")
@@ -157,7 +159,7 @@ class Machine:
 
     def listens(self, umbrella="novnc-gate"):
         """Waits until all sockets of that service listen, which start after it."""
-        kind = {"novnc-gate": "http", "novnc-gate-tls": "tls"}[umbrella.removesuffix(".service")]
+        kind = umbrella.removesuffix(".service").removeprefix("novnc-gate").removeprefix("-") or "http"
         wait_for(lambda: set(self.run("systemctl", "show", "--value", "-p", "SubState", *(
             f"novnc-gate-{kind}-{n:02}.socket" for n in range(32))).split()) == {"listening"})
 
@@ -247,9 +249,11 @@ class BackendConnection(socketserver.StreamRequestHandler):
 class Session:
     """A noVNC session through the gate, from a browser's side."""
 
-    def __init__(self, session="7", address="127.0.0.1", path=None, port=3000, context=None):
+    def __init__(self, session="7", address="127.0.0.1", path=None, port=3000, context=None,
+                 header=b""):
         self.path = path or f"/api/auth/session/{session}/novnc/websock"
         self.sock = socket.create_connection((address, port), timeout=PATIENCE)
+        self.sock.sendall(header)   # of the PROXY protocol
         if context:
             self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
         key = base64.b64encode(os.urandom(16)).decode()

@@ -9,7 +9,7 @@ import pytest
 from machine import TREE, Session, get, wait_for
 
 ACCEPTED = "72d0afd52f154dfeb3a0b56188c70f13"  # a MESSAGE_ID of the catalog
-UMBRELLAS = "novnc-gate.service", "novnc-gate-tls.service"
+UMBRELLAS = "novnc-gate.service", "novnc-gate-tls.service", "novnc-gate-proxy.service"
 CONF = "/etc/novnc-gate.conf"
 COPY = "/usr/local/share/novnc-gate/novnc-gate.conf"
 URLS = "NEXTJS=http://127.0.0.1:3001", "CONTROLLER=http://127.0.0.1:4000"
@@ -70,6 +70,9 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
         "/usr/local/lib/systemd/system/novnc-gate-tls.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-00.socket",
         "/usr/local/lib/systemd/system/novnc-gate-tls-31@.service",
+        "/usr/local/lib/systemd/system/novnc-gate-proxy.service",
+        "/usr/local/lib/systemd/system/novnc-gate-proxy-00.socket",
+        "/usr/local/lib/systemd/system/novnc-gate-proxy-31@.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.service",
         "/usr/local/lib/systemd/system/novnc-gate-tls-ticket.timer",
         "/usr/local/lib/novnc-gate/novnc-gate-dynamic",
@@ -286,7 +289,7 @@ def test_the_example_for_nextjs_says_at_once_that_node_is_too_old(installed):
 
 
 def test_no_description_names_a_port_that_may_be_another(installed):
-    for unit in *UMBRELLAS, "novnc-gate-http-00.socket", "novnc-gate-tls-00.socket":
+    for unit in *UMBRELLAS, *(f"novnc-gate-{kind}-00.socket" for kind in ("http", "tls", "proxy")):
         assert not re.search(r"\d{3}", installed.property(unit, "Description")), unit
 
 
@@ -355,7 +358,8 @@ def test_units_of_version_01_are_replaced_with_their_port_and_their_sessions(ins
 def test_systemd_analyze_has_nothing_to_say(installed):
     units = ("novnc-gate.service", "novnc-gate-http-00.socket", "novnc-gate-http-00@1.service",
              "novnc-gate.slice", "novnc-gate-tls.service", "novnc-gate-tls-00.socket",
-             "novnc-gate-tls-00@1.service",
+             "novnc-gate-tls-00@1.service", "novnc-gate-proxy.service", "novnc-gate-proxy-00.socket",
+             "novnc-gate-proxy-00@1.service",
              "novnc-gate-tls-ticket.service", "novnc-gate-tls-ticket.timer")
     example = "/usr/local/share/doc/novnc-gate/novnc-gate-nextjs.service"
     installed.run("install", "-m", "755", "/bin/true", "/tmp/node")

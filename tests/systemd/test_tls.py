@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from machine import PATIENCE, TREE, Session, get, wait_for
+from machine import PATIENCE, PIDS, TREE, Session, get, wait_for
+from test_proxy import CLIENT, HEADER, PROXIES
 
 DIRECTORY = "/etc/novnc-gate"
 TICKET = "/run/novnc-gate-tls/tls.ticket"
@@ -219,6 +220,24 @@ def test_with_the_strict_drop_in_it_serves_all_the_same(tls):
         sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert sock.makefile("rb").read().endswith(b"Next.js")
         assert page(tls, page(tls)[1].session)[1].session_reused
+
+
+def test_the_manuals_drop_in_for_tls_behind_the_proxy_protocol(tls):
+    manual = (TREE / "man/novnc-gate.8").read_text()
+    block = manual[manual.index("novnc-gate-tls-@.service.d/proxy.conf"):]
+    drop_in = block.split(".Bd -literal -offset indent\n")[1].split(".Ed\n")[0].replace("\\e\n", "\\\n")
+    file = drop_in[drop_in.index("--spread=") + len("--spread="):].strip()
+    if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        drop_in = drop_in.replace(file, PIDS)
+    with tls.configured(PROXIES), tls.drop_in("novnc-gate-tls-@.service", drop_in):
+        with Session("tls-proxied", port=3443, context=tls.tls_context, header=HEADER) as session:
+            assert session.status == 101 and session.echoes()
+        entries = lambda: tls.journal("NOVNC_GATE_SESSION=tls-proxied")
+        wait_for(lambda: len(entries()) == 3)
+        assert {e["NOVNC_GATE_CLIENT"] for e in entries()} == {"%s:%d" % CLIENT}
+        with pytest.raises(OSError):
+            page(tls)   # which sends no header
+    assert page(tls)[0] == b"Next.js"
 
 
 def test_the_timer_runs_with_the_socket(tls):
