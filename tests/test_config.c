@@ -35,6 +35,11 @@ static const char defaults_text[] = "[NextJs]\n"
 				    "TrustedProxies=\n"
 				    "ProxyProtocol=no\n"
 				    "\n"
+				    "[Authorization]\n"
+				    "Path=\n"
+				    "TimeoutSec=5s\n"
+				    "RecheckSec=5min\n"
+				    "\n"
 				    "[Tls]\n"
 				    "Certificate=tls.crt\n"
 				    "Key=tls.key\n"
@@ -78,6 +83,9 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(joined(c.trusted_proxies), "");
 	ck_assert_uint_eq(c.trusted.n, 0);
 	ck_assert(!c.proxy_protocol);
+	ck_assert_ptr_null(c.authorize_path);
+	ck_assert_uint_eq(c.authorize_ms, 5000);
+	ck_assert_uint_eq(c.recheck_ms, 300000);
 	ck_assert_uint_eq(c.head_max, 32768);
 	ck_assert_uint_eq(c.head_ms, 10000);
 	ck_assert_uint_eq(c.keep_alive_ms, 15000);
@@ -116,6 +124,7 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 		"NextJsUpgradePath=\nAllowedOrigins=https://x.example *\n"
 		"UpgradeErrors=close\nHealthPath=/healthz\n"
 		"[Client]\nTrustedProxies=10.0.0.0/8 ::1\nProxyProtocol=yes\n"
+		"[Authorization]\nPath=/may?x=%2f\nTimeoutSec=2s\nRecheckSec=infinity\n"
 		"[Limits]\nHeadMaxBytes=5000\nHeadTimeoutSec=1d 2h 3min 4s 5ms\n"
 		"KeepAliveTimeoutSec=0\nConnectTimeoutSec=1ms\n"
 		"LingerTimeoutSec=infinity\nIdleTimeoutSec=24d\n"
@@ -134,6 +143,8 @@ START_TEST(what_is_printed_reads_back_as_the_same)
 	ck_assert_ptr_nonnull(strstr(once, "UpgradeErrors=close\nHealthPath=/healthz\n"));
 	ck_assert_ptr_nonnull(
 		strstr(once, "TrustedProxies=10.0.0.0/8 ::1\nProxyProtocol=yes\n"));
+	ck_assert_ptr_nonnull(
+		strstr(once, "Path=/may?x=%2f\nTimeoutSec=2s\nRecheckSec=infinity\n"));
 	ck_assert_ptr_nonnull(strstr(once, "SessionTimeoutSec=8h\nHeartbeatSec=0\n"));
 	parse_good(&again, once);
 	twice = printed(&again);

@@ -72,7 +72,8 @@ END_TEST
 START_TEST(unknown_names_are_answered_with_the_known_ones)
 {
 	static const char sections[] =
-		"; sections: [NextJs] [MasterController] [Routes] [Client] [Tls] [Limits] [Log]\n";
+		"; sections: [NextJs] [MasterController] [Routes] [Client] [Authorization] "
+		"[Tls] [Limits] [Log]\n";
 
 	expect_reports("[Route]\nNoVncPath=/x\nnonsense=\n",
 		       ":1: unknown section [Route]", sections, NULL);

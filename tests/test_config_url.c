@@ -438,6 +438,62 @@ START_TEST(other_networks_are_refused)
 }
 END_TEST
 
+START_TEST(a_request_target_has_a_path_and_maybe_a_query)
+{
+	static const char *const good[] = {
+		"/", "/api/novnc/authorization", "/a?b=c&d=/e", "/caf%C3%A9/%2a", "/a//b",
+	};
+	static const struct {
+		const char *target, *why;
+	} bad[] = {
+		{ "a", "does not begin with a /" },
+		{ "http://a/b", "does not begin with a /" },
+		{ "*", "does not begin with a /" },
+		{ "//a", "two slashes" },
+		{ "/a b", "no path has" },
+		{ "/a#b", "no path has" },
+		{ "/a\\b", "no path has" },
+		{ "/a\"", "no path has" },
+		{ "/caf\303\251", "no path has" },
+		{ "/%", "two hexadecimal digits" },
+		{ "/a?%4", "two hexadecimal digits" },
+		{ "/%zz", "two hexadecimal digits" },
+	};
+	char text[CONFIG_VALUE_TEXT + 50] = "[Authorization]\nPath=/";
+	struct config c;
+
+	for (size_t i = 0; i < LENGTH(good); i++) {
+		(void)snprintf(text, sizeof(text), "[Authorization]\nPath=%s\n", good[i]);
+		parse_good(&c, text);
+		ck_assert_str_eq(c.authorize_path, good[i]);
+		config_done(&c);
+	}
+	parse_good(&c, "[Authorization]\nPath=/a\nPath=\n");
+	ck_assert_ptr_null(c.authorize_path);
+	config_done(&c);
+	for (size_t i = 0; i < LENGTH(bad); i++) {
+		(void)snprintf(text, sizeof(text), "[Authorization]\nPath=%s\n",
+			       bad[i].target);
+		expect_reports(text, ":2: Path=", bad[i].why,
+			       "; allowed: a path such as /api/novnc/authorization\n",
+			       NULL);
+	}
+	for (size_t len = CONFIG_VALUE_TEXT - 1; len <= CONFIG_VALUE_TEXT; len++) {
+		size_t n = strlen("[Authorization]\nPath=");
+
+		memset(text + n, '/', 1);
+		memset(text + n + 1, 'a', len - 1);
+		text[n + len] = '\0';
+		if (len < CONFIG_VALUE_TEXT) {
+			parse_good(&c, text);
+			config_done(&c);
+		} else {
+			expect_reports(text, "is too long", NULL);
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config: URLs");
@@ -454,5 +510,6 @@ int main(void)
 	tcase_add_test(t, origins_are_what_browsers_send);
 	tcase_add_test(t, networks_are_parsed_once);
 	tcase_add_test(t, other_networks_are_refused);
+	tcase_add_test(t, a_request_target_has_a_path_and_maybe_a_query);
 	return suite_run(suite);
 }

@@ -80,6 +80,9 @@ struct config {
 	config_list trusted_proxies;       /* TrustedProxies= */
 	struct network_list trusted;       /* the networks of trusted_proxies */
 	bool proxy_protocol;               /* ProxyProtocol=, or --proxy-protocol */
+	const char *authorize_path;        /* [Authorization] Path=, or NULL */
+	uint64_t authorize_ms;             /* [Authorization] TimeoutSec= */
+	uint64_t recheck_ms;               /* RecheckSec=; CLOCK_INFINITY: never */
 	struct config_tls tls;             /* [Tls] */
 	uint64_t head_max;                 /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */

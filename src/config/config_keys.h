@@ -39,6 +39,7 @@ extern const struct config_kind config_kind_url;      /* struct backend */
 extern const struct config_kind config_kind_globs;    /* config_list, of paths */
 extern const struct config_kind config_kind_origins;  /* config_list */
 extern const struct config_kind config_kind_networks; /* config_list */
+extern const struct config_kind config_kind_target;   /* const char *, NULL: none */
 
 struct config_key {
 	const char *section, *name;

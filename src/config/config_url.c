@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* URLs of backends, origins, paths with wildcards, and networks. */
+/* URLs of backends, origins, paths with wildcards, networks, request targets. */
 #include "config/config_keys.h"
 
 #include <arpa/inet.h>
@@ -263,4 +263,37 @@ const struct config_kind config_kind_networks = {
 	.allowed = "an IP address or a network, such as 192.0.2.1, 10.0.0.0/8 or "
 		   "2001:db8::/32",
 	.check_word = network_check,
+};
+
+/* ---- a request target in origin-form (RFC 9112 3.2.1) */
+
+static const char *target_parse(const char *text, void *ret)
+{
+	if (text[0] != '/' && text[0] != '\0')
+		return "does not begin with a /";
+	if (text[0] == '/' && text[1] == '/')
+		return "begins with two slashes";
+	if (strlen(text) >= CONFIG_VALUE_TEXT)
+		return "is too long";
+	for (const char *p = text; *p; p++) {
+		if (!strchr(PCHARS "/?%", *p))
+			return "contains a character that no path has";
+		if (*p == '%' && path_percent_decode(slice_str(p)) < 0)
+			return "has a % without two hexadecimal digits";
+	}
+	*(const char **)ret = text[0] != '\0' ? text : NULL;
+	return NULL;
+}
+
+static void target_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+{
+	const char *target = *(const char *const *)value;
+
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", target ? target : "");
+}
+
+const struct config_kind config_kind_target = {
+	.allowed = "a path such as /api/novnc/authorization",
+	.parse = target_parse,
+	.format = target_format,
 };
