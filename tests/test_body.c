@@ -548,7 +548,8 @@ START_TEST(the_last_chunk_has_trailers_that_concern_the_receiver)
 		{ "A:b\r\nc: \t d e\t\r\n\r\n", "0\r\nA: b\r\nc: d e\r\n\r\n" },
 		{ "Content-Length: 1\r\nTransfer-Encoding: x\r\nHost: h\r\nConnection: close\r\n"
 		  "Keep-Alive: 1\r\nUpgrade: x\r\nTE: x\r\nProxy-X: x\r\nForwarded: x\r\n"
-		  "X-Forwarded-For: x\r\nX-Real-IP: x\r\nA_B: x\r\nX: y\r\n\r\n",
+		  "X-Forwarded-For: x\r\nX-Real-IP: x\r\nA_B: x\r\nX-Novnc-User: x\r\n"
+		  "X: y\r\n\r\n",
 		  "0\r\nX: y\r\n\r\n" },
 	};
 

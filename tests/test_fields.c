@@ -11,7 +11,7 @@
 #define PROTECTED FIELDS_PROTECTED
 #define HEAD      FIELDS_HEAD_ONLY
 #define AMBIGUOUS FIELDS_AMBIGUOUS
-#define REPLACED  FIELDS_REPLACED
+#define PRIVATE   FIELDS_PRIVATE
 
 static const struct {
 	const char *name;
@@ -49,9 +49,14 @@ static const struct {
 	{ "X-Client-Cert-Subject", RESERVED },
 	{ "X-Forwarded", 0 },
 	{ "X-Forwarded-For", RESERVED | PROTECTED },
+	{ "X-Forwarded-User", RESERVED | PROTECTED },
+	{ "X-Novnc", 0 },
+	{ "X-Novnc-User", RESERVED | PRIVATE },
+	{ "X-Novnc-Session", RESERVED | PRIVATE },
+	{ "X-Novnc-", RESERVED | PRIVATE },
 	{ "X-Real-IP", RESERVED },
 	{ "X-Real-IPs", 0 },
-	{ "X-Request-Id", RESERVED | REPLACED },
+	{ "X-Request-Id", RESERVED | PRIVATE },
 	{ "X-Request-Ids", 0 },
 	{ "X_Forwarded_For", RESERVED | AMBIGUOUS },
 	{ "a_b", RESERVED | AMBIGUOUS },

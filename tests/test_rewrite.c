@@ -119,6 +119,8 @@ START_TEST(a_plain_request_is_written_anew)
 		  "x-forwarded-proto: https\r\nX-Forwarded-Host: evil\r\n"
 		  "X-Forwarded-Prefix: /x\r\nX-Forwarded-: y\r\nForwarded: for=1.2.3.4\r\n"
 		  "X-Real-IP: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nA_B: c\r\n_: d\r\n"
+		  "X-Forwarded-User: root\r\nX-Novnc-User: root\r\nx-novnc-session: s\r\n"
+		  "X_Novnc_User: root\r\n"
 		  "X-Forwarded: e\r\nX-Real-IPs: f\r\n\r\n",
 		  "GET / HTTP/1.1\r\nHost: h:3000\r\nX-Forwarded: e\r\nX-Real-IPs: f\r\n" FORWARDED
 		  "\r\n" },
@@ -392,6 +394,11 @@ START_TEST(an_answer_is_written_anew)
 		  "Set-Cookie: a\r\nSet-Cookie: b\r\nA_B: c\r\nForwarded: d\r\nHost: e\r\n\r\n",
 		  "HTTP/1.1 200 OK\r\nX-B: 2\r\nTrailer: c\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n"
 		  "A_B: c\r\nForwarded: d\r\nHost: e\r\n\r\n" },
+		/* for the gate alone */
+		{ "HTTP/1.1 200 OK\r\nX-Novnc-User: a\r\nx-novnc-: b\r\nX-Novnc: c\r\n"
+		  "X-Forwarded-User: d\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\nX-Novnc: c\r\nX-Forwarded-User: d\r\n\r\n" },
+		{ "HTTP/1.1 103 x\r\nX-Novnc-User: a\r\n\r\n", "HTTP/1.1 103 x\r\n\r\n" },
 		{ "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n",
 		  "HTTP/1.1 302 Found\r\nLocation: http://" CONTROLLER "/a\r\n\r\n" },
 	};

@@ -5,7 +5,7 @@
 #define RESERVED  FIELDS_RESERVED
 #define PROTECTED FIELDS_PROTECTED
 #define HEAD      FIELDS_HEAD_ONLY
-#define REPLACED  FIELDS_REPLACED
+#define PRIVATE   FIELDS_PRIVATE
 
 /* A row is for one name or, if that ends in "-", for all names that begin with it. */
 struct row {
@@ -45,8 +45,9 @@ static const struct row table['z' - 'a' + 1][ROWS_MAX] = {
 	LETTER('w') = { { SLICE_INIT("WWW-Authenticate"), HEAD } },
 	LETTER('x') = { { SLICE_INIT("X-Client-Cert-Subject"), RESERVED },
 			{ SLICE_INIT("X-Forwarded-"), RESERVED | PROTECTED },
+			{ SLICE_INIT("X-Novnc-"), RESERVED | PRIVATE },
 			{ SLICE_INIT("X-Real-IP"), RESERVED },
-			{ SLICE_INIT("X-Request-Id"), RESERVED | REPLACED } },
+			{ SLICE_INIT("X-Request-Id"), RESERVED | PRIVATE } },
 };
 
 static bool row_matches(struct slice row, struct slice name)

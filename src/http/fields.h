@@ -15,8 +15,8 @@ enum fields_rule {
 	FIELDS_HEAD_ONLY = 8,
 	/* has a "_": CGI turns "-" into "_", so a backend cannot tell both names apart; also RESERVED */
 	FIELDS_AMBIGUOUS = 16,
-	/* the gate sets it in responses: what a backend sent is left out; also RESERVED */
-	FIELDS_REPLACED = 32,
+	/* for the gate, or set by it: what a backend sent is left out of responses; also RESERVED */
+	FIELDS_PRIVATE = 32,
 };
 
 /* The rules for a field name, as bits; 0 for most names. */

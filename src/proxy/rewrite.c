@@ -242,7 +242,7 @@ static int put_url(struct buf *out, const struct field *f, struct slice url,
 static int put_response_field(const struct options *o, const struct field *f,
 			      const struct rewrite_mode *mode, struct buf *out)
 {
-	if (is_left_out(f->name, FIELDS_HOP_BY_HOP | FIELDS_REPLACED, o))
+	if (is_left_out(f->name, FIELDS_HOP_BY_HOP | FIELDS_PRIVATE, o))
 		return 0;
 	if (slice_caseeq(f->name, SLICE("Location")) ||
 	    slice_caseeq(f->name, SLICE("Content-Location")))

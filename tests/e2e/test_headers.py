@@ -2,11 +2,13 @@
 
 import pytest
 
-from gate import HOST, NOVNC, Gate, World, head, request, response, switching, upgrade
+from gate import HOST, NOVNC, Gate, World, chunked, head, request, response, switching, upgrade
 
 REMOVED = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil",
            "X-Forwarded-Port: 1", "X-Forwarded-Server: x", "X-Forwarded-Prefix: /x",
            "X-Forwarded-Ssl: on", "x-forwarded-anything: x", "Forwarded: for=192.0.2.1;host=evil",
+           "X-Forwarded-User: root", "X-Novnc-User: root", "x-novnc-session: root",
+           "X-Novnc-: root", "X_Novnc_User: root",
            "X-Real-IP: 192.0.2.1", "X_Forwarded_For: 192.0.2.1", "X_Real_IP: 192.0.2.1",
            "X_Any: 1", "a_b: 1", "_: 1", "Cook_ie: 1", "Proxy-Connection: keep-alive",
            "Proxy-Authorization: Basic eA==", "Proxy-Authenticate: x", "Proxy-Anything: x",
@@ -207,6 +209,28 @@ def test_hop_by_hop_fields_of_a_101_are_removed(world):
     b.send(switching("Connection: Upgrade, X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5"))
     r = c.response()
     assert "X-Hop" not in r and "Keep-Alive" not in r and r.options("Connection") == ["upgrade"]
+
+
+@pytest.mark.parametrize("target, status", [("/", "200 OK"), (NOVNC, "101 Switching Protocols"),
+                                            (NOVNC, "404 Not Found"), ("/_next/hmr", "403 No")])
+def test_x_novnc_fields_of_a_backend_are_removed(world, target, status):
+    c = world.client(request() if target == "/" else upgrade(target))
+    b = (world.controller if target == NOVNC else world.nextjs).asked()
+    lines = ("X-Novnc-User: a", "x-novnc-session: b", "X-Novnc-: c", "X-Novnc: d")
+    b.send(switching(*lines) if status.startswith("101") else response(b"x", *lines, status=status))
+    r = c.response()
+    assert r.status == int(status[:3]) and r["X-Novnc"] == "d"
+    assert not [n for n, _ in r.fields if n.lower().startswith("x-novnc-")]
+
+
+def test_x_novnc_fields_in_trailers_are_removed_both_ways(world):
+    trailers = ("X-Novnc-User: a", "X-Forwarded-User: b", "X-Kept: c")
+    c = world.client(head("POST / HTTP/1.1", f"Host: {HOST}", "Transfer-Encoding: chunked"),
+                     chunked(b"up", trailers=trailers))
+    b = world.nextjs.accept()
+    assert b.request().trailers == [("X-Kept", "c")]
+    b.send(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + chunked(b"x", trailers=trailers))
+    assert c.response().trailers == [("X-Kept", "c")]
 
 
 def test_the_version_of_a_response_is_the_gates_own(world):
