@@ -53,3 +53,18 @@ enum exchange_end exchange_tunnel(struct exchange *x);
 
 /* Instead of exchange_tunnel(): resets both sides. failure is "cannot ...", with -errno. */
 enum exchange_end exchange_abort(struct exchange *x, const char *failure, int error);
+
+/* ---- the functions of exchange_end.c, for exchange.c */
+
+/* Sets the fault with which the exchange ends. */
+#define EXCHANGE_FAIL(x, blame, status, ...) \
+	(fault_set(&(x)->fault, blame, status, __VA_ARGS__), exchange_failed(x))
+
+/* It ends with its fault: with an error response if one can still be sent. */
+enum exchange_end exchange_failed(struct exchange *x);
+
+/* The relay has stopped and is not run again. */
+enum exchange_end exchange_stopped(struct exchange *x, enum relay_result result);
+
+/* Prepares both connections for the next request, or closes the backend's. Returns `end`. */
+enum exchange_end exchange_finish(struct exchange *x, enum exchange_end end);
