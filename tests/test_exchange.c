@@ -110,7 +110,11 @@ static void *thread_run(void *userdata)
 		0);
 	route_decide(&w->cfg, &w->head, &w->who, &v);
 	ck_assert(v.kind == ROUTE_PLAIN || v.kind == ROUTE_UPGRADE);
-	w->end = exchange_run(&w->x, &w->down, &w->head, (size_t)len, &v);
+	w->end = EXCHANGE_AUTHORIZED;
+	if (w->cfg.authorize_path && v.backend == CONFIG_CONTROLLER)
+		w->end = exchange_authorize(&w->x, &w->down, &w->head, (size_t)len, &v);
+	if (w->end == EXCHANGE_AUTHORIZED)
+		w->end = exchange_run(&w->x, &w->down, &w->head, (size_t)len, &v);
 	if (w->end == EXCHANGE_TUNNEL) {
 		int r = on_opened(w);
 
@@ -1262,6 +1266,156 @@ START_TEST(an_upgrade_gets_a_connection_of_its_own)
 }
 END_TEST
 
+/* ---- authorization */
+
+static const char *const page_path[] = { "/page", NULL };
+
+static void authorizing_open(struct exchanging *w)
+{
+	exchanging_open(w);
+	w->cfg.authorize_path = "/may";
+	w->cfg.authorize_ms = LONG_MS;
+	w->cfg.controller_path = page_path;
+}
+
+static void authorizing_close(struct exchanging *w)
+{
+	struct config defaults;
+
+	config_init(&defaults);
+	w->cfg.controller_path = defaults.controller_path;
+	exchanging_close(w);
+}
+
+#define USER "X-Novnc-User: alice\r\n"
+
+/* The content of a 2xx is dropped; if it has not all come, the connection is not kept. */
+static const struct {
+	const char *answer;
+	bool kept;
+} grants[] = {
+	{ OK USER "Content-Length: 0\r\n\r\n", true },
+	{ OK USER "Content-Length: 5\r\n\r\nHTTP/", true },
+	{ OK USER "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
+	  true },
+	{ "HTTP/1.1 204 No Content\r\n" USER "\r\n", true },
+	{ "HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" OK USER "Content-Length: 1\r\n\r\nx",
+	  true },
+	{ OK USER "Content-Length: 6\r\n\r\nHTTP/", false },
+	{ OK USER "Content-Length: 5\r\n\r\nHTTP/1", false },
+	{ OK USER "Content-Length: 1\r\nConnection: close\r\n\r\nx", false },
+	{ OK USER "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n", false },
+	{ OK USER "Transfer-Encoding: chunked\r\n\r\nx\r\n", false },
+	{ OK USER "\r\nx", false },
+	{ "HTTP/1.0 200 OK\r\n" USER "Content-Length: 1\r\n\r\nx", false },
+};
+
+START_TEST(an_authorized_request_goes_on_with_its_body)
+{
+	struct exchanging w;
+	int nextjs;
+
+	authorizing_open(&w);
+	begin(&w, POST "0123456789");
+	backend_accepts(&w, CONFIG_NEXTJS, "GET /may ");
+	nextjs = fd_take(&w.backend);
+	peer_say(nextjs, grants[_i].answer);
+	backend_accepts(&w, CONFIG_CONTROLLER, "POST /page ");
+	peer_hears(w.backend, "0123456789");
+	ck_assert_str_eq(w.x.user, "alice");
+	if (!grants[_i].kept)
+		peer_hears_end(nextjs);
+	peer_say(w.backend, OK "Content-Length: 2\r\n\r\nok");
+	ends_well(&w, EXCHANGE_NEXT, 200);
+	client_hears(&w, "HTTP/1.1 200 OK", false);
+	peer_hears(w.client, "ok");
+	ck_assert_int_eq(w.down.upstream[CONFIG_NEXTJS].phase,
+			 grants[_i].kept ? UPSTREAM_KEPT : UPSTREAM_CLOSED);
+	peer_close(&nextjs);
+	authorizing_close(&w);
+}
+END_TEST
+
+#define NO "HTTP/1.1 403 Forbidden\r\n"
+
+static const struct {
+	const char *request, *answer;
+	enum exchange_end end;
+	unsigned status;
+	const char *reason;
+	const char *heard;
+} denials[] = {
+	{ GET, NO USER "Set-Cookie: a\r\nContent-Length: 2\r\n\r\nno", EXCHANGE_NEXT, 403,
+	  "", NO "Set-Cookie: a\r\nContent-Length: 2\r\n\r\nno" },
+	{ HEAD, NO "Content-Length: 2\r\n\r\nno", EXCHANGE_NEXT, 403, "",
+	  NO "Content-Length: 2\r\n\r\n" },
+	{ HEAD, NO "Transfer-Encoding: chunked\r\n\r\n2\r\nno", EXCHANGE_NEXT, 403, "",
+	  NO "\r\n" },
+	{ GET10, NO "Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+	  EXCHANGE_LAST, 403, "", NO "Connection: close\r\n\r\nno" },
+	{ POST "0123456789", NO "Content-Length: 2\r\n\r\nno", EXCHANGE_LAST, 403, "",
+	  NO "Content-Length: 2\r\nConnection: close\r\n\r\nno" },
+	{ POSTC, NO "Content-Length: 2\r\n\r\nno", EXCHANGE_LAST, 403, "",
+	  NO "Content-Length: 2\r\nConnection: close\r\n\r\nno" },
+	{ WS(""), NO "Content-Length: 2\r\n\r\nno", EXCHANGE_NEXT, 403, "",
+	  NO "Content-Length: 2\r\n\r\nno" },
+	{ WS("early"), NO "Content-Length: 2\r\n\r\nno", EXCHANGE_LAST, 403, "",
+	  NO "Content-Length: 2\r\nConnection: close\r\n\r\nno" },
+	/* neither */
+	{ WS(""), SWITCH, EXCHANGE_NO_RESPONSE, 502, "unsolicited 101", "" },
+	{ WS("early"), "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", EXCHANGE_NO_RESPONSE,
+	  502, "Next.js responded with 302 to the authorization request", "" },
+	{ POST "0123456789", OK "\r\n", EXCHANGE_NO_RESPONSE, 502,
+	  "without a valid X-Novnc-User", "" },
+	{ GET, "HTTP/1.1 2", EXCHANGE_NO_RESPONSE, 504,
+	  "timed out waiting for the response head from Next.js", "" },
+};
+
+START_TEST(without_an_authorization_the_controller_is_not_contacted)
+{
+	struct pollfd waiting = { .events = POLLIN };
+	struct exchanging w;
+
+	authorizing_open(&w);
+	if (denials[_i].status == 504)
+		w.cfg.authorize_ms = SHORT_MS;
+	waiting.fd = w.listener[CONFIG_CONTROLLER];
+	begin(&w, denials[_i].request);
+	backend_accepts(&w, CONFIG_NEXTJS, "GET /may ");
+	peer_say(w.backend, denials[_i].answer);
+	ends(&w, denials[_i].end, denials[_i].status,
+	     denials[_i].reason[0] ? FAULT_BACKEND : FAULT_NOBODY, denials[_i].reason);
+	ck_assert_int_eq(w.x.denied, denials[_i].status == 403);
+	peer_hears(w.client, denials[_i].heard);
+	peer_hears_nothing(w.client);
+	ck_assert_int_eq(poll(&waiting, 1, 0), 0);
+	if (denials[_i].end == EXCHANGE_NEXT)
+		ck_assert_uint_eq(buf_len(&w.down.in), 0);
+	authorizing_close(&w);
+}
+END_TEST
+
+START_TEST(the_connection_of_an_authorization_may_be_a_kept_one)
+{
+	struct exchanging w;
+
+	authorizing_open(&w);
+	w.cfg.controller_path = (const char *const[]){ NULL };
+	one_page(&w, true);
+	w.cfg.controller_path = page_path;
+	begin(&w, GET);
+	backend_hears(&w, "GET /may ");
+	if (_i) { /* the backend has closed it: asked once more */
+		peer_close(&w.backend);
+		backend_accepts(&w, CONFIG_NEXTJS, "GET /may ");
+	}
+	peer_say(w.backend, NO "Content-Length: 0\r\n\r\n");
+	ends_well(&w, EXCHANGE_NEXT, 403);
+	client_hears(&w, NO, false);
+	authorizing_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("exchange");
@@ -1304,5 +1458,11 @@ int main(void)
 	tcase_add_test(t, a_101_that_does_not_stand_the_check_opens_nothing);
 	tcase_add_loop_test(t, an_upgrade_that_is_not_granted_is_a_plain_answer, 0, 2);
 	tcase_add_test(t, an_upgrade_gets_a_connection_of_its_own);
+	tcase_add_loop_test(t, an_authorized_request_goes_on_with_its_body, 0,
+			    (int)LENGTH(grants));
+	tcase_add_loop_test(t, without_an_authorization_the_controller_is_not_contacted,
+			    0, (int)LENGTH(denials));
+	tcase_add_loop_test(t, the_connection_of_an_authorization_may_be_a_kept_one, 0,
+			    2);
 	return suite_run(s);
 }

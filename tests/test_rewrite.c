@@ -306,6 +306,69 @@ START_TEST(an_id_is_the_gates_own)
 }
 END_TEST
 
+static int put_authorization(struct buf *out)
+{
+	return rewrite_authorization(&head, &verdict, &backend, &client, "/may?x", out);
+}
+
+START_TEST(an_authorization_request_has_only_the_credentials)
+{
+	static const char text[] =
+		"POST %s HTTP/1.1\r\nHost: h:3000\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+		"Content-Length: 5\r\nExpect: 100-continue\r\nCOOKIE: \t c=d \r\nAccept: x\r\n"
+		"X-Novnc-User: root\r\nX-Novnc-Session: other\r\nX-Forwarded-Uri: /\r\n"
+		"X-Forwarded-User: root\r\nCook_ie: x\r\nCookies: x\r\nAuthorization: e\r\n"
+		"Proxy-Authorization: x\r\nCookie:\r\nOrigin: http://h\r\n\r\n";
+	static const char expected[] =
+		"GET /may?x HTTP/1.1\r\nHost: %s\r\nCOOKIE: c=d\r\nAuthorization: e\r\nCookie: \r\n"
+		"X-Forwarded-Proto: https\r\nX-Client-Cert-Subject: CN=a\r\n"
+		"X-Forwarded-For: 192.0.2.7\r\n%sX-Forwarded-Port: %s\r\n"
+		"X-Forwarded-Method: POST\r\nX-Forwarded-Uri: %s\r\n%s\r\n";
+	char request[1000], out[1000];
+	struct slice raw;
+
+	client =
+		(struct client){ .address = "192.0.2.7", .tls = true, .subject = "CN=a" };
+	backend = (struct backend){ .authority = "n:3001" };
+	(void)snprintf(request, sizeof(request), text, "/s%41/ws?y");
+	raw = request_read(request, &head);
+	verdict = (struct verdict){ .kind = ROUTE_UPGRADE,
+				    .backend = CONFIG_CONTROLLER,
+				    .target = head.target,
+				    .host = SLICE("h:3000"),
+				    .port = 3000,
+				    .session = SLICE("s%41") };
+	(void)snprintf(out, sizeof(out), expected, "h:3000",
+		       "X-Forwarded-Host: h:3000\r\n", "3000", "/s%41/ws?y",
+		       "X-Novnc-Session: s%41\r\n");
+	expect_text(put_authorization, out, "all");
+	verdict = (struct verdict){ .backend = CONFIG_CONTROLLER, .target = SLICE("?y") };
+	(void)snprintf(out, sizeof(out), expected, "n:3001", "", "443", "/?y", "");
+	expect_text(put_authorization, out, "neither Host nor session");
+	slice_free(raw);
+}
+END_TEST
+
+START_TEST(the_user_is_told_to_the_controller)
+{
+	struct slice raw = request_read("GET / HTTP/1.1\r\nHost: h\r\n"
+					"X-Forwarded-User: root\r\n\r\n",
+					&head);
+
+	client = (struct client){ .address = "" };
+	backend = (struct backend){ .authority = CONTROLLER };
+	verdict = (struct verdict){ .backend = CONFIG_CONTROLLER,
+				    .target = SLICE("/"),
+				    .user = SLICE("alice") };
+	expect_text(put_request,
+		    "GET / HTTP/1.1\r\nHost: " CONTROLLER
+		    "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\n"
+		    "X-Forwarded-User: alice\r\n\r\n",
+		    "a user");
+	slice_free(raw);
+}
+END_TEST
+
 START_TEST(an_absolute_target_becomes_origin_form)
 {
 	static const char *const table[][2] = {
@@ -909,6 +972,8 @@ int main(void)
 	tcase_add_test(requests, where_no_origin_came_none_is_added);
 	tcase_add_test(requests, an_upgrade_says_only_websocket);
 	tcase_add_test(requests, an_id_is_the_gates_own);
+	tcase_add_test(requests, an_authorization_request_has_only_the_credentials);
+	tcase_add_test(requests, the_user_is_told_to_the_controller);
 	tcase_add_test(requests, an_absolute_target_becomes_origin_form);
 
 	suite_add_tcase(suite, answers);

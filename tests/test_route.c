@@ -120,19 +120,20 @@ START_TEST(plain_requests_go_to_the_controller_where_a_path_says_so)
 	static const struct {
 		const char *target;
 		enum config_backend backend;
+		const char *session;
 	} table[] = {
-		{ SESSION "1/novnc", CONFIG_CONTROLLER },
-		{ SESSION "1/novnc?a", CONFIG_CONTROLLER },
-		{ SESSION "1/novnc/", CONFIG_CONTROLLER },
-		{ SESSION "1/novnc/core/rfb.js", CONFIG_CONTROLLER },
-		{ "http://h" SESSION "1/novnc", CONFIG_CONTROLLER },
-		{ SESSION "1/novncs", CONFIG_NEXTJS },
-		{ SESSION "1", CONFIG_NEXTJS },
-		{ SESSION "1/novnc/../x", CONFIG_NEXTJS },
-		{ SESSION "1/novnc/..;/x", CONFIG_NEXTJS },
-		{ SESSION "1/novnc/%zz", CONFIG_NEXTJS },
-		{ "/x?" SESSION "1/novnc", CONFIG_NEXTJS },
-		{ "/", CONFIG_NEXTJS },
+		{ SESSION "1/novnc", CONFIG_CONTROLLER, "1" },
+		{ SESSION "1/novnc?a", CONFIG_CONTROLLER, "1" },
+		{ SESSION "a%41/novnc/", CONFIG_CONTROLLER, "a%41" },
+		{ SESSION "1/novnc/core/rfb.js", CONFIG_CONTROLLER, "1" },
+		{ "http://h" SESSION "1/novnc", CONFIG_CONTROLLER, "1" },
+		{ SESSION "1/novncs", CONFIG_NEXTJS, "" },
+		{ SESSION "1", CONFIG_NEXTJS, "" },
+		{ SESSION "1/novnc/../x", CONFIG_NEXTJS, "" },
+		{ SESSION "1/novnc/..;/x", CONFIG_NEXTJS, "" },
+		{ SESSION "1/novnc/%zz", CONFIG_NEXTJS, "" },
+		{ "/x?" SESSION "1/novnc", CONFIG_NEXTJS, "" },
+		{ "/", CONFIG_NEXTJS, "" },
 	};
 	char text[200];
 
@@ -146,6 +147,7 @@ START_TEST(plain_requests_go_to_the_controller_where_a_path_says_so)
 		raw = decide(text, &v);
 		ck_assert_int_eq(v.kind, ROUTE_PLAIN);
 		ck_assert_msg(v.backend == table[i].backend, "%s", text);
+		ck_assert_slice_eq(v.session, table[i].session);
 		slice_free(raw);
 	}
 }

@@ -32,6 +32,8 @@ static const struct {
 	[LOG_ORIGIN] = { LOG_NOTICE, "207d5b6cb83f4258a744161287c60e3e",
 			 "Rejecting WebSocket from another site: @PATH@ (@REASON@; "
 			 "client @CLIENT@)" },
+	[LOG_DENIED] = { LOG_NOTICE, "cedf267f466b41c1bf9bfbc775bbbd76",
+			 "Refusing unauthorized request with @STATUS@@WHO@" },
 	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
 		      "TLS handshake with @CLIENT@ failed: @REASON@" },
 	[LOG_PROXY] = { LOG_NOTICE, "0817c2f0710e49d1b95da35f65c319d6",
@@ -205,6 +207,7 @@ static void entry_describe(struct buf *b, const struct log_fields *f)
 	field_text(b, "NOVNC_GATE_CLIENT", f->client);
 	field_text(b, "NOVNC_GATE_REQUEST_ID", f->request_id);
 	field_text(b, "NOVNC_GATE_SESSION", f->session);
+	field_text(b, "NOVNC_GATE_USER", f->user);
 	field_text(b, "NOVNC_GATE_PATH", path);
 	field_text(b, "NOVNC_GATE_METHOD", f->method);
 	field_text(b, "NOVNC_GATE_BACKEND", f->backend);
@@ -246,8 +249,8 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	struct journal_entry out = { .level = events[ev].level };
 
-	/* eight long texts, five of them once more in the sentence, and the rest */
-	_Static_assert(13 * LOG_VALUE_MAX + 2048 <= JOURNAL_ENTRY_MAX, "an entry fits");
+	/* nine long texts, five of them once more in the sentence, and the rest */
+	_Static_assert(14 * LOG_VALUE_MAX + 1536 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a message fits");
 
 	entry_describe(&b, f);

@@ -20,6 +20,7 @@ enum log_event {
 	LOG_CLOSED,       /* notice: the end of a session */
 	LOG_REFUSED_PATH, /* notice: Rejecting non-noVNC connection: PATH */
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; REASON has it and the Host */
+	LOG_DENIED, /* notice: a request that Next.js does not authorize */
 	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
 	LOG_PROXY,  /* notice: a connection without a valid PROXY header ended, REASON */
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
@@ -42,6 +43,7 @@ struct log_fields {
 	struct slice client;     /* "192.0.2.1:51234" */
 	struct slice request_id; /* X-Request-Id */
 	struct slice session;    /* the id from the path: an id, not a secret */
+	struct slice user;       /* who the client is, as Next.js says */
 	struct slice path;       /* of the request; a query is cut off here */
 	struct slice method;
 	struct slice backend; /* "Next.js", "master-controller" */

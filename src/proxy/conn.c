@@ -89,46 +89,71 @@ static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
 		     : exchange_tunnel(x);
 }
 
-/* Forwards the request; true if another one may follow. */
-static bool conn_forward(struct conn *c, size_t head_len)
+/* Asks Next.js whether, and as whom, the client may make this request to the master-controller. */
+static enum exchange_end conn_authorize(struct conn *c, struct exchange *x,
+					size_t head_len)
 {
-	const struct verdict *v = &c->request.verdict;
-	const struct fault *fault;
-	struct exchange x;
+	struct verdict *v = &c->request.verdict;
 	enum exchange_end end;
 
-	conn_log_forwarded(&c->request, &c->down.cfg->backend[v->backend], &c->head);
-	end = exchange_run(&x, &c->down, &c->head, head_len, v);
-	if (end == EXCHANGE_TUNNEL)
-		end = conn_tunnel(c, &x);
-	conn_log_ended(&c->request, end, &x);
-	fault = &x.fault;
+	if (v->backend != CONFIG_CONTROLLER || !c->down.cfg->authorize_path)
+		return EXCHANGE_AUTHORIZED;
+	end = exchange_authorize(x, &c->down, &c->head, head_len, v);
+	if (end == EXCHANGE_AUTHORIZED)
+		v->user = conn_log_user(&c->request, x->user);
+	return end;
+}
+
+/* The exchange has ended; true if another request may follow. */
+static bool conn_ended(struct conn *c, struct exchange *x, enum exchange_end end)
+{
+	const struct fault *fault = &x->fault;
+
+	conn_log_ended(&c->request, end, x);
 	c->config_fault |= fault->blame == FAULT_CONFIG;
 	switch (end) {
 	case EXCHANGE_NEXT: return true;
 	case EXCHANGE_LAST: downstream_linger(&c->down); break;
 	case EXCHANGE_NO_RESPONSE:
-		if (x.close && fault->blame != FAULT_CLIENT) {
-			conn_send_close(c, &x);
+		if (x->close && fault->blame != FAULT_CLIENT) {
+			conn_send_close(c, x);
 			break;
 		}
-		conn_send_error(c, x.status, fault->type,
+		conn_send_error(c, x->status, fault->type,
 				fault->blame == FAULT_CLIENT ? CONN_REFUSED
-				: v->kind == ROUTE_UPGRADE   ? "WebSocket proxy error"
+				: x->upgrade                 ? "WebSocket proxy error"
 							     : "Proxy error",
 				fault->shown[0] ? fault->shown : fault->reason);
 		break;
 	case EXCHANGE_RESET:
 		/* else the response looks whole (RFC 9112 8); a tunnel's sandbox forbids connect(2) */
-		if (!x.tunnel)
+		if (!x->tunnel)
 			stream_disconnect(&c->down.stream);
 		stream_reset(&c->down.stream);
 		break;
+	case EXCHANGE_AUTHORIZED:
 	case EXCHANGE_TUNNEL:
 	case EXCHANGE_CUT:
 	case EXCHANGE_GONE: break;
 	}
 	return false;
+}
+
+/* Forwards the request; true if another one may follow. */
+static bool conn_forward(struct conn *c, size_t head_len)
+{
+	const struct verdict *v = &c->request.verdict;
+	struct exchange x;
+	enum exchange_end end = conn_authorize(c, &x, head_len);
+
+	if (end == EXCHANGE_AUTHORIZED) {
+		conn_log_forwarded(&c->request, &c->down.cfg->backend[v->backend],
+				   &c->head);
+		end = exchange_run(&x, &c->down, &c->head, head_len, v);
+	}
+	if (end == EXCHANGE_TUNNEL)
+		end = conn_tunnel(c, &x);
+	return conn_ended(c, &x, end);
 }
 
 /* ---- heads */

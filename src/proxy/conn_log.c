@@ -84,6 +84,12 @@ void conn_log_begin(struct conn_request *q, const struct config *cfg, struct sli
 		q->fields.backend = slice_str(cfg->backend[v->backend].name);
 }
 
+struct slice conn_log_user(struct conn_request *q, const char *user)
+{
+	q->fields.user = copy(q->user, sizeof(q->user), slice_str(user));
+	return q->fields.user;
+}
+
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	      const char *reason)
 {
@@ -181,8 +187,11 @@ void conn_log_opened(struct conn_request *q)
 
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");
-		(void)snprintf(status, sizeof(status), "noVNC session %.*s of %.*s",
-			       SLICE_FMT(f->session), SLICE_FMT(f->client));
+		(void)snprintf(status, sizeof(status),
+			       "noVNC session %.*s of %.*s%s%.*s%s",
+			       SLICE_FMT(f->session), SLICE_FMT(f->user),
+			       f->user.len > 0 ? " (" : "", SLICE_FMT(f->client),
+			       f->user.len > 0 ? ")" : "");
 	} else {
 		(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
 			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
@@ -194,8 +203,8 @@ void conn_log_opened(struct conn_request *q)
 static bool was_declined(const struct verdict *v, enum exchange_end end,
 			 const struct exchange *x)
 {
-	return v->kind == ROUTE_UPGRADE && !x->tunnel && end != EXCHANGE_NO_RESPONSE &&
-	       x->status != 0;
+	return v->kind == ROUTE_UPGRADE && !x->tunnel && !x->denied &&
+	       end != EXCHANGE_NO_RESPONSE && x->status != 0;
 }
 
 /* The event to log at the end of an exchange. */
@@ -206,6 +215,8 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 		return LOG_CONFIG;
 	if (x->fault.blame == FAULT_GATE)
 		return LOG_FAULT;
+	if (x->denied)
+		return LOG_DENIED;
 	if (x->tunnel)
 		return is_session(v) ? LOG_CLOSED : LOG_SERVED;
 	if (x->fault.blame == FAULT_BACKEND)
@@ -243,6 +254,8 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	const char *reason = x->fault.reason;
 	char declined[sizeof(x->fault.reason) + 128];
 
+	f->backend = slice_str(
+		x->upstream->be->name); /* maybe only that of the authorization request */
 	f->ended = true;
 	f->up_bytes = x->relay.up.bytes;
 	f->down_bytes = x->relay.down.bytes;

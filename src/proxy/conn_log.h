@@ -17,6 +17,7 @@ struct conn_request {
 	unsigned number;               /* of requests on this connection so far */
 	size_t id_prefix; /* bytes of id_line that stay for the next request; 0: none */
 	char id_line[sizeof(CONN_LOG_ID) + FORWARDED_ID_MAX + 1];
+	char user[AUTHORIZE_USER_MAX + 1];
 	struct log_fields fields; /* point to the members above, or to the peer */
 };
 
@@ -36,6 +37,9 @@ void conn_log_fault(struct conn_request *q, const char *failure, int error);
 
 /* Logs that the verdict refuses the request; https: the client speaks TLS. */
 void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool https);
+
+/* The request is authorized: its further entries name the user. Returns the name's copy in *q. */
+struct slice conn_log_user(struct conn_request *q, const char *user);
 
 /* Before the request is forwarded: the first entry of a session, and the names of dropped fields. */
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,

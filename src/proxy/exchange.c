@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange.h"
 
+#include "http/body.h"
 #include "log/journal.h"
 #include "process/pages.h"
 #include "proxy/rewrite.h"
@@ -49,7 +50,7 @@ static int exchange_interim(struct exchange *x)
 		x->relay.awaits_100 = false;
 		flow_touch(&x->relay.up, clock_ms()); /* BodyTimeoutSec= begins */
 	}
-	return x->http10 ? 0 : exchange_write_head(x, false, false);
+	return x->http10 || x->authorizes ? 0 : exchange_write_head(x, false, false);
 }
 
 /* The client's connection must end after the response h. */
@@ -79,8 +80,9 @@ static int exchange_respond(struct exchange *x)
 
 	if (x->close) {
 		fault_set(&x->fault, FAULT_BACKEND, h->status,
-			  "%s responded with %u instead of 101", x->upstream->be->name,
-			  h->status);
+			  x->denied ? "%s does not authorize this session (%u)"
+				    : "%s responded with %u instead of 101",
+			  x->upstream->be->name, h->status);
 		return -1;
 	}
 	x->last = is_last(x, h);
@@ -108,8 +110,9 @@ static int exchange_open_tunnel(struct exchange *x)
 		.log_id = journal_id(),
 		.null_fd = d->null_fd,
 	};
-	const char *why = x->upgrade ? upgrade_fault(x->upstream->response, x->accept)
-				     : "unsolicited 101";
+	const char *why = x->upgrade && !x->authorizes
+				  ? upgrade_fault(x->upstream->response, x->accept)
+				  : "unsolicited 101";
 
 	if (why) {
 		fault_set(&x->fault, FAULT_BACKEND, 502,
@@ -133,6 +136,56 @@ static int exchange_open_tunnel(struct exchange *x)
 	return 0;
 }
 
+/* ---- the response to an authorization request */
+
+/* 401, 403 or 404: the client gets this response, as if it had made the request itself. */
+static int exchange_deny(struct exchange *x)
+{
+	struct upstream *u = x->upstream;
+
+	x->denied = true;
+	buf_consume(&x->downstream->in, x->head_len);
+	x->head_len = 0;
+	if (x->no_content && u->response->framing != HTTP1_NO_BODY) {
+		u->response->framing = HTTP1_NO_BODY;
+		u->persistent = false; /* its content is not read */
+	}
+	return exchange_respond(x);
+}
+
+/* Drops the content, if all of it has come; else the connection is not kept. */
+static void exchange_drop_content(struct exchange *x)
+{
+	struct upstream *u = x->upstream;
+	struct slice content;
+	struct body body;
+
+	body_init(&body, u->response->framing, u->response->length);
+	upstream_next(u);
+	while (body_next(&body, u->in, &content) > 0)
+		;
+	u->persistent &= body.done;
+}
+
+/* After the final head. Returns 0 if the client gets the response, 1 if it is authorized, or -1 with the fault. */
+static int exchange_judge(struct exchange *x)
+{
+	struct slice user;
+
+	switch (authorize_judge(x->upstream->response, x->upstream->be->name, &user,
+				&x->fault)) {
+	case AUTHORIZE_DENIED: return exchange_deny(x);
+	case AUTHORIZE_FAILED: return -1;
+	case AUTHORIZE_GRANTED: break;
+	}
+	memcpy(x->user, user.p, user.len);
+	x->user[user.len] = '\0';
+	exchange_drop_content(x);
+	return 1;
+}
+
+/* ---- the heads in turn */
+
 /* After a head has come; true if the exchange ends or becomes a tunnel, with *ret. */
 static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 {
@@ -141,10 +194,12 @@ static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 
 	if (status == 101)
 		r = exchange_open_tunnel(x);
+	else if (status < 200)
+		r = exchange_interim(x);
 	else
-		r = status < 200 ? exchange_interim(x) : exchange_respond(x);
-	if (r < 0) {
-		*ret = exchange_failed(x);
+		r = x->authorizes ? exchange_judge(x) : exchange_respond(x);
+	if (r != 0) {
+		*ret = r < 0 ? exchange_failed(x) : EXCHANGE_AUTHORIZED;
 		return true;
 	}
 	upstream_next(x->upstream);
@@ -209,36 +264,60 @@ static bool copy_protocol(const struct http1_head *h, char *ret, size_t size)
 	return true;
 }
 
+static bool has_content(const struct http1_head *h)
+{
+	return h->framing != HTTP1_NO_BODY &&
+	       !(h->framing == HTTP1_LENGTH && h->length == 0);
+}
+
+/* The request that the backend gets: the authorization request, or the client's own. */
+static void exchange_init_request(struct exchange *x, const struct http1_head *h)
+{
+	const struct config *cfg = x->downstream->cfg;
+
+	x->request = (struct upstream_request){
+		.connect_ms = cfg->connect_ms,
+		.head_max = cfg->head_max,
+		.fault = &x->fault,
+		.accepted = &x->downstream->stream,
+	};
+	if (x->authorizes) {
+		x->request.repeatable = true;
+		x->request.response_ms = cfg->authorize_ms;
+		return;
+	}
+	x->request.is_head = x->no_content;
+	x->request.new_connection = x->upgrade;
+	x->request.repeatable =
+		http1_is_idempotent(h->method) && !x->upgrade && !has_content(h);
+	x->request.response_ms = x->upgrade ? cfg->upgrade_ms : cfg->response_ms;
+}
+
 static void exchange_init(struct exchange *x, struct downstream *d,
-			  const struct http1_head *h, const struct verdict *v)
+			  const struct http1_head *h, size_t head_len,
+			  const struct verdict *v, bool authorizes)
 {
 	const struct config *cfg = d->cfg;
-	struct upstream *u = &d->upstream[v->backend];
+	struct upstream *u = &d->upstream[authorizes ? CONFIG_NEXTJS : v->backend];
 
 	x->status = 0;
-	x->tunnel = false;
+	x->tunnel = x->denied = false;
 	fault_clear(&x->fault);
+	x->head_len = head_len;
+	x->authorizes = authorizes;
+	x->no_content = slice_eq(h->method, SLICE("HEAD"));
 	x->downstream = d;
 	x->upstream = u;
 	x->end_if_failed = EXCHANGE_NO_RESPONSE;
 	x->id_line = v->id_line;
 	x->upgrade = v->kind == ROUTE_UPGRADE;
 	x->http10 = h->minor == 0;
-	x->client_persists = http1_persistent(h) && cfg->keep_alive_ms > 0 && !x->http10;
-	x->expects =
-		!x->http10 && http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
-	x->request = (struct upstream_request){
-		.is_head = slice_eq(h->method, SLICE("HEAD")),
-		.new_connection = x->upgrade,
-		.repeatable = http1_is_idempotent(h->method) && !x->upgrade &&
-			      (h->framing == HTTP1_NO_BODY ||
-			       (h->framing == HTTP1_LENGTH && h->length == 0)),
-		.connect_ms = cfg->connect_ms,
-		.response_ms = x->upgrade ? cfg->upgrade_ms : cfg->response_ms,
-		.head_max = cfg->head_max,
-		.fault = &x->fault,
-		.accepted = &d->stream,
-	};
+	/* the body of a request that is not authorized is not read */
+	x->client_persists = http1_persistent(h) && cfg->keep_alive_ms > 0 &&
+			     !x->http10 && !(authorizes && has_content(h));
+	x->expects = !authorizes && !x->http10 &&
+		     http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
+	exchange_init_request(x, h);
 	x->close = x->upgrade && v->backend == CONFIG_CONTROLLER &&
 		   cfg->upgrade_errors == CONFIG_ERRORS_CLOSE &&
 		   copy_protocol(h, x->protocol, sizeof(x->protocol));
@@ -254,20 +333,16 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	};
 	flow_init(&x->relay.up, &d->stream, &u->stream, &d->in, &d->backend_out);
 	flow_init(&x->relay.down, &u->stream, &d->stream, &d->backend_in, &d->out);
-	if (!x->upgrade)
+	if (!x->upgrade && !authorizes)
 		flow_begin(&x->relay.up, h->framing, h->length, true);
 }
 
-enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
-			       const struct http1_head *h, size_t head_len,
-			       const struct verdict *v)
+/* The head of the request has been written to the backend's output, or r is why not. */
+static enum exchange_end exchange_start(struct exchange *x, int r)
 {
+	struct downstream *d = x->downstream;
 	enum exchange_end end;
-	int r;
 
-	exchange_init(x, d, h, v);
-	r = rewrite_request(h, v, x->upstream->be, &d->client, &d->backend_out);
-	buf_consume(&d->in, head_len);
 	if (r < 0)
 		end = EXCHANGE_FAIL(x, FAULT_CLIENT, 431,
 				    r == -E2BIG ? REWRITE_TOO_MANY
@@ -278,4 +353,31 @@ enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 	else
 		end = exchange_relay(x);
 	return end == EXCHANGE_TUNNEL ? end : exchange_finish(x, end);
+}
+
+enum exchange_end exchange_authorize(struct exchange *x, struct downstream *d,
+				     const struct http1_head *h, size_t head_len,
+				     const struct verdict *v)
+{
+	enum exchange_end end;
+
+	exchange_init(x, d, h, head_len, v, true);
+	end = exchange_start(x, rewrite_authorization(h, v, x->upstream->be, &d->client,
+						      d->cfg->authorize_path,
+						      &d->backend_out));
+	if (end != EXCHANGE_AUTHORIZED)
+		buf_consume(&d->in, x->head_len);
+	return end;
+}
+
+enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
+			       const struct http1_head *h, size_t head_len,
+			       const struct verdict *v)
+{
+	int r;
+
+	exchange_init(x, d, h, head_len, v, false);
+	r = rewrite_request(h, v, x->upstream->be, &d->client, &d->backend_out);
+	buf_consume(&d->in, head_len);
+	return exchange_start(x, r);
 }

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* One request to a backend, and its response or the tunnel that it opens. */
+/* One request to a backend, and its response or the tunnel that it opens; before it, maybe an authorization request. */
 #pragma once
 
 #include "http/upgrade.h"
+#include "proxy/authorize.h"
 #include "proxy/downstream.h"
 #include "proxy/relay.h"
 #include "proxy/route.h"
 
 enum exchange_end {
-	EXCHANGE_TUNNEL,      /* a checked 101 is sent: exchange_tunnel() follows */
-	EXCHANGE_NEXT,        /* the connection is ready for another request */
-	EXCHANGE_LAST,        /* complete; the client's connection ends now */
+	EXCHANGE_AUTHORIZED, /* Next.js has authorized the request: exchange_run() follows */
+	EXCHANGE_TUNNEL,     /* a checked 101 is sent: exchange_tunnel() follows */
+	EXCHANGE_NEXT,       /* the connection is ready for another request */
+	EXCHANGE_LAST,       /* complete; the client's connection ends now */
 	EXCHANGE_NO_RESPONSE, /* no final response was sent: send an error response */
 	EXCHANGE_CUT,         /* incomplete; closing the connection tells the client so */
 	EXCHANGE_RESET,       /* incomplete; only a reset tells the client so */
@@ -21,6 +23,9 @@ struct exchange {
 	/* results */
 	unsigned status; /* of the response, or for the error response; 0: none */
 	bool tunnel;     /* a tunnel was opened */
+	bool denied;     /* Next.js does not authorize the request: 401, 403 or 404 */
+	char user[AUTHORIZE_USER_MAX +
+		  1]; /* with EXCHANGE_AUTHORIZED: who the client is */
 	bool close; /* with EXCHANGE_NO_RESPONSE: UpgradeErrors=close, so send error_close */
 	struct fault fault;
 	struct relay relay; /* its flows have counted the bytes */
@@ -29,7 +34,10 @@ struct exchange {
 	struct upstream *upstream;
 	struct upstream_request request;
 	enum exchange_end end_if_failed;
-	/* the request */
+	/* the client's request */
+	size_t head_len; /* of its head in the client's input; 0: consumed */
+	bool authorizes; /* the exchange is the authorization request for it */
+	bool no_content; /* its method is HEAD, so its response has no content */
 	bool upgrade;
 	bool http10;          /* the client gets neither interim responses nor chunks */
 	bool client_persists; /* the client's connection may carry another request */
@@ -47,6 +55,15 @@ struct exchange {
 enum exchange_end exchange_run(struct exchange *x, struct downstream *d,
 			       const struct http1_head *h, size_t head_len,
 			       const struct verdict *v);
+
+/*
+ * Sends an authorization request to Next.js, before exchange_run() with the same arguments. The client's
+ * request is not consumed if it is authorized; else the client gets Next.js' refusal, or the exchange ends
+ * like any other. Its body is not read.
+ */
+enum exchange_end exchange_authorize(struct exchange *x, struct downstream *d,
+				     const struct http1_head *h, size_t head_len,
+				     const struct verdict *v);
 
 /* After EXCHANGE_TUNNEL: moves bytes until the tunnel ends. */
 enum exchange_end exchange_tunnel(struct exchange *x);

@@ -105,7 +105,7 @@ enum exchange_end exchange_finish(struct exchange *x, enum exchange_end end)
 	flow_done(&x->relay.down);
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		upstream_quiet_clear(&d->upstream[i]);
-	if (end == EXCHANGE_NEXT)
+	if (end == EXCHANGE_NEXT || end == EXCHANGE_AUTHORIZED)
 		upstream_keep(x->upstream);
 	else
 		upstream_close(x->upstream);

@@ -82,6 +82,8 @@ static int put_forwarded(const struct http1_head *h, const struct verdict *v,
 	if (r == 0) /* without it, Next.js would use its own port */
 		r = put_number_field(out, SLICE("X-Forwarded-Port"),
 				     route_port(v, client));
+	if (r == 0 && v->user.len > 0)
+		r = put_field(out, SLICE("X-Forwarded-User"), v->user);
 	return r;
 }
 
@@ -132,6 +134,30 @@ int rewrite_request(const struct http1_head *h, const struct verdict *v,
 	if (r == 0)
 		r = v->kind == ROUTE_UPGRADE ? put_upgrade(out)
 					     : put_framing(out, h->framing, h->length);
+	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
+}
+
+int rewrite_authorization(const struct http1_head *h, const struct verdict *v,
+			  const struct backend *be, const struct client *client,
+			  const char *path, struct buf *out)
+{
+	static const struct slice credentials[] = { SLICE_INIT("Cookie"),
+						    SLICE_INIT("Authorization") };
+	int r = BUF_PUT(out, SLICE("GET "), slice_str(path), SLICE(" HTTP/1.1\r\nHost: "),
+			v->host.len > 0 ? v->host : slice_str(be->authority),
+			SLICE("\r\n"));
+
+	for (size_t i = 0; r == 0 && i < h->fields; i++)
+		if (slice_casein(h->field[i].name, credentials, 2))
+			r = put_field(out, h->field[i].name, h->field[i].value);
+	if (r == 0)
+		r = put_forwarded(h, v, client, out);
+	if (r == 0)
+		r = BUF_PUT(out, SLICE("X-Forwarded-Method: "), h->method,
+			    SLICE("\r\nX-Forwarded-Uri: "), route_root(v->target),
+			    v->target, SLICE("\r\n"));
+	if (r == 0 && v->session.len > 0)
+		r = put_field(out, SLICE("X-Novnc-Session"), v->session);
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 

@@ -18,11 +18,19 @@
 
 /*
  * A request for the backend of a verdict. The gate itself sets Host, X-Forwarded-*,
- * X-Client-Cert-Subject and, if the verdict says so, Origin.
+ * X-Client-Cert-Subject and, if the verdict says so, Origin and X-Forwarded-User.
  */
 int rewrite_request(const struct http1_head *h, const struct verdict *v,
 		    const struct backend *be, const struct client *client,
 		    struct buf *out);
+
+/*
+ * Before that: the authorization request, a GET of `path` for the request h. It has the client's Cookie
+ * and Authorization, and no other field of the client's.
+ */
+int rewrite_authorization(const struct http1_head *h, const struct verdict *v,
+			  const struct backend *be, const struct client *client,
+			  const char *path, struct buf *out);
 
 /* The parameters of a forwarded response. */
 struct rewrite_mode {

@@ -262,7 +262,6 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 {
 	bool upgrade = upgrade_requested(h);
 	const char *malformed = NULL;
-	struct slice star;
 
 	*ret = (struct verdict){ .kind = ROUTE_PLAIN, .backend = CONFIG_NEXTJS };
 	if (h->target.p[0] == '/')
@@ -279,7 +278,7 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 		(void)judge_upgrade(cfg, h, client, ret);
 	else if (is_health(cfg, h, ret->path))
 		ret->kind = ROUTE_HEALTH;
-	else if (any_match(cfg->controller_path, ret->path, &star))
+	else if (any_match(cfg->controller_path, ret->path, &ret->session))
 		ret->backend = CONFIG_CONTROLLER;
 	ret->own_origin = origin_becomes_own(cfg, h, client, ret);
 }

@@ -35,7 +35,8 @@ struct verdict {
 	/* "X-Request-Id: ID\r\n", for the backend and the client; conn_log_begin() sets it */
 	struct slice id_line;
 	bool own_origin; /* the backend gets its own Origin in place of the client's */
-	struct slice session; /* of an upgrade to the controller: the id in the path */
+	struct slice session; /* of a request to the controller: the id in the path */
+	struct slice user;    /* likewise, if Next.js has authorized it; set in conn.c */
 };
 
 /*
