@@ -51,7 +51,7 @@ static enum check_result check_backend_tls(const struct backend *be)
 	struct tls *t;
 
 	if (loader_tls(&module, &why) < 0 ||
-	    module->connect(-1, be, &t, &why) != TLS_READY)
+	    module->connect(-1, be, NULL, &t, &why) != TLS_READY)
 		return tls_failed(&why);
 	module->free(t, false);
 	return CHECK_GOOD;

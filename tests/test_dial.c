@@ -220,7 +220,7 @@ static enum dial_result begin(struct dial *d, const struct backend *be,
 			      uint64_t timeout_ms)
 {
 	call_begin();
-	return call_end(dial_begin(d, be, timeout_ms));
+	return call_end(dial_begin(d, be, NULL, timeout_ms));
 }
 
 static enum dial_result step(struct dial *d, short revents)
@@ -608,7 +608,7 @@ START_TEST(sigterm_ends_the_process_while_it_resolves)
 		for (int fd = 3; fd < 64; fd++) /* and a file that is not ours to leak */
 			(void)close(fd);
 		block_sigterm(&saved);
-		(void)dial_begin(&d, &be, LONG_MS);
+		(void)dial_begin(&d, &be, NULL, LONG_MS);
 		_exit(1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

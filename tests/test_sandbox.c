@@ -505,7 +505,8 @@ static int unknown_call(void)
 
 static int one_stage_more(void)
 {
-	return -sandbox_tighten(&(struct sandbox){ .seccomp = SANDBOX_SECCOMP });
+	return -sandbox_tighten(&(struct sandbox){ .seccomp = SANDBOX_SECCOMP },
+				AF_UNSPEC);
 }
 
 static const struct attempt {
@@ -649,7 +650,7 @@ static int enter(enum stage stage, struct sandbox *ret)
 			      ret);
 
 	if (r == 0 && (stage == TUNNEL || stage == SECURED_TUNNEL))
-		r = sandbox_tighten(ret);
+		r = sandbox_tighten(ret, AF_UNSPEC);
 	return r;
 }
 
@@ -846,6 +847,150 @@ START_TEST(without_a_wall_it_would_work)
 }
 END_TEST
 
+/* ---- a tunnel with RecheckSec= */
+
+static int socket_of(int family, int type)
+{
+	int fd = socket(family, type, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return result(fd);
+}
+
+static int socket_inet(void)
+{
+	return socket_of(AF_INET, SOCK_STREAM);
+}
+
+static int socket_inet6(void)
+{
+	return socket_of(AF_INET6, SOCK_STREAM);
+}
+
+static int socket_local(void)
+{
+	return socket_of(AF_UNIX, SOCK_STREAM);
+}
+
+static int error_of_socket(void)
+{
+	socklen_t len = sizeof(int);
+	int error;
+
+	return result(getsockopt(before.unbound, SOL_SOCKET, SO_ERROR, &error, &len));
+}
+
+static int type_of_socket(void)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	return result(getsockopt(before.unbound, SOL_SOCKET, SO_TYPE, &type, &len));
+}
+
+static int without_delay(void)
+{
+	int on = 1;
+
+	return result(
+		setsockopt(before.unbound, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+}
+
+/* The first stage allows sockets of all three families. */
+struct recheck_trial {
+	int (*run)(void);
+	enum stage stage;
+	int family;
+	bool tls;
+};
+
+static int attempt_with_recheck(const void *arg)
+{
+	const struct recheck_trial *t = arg;
+	struct sandbox sandbox;
+
+	if (enter(t->stage, &sandbox) < 0)
+		return NOT_ENTERED;
+	if (sandbox.seccomp == SANDBOX_NO_SECCOMP)
+		return LESS;
+	if (t->tls)
+		sandbox.seccomp = SANDBOX_SECCOMP_TLS;
+	return sandbox_tighten(&sandbox, t->family) < 0 ? NOT_ENTERED : t->run();
+}
+
+START_TEST(a_recheck_has_sockets_of_one_family_only)
+{
+	static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX };
+	static const struct {
+		int (*run)(void);
+		int family; /* AF_UNSPEC: allowed for all of them */
+	} table[] = {
+		{ socket_inet, AF_INET },       { socket_inet6, AF_INET6 },
+		{ socket_local, AF_UNIX },      { connect_configured, AF_INET },
+		{ error_of_socket, AF_UNSPEC }, { without_delay, AF_UNSPEC },
+		{ type_of_socket, -1 },         { socket_udp, -1 },
+		{ socket_datagram, -1 },        { socket_mptcp, -1 },
+	};
+	struct recheck_trial t = { .stage = RESOLVE, .run = table[_i].run, .family = 0 };
+
+	prepare();
+	for (size_t i = 0; i < 2 * LENGTH(families); i++) {
+		int r, wanted = table[_i].family;
+		bool allowed;
+
+		t.family = families[i / 2];
+		t.tls = i % 2;
+		allowed = t.family != AF_UNSPEC &&
+			  (wanted == AF_UNSPEC || wanted == t.family);
+		r = in_child(attempt_with_recheck, &t);
+		if (r != LESS)
+			ck_assert_msg(r == (allowed ? 0 : KILLED),
+				      "attempt %d with family %d: %d", _i, t.family, r);
+	}
+}
+END_TEST
+
+START_TEST(another_family_is_no_sandbox)
+{
+	prepare();
+	for (int tls = 0; tls < 2; tls++)
+		ck_assert_int_eq(in_child(attempt_with_recheck,
+					  &(struct recheck_trial){ socket_inet, RESOLVE,
+								   AF_NETLINK, tls }),
+				 NOT_ENTERED);
+}
+END_TEST
+
+/* All else is as in any tunnel. */
+START_TEST(a_recheck_opens_only_connections)
+{
+	static const struct {
+		int (*run)(void);
+		int plain, tls;
+	} more[] = {
+		{ connect_configured, 0, 0 },
+		{ connect_other, NO_PORT, NO_PORT },
+		{ connect_older_socket, NO_PORT, NO_PORT },
+		{ look_at_file, KILLED, EACCES },
+		{ load_library, KILLED, ENOENT },
+	};
+	const struct attempt *a = &attempts[_i / 2];
+	bool tls = _i % 2;
+	const struct recheck_trial t = { a->run, tls ? SECURED : SERVE, AF_INET, tls };
+	int expected = a->expected[tls ? SECURED_TUNNEL : TUNNEL], r;
+
+	for (size_t i = 0; i < LENGTH(more); i++)
+		if (more[i].run == a->run)
+			expected = tls ? more[i].tls : more[i].plain;
+	prepare();
+	r = in_child(attempt_with_recheck, &t);
+	if (r != LESS)
+		ck_assert_msg(r == expect(expected, landlock_version()),
+			      "%s: %d in place of %d", a->name, r, expected);
+}
+END_TEST
+
 struct unix_trial {
 	const struct config *cfg;
 	const char *missing;
@@ -1037,7 +1182,7 @@ static int enter_on_kernel(const void *arg)
 	r = enter(SERVE, &sandbox);
 	if (r < 0)
 		return -r;
-	if (k->seccomp && sandbox_tighten(&sandbox) < 0)
+	if (k->seccomp && sandbox_tighten(&sandbox, AF_UNSPEC) < 0)
 		return NOT_ENTERED;
 	return same(sandbox.missing, t->missing) ? 0 : LESS;
 }
@@ -1316,6 +1461,10 @@ int main(void)
 	tcase_add_loop_test(tc, an_older_landlock_keeps_files_shut_and_ports_open, 0,
 			    (int)LENGTH(attempts) * STAGES);
 	tcase_add_loop_test(tc, without_a_wall_it_would_work, 0, (int)LENGTH(works));
+	tcase_add_loop_test(tc, a_recheck_has_sockets_of_one_family_only, 0, 10);
+	tcase_add_test(tc, another_family_is_no_sandbox);
+	tcase_add_loop_test(tc, a_recheck_opens_only_connections, 0,
+			    (int)LENGTH(attempts) * 2);
 	tcase_add_test(tc, a_unix_backend_gets_unix_sockets_and_no_port);
 	tcase_add_loop_test(tc, a_failed_assertion_is_told, 0, STAGES);
 	tcase_add_test(tc, others_of_its_user_cannot_look_inside);

@@ -100,7 +100,7 @@ static void begin(const struct backend *be, const struct config_tls *cfg)
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd),
 		0);
-	ck_assert_int_eq(module->connect(fd[0], be, &client, &why), TLS_READY);
+	ck_assert_int_eq(module->connect(fd[0], be, NULL, &client, &why), TLS_READY);
 	ck_assert_int_eq(module->accept(fd[1], cfg, &server, &why), TLS_READY);
 }
 
@@ -388,9 +388,9 @@ static struct stream stream_begin(void)
 	module->free(server, false);
 	server = NULL;
 	module->free(client, false);
-	ck_assert_int_eq(
-		module->connect(fd[0], &(struct backend){ .host = "x" }, &client, &why),
-		TLS_READY);
+	ck_assert_int_eq(module->connect(fd[0], &(struct backend){ .host = "x" }, NULL,
+					 &client, &why),
+			 TLS_READY);
 	ck_assert_int_eq(stream_adopt(fd_take(&fd[1]), &s), 0);
 	ck_assert(stream_is_plain(&s));
 	stream_tls_prepare(s.fd, &cfg, &ready);
@@ -685,7 +685,7 @@ START_TEST(files_that_cannot_be_used_are_named)
 	ck_assert_str_eq(why.text,
 			 "[Tls] Key=/nowhere/missing: No such file or directory");
 	be.trust.ca_file = key; /* a PEM file, but not of certificates */
-	ck_assert_int_eq(module->connect(-1, &be, &t, &why), TLS_MISCONFIGURED);
+	ck_assert_int_eq(module->connect(-1, &be, NULL, &t, &why), TLS_MISCONFIGURED);
 	(void)snprintf(expected, sizeof(expected),
 		       "[MasterController] CaFile=%s: contains no certificate", key);
 	ck_assert_str_eq(why.text, expected);

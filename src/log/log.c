@@ -45,6 +45,8 @@ static const struct {
 			  "Refusing request with @STATUS@: @REASON@@WHO@" },
 	[LOG_WS_ERROR] = { LOG_WARNING, "3f3a3d11331348c7ae8f7499bb3e7f7e",
 			   "WebSocket proxy error: @REASON@@WHO@" },
+	[LOG_UNCHECKED] = { LOG_WARNING, "1623bc7d2dae4f5abeeae007e38d09d4",
+			    "Session cannot be authorized again: @REASON@@WHO@" },
 	[LOG_BACKEND] = { LOG_WARNING, "6a41f540a2854f87b431e3a36b6c8097",
 			  "Proxy error: @REASON@@WHO@" },
 	[LOG_SERVED] = { LOG_DEBUG, "5dcbfaf6b8a04c898e54e7065713015d",

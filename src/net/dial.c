@@ -60,11 +60,16 @@ static enum dial_result handshake_step(struct dial *d)
 
 static enum dial_result handshake_begin(struct dial *d)
 {
+	const struct dial_known *known = d->known;
 	struct stream *s = &d->stream;
+	enum tls_begin r = TLS_LOCAL_FAULT;
 	struct tls_why why;
-	enum tls_begin r = loader_tls(&s->module, &why) < 0
-				   ? TLS_LOCAL_FAULT
-				   : s->module->connect(s->fd, d->be, &s->tls, &why);
+
+	if (known)
+		s->module = known->module;
+	if (known || loader_tls(&s->module, &why) == 0)
+		r = s->module->connect(s->fd, d->be, known ? known->tls : NULL, &s->tls,
+				       &why);
 
 	if (r == TLS_READY) {
 		d->deadline_ms = d->end_ms;
@@ -111,6 +116,9 @@ static int address_begin(struct dial *d)
 
 	d->deadline_ms = clock_deadline_ms(now_ms, rest_ms / d->left);
 	d->left--;
+	if (d->known)
+		return connect_begin(d, (const struct sockaddr *)&d->known->addr,
+				     d->known->addr_len);
 	if (!ai) /* the backend is a literal address */
 		return connect_begin(d, (const struct sockaddr *)&d->be->addr,
 				     d->be->addr_len);
@@ -183,12 +191,12 @@ static bool resolve(struct dial *d, enum dial_result *ret_failure)
 }
 
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
-			    uint64_t timeout_ms)
+			    const struct dial_known *known, uint64_t timeout_ms)
 {
 	enum dial_result failure;
 
-	*ret = (struct dial){ .be = be, .stream = STREAM_NONE };
-	if (be->literal)
+	*ret = (struct dial){ .be = be, .known = known, .stream = STREAM_NONE };
+	if (known || be->literal)
 		ret->left = 1;
 	else if (!resolve(ret, &failure))
 		return failure;

@@ -18,9 +18,18 @@ enum dial_result {
 	DIAL_LOCAL_FAULT,   /* no memory, no descriptors, or no TLS module */
 };
 
+/* How a backend was reached: to dial it again without resolving, opening a file or loading a library. */
+struct dial_known {
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	struct tls *tls; /* owned, retired: its context is used again; NULL: no TLS */
+	const struct tls_module *module;
+};
+
 struct dial {
 	const struct backend *be;
-	struct stream stream; /* open with DIAL_CONNECTED, for stream_take() */
+	const struct dial_known *known; /* NULL: not known */
+	struct stream stream;           /* open with DIAL_CONNECTED, for stream_take() */
 	char why[500]; /* of a failure: "cannot connect to 127.0.0.1:4000: Connection refused" */
 	uint64_t deadline_ms; /* of the current address, or of TLS */
 	int error; /* -errno of the failure to report; 0: no address has failed */
@@ -35,10 +44,11 @@ struct dial {
  * Begins to connect. A name is resolved first, which blocks and is bounded by the resolver's own
  * options only. Its addresses are then tried in turn: each gets an equal part of what is left of
  * timeout_ms, and TLS gets the rest. If all fail, the failure that comes first in enum dial_result
- * is reported; but DIAL_LOCAL_FAULT ends the attempts and is always reported.
+ * is reported; but DIAL_LOCAL_FAULT ends the attempts and is always reported. `known` may be NULL; else
+ * it is borrowed, and only its address is tried.
  */
 enum dial_result dial_begin(struct dial *ret, const struct backend *be,
-			    uint64_t timeout_ms);
+			    const struct dial_known *known, uint64_t timeout_ms);
 
 /* After DIAL_WAITING. dial_step() takes the events of poll(2), or 0 after the deadline. */
 enum dial_result dial_step(struct dial *d, short revents);

@@ -309,12 +309,34 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 	return 0;
 }
 
-int sandbox_tighten(const struct sandbox *sandbox)
+static int tighten(int family)
+{
+	switch (family) {
+	case AF_UNSPEC: return SECCOMP_ENTER(filter_tunnel);
+	case AF_INET: return SECCOMP_ENTER(filter_tunnel_inet);
+	case AF_INET6: return SECCOMP_ENTER(filter_tunnel_inet6);
+	case AF_UNIX: return SECCOMP_ENTER(filter_tunnel_unix);
+	default: return -EAFNOSUPPORT;
+	}
+}
+
+static int tighten_tls(int family)
+{
+	switch (family) {
+	case AF_UNSPEC: return SECCOMP_ENTER(filter_tunnel_tls);
+	case AF_INET: return SECCOMP_ENTER(filter_tunnel_tls_inet);
+	case AF_INET6: return SECCOMP_ENTER(filter_tunnel_tls_inet6);
+	case AF_UNIX: return SECCOMP_ENTER(filter_tunnel_tls_unix);
+	default: return -EAFNOSUPPORT;
+	}
+}
+
+int sandbox_tighten(const struct sandbox *sandbox, int family)
 {
 	switch (sandbox->seccomp) {
 	case SANDBOX_NO_SECCOMP: break; /* sandbox_enter() has named it as missing */
-	case SANDBOX_SECCOMP: return SECCOMP_ENTER(filter_tunnel);
-	case SANDBOX_SECCOMP_TLS: return SECCOMP_ENTER(filter_tunnel_tls);
+	case SANDBOX_SECCOMP: return tighten(family);
+	case SANDBOX_SECCOMP_TLS: return tighten_tls(family);
 	}
 	return 0;
 }

@@ -39,6 +39,7 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
 /*
  * Tightens the sandbox for a tunnel: from now on the process opens no file or socket (only pipes),
  * connects to nothing and loads no library; it moves bytes between the descriptors that it has.
+ * For RecheckSec= it may still open stream sockets of one address family and connect them; AF_UNSPEC: none.
  * Returns 0, or -errno, after which the tunnel must not go on.
  */
-int sandbox_tighten(const struct sandbox *sandbox);
+int sandbox_tighten(const struct sandbox *sandbox, int family);

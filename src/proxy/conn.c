@@ -80,13 +80,17 @@ static void conn_refuse_head(struct conn *c, const struct http1_fault *fault)
 /* The tunnel is established: logs that, tightens the sandbox, and moves bytes. */
 static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
 {
+	enum exchange_end end;
 	int r;
 
 	conn_log_opened(&c->request);
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other head follows */
-	r = sandbox_tighten(c->setup->sandbox);
-	return r < 0 ? exchange_abort(x, "cannot tighten the sandbox", r)
-		     : exchange_tunnel(x);
+	r = sandbox_tighten(c->setup->sandbox, recheck_family(c->down.recheck));
+	if (r < 0)
+		return exchange_abort(x, "cannot tighten the sandbox", r);
+	while ((end = exchange_tunnel(x)) == EXCHANGE_UNCHECKED)
+		conn_log_unchecked(&c->request, &c->down.recheck->fault);
+	return end;
 }
 
 /* Asks Next.js whether, and as whom, the client may make this request to the master-controller. */
@@ -133,6 +137,7 @@ static bool conn_ended(struct conn *c, struct exchange *x, enum exchange_end end
 		break;
 	case EXCHANGE_AUTHORIZED:
 	case EXCHANGE_TUNNEL:
+	case EXCHANGE_UNCHECKED:
 	case EXCHANGE_CUT:
 	case EXCHANGE_GONE: break;
 	}

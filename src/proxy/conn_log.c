@@ -199,6 +199,11 @@ void conn_log_opened(struct conn_request *q)
 	log_status(slice_str(status));
 }
 
+void conn_log_unchecked(struct conn_request *q, const struct fault *fault)
+{
+	conn_log(q, LOG_UNCHECKED, 0, fault->reason);
+}
+
 /* The backend has declined an upgrade: it sent another status than 101. */
 static bool was_declined(const struct verdict *v, enum exchange_end end,
 			 const struct exchange *x)

@@ -49,6 +49,7 @@ int downstream_open(struct downstream *ret, int fd, const struct config *cfg,
 	ret->cfg = cfg;
 	ret->client = *client;
 	ret->sigfd = sigfd;
+	ret->recheck = NULL;
 	if (r == 0)
 		r = buffers_map(ret);
 	if (r < 0) {
@@ -64,6 +65,7 @@ void downstream_done(struct downstream *d)
 {
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		upstream_close(&d->upstream[i]);
+	recheck_free(&d->recheck);
 	stream_done(&d->stream);
 	(void)munmap(d->in.data, d->storage_len); /* cannot fail */
 }

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "net/client.h"
+#include "proxy/recheck.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
 
@@ -22,6 +23,7 @@ struct downstream {
 	struct buf backend_in, backend_out; /* from and to the exchange's backend */
 	size_t storage_len; /* of the four buffers, which begin at `in.data` */
 	struct upstream upstream[CONFIG_BACKENDS];
+	struct recheck *recheck;    /* owned; of an authorized session, else NULL */
 	struct http1_head response; /* of the current exchange; large, so it is last */
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange.h"
 
-#include "http/body.h"
 #include "log/journal.h"
 #include "process/pages.h"
 #include "proxy/rewrite.h"
@@ -69,8 +68,7 @@ static bool is_last(const struct exchange *x, const struct http1_head *h)
 	       (x->expects && up->bytes == 0);
 }
 
-/* The final response: writes its head and prepares for its body; or the client gets a Close. */
-static int exchange_respond(struct exchange *x)
+int exchange_respond(struct exchange *x)
 {
 	const struct http1_head *h = x->upstream->response;
 	bool chunked = h->framing == HTTP1_CHUNKED && !x->http10;
@@ -127,6 +125,9 @@ static int exchange_open_tunnel(struct exchange *x)
 	x->tunnel = true;
 	x->end_if_failed = EXCHANGE_RESET;
 	r->phase = RELAY_TUNNEL;
+	r->recheck = d->recheck;
+	if (r->recheck)
+		recheck_begin(r->recheck, clock_ms());
 	tunnel_begin(&r->tunnel, &setup, &r->up, &r->down);
 	stream_keep_alive(r->up.from);
 	stream_keep_alive(r->down.from);
@@ -134,54 +135,6 @@ static int exchange_open_tunnel(struct exchange *x)
 		if (&d->upstream[i] != x->upstream)
 			upstream_close(&d->upstream[i]); /* no other request follows */
 	return 0;
-}
-
-/* ---- the response to an authorization request */
-
-/* 401, 403 or 404: the client gets this response, as if it had made the request itself. */
-static int exchange_deny(struct exchange *x)
-{
-	struct upstream *u = x->upstream;
-
-	x->denied = true;
-	buf_consume(&x->downstream->in, x->head_len);
-	x->head_len = 0;
-	if (x->no_content && u->response->framing != HTTP1_NO_BODY) {
-		u->response->framing = HTTP1_NO_BODY;
-		u->persistent = false; /* its content is not read */
-	}
-	return exchange_respond(x);
-}
-
-/* Drops the content, if all of it has come; else the connection is not kept. */
-static void exchange_drop_content(struct exchange *x)
-{
-	struct upstream *u = x->upstream;
-	struct slice content;
-	struct body body;
-
-	body_init(&body, u->response->framing, u->response->length);
-	upstream_next(u);
-	while (body_next(&body, u->in, &content) > 0)
-		;
-	u->persistent &= body.done;
-}
-
-/* After the final head. Returns 0 if the client gets the response, 1 if it is authorized, or -1 with the fault. */
-static int exchange_judge(struct exchange *x)
-{
-	struct slice user;
-
-	switch (authorize_judge(x->upstream->response, x->upstream->be->name, &user,
-				&x->fault)) {
-	case AUTHORIZE_DENIED: return exchange_deny(x);
-	case AUTHORIZE_FAILED: return -1;
-	case AUTHORIZE_GRANTED: break;
-	}
-	memcpy(x->user, user.p, user.len);
-	x->user[user.len] = '\0';
-	exchange_drop_content(x);
-	return 1;
 }
 
 /* ---- the heads in turn */
@@ -231,6 +184,8 @@ static enum exchange_end exchange_relay(struct exchange *x)
 
 		if (result == RELAY_RELEASE)
 			exchange_release(x);
+		else if (result == RELAY_UNCHECKED)
+			return EXCHANGE_UNCHECKED;
 		else if (result != RELAY_RESPONSE)
 			return exchange_stopped(x, result);
 		else if (exchange_on_head(x, &end))
@@ -240,7 +195,9 @@ static enum exchange_end exchange_relay(struct exchange *x)
 
 enum exchange_end exchange_tunnel(struct exchange *x)
 {
-	return exchange_finish(x, exchange_relay(x));
+	enum exchange_end end = exchange_relay(x);
+
+	return end == EXCHANGE_UNCHECKED ? end : exchange_finish(x, end);
 }
 
 enum exchange_end exchange_abort(struct exchange *x, const char *failure, int error)

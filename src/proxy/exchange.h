@@ -11,8 +11,9 @@
 enum exchange_end {
 	EXCHANGE_AUTHORIZED, /* Next.js has authorized the request: exchange_run() follows */
 	EXCHANGE_TUNNEL,     /* a checked 101 is sent: exchange_tunnel() follows */
-	EXCHANGE_NEXT,       /* the connection is ready for another request */
-	EXCHANGE_LAST,       /* complete; the client's connection ends now */
+	EXCHANGE_UNCHECKED, /* with the fault of the recheck: exchange_tunnel() follows */
+	EXCHANGE_NEXT,      /* the connection is ready for another request */
+	EXCHANGE_LAST,      /* complete; the client's connection ends now */
 	EXCHANGE_NO_RESPONSE, /* no final response was sent: send an error response */
 	EXCHANGE_CUT,         /* incomplete; closing the connection tells the client so */
 	EXCHANGE_RESET,       /* incomplete; only a reset tells the client so */
@@ -24,8 +25,8 @@ struct exchange {
 	unsigned status; /* of the response, or for the error response; 0: none */
 	bool tunnel;     /* a tunnel was opened */
 	bool denied;     /* Next.js does not authorize the request: 401, 403 or 404 */
-	char user[AUTHORIZE_USER_MAX +
-		  1]; /* with EXCHANGE_AUTHORIZED: who the client is */
+	/* with EXCHANGE_AUTHORIZED: who the client is */
+	char user[AUTHORIZE_USER_MAX + 1];
 	bool close; /* with EXCHANGE_NO_RESPONSE: UpgradeErrors=close, so send error_close */
 	struct fault fault;
 	struct relay relay; /* its flows have counted the bytes */
@@ -71,7 +72,16 @@ enum exchange_end exchange_tunnel(struct exchange *x);
 /* Instead of exchange_tunnel(): resets both sides. failure is "cannot ...", with -errno. */
 enum exchange_end exchange_abort(struct exchange *x, const char *failure, int error);
 
-/* ---- the functions of exchange_end.c, for exchange.c */
+/* ---- between exchange.c, exchange_authorize.c and exchange_end.c */
+
+/* The final response: writes its head and prepares for its body; or the client gets a Close. 0, or -1 with the fault. */
+int exchange_respond(struct exchange *x);
+
+/*
+ * The final head of the response to an authorization request has come. Returns 0 if the client gets this
+ * response, 1 if its request is authorized, or -1 with the fault.
+ */
+int exchange_judge(struct exchange *x);
 
 /* Sets the fault with which the exchange ends. */
 #define EXCHANGE_FAIL(x, blame, status, ...) \

@@ -109,6 +109,8 @@ enum exchange_end exchange_finish(struct exchange *x, enum exchange_end end)
 		upstream_keep(x->upstream);
 	else
 		upstream_close(x->upstream);
+	if (end != EXCHANGE_AUTHORIZED)
+		recheck_free(&d->recheck);
 	buf_reset(&d->backend_out);
 	buf_reset(&d->backend_in);
 	return end;

@@ -149,6 +149,24 @@ static enum relay_result relay_steps(struct relay *r, uint64_t now_ms)
 	return end;
 }
 
+/* A step of the authorization of a tunnel. */
+static enum relay_result relay_recheck(struct relay *r, uint64_t now_ms)
+{
+	enum recheck_result result;
+
+	if (tunnel_ends(r)) {
+		recheck_stop(r->recheck);
+		return RELAY_RUNNING;
+	}
+	result = recheck_step(r->recheck, now_ms);
+	if (result == RECHECK_WAITING)
+		return RELAY_RUNNING;
+	r->down.releasable = true; /* it has used memory */
+	if (result == RECHECK_DENIED)
+		tunnel_stop(&r->tunnel, TUNNEL_UNAUTHORIZED, now_ms);
+	return result == RECHECK_FAILED ? RELAY_UNCHECKED : RELAY_RUNNING;
+}
+
 /* ---- deadlines */
 
 /* A peer that no longer acknowledges what was sent to it has failed. */
@@ -230,8 +248,11 @@ static enum relay_result relay_expire(struct relay *r, enum relay_result late)
 /* When the loop goes round again, whatever comes. */
 static uint64_t wake_ms(const struct relay *r)
 {
-	return r->phase == RELAY_TUNNEL ? earlier(check_ms(r), tunnel_due_ms(&r->tunnel))
-					: check_ms(r);
+	uint64_t wake_ms = check_ms(r);
+
+	if (r->phase == RELAY_TUNNEL)
+		wake_ms = earlier(wake_ms, tunnel_due_ms(&r->tunnel));
+	return r->recheck ? earlier(wake_ms, recheck_due_ms(r->recheck)) : wake_ms;
 }
 
 /* The process has to stop, or cannot wait any more. */
@@ -313,11 +334,16 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 		{ .fd = r->sigfd },
 		poll_client(r, *hangup_seen),
 		poll_backend(r),
+		{ .fd = -1 },
 	};
 	enum relay_result late;
 	uint64_t deadline_ms = relay_deadline(r, &late);
-	int n = clock_wait(p, 3, now_ms,
-			   r->ready ? now_ms : earlier(deadline_ms, wake_ms(r)));
+	int n;
+
+	if (r->recheck)
+		p[3] = recheck_poll(r->recheck);
+	n = clock_wait(p, r->recheck ? 4 : 3, now_ms,
+		       r->ready ? now_ms : earlier(deadline_ms, wake_ms(r)));
 
 	if (n == -ECANCELED)
 		return relay_stop(r, RELAY_TERMINATED);
@@ -332,6 +358,8 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 	*hangup_seen |= (p[1].revents & POLLHUP) != 0;
 	if (n > 0)
 		relay_note_events(r, &p[1], &p[2]);
+	if (n > 0 && r->recheck)
+		recheck_note_events(r->recheck, p[3].revents);
 	return flows_result(r, now_ms);
 }
 
@@ -345,6 +373,8 @@ enum relay_result relay_run(struct relay *r)
 
 		if (now_ms >= check_ms(r))
 			end = relay_check_peers(r, now_ms);
+		if (end == RELAY_RUNNING && r->recheck)
+			end = relay_recheck(r, now_ms);
 		if (end == RELAY_RUNNING)
 			end = relay_steps(r, now_ms);
 		if (end == RELAY_RUNNING)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "proxy/recheck.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
 
@@ -18,9 +19,10 @@ struct relay {
 	const struct config *cfg;
 	struct upstream *upstream;
 	struct flow up, down;
-	struct tunnel tunnel; /* begun with RELAY_TUNNEL */
-	int sigfd;            /* readable after SIGTERM */
-	int error;            /* with RELAY_POLL_FAILED, -errno */
+	struct tunnel tunnel;    /* begun with RELAY_TUNNEL */
+	struct recheck *recheck; /* likewise; borrowed; NULL: none */
+	int sigfd;               /* readable after SIGTERM */
+	int error;               /* with RELAY_POLL_FAILED, -errno */
 	enum relay_phase phase;
 	bool awaits_100;        /* the client waits for a 100 before it sends its body */
 	bool response_suffices; /* stops after the response, even without all of the request */
@@ -35,6 +37,7 @@ enum relay_result {
 	RELAY_RESPONSE,        /* a head has come: `response` of the upstream */
 	RELAY_UPSTREAM_FAILED, /* the request's `fault` is set */
 	RELAY_RELEASE, /* a tunnel is idle: its pipes are closed; now release other memory */
+	RELAY_UNCHECKED, /* Next.js did not authorize or deny a tunnel again: the recheck's `fault` */
 	RELAY_TUNNEL_OVER,     /* with `end` of the tunnel */
 	RELAY_CLIENT_FAILED,   /* in a body, with the failure of the flow up */
 	RELAY_BACKEND_FAILED,  /* likewise, of the flow down */
@@ -44,5 +47,5 @@ enum relay_result {
 	RELAY_POLL_FAILED,     /* with the relay's error */
 };
 
-/* Runs until there is a result; may be called again after RELAY_RESPONSE and RELAY_RELEASE. */
+/* Runs until there is a result; may be called again after RELAY_RESPONSE, RELAY_RELEASE and RELAY_UNCHECKED. */
 enum relay_result relay_run(struct relay *r);

@@ -44,8 +44,9 @@ enum tunnel_end {
 	TUNNEL_LINGER_TIMEOUT, /* after half-close */
 	TUNNEL_IDLE_TIMEOUT,
 	TUNNEL_SESSION_TIMEOUT,
-	TUNNEL_STOPPED, /* SIGTERM */
-	TUNNEL_FAULT,   /* the gate's own */
+	TUNNEL_UNAUTHORIZED, /* Next.js has denied it (RecheckSec=) */
+	TUNNEL_STOPPED,      /* SIGTERM */
+	TUNNEL_FAULT,        /* the gate's own */
 };
 
 /* The Close for one peer. */

@@ -28,6 +28,7 @@ static const struct {
 	[TUNNEL_IDLE_TIMEOUT] = { 1008, 1001, false, "no data for IdleTimeoutSec=" },
 	[TUNNEL_SESSION_TIMEOUT] = { 1008, 1001, false,
 				     "the session has lasted for SessionTimeoutSec=" },
+	[TUNNEL_UNAUTHORIZED] = { 1008, 1001, false, "no longer authorized" },
 	[TUNNEL_STOPPED] = { 1001, 1001, false, "the session was ended by the server" },
 	[TUNNEL_FAULT] = { 1011, 1001, false, "a fault of the server" },
 };

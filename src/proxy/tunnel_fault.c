@@ -101,6 +101,9 @@ static void explain(const struct tunnel *t, int poll_error, struct fault *ret)
 	case TUNNEL_SESSION_TIMEOUT:
 		fault_set(ret, FAULT_NOBODY, 0, "open for SessionTimeoutSec=");
 		break;
+	case TUNNEL_UNAUTHORIZED:
+		fault_set(ret, FAULT_NOBODY, 0, "no longer authorized");
+		break;
 	case TUNNEL_STOPPED: fault_set(ret, FAULT_NOBODY, 0, "stopped by SIGTERM"); break;
 	case TUNNEL_FAULT: explain_local(t, poll_error, ret); break;
 	default: explain_end(t, t->ended_first, FAULT_NOBODY, ret); break;

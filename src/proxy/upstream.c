@@ -123,7 +123,8 @@ static enum upstream_result upstream_dial(struct upstream *u)
 	upstream_close(u);
 	u->reused = false;
 	u->phase = UPSTREAM_DIALLING;
-	return upstream_on_dial(u, dial_begin(&u->dial, u->be, u->request->connect_ms));
+	return upstream_on_dial(u, dial_begin(&u->dial, u->be, u->request->known,
+					      u->request->connect_ms));
 }
 
 enum upstream_result upstream_start(struct upstream *u,

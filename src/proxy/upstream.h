@@ -57,6 +57,8 @@ struct upstream_request {
 	size_t head_max;      /* bytes; `in` and `out` have more room than that */
 	/* the client's stream, to see if the backend is the gate itself; NULL: no check */
 	const struct stream *accepted;
+	/* how the backend was reached, to reach it in a tunnel's sandbox; NULL: it is resolved */
+	const struct dial_known *known;
 	struct fault *fault; /* set with UPSTREAM_FAILED */
 };
 

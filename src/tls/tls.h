@@ -48,8 +48,11 @@ struct tls_module {
 	/*
 	 * Begin a connection to a backend, or with a client. On an error, *why has the reason; for
 	 * TLS_MISCONFIGURED with section and key first. After TLS_READY, *ret goes to free() below.
+	 * If `earlier`, a retired connection to the same backend, is not NULL, its context is used, so
+	 * that no file is opened.
 	 */
-	enum tls_begin (*connect)(int fd, const struct backend *be, struct tls **ret,
+	enum tls_begin (*connect)(int fd, const struct backend *be,
+				  const struct tls *earlier, struct tls **ret,
 				  struct tls_why *why);
 	enum tls_begin (*accept)(int fd, const struct config_tls *cfg, struct tls **ret,
 				 struct tls_why *why);
@@ -87,6 +90,9 @@ struct tls_module {
 
 	/* The words for the last error that was returned. */
 	const char *(*why)(const struct tls *t);
+
+	/* Ends a connection to a backend with a close_notify; only its context is kept, for connect(). */
+	void (*retire)(struct tls *t);
 
 	/* With notify it sends a close_notify first, if none was sent and there is room. */
 	void (*free)(struct tls *t, bool notify);

@@ -118,26 +118,35 @@ static bool expect_name(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name);
 }
 
-static void tls_free(struct tls *t, bool notify)
+static void connection_free(struct tls *t, bool notify)
 {
 	if (notify && t->open && !(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
 		(void)SSL_shutdown(t->ssl); /* is not sent if the socket is full */
 	SSL_free(t->ssl);
+	t->ssl = NULL;
+	t->open = false;
+}
+
+static void tls_retire(struct tls *t)
+{
+	connection_free(t, true);
+	ERR_clear_error();
+}
+
+static void tls_free(struct tls *t, bool notify)
+{
+	connection_free(t, notify);
 	SSL_CTX_free(t->ctx);
 	OPENSSL_cleanse(&t->keys, sizeof(t->keys));
 	ERR_clear_error();
 	free(t);
 }
 
-/* Sets *why to "out of memory" already, for all later errors without a text of their own. */
-static struct tls *tls_new(const SSL_METHOD *method, struct tls_why *why)
+/* Without a context. Sets *why to "out of memory" already, for all later errors without a text of their own. */
+static struct tls *tls_new(struct tls_why *why)
 {
-	struct tls *t = calloc(1, sizeof(*t));
-
 	(void)snprintf(why->text, sizeof(why->text), "out of memory");
-	if (t)
-		t->ctx = tls_context_new(method, why);
-	return t;
+	return calloc(1, sizeof(struct tls));
 }
 
 /* The last step of connect() and accept(): hands t on, or frees it after an error. */
@@ -193,14 +202,26 @@ static bool attach(struct tls *t, int fd, void (*set_state)(SSL *ssl))
 	return true;
 }
 
-static enum tls_begin tls_connect(int fd, const struct backend *be, struct tls **ret,
+/* Sets the context of t: that of `earlier`, or a new one. */
+static enum tls_begin client_context(struct tls *t, const struct backend *be,
+				     const struct tls *earlier, struct tls_why *why)
+{
+	if (earlier) {
+		(void)SSL_CTX_up_ref(earlier->ctx); /* cannot fail */
+		t->ctx = earlier->ctx;
+		return TLS_READY;
+	}
+	t->ctx = tls_context_new(TLS_client_method(), why);
+	return t->ctx ? tls_context_connect(t->ctx, be, why) : TLS_LOCAL_FAULT;
+}
+
+static enum tls_begin tls_connect(int fd, const struct backend *be,
+				  const struct tls *earlier, struct tls **ret,
 				  struct tls_why *why)
 {
-	struct tls *t = tls_new(TLS_client_method(), why);
-	enum tls_begin r = TLS_LOCAL_FAULT;
+	struct tls *t = tls_new(why);
+	enum tls_begin r = t ? client_context(t, be, earlier, why) : TLS_LOCAL_FAULT;
 
-	if (t && t->ctx)
-		r = tls_context_connect(t->ctx, be, why);
 	if (r == TLS_READY &&
 	    !(attach(t, fd, SSL_set_connect_state) && expect_name(t->ssl, be->host)))
 		r = TLS_LOCAL_FAULT;
@@ -210,9 +231,11 @@ static enum tls_begin tls_connect(int fd, const struct backend *be, struct tls *
 static enum tls_begin tls_accept(int fd, const struct config_tls *cfg, struct tls **ret,
 				 struct tls_why *why)
 {
-	struct tls *t = tls_new(TLS_server_method(), why);
+	struct tls *t = tls_new(why);
 	enum tls_begin r = TLS_LOCAL_FAULT;
 
+	if (t)
+		t->ctx = tls_context_new(TLS_server_method(), why);
 	if (t && t->ctx)
 		r = tls_context_accept(t->ctx, cfg, &t->keys, why);
 	if (r == TLS_READY && !attach(t, fd, SSL_set_accept_state))
@@ -373,5 +396,6 @@ __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = 
 	.is_quiet = tls_is_quiet,
 	.subject = tls_subject,
 	.why = tls_why_text,
+	.retire = tls_retire,
 	.free = tls_free,
 };

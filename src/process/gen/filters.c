@@ -30,14 +30,22 @@
 #include "process/sandbox.h"
 
 /* Bits: when a rule holds. Before a tunnel, always (SERVE) or with one of the needs: */
-#define SERVE      16
-#define UNIX       SANDBOX_UNIX
-#define LOAD       SANDBOX_LOAD
-#define RESOLVE    SANDBOX_RESOLVE
-#define TLS        SANDBOX_TLS
+#define SERVE         16
+#define UNIX          SANDBOX_UNIX
+#define LOAD          SANDBOX_LOAD
+#define RESOLVE       SANDBOX_RESOLVE
+#define TLS           SANDBOX_TLS
 /* In a tunnel: */
-#define TUNNEL     32
-#define TUNNEL_TLS 64 /* if TLS was possible before it */
+#define TUNNEL        32
+#define TUNNEL_TLS    64 /* if TLS was possible before it */
+/* In a tunnel that connects to Next.js again and again (RecheckSec=), by that family: */
+#define RECHECK       128
+#define RECHECK_INET  256
+#define RECHECK_INET6 512
+#define RECHECK_UNIX  1024
+#define RECHECK_TLS   2048 /* likewise, and TLS was possible before it */
+
+#define SECURED (TUNNEL | TUNNEL_TLS | RECHECK | RECHECK_TLS)
 
 /* Offsets of the two halves of an argument. */
 #define HALF(arg, half) (offsetof(struct seccomp_data, args) + 8 * (arg) + 4 * (half))
@@ -88,8 +96,8 @@ static const struct rule {
 	ALLOW(SERVE | TUNNEL, "read"),
 	ALLOW(SERVE | TUNNEL, "clock_gettime"), /* where there is no vDSO for it */
 	ALLOW(SERVE | TUNNEL, "brk munmap exit_group"),
-	ALLOW(SERVE | TUNNEL, "getpid"), /* in log lines, and journal_close() */
-	ALLOW(SERVE, "connect"),         /* Landlock limits the ports */
+	ALLOW(SERVE | TUNNEL, "getpid"),   /* in log lines, and journal_close() */
+	ALLOW(SERVE | RECHECK, "connect"), /* Landlock limits the ports */
 	ALLOW(SERVE,
 	      "getsockname getpeername"), /* whether a backend is the gate itself */
 	/* dlopen(); Landlock limits the files */
@@ -128,8 +136,12 @@ static const struct rule {
 	ALLOW(SERVE, "socket", SOCK(AF_INET, SOCK_STREAM)),
 	ALLOW(SERVE, "socket", SOCK(AF_INET6, SOCK_STREAM)),
 	ALLOW(UNIX, "socket", SOCK(AF_UNIX, SOCK_STREAM)),
+	ALLOW(RECHECK_INET, "socket", SOCK(AF_INET, SOCK_STREAM)),
+	ALLOW(RECHECK_INET6, "socket", SOCK(AF_INET6, SOCK_STREAM)),
+	ALLOW(RECHECK_UNIX, "socket", SOCK(AF_UNIX, SOCK_STREAM)),
 	ALLOW(SERVE, "getsockopt", IS(1, SOL_SOCKET)),
-	ALLOW(SERVE, "setsockopt", IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
+	ALLOW(RECHECK, "getsockopt", IS(1, SOL_SOCKET), IS(2, SO_ERROR)),
+	ALLOW(SERVE | RECHECK, "setsockopt", IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
 	ALLOW(SERVE, "setsockopt", IS(1, IPPROTO_TCP), IS(2, TCP_KEEPIDLE)),
 	ALLOW(SERVE, "setsockopt", IS(1, IPPROTO_TCP), IS(2, TCP_KEEPINTVL)),
 	ALLOW(SERVE, "setsockopt", IS(1, IPPROTO_TCP), IS(2, TCP_KEEPCNT)),
@@ -151,6 +163,9 @@ static const struct rule {
 	 * Landlock makes openat fail. */
 	FAIL(TLS | TUNNEL_TLS, ENOSYS, "shmget"),
 	FAIL(TUNNEL_TLS, EACCES, "openat"),
+	/* OpenSSL looks for an authority of which it has read no certificate before the tunnel */
+	FAIL(RECHECK_TLS, EACCES, "newfstatat"),
+	ALLOW(RECHECK_TLS, "sysinfo"), /* qsort(), see above */
 
 	ALLOW(RESOLVE, "prctl", IS(0, PR_CAPBSET_READ)), /* libcap when it is loaded */
 	/* tried by modules that can do without */
@@ -235,7 +250,13 @@ static const struct filter {
 	{ "filter_tls_unix", SERVE | LOAD | UNIX | TLS },
 	{ "filter_resolve", SERVE | LOAD | UNIX | RESOLVE | TLS },
 	{ "filter_tunnel", TUNNEL },
+	{ "filter_tunnel_inet", TUNNEL | RECHECK | RECHECK_INET },
+	{ "filter_tunnel_inet6", TUNNEL | RECHECK | RECHECK_INET6 },
+	{ "filter_tunnel_unix", TUNNEL | RECHECK | RECHECK_UNIX },
 	{ "filter_tunnel_tls", TUNNEL | TUNNEL_TLS },
+	{ "filter_tunnel_tls_inet", SECURED | RECHECK_INET },
+	{ "filter_tunnel_tls_inet6", SECURED | RECHECK_INET6 },
+	{ "filter_tunnel_tls_unix", SECURED | RECHECK_UNIX },
 };
 
 static void filter_print(const struct filter *f)
