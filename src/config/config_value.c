@@ -85,7 +85,7 @@ const struct config_kind config_kind_bytes = {
 #define SECOND_US 1000000ULL
 #define ROW_DAYS  5 /* the row of the largest unit that is printed */
 
-/* In rising order. The first of the names is printed. */
+/* In rising order. The first of the names is printed. After the first row, all names of a row begin alike. */
 static const struct {
 	char names[24];
 	uint64_t us;
@@ -110,10 +110,13 @@ static uint64_t next_unit(struct slice *s)
 	*s = slice_from(*s, word.len);
 	if (word.len == 0)
 		return SECOND_US;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+	for (size_t i = sizeof(units) / sizeof(units[0]); i-- > 0;) {
+		if (i > 0 && units[i].names[0] != word.p[0])
+			continue;
 		for (names = slice_str(units[i].names); slice_split(&names, ' ', &name);)
 			if (slice_eq(word, name))
 				return units[i].us;
+	}
 	return 0;
 }
 
