@@ -89,7 +89,7 @@ static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
 	if (r < 0)
 		return exchange_abort(x, "cannot tighten the sandbox", r);
 	while ((end = exchange_tunnel(x)) == EXCHANGE_UNCHECKED)
-		conn_log_unchecked(&c->request, &c->down.recheck->fault);
+		conn_log_unchecked(&c->request, c->down.recheck);
 	return end;
 }
 

@@ -188,10 +188,11 @@ void conn_log_opened(struct conn_request *q)
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");
 		(void)snprintf(status, sizeof(status),
-			       "noVNC session %.*s of %.*s%s%.*s%s",
-			       SLICE_FMT(f->session), SLICE_FMT(f->user),
-			       f->user.len > 0 ? " (" : "", SLICE_FMT(f->client),
-			       f->user.len > 0 ? ")" : "");
+			       f->user.len > 0 ? "noVNC session %.*s of %.*s (%.*s)"
+					       : "noVNC session %.*s of %.*s",
+			       SLICE_FMT(f->session),
+			       SLICE_FMT(f->user.len > 0 ? f->user : f->client),
+			       SLICE_FMT(f->client));
 	} else {
 		(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
 			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
@@ -199,9 +200,13 @@ void conn_log_opened(struct conn_request *q)
 	log_status(slice_str(status));
 }
 
-void conn_log_unchecked(struct conn_request *q, const struct fault *fault)
+void conn_log_unchecked(struct conn_request *q, const struct recheck *r)
 {
-	conn_log(q, LOG_UNCHECKED, 0, fault->reason);
+	struct slice backend = q->fields.backend;
+
+	q->fields.backend = slice_str(r->upstream.be->name);
+	conn_log(q, LOG_UNCHECKED, 0, r->fault.reason);
+	q->fields.backend = backend;
 }
 
 /* The backend has declined an upgrade: it sent another status than 101. */

@@ -48,8 +48,8 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 /* After the tunnel is established: the second entry of a session, and systemd's status. */
 void conn_log_opened(struct conn_request *q);
 
-/* Next.js has neither authorized nor denied an open session again, with that fault. */
-void conn_log_unchecked(struct conn_request *q, const struct fault *fault);
+/* Logs that Next.js has neither authorized nor denied an open session again. */
+void conn_log_unchecked(struct conn_request *q, const struct recheck *r);
 
 /* Logs the end of the exchange. */
 void conn_log_ended(struct conn_request *q, enum exchange_end end,

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
-from gate import (HOST, NOVNC, SECRET, chunked, deaf, head, refusing, request, response, switching,
+from gate import (DEADLINE, HOST, NOVNC, SECRET, chunked, deaf, head, refusing, request, response, switching,
                   upgrade)
 from test_headers import assert_who_asked
+from test_log import full_pipe, journal, next_fields  # noqa: F401 (fixtures)
 from test_timeouts import not_before
 from test_upgrade_errors import fits, switched
 from websocket import BINARY, closed, receive, send
@@ -495,3 +497,52 @@ def test_each_request_has_its_own_user(world):
         assert m["X-Forwarded-User"] == user
         b.send(response(b"x"))
         c.response()
+
+
+USER = "NOVNC_GATE_USER"
+
+
+@kinds
+def test_an_entry_before_it_is_authorized_names_no_user(world, journal, message):
+    journal, arguments = journal
+    c = world.direct(message, **arguments)
+    asked(world)[0].send(granted(status="403 Forbidden"))
+    assert c.response().status == 403
+    fields = next_fields(journal)
+    assert fields["MESSAGE"].startswith("Refusing unauthorized request with 403 (GET /api/")
+    assert (fields["NOVNC_GATE_BACKEND"], fields["NOVNC_GATE_STATUS"]) == ("Next.js", "403")
+    assert fields["NOVNC_GATE_SESSION"] == "s-1" and USER not in fields
+
+
+def test_all_entries_of_a_session_name_the_user(world, journal):
+    world.drop_in("51-recheck.conf", "[Authorization]\nRecheckSec=100ms\n")
+    journal, arguments = journal
+    c = world.direct(SESSION, **arguments)
+    opened(world, c)
+    asked(world)[0].close()
+    asked(world)[0].send(response(status="404 No"))
+    seen = [next_fields(journal) for _ in range(4)]
+    assert [(f[USER], f["NOVNC_GATE_BACKEND"], f["MESSAGE"].split(":")[0]) for f in seen] == [
+        ("alice", "master-controller", "Handling noVNC connection"), ("alice", "master-controller", "Proxying"),
+        ("alice", "Next.js", "Session cannot be authorized again"),
+        ("alice", "master-controller", "noVNC session closed")]
+    assert seen[3]["NOVNC_GATE_REASON"] == "no longer authorized"
+    assert (seen[3]["NOVNC_GATE_CLOSED_BY"], seen[3]["NOVNC_GATE_CLOSE_CODE"]) == ("novnc-gate", "1008")
+
+
+def test_a_session_that_the_controller_refuses_names_the_user(world, journal):
+    journal, arguments = journal
+    c = world.direct(SESSION, **arguments)
+    grant(world)
+    world.controller.asked().send(response(status="401 No"))
+    assert c.response().status == 401
+    assert [next_fields(journal)[USER] for _ in range(2)] == ["alice"] * 2
+
+
+def test_the_status_names_the_user(world, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE)
+        c = world.direct(SESSION, env={"NOTIFY_SOCKET": str(tmp_path / "notify")}.items())
+        opened(world, c)
+        assert manager.recv(4096).decode() == f"STATUS=noVNC session s-1 of alice ({c.address})"
