@@ -692,6 +692,41 @@ START_TEST(files_that_cannot_be_used_are_named)
 }
 END_TEST
 
+/* No file is opened for it: there is none any more. */
+START_TEST(a_retired_connection_lends_its_context)
+{
+	struct backend be = client_config();
+	struct config_tls cfg = server_config();
+	struct tls_why why;
+	short wants;
+	char byte;
+	struct buf b = { &byte, 1, 0, 0 };
+	struct tls *earlier = client;
+	int c, s;
+
+	module->retire(earlier);
+	ck_assert_int_eq(module->read(server, &b, &wants), 0); /* close_notify */
+	client = NULL;
+	disconnected();
+	be.trust.ca_file = "/nowhere/ca";
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX,
+					    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+					    fd),
+				 0);
+		ck_assert_int_eq(module->connect(fd[0], &be, earlier, &client, &why),
+				 TLS_READY);
+		ck_assert_int_eq(module->accept(fd[1], &cfg, &server, &why), TLS_READY);
+		shake(&c, &s);
+		ck_assert_int_eq(c, i == 0 ? 0 : -EPROTO);
+		disconnected();
+		/* the name is checked each time */
+		(void)snprintf(be.host, sizeof(be.host), "other.example");
+	}
+	module->free(earlier, false);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tls");
@@ -709,6 +744,7 @@ int main(void)
 	tcase_add_test(ends, an_end_without_words_is_an_error);
 	tcase_add_test(ends, an_end_waits_for_room);
 	tcase_add_loop_test(ends, freeing_says_so_or_does_not, 0, 2);
+	tcase_add_test(ends, a_retired_connection_lends_its_context);
 	tcase_add_test(ends, what_is_no_tls_is_an_error);
 	tcase_add_test(ends, a_record_that_was_changed_is_an_error);
 	tcase_add_test(ends, only_bytes_and_ends_are_no_quiet);
