@@ -305,6 +305,17 @@ def test_head_gets_no_content(world, sent):
     assert c.response().body == b"page"
 
 
+def test_content_that_head_does_not_get_is_in_no_later_response(world):
+    c = world.client(request("HEAD", PAGE))
+    b, _ = asked(world)
+    b.send(head("HTTP/1.1 401 No", "Content-Length: 30"))
+    assert c.response("HEAD")["Content-Length"] == "30"
+    assert b.end() == "FIN"
+    c.send(request())
+    again, m = world.nextjs.next()
+    assert again is not b and m.target == "/"
+
+
 @pytest.mark.parametrize("sent", [request("POST", PAGE, body=b"x" * 100000),
                                   request("POST", PAGE, "Content-Length: 10"),
                                   request("POST", PAGE, "Content-Length: 10", "Expect: 100-continue"),
