@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -449,7 +450,9 @@ def test_a_failure_is_a_close_with_upgrade_errors(world):
     c = world.client(SESSION)
     asked(world)[0].send(response(b"x", status="302 Found"))
     sentence = "Next.js responded with 302 to the authorization request"
+    start = time.monotonic()
     told(c, 4502, sentence, f"WebSocket proxy error: {sentence}")
+    assert time.monotonic() - start < 1.5               # else the request counted as bytes before the Close
     world.controller.untouched()
 
 
