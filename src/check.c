@@ -170,7 +170,11 @@ static void print_config(const struct config *cfg)
 	print_paths("WebSocket", cfg->nextjs_upgrade_path, nextjs);
 	(void)printf("any other WebSocket -> 403\n");
 	print_paths("request", cfg->controller_path, controller);
-	(void)printf("any other request -> %s\n\n", nextjs->url);
+	(void)printf("any other request -> %s\n", nextjs->url);
+	if (cfg->authorize_path)
+		(void)printf("to %s only if authorized by %s%s\n", controller->url,
+			     nextjs->url, cfg->authorize_path);
+	(void)printf("\n");
 }
 
 static enum check_result check_backends(const struct config *cfg)

@@ -250,12 +250,30 @@ static void exchange_init_request(struct exchange *x, const struct http1_head *h
 	x->request.response_ms = x->upgrade ? cfg->upgrade_ms : cfg->response_ms;
 }
 
+static void exchange_init_relay(struct exchange *x, const struct http1_head *h)
+{
+	struct downstream *d = x->downstream;
+	struct upstream *u = x->upstream;
+	struct relay *r = &x->relay;
+
+	*r = (struct relay){
+		.cfg = d->cfg,
+		.upstream = u,
+		.sigfd = d->sigfd,
+		.awaits_100 = x->expects,
+		.gone_ms = EXCHANGE_GONE_MS,
+	};
+	flow_init(&r->up, &d->stream, &u->stream, &d->in, &d->backend_out);
+	flow_init(&r->down, &u->stream, &d->stream, &d->backend_in, &d->out);
+	if (!x->upgrade && !x->authorizes)
+		flow_begin(&r->up, h->framing, h->length, true);
+}
+
 static void exchange_init(struct exchange *x, struct downstream *d,
 			  const struct http1_head *h, size_t head_len,
 			  const struct verdict *v, bool authorizes)
 {
 	const struct config *cfg = d->cfg;
-	struct upstream *u = &d->upstream[authorizes ? CONFIG_NEXTJS : v->backend];
 
 	x->status = 0;
 	x->tunnel = x->denied = false;
@@ -264,7 +282,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	x->authorizes = authorizes;
 	x->no_content = slice_eq(h->method, SLICE("HEAD"));
 	x->downstream = d;
-	x->upstream = u;
+	x->upstream = &d->upstream[authorizes ? CONFIG_NEXTJS : v->backend];
 	x->end_if_failed = EXCHANGE_NO_RESPONSE;
 	x->id_line = v->id_line;
 	x->upgrade = v->kind == ROUTE_UPGRADE;
@@ -281,17 +299,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 	if (x->upgrade)
 		upgrade_accept(http1_field(h, SLICE("Sec-WebSocket-Key"))->value,
 			       x->accept);
-	x->relay = (struct relay){
-		.cfg = cfg,
-		.upstream = u,
-		.sigfd = d->sigfd,
-		.awaits_100 = x->expects,
-		.gone_ms = EXCHANGE_GONE_MS,
-	};
-	flow_init(&x->relay.up, &d->stream, &u->stream, &d->in, &d->backend_out);
-	flow_init(&x->relay.down, &u->stream, &d->stream, &d->backend_in, &d->out);
-	if (!x->upgrade && !authorizes)
-		flow_begin(&x->relay.up, h->framing, h->length, true);
+	exchange_init_relay(x, h);
 }
 
 /* The head of the request has been written to the backend's output, or r is why not. */

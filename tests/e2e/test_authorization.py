@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gate import (DEADLINE, HOST, NOVNC, SECRET, chunked, deaf, head, refusing, request, response, switching,
+from gate import (DEADLINE, HOST, NOVNC, SECRET, Responder, chunked, deaf, head, refusing, request, response, switching,
                   upgrade)
 from test_headers import assert_who_asked
 from test_log import full_pipe, journal, next_fields  # noqa: F401 (fixtures)
@@ -560,3 +560,13 @@ def test_the_status_names_the_user(world, tmp_path):
         c = world.direct(SESSION, env={"NOTIFY_SOCKET": str(tmp_path / "notify")}.items())
         opened(world, c)
         assert manager.recv(4096).decode() == f"STATUS=noVNC session s-1 of alice ({c.address})"
+
+
+def test_check_shows_who_authorizes(world):
+    with Responder(world.nextjs), Responder(world.controller):
+        r = world.check()
+    line = f"to {world.controller.url} only if authorized by {world.nextjs.url}{PATH}\n"
+    assert r.returncode == 0 and r.stdout.count(line) == 1, r
+    world.drop_in("51-off.conf", "[Authorization]\nPath=\n")
+    with Responder(world.nextjs), Responder(world.controller):
+        assert "authorized by" not in world.check().stdout

@@ -8,10 +8,9 @@ import time
 
 import pytest
 
-from gate import (NOVNC, SECRET, Backend, Ended, chunked, cpu_seconds, head, request, response, switching, upgrade)
+from gate import (NOVNC, SECRET, Backend, chunked, cpu_seconds, head, request, response, switching, upgrade)
 from test_authorization import PATH, granted
 from test_timeouts import not_before
-from tls import Authority
 from websocket import BINARY, receive, receive_close, receive_up_to_close, reason_to, send, send_close
 
 KEYS = f"[Authorization]\nPath={PATH}\nRecheckSec=150ms\n"
@@ -112,12 +111,17 @@ def test_it_is_asked_by_tls_as_the_first_time(world, name):
     is_ended(c, b)
 
 
+def hashed(authority, directory):
+    """Its certificate where OpenSSL looks for it."""
+    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority.file],
+                          capture_output=True, text=True, check=True).stdout.strip()
+    (directory / f"{name}.0").write_bytes(authority.file.read_bytes())
+
+
 @pytest.mark.parametrize("world", [("backend",)], indirect=True, ids=[""])
 def test_it_is_asked_with_the_systems_certificates(world, authority, tmp_path):
     """OpenSSL looks for those of other authorities too, and finds no file."""
-    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority.file],
-                          capture_output=True, text=True, check=True).stdout.strip()
-    (tmp_path / f"{name}.0").write_bytes(authority.file.read_bytes())
+    hashed(authority, tmp_path)
     world.drop_in("51-ca.conf", "[NextJs]\nCaFile=\n")
     c = world.direct(SESSION, env={"SSL_CERT_DIR": str(tmp_path)}.items())
     answer(world.nextjs)
@@ -128,30 +132,6 @@ def test_it_is_asked_with_the_systems_certificates(world, authority, tmp_path):
     answer(world.nextjs, response(status="401 No"))
     is_ended(c, b)
     assert not warnings(c)
-
-
-@pytest.mark.parametrize("world", [("backend",)], indirect=True, ids=[""])
-def test_another_authority_than_before_is_a_failure(world, authority, tmp_path):
-    """Its file would have to be opened in the tunnel's sandbox, which fails and ends nothing."""
-    other = Authority(tmp_path / "other", "Other CA")
-    for a in (authority, other):
-        name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", a.file],
-                              capture_output=True, text=True, check=True).stdout.strip()
-        (tmp_path / f"{name}.0").write_bytes(a.file.read_bytes())
-    world.drop_in("51-ca.conf", "[NextJs]\nCaFile=\n")
-    c = world.direct(SESSION, env={"SSL_CERT_DIR": str(tmp_path)}.items())
-    answer(world.nextjs)
-    b = world.tunnel_of(c)
-    before, world.nextjs.tls = world.nextjs.tls, other.server(other.issue("IP:127.0.0.1"))
-    for _ in range(2):
-        with pytest.raises((OSError, Ended)):
-            world.nextjs.accept().more()
-        goes_on(c, b)
-    world.nextjs.tls = before
-    answer(world.nextjs, response(status="401 No"))
-    is_ended(c, b)
-    assert warnings(c) == [f"TLS handshake with {world.nextjs.authority}: certificate verify failed: "
-                           "unable to get local issuer certificate"]
 
 
 # Again and again

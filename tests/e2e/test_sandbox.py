@@ -11,8 +11,10 @@ import time
 
 import pytest
 
-from gate import DEADLINE, Gate, World, request
+from gate import DEADLINE, Ended, Gate, World, request, response
+from test_recheck import KEYS, SESSION, answer, goes_on, hashed, is_ended, warnings
 from test_tunnel import crc_of_stream, fill, read_stream
+from tls import Authority
 
 
 def fields(pid, file):
@@ -196,3 +198,26 @@ def test_a_user_whose_pipes_are_used_up_loses_no_session(tmp_path, no_more_pipes
         for sender, receiver in ((c, b), (b, c)):
             sent = fill(sender)     # so that reads fill a buffer, after which the gate makes a pipe
             assert read_stream(receiver, sent) == crc_of_stream(sent)
+
+
+@pytest.mark.parametrize("world", [("backend",)], indirect=True, ids=[""])
+def test_a_recheck_opens_no_file(world, authority, tmp_path):
+    """Next.js has a certificate of another authority than before, whose file would have to be opened."""
+    other = Authority(tmp_path / "other", "Other CA")
+    for a in (authority, other):
+        hashed(a, tmp_path)
+    world.drop_in("50-authorization.conf", KEYS)
+    world.drop_in("51-ca.conf", "[NextJs]\nCaFile=\n")
+    c = world.direct(SESSION, env={"SSL_CERT_DIR": str(tmp_path)}.items())
+    answer(world.nextjs)
+    b = world.tunnel_of(c)
+    before, world.nextjs.tls = world.nextjs.tls, other.server(other.issue("IP:127.0.0.1"))
+    for _ in range(2):
+        with pytest.raises((OSError, Ended)):
+            world.nextjs.accept().more()
+        goes_on(c, b)
+    world.nextjs.tls = before
+    answer(world.nextjs, response(status="401 No"))
+    is_ended(c, b)
+    assert warnings(c) == [f"TLS handshake with {world.nextjs.authority}: certificate verify failed: "
+                           "unable to get local issuer certificate"]
