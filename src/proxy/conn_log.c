@@ -264,8 +264,8 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	const char *reason = x->fault.reason;
 	char declined[sizeof(x->fault.reason) + 128];
 
-	f->backend = slice_str(
-		x->upstream->be->name); /* maybe only that of the authorization request */
+	/* only Next.js, if that is as far as the request came */
+	f->backend = slice_str(x->upstream->be->name);
 	f->ended = true;
 	f->up_bytes = x->relay.up.bytes;
 	f->down_bytes = x->relay.down.bytes;
