@@ -271,9 +271,10 @@ START_TEST(the_largest_entry_fits)
 {
 	static char junk[100000];
 	struct slice s = { junk, sizeof(junk) };
-	struct log_fields f = { s,        s,    s,          s,          s,
-				s,        s,    s,          s,          UINT_MAX,
-				UINT_MAX, true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	struct log_fields f = { s,    s,          s,          s,
+				s,    s,          s,          s,
+				s,    s,          UINT_MAX,   UINT_MAX,
+				true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	memset(junk, 0x1b, sizeof(junk));
 	capture_lines();

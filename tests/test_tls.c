@@ -718,7 +718,7 @@ START_TEST(a_retired_connection_lends_its_context)
 				 TLS_READY);
 		ck_assert_int_eq(module->accept(fd[1], &cfg, &server, &why), TLS_READY);
 		shake(&c, &s);
-		ck_assert_int_eq(c, i == 0 ? 0 : -EPROTO);
+		ck_assert_int_eq(c, i == 0 ? 0 : -EKEYREJECTED);
 		disconnected();
 		/* the name is checked each time */
 		(void)snprintf(be.host, sizeof(be.host), "other.example");
