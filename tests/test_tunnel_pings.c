@@ -84,8 +84,11 @@ START_TEST(no_ping_goes_out_while_a_frame_is_open)
 	struct relaying w;
 
 	write_text(&frame, FRAMES_TEXT, "fragm", NULL);
-	pinging_open(&w, SHORT_MS);
+	tunnelling_open(&w, false);
+	w.cfg.heartbeat_ms = SHORT_MS;
+	/* before a Ping can be due */
 	peer_send(w.backend_peer, frame.data, cuts[_i]);
+	relaying_start(&w);
 	peer_hears_bytes(w.client_peer, frame.data, cuts[_i]);
 	(void)later(4 * SHORT_MS);
 	still_wait();
