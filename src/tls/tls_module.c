@@ -29,6 +29,7 @@ struct tls {
 	SSL *ssl;
 	size_t excess; /* bytes read in this call, minus the payload it returned */
 	bool open;     /* the handshake is done, nothing has broken since */
+	bool shut;     /* close_notify has been sent */
 	int read_error, write_error; /* -errno after which OpenSSL is not called again */
 	struct tls_ticket_keys keys;
 	char subject[TLS_SUBJECT_MAX];
@@ -120,11 +121,11 @@ static bool expect_name(SSL *ssl, const char *host)
 
 static void connection_free(struct tls *t, bool notify)
 {
-	if (notify && t->open && !(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
+	if (notify && t->open && !t->shut)
 		(void)SSL_shutdown(t->ssl); /* is not sent if the socket is full */
 	SSL_free(t->ssl);
 	t->ssl = NULL;
-	t->open = false;
+	t->open = t->shut = false;
 }
 
 static void tls_retire(struct tls *t)
@@ -347,11 +348,15 @@ static int tls_shut(struct tls *t, short *wants)
 
 	if (!t->open)
 		return t->write_error < 0 ? t->write_error : -EPIPE;
-	if (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
+	if (t->shut)
 		return 0;
 	call_begin(t);
+	/* OpenSSL sets SSL_SENT_SHUTDOWN before it writes, so that says nothing. */
 	r = SSL_shutdown(t->ssl);
-	return r < 0 ? failure(t, r, wants) : 0;
+	if (r < 0)
+		return failure(t, r, wants);
+	t->shut = true;
+	return 0;
 }
 
 static bool tls_is_quiet(struct tls *t)
