@@ -72,7 +72,7 @@ static const struct {
 	  "Refusing request with -: -" },
 	{ LOG_WS_ERROR, LOG_WARNING, "WebSocket proxy error: the client closed" WHO,
 	  "WebSocket proxy error: -" },
-	{ LOG_UNCHECKED, LOG_WARNING,
+	{ LOG_UNDECIDED, LOG_WARNING,
 	  "Session cannot be authorized again: the client closed" WHO,
 	  "Session cannot be authorized again: -" },
 	{ LOG_BACKEND, LOG_WARNING, "Proxy error: the client closed" WHO,

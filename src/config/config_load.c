@@ -360,6 +360,8 @@ enum config_result config_load(const char *file, config_report report, void *use
 
 	config_init(ret);
 	config_file_read(file, read_file, &r);
+	r.file = file;
+	r.line = 0;
 	parse_networks(&r);
 	check_proxy_protocol(&r);
 	return r.result;

@@ -40,8 +40,8 @@ static bool node_address(struct slice node, struct in6_addr *ret)
 }
 
 /*
- * The elements come from left to right. A trusted proxy has written what is left of its own address.
- * Any other element could have forged it, and so it makes void what was read before.
+ * The elements come from left to right. If an element is a trusted proxy's address, that proxy has written
+ * those before it. If not, they may be forged, and are forgotten.
  * Returns true for a trusted proxy.
  */
 static bool note_node(struct slice node, struct network_list trusted,
@@ -292,8 +292,7 @@ struct reading {
 	struct network_list trusted;
 	struct forwarded *ret;
 	size_t elements;
-	struct element
-		last; /* written by the proxy that has spoken with the client itself */
+	struct element named; /* the one that names the client */
 };
 
 static int read_element(void *userdata, const struct element *e)
@@ -301,7 +300,7 @@ static int read_element(void *userdata, const struct element *e)
 	struct reading *r = userdata;
 
 	if (!note_node(e->node, r->trusted, r->ret) || r->elements == 0)
-		r->last = *e;
+		r->named = *e;
 	r->elements++;
 	return 0;
 }
@@ -314,8 +313,8 @@ static const char *read_rfc7239(const struct http1_head *h, struct network_list 
 	struct reading r = { .trusted = trusted, .ret = &f };
 
 	if (each_element(h, read_element, &r) < 0 ||
-	    (r.last.proto.p && !proto_parse(r.last.proto, &f.proto)) ||
-	    (r.last.host.p && !host_parse(r.last.host, &f)))
+	    (r.named.proto.p && !proto_parse(r.named.proto, &f.proto)) ||
+	    (r.named.host.p && !host_parse(r.named.host, &f)))
 		return "malformed Forwarded";
 	*ret = f;
 	return NULL;

@@ -38,7 +38,7 @@ struct forwarded {
 
 /*
  * Reads the fields of a request that came from a trusted proxy. The client is the right-most address
- * that is not trusted; if all are trusted, the left-most. What is left of an element that is no
+ * that is not trusted; if all are trusted, the left-most. What stands before an element that is no
  * address may be forged, and does not count. Returns NULL, or what is malformed, in words; then
  * *ret is still good for what it has.
  */

@@ -45,7 +45,7 @@ static const struct {
 			  "Refusing request with @STATUS@: @REASON@@WHO@" },
 	[LOG_WS_ERROR] = { LOG_WARNING, "3f3a3d11331348c7ae8f7499bb3e7f7e",
 			   "WebSocket proxy error: @REASON@@WHO@" },
-	[LOG_UNCHECKED] = { LOG_WARNING, "1623bc7d2dae4f5abeeae007e38d09d4",
+	[LOG_UNDECIDED] = { LOG_WARNING, "1623bc7d2dae4f5abeeae007e38d09d4",
 			    "Session cannot be authorized again: @REASON@@WHO@" },
 	[LOG_BACKEND] = { LOG_WARNING, "6a41f540a2854f87b431e3a36b6c8097",
 			  "Proxy error: @REASON@@WHO@" },
@@ -251,7 +251,7 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	struct journal_entry out = { .level = events[ev].level };
 
-	/* nine long texts, five of them once more in the sentence, and the rest */
+	/* at most nine long texts, five of them again in the sentence, and the rest */
 	_Static_assert(14 * LOG_VALUE_MAX + 1536 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a message fits");
 

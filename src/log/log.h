@@ -26,7 +26,7 @@ enum log_event {
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
 	LOG_REFUSED,    /* notice: an error response without another event, REASON */
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */
-	LOG_UNCHECKED,  /* warning: an open session cannot be authorized again, REASON */
+	LOG_UNDECIDED,  /* warning: an open session cannot be authorized again, REASON */
 	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
 	LOG_SERVED,     /* debug: a plain request, or the end of a WebSocket to Next.js */
 	LOG_DROPPED,    /* debug: fields that are not passed on; REASON has their names */

@@ -16,10 +16,10 @@ static void refuse(struct proxy_header *h, const char *why)
 #define V1_MALFORMED "the PROXY header, of version 1, is malformed"
 #define V1_TOO_LONG  "the PROXY header, of version 1, is longer than 107 bytes"
 
-/* The shortest lines, and the length of their beginning. A shorter line comes first. */
+/* The shortest line of each kind, in the order of their lengths. */
 static const struct {
 	struct slice line;
-	size_t beginning;
+	size_t beginning; /* so many bytes tell the kind */
 } v1_shortest[] = {
 	{ SLICE_INIT("PROXY UNKNOWN\r\n"), 13 },
 	{ SLICE_INIT("PROXY TCP6 :: :: 0 0\r\n"), 10 },
@@ -206,7 +206,8 @@ static bool begins_with(const struct proxy_header *h, struct slice s)
 void proxy_header_init(struct proxy_header *ret)
 {
 	ret->state = PROXY_HEADER_INCOMPLETE;
-	ret->wanted = v1_shortest[0].line.len; /* of both versions */
+	ret->wanted =
+		v1_shortest[0].line.len; /* no header is shorter, of either version */
 	ret->len = 0;
 }
 

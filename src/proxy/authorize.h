@@ -8,7 +8,7 @@
 #include "http/http1.h"
 #include "proxy/fault.h"
 
-/* The most bytes of a user's name, which X-Novnc-User has. */
+/* The longest name of a user in X-Novnc-User, in bytes. */
 #define AUTHORIZE_USER_MAX 256
 
 enum authorize_result {

@@ -88,8 +88,8 @@ static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
 	r = sandbox_tighten(c->setup->sandbox, recheck_family(c->down.recheck));
 	if (r < 0)
 		return exchange_abort(x, "cannot tighten the sandbox", r);
-	while ((end = exchange_tunnel(x)) == EXCHANGE_UNCHECKED)
-		conn_log_unchecked(&c->request, c->down.recheck);
+	while ((end = exchange_tunnel(x)) == EXCHANGE_UNDECIDED)
+		conn_log_undecided(&c->request, c->down.recheck);
 	return end;
 }
 
@@ -137,7 +137,7 @@ static bool conn_ended(struct conn *c, struct exchange *x, enum exchange_end end
 		break;
 	case EXCHANGE_AUTHORIZED:
 	case EXCHANGE_TUNNEL:
-	case EXCHANGE_UNCHECKED:
+	case EXCHANGE_UNDECIDED:
 	case EXCHANGE_CUT:
 	case EXCHANGE_GONE: break;
 	}

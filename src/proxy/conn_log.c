@@ -200,12 +200,12 @@ void conn_log_opened(struct conn_request *q)
 	log_status(slice_str(status));
 }
 
-void conn_log_unchecked(struct conn_request *q, const struct recheck *r)
+void conn_log_undecided(struct conn_request *q, const struct recheck *r)
 {
 	struct slice backend = q->fields.backend;
 
 	q->fields.backend = slice_str(r->upstream.be->name);
-	conn_log(q, LOG_UNCHECKED, 0, r->fault.reason);
+	conn_log(q, LOG_UNDECIDED, 0, r->fault.reason);
 	q->fields.backend = backend;
 }
 
@@ -231,7 +231,7 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 		return is_session(v) ? LOG_CLOSED : LOG_SERVED;
 	if (x->fault.blame == FAULT_BACKEND)
 		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
-	if (is_session(v)) /* whose tunnel was not opened */
+	if (is_session(v) && !x->authorizes) /* whose tunnel was not opened */
 		return was_declined(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
 	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_SERVED;
 }
@@ -264,7 +264,7 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	const char *reason = x->fault.reason;
 	char declined[sizeof(x->fault.reason) + 128];
 
-	/* only Next.js, if that is as far as the request came */
+	/* Next.js, if only the authorization request was sent */
 	f->backend = slice_str(x->upstream->be->name);
 	f->ended = true;
 	f->up_bytes = x->relay.up.bytes;

@@ -18,7 +18,8 @@ struct conn_request {
 	size_t id_prefix; /* bytes of id_line that stay for the next request; 0: none */
 	char id_line[sizeof(CONN_LOG_ID) + FORWARDED_ID_MAX + 1];
 	char user[AUTHORIZE_USER_MAX + 1];
-	struct log_fields fields; /* point to the members above, or to the peer */
+	struct log_fields
+		fields; /* point to the members above, the peer, or the client's head */
 };
 
 /* Before the first request; peer must outlive *ret. */
@@ -48,8 +49,8 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 /* After the tunnel is established: the second entry of a session, and systemd's status. */
 void conn_log_opened(struct conn_request *q);
 
-/* Logs that Next.js has neither authorized nor denied an open session again. */
-void conn_log_unchecked(struct conn_request *q, const struct recheck *r);
+/* Logs that a recheck of an open session has brought no decision. */
+void conn_log_undecided(struct conn_request *q, const struct recheck *r);
 
 /* Logs the end of the exchange. */
 void conn_log_ended(struct conn_request *q, enum exchange_end end,

@@ -146,12 +146,13 @@ enum downstream_header downstream_read_header(struct downstream *d, bool trusted
 			return DOWNSTREAM_HEADER_REFUSED;
 		proxy_header_add(&h, buf_slice(&b));
 	} while (h.state == PROXY_HEADER_INCOMPLETE);
-	*why = h.why;
-	if (h.state == PROXY_HEADER_INVALID)
+	if (h.state == PROXY_HEADER_INVALID) {
+		*why = h.why;
 		return DOWNSTREAM_HEADER_REFUSED;
+	}
 	if (h.state == PROXY_HEADER_NAMED)
 		client_set_address(&d->client, &h.address, h.port);
-	/* a short read of the header says nothing of the bytes that TLS will hold */
+	/* a short read has cleared it, but TLS may soon hold bytes */
 	d->stream.can_read = true;
 	return DOWNSTREAM_HEADER_READ;
 }
@@ -163,6 +164,8 @@ static enum downstream_tls client_handshake(struct downstream *d, uint64_t deadl
 
 	while ((r = stream_handshake(&d->stream)) == -EAGAIN) {
 		r = client_wait(d, d->stream.read_wants, deadline_ms);
+		if (r == 0 && clock_ms() >= deadline_ms)
+			r = -ETIMEDOUT;
 		if (r < 0)
 			break;
 	}

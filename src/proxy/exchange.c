@@ -184,8 +184,8 @@ static enum exchange_end exchange_relay(struct exchange *x)
 
 		if (result == RELAY_RELEASE)
 			exchange_release(x);
-		else if (result == RELAY_UNCHECKED)
-			return EXCHANGE_UNCHECKED;
+		else if (result == RELAY_UNDECIDED)
+			return EXCHANGE_UNDECIDED;
 		else if (result != RELAY_RESPONSE)
 			return exchange_stopped(x, result);
 		else if (exchange_on_head(x, &end))
@@ -197,7 +197,7 @@ enum exchange_end exchange_tunnel(struct exchange *x)
 {
 	enum exchange_end end = exchange_relay(x);
 
-	return end == EXCHANGE_UNCHECKED ? end : exchange_finish(x, end);
+	return end == EXCHANGE_UNDECIDED ? end : exchange_finish(x, end);
 }
 
 enum exchange_end exchange_abort(struct exchange *x, const char *failure, int error)

@@ -11,7 +11,7 @@
 enum exchange_end {
 	EXCHANGE_AUTHORIZED, /* Next.js has authorized the request: exchange_run() follows */
 	EXCHANGE_TUNNEL,     /* a checked 101 is sent: exchange_tunnel() follows */
-	EXCHANGE_UNCHECKED, /* with the fault of the recheck: exchange_tunnel() follows */
+	EXCHANGE_UNDECIDED, /* with the fault of a recheck: exchange_tunnel() follows again */
 	EXCHANGE_NEXT,      /* the connection is ready for another request */
 	EXCHANGE_LAST,      /* complete; the client's connection ends now */
 	EXCHANGE_NO_RESPONSE, /* no final response was sent: send an error response */
@@ -24,6 +24,7 @@ struct exchange {
 	/* results */
 	unsigned status; /* of the response, or for the error response; 0: none */
 	bool tunnel;     /* a tunnel was opened */
+	bool authorizes; /* this was the authorization request for the client's */
 	bool denied;     /* Next.js does not authorize the request: 401, 403 or 404 */
 	/* with EXCHANGE_AUTHORIZED: who the client is */
 	char user[AUTHORIZE_USER_MAX + 1];
@@ -36,8 +37,7 @@ struct exchange {
 	struct upstream_request request;
 	enum exchange_end end_if_failed;
 	/* the client's request */
-	size_t head_len; /* of its head in the client's input; 0: consumed */
-	bool authorizes; /* the exchange is the authorization request for it */
+	size_t head_len; /* of its head; 0 as soon as exchange_deny() has consumed it */
 	bool no_content; /* its method is HEAD, so its response has no content */
 	bool upgrade;
 	bool http10;          /* the client gets neither interim responses nor chunks */

@@ -46,7 +46,7 @@ enum recheck_result {
 	RECHECK_WAITING, /* call poll(2), then recheck_step() */
 	RECHECK_GRANTED,
 	RECHECK_DENIED,
-	RECHECK_FAILED, /* the fault is set; the requests before it have not failed */
+	RECHECK_FAILED, /* the fault is set; the request before it did not fail */
 	RECHECK_FAILED_AGAIN,
 };
 

@@ -19,7 +19,7 @@ static bool head_sent(const struct relay *r)
 	return r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 }
 
-/* It waits for the peers' Closes. A write that fails is the last one. */
+/* It waits for the peers' Closes. After a failed write none follows. */
 static bool tunnel_ends(const struct relay *r)
 {
 	return r->phase == RELAY_TUNNEL && r->tunnel.end != TUNNEL_OPEN;
@@ -164,7 +164,7 @@ static enum relay_result relay_recheck(struct relay *r, uint64_t now_ms)
 	r->down.releasable = true; /* it has used memory */
 	if (result == RECHECK_DENIED)
 		tunnel_stop(&r->tunnel, TUNNEL_UNAUTHORIZED, now_ms);
-	return result == RECHECK_FAILED ? RELAY_UNCHECKED : RELAY_RUNNING;
+	return result == RECHECK_FAILED ? RELAY_UNDECIDED : RELAY_RUNNING;
 }
 
 /* ---- deadlines */

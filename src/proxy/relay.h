@@ -37,7 +37,7 @@ enum relay_result {
 	RELAY_RESPONSE,        /* a head has come: `response` of the upstream */
 	RELAY_UPSTREAM_FAILED, /* the request's `fault` is set */
 	RELAY_RELEASE, /* a tunnel is idle: its pipes are closed; now release other memory */
-	RELAY_UNCHECKED, /* Next.js did not authorize or deny a tunnel again: the recheck's `fault` */
+	RELAY_UNDECIDED,       /* a recheck has brought no decision: its `fault` is set */
 	RELAY_TUNNEL_OVER,     /* with `end` of the tunnel */
 	RELAY_CLIENT_FAILED,   /* in a body, with the failure of the flow up */
 	RELAY_BACKEND_FAILED,  /* likewise, of the flow down */
@@ -47,5 +47,5 @@ enum relay_result {
 	RELAY_POLL_FAILED,     /* with the relay's error */
 };
 
-/* Runs until there is a result; may be called again after RELAY_RESPONSE, RELAY_RELEASE and RELAY_UNCHECKED. */
+/* Runs until there is a result; may be called again after RELAY_RESPONSE, RELAY_RELEASE and RELAY_UNDECIDED. */
 enum relay_result relay_run(struct relay *r);

@@ -472,6 +472,8 @@ def test_sigterm_meanwhile(world):
     os.kill(c.pid, signal.SIGTERM)
     r = world.error(c, 503)
     assert b"stopped by SIGTERM" in r.body
+    assert "Refusing request with 503: stopped by SIGTERM" in str(c.log)
+    assert "closed" not in str(c.log)       # it has never been a session
     world.controller.untouched()
 
 
