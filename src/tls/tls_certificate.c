@@ -5,6 +5,9 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+/* The verification error of a certificate that names no host in its subjectAltName. */
+#define NAMELESS X509_V_ERR_APPLICATION_VERIFICATION
+
 int tls_certificate_subject(const X509 *certificate, char *ret, size_t size)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -82,8 +85,17 @@ int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust)
 	if ((error == X509_V_ERR_HOSTNAME_MISMATCH ||
 	     error == X509_V_ERR_IP_ADDRESS_MISMATCH) &&
 	    !names_hosts(certificate))
-		X509_STORE_CTX_set_error(ctx, TLS_CERTIFICATE_NAMELESS);
+		X509_STORE_CTX_set_error(ctx, NAMELESS);
 	return r;
+}
+
+const char *tls_certificate_reason(long result)
+{
+	if (result != NAMELESS)
+		return X509_verify_cert_error_string(result);
+	return "the certificate names no host in its subjectAltName (the Common Name does not "
+	       "count): issue one that names the host there, or put a copy of this one into "
+	       "CaFile=";
 }
 
 /* ---- the gate's own certificate */

@@ -7,9 +7,6 @@
 
 #include "tls/tls.h"
 
-/* The verification error of a certificate that names no host in its subjectAltName. */
-#define TLS_CERTIFICATE_NAMELESS X509_V_ERR_APPLICATION_VERIFICATION
-
 /*
  * Writes the subject in the form of RFC 2253; all characters but printable ASCII are escaped.
  * Returns 0, or -EPROTO with an empty text if the subject is empty or does not fit.
@@ -22,6 +19,9 @@ int tls_certificate_subject(const X509 *certificate, char *ret, size_t size);
  * from any issuer while it is valid; OpenSSL verifies all others.
  */
 int tls_certificate_verify(X509_STORE_CTX *ctx, void *trust);
+
+/* The result of a verification, of SSL_get_verify_result(), in words. */
+const char *tls_certificate_reason(long result);
 
 /* As the module's inspect(). */
 void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata);

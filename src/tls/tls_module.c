@@ -38,15 +38,6 @@ struct tls {
 
 /* ---- errors */
 
-static const char *verify_reason(long result)
-{
-	if (result != TLS_CERTIFICATE_NAMELESS)
-		return X509_verify_cert_error_string(result);
-	return "the certificate names no host in its subjectAltName (the Common Name does not "
-	       "count): issue one that names the host there, or put a copy of this one into "
-	       "CaFile=";
-}
-
 /* Puts into words why the handshake or a later record was not accepted. */
 static void explain_tls(struct tls *t)
 {
@@ -56,7 +47,7 @@ static void explain_tls(struct tls *t)
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		(void)snprintf(t->why.text, sizeof(t->why.text),
 			       "certificate verify failed: %s",
-			       verify_reason(SSL_get_verify_result(t->ssl)));
+			       tls_certificate_reason(SSL_get_verify_result(t->ssl)));
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_is_server(t->ssl))
 		(void)snprintf(t->why.text, sizeof(t->why.text),
 			       "wrong version number: the server does not speak TLS");
