@@ -318,6 +318,7 @@ START_TEST(an_authorization_request_has_only_the_credentials)
 		"Content-Length: 5\r\nExpect: 100-continue\r\nCOOKIE: \t c=d \r\nAccept: x\r\n"
 		"X-Novnc-User: root\r\nX-Novnc-Session: other\r\nX-Forwarded-Uri: /\r\n"
 		"X-Forwarded-User: root\r\nCook_ie: x\r\nCookies: x\r\nAuthorization: e\r\n"
+		"X-Request-Id: forged\r\n"
 		"Proxy-Authorization: x\r\nCookie:\r\nOrigin: http://h\r\n\r\n";
 	static const char expected[] =
 		"GET /may?x HTTP/1.1\r\nHost: %s\r\nCOOKIE: c=d\r\nAuthorization: e\r\nCookie: \r\n"
@@ -337,10 +338,11 @@ START_TEST(an_authorization_request_has_only_the_credentials)
 				    .target = head.target,
 				    .host = SLICE("h:3000"),
 				    .port = 3000,
-				    .session = SLICE("s%41") };
+				    .session = SLICE("s%41"),
+				    .id_line = SLICE("X-Request-Id: abc-1\r\n") };
 	(void)snprintf(out, sizeof(out), expected, "h:3000",
 		       "X-Forwarded-Host: h:3000\r\n", "3000", "/s%41/ws?y",
-		       "X-Novnc-Session: s%41\r\n");
+		       "X-Novnc-Session: s%41\r\nX-Request-Id: abc-1\r\n");
 	expect_text(put_authorization, out, "all");
 	verdict = (struct verdict){ .backend = CONFIG_CONTROLLER, .target = SLICE("?y") };
 	(void)snprintf(out, sizeof(out), expected, "n:3001", "", "443", "/?y", "");

@@ -158,6 +158,8 @@ int rewrite_authorization(const struct http1_head *h, const struct verdict *v,
 			    v->target, SLICE("\r\n"));
 	if (r == 0 && v->session.len > 0)
 		r = put_field(out, SLICE("X-Novnc-Session"), v->session);
+	if (r == 0)
+		r = buf_put_slice(out, v->id_line);
 	return r == 0 ? BUF_PUT(out, SLICE("\r\n")) : r;
 }
 

@@ -186,7 +186,7 @@ def test_bytes_behind_an_upgrade_follow(world):
 SENT = ("Cookie: a=1", f"Cookie: b={SECRET}", f"Authorization: Bearer {SECRET}", "Origin: https://" + HOST,
         "User-Agent: x", "Accept: y", "X-Custom: z", "X-Novnc-User: root", "X-Novnc-Session: other",
         "X-Forwarded-User: root", "X-Forwarded-Uri: /other", "X-Forwarded-Method: PUT", "Referer: r",
-        "Cook_ie: c", "Sec-WebSocket-Protocol: binary", "If-None-Match: *", "Range: bytes=0-1")
+        "X-Request-Id: forged", "Cook_ie: c", "Sec-WebSocket-Protocol: binary", "If-None-Match: *", "Range: bytes=0-1")
 
 
 @pytest.mark.parametrize("message, method, target", [
@@ -201,7 +201,7 @@ def test_it_has_the_credentials_and_nothing_else_of_the_client(world, message, m
     assert m["X-Novnc-Session"] == "s-1"
     assert sorted({n for n, _ in m.fields}) == [
         "Authorization", "Cookie", "Host", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Method",
-        "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Uri", "X-Novnc-Session"]
+        "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Uri", "X-Novnc-Session", "X-Request-Id"]
     m.fields = [f for f in m.fields if f[0] not in ("X-Forwarded-Method", "X-Forwarded-Uri")]
     assert_who_asked(m)
 

@@ -104,3 +104,18 @@ def test_traceparent_passes(world, trusted):
     world.client(upgrade(NOVNC, *lines))
     m = world.controller.accept().request()
     assert [f"{name}: {m[name]}" for name in ("traceparent", "tracestate")] == list(lines)
+
+
+@pytest.mark.parametrize("lines", [(), ("X-Request-Id: abc",)], ids=["none", "a proxy's"])
+def test_an_authorization_request_has_that_of_its_request(world, lines):
+    world.configure(TRUSTED + "\n[Authorization]\nPath=/may\n[Routes]\nControllerPath=/page")
+    c = world.client()
+    for n, message in enumerate((request("GET", "/page", *lines), upgrade(NOVNC, *lines)), 1):
+        c.send(message)
+        b, m = world.nextjs.next()
+        assert m.target == "/may" and m.all("X-Request-Id") == ["abc" if lines else own(c, n)]
+        b.send(response(b"", "X-Novnc-User: alice"))
+        b, asked = world.controller.next()
+        assert asked["X-Request-Id"] == m["X-Request-Id"]
+        b.send(response(b"x"))
+        assert c.response()["X-Request-Id"] == m["X-Request-Id"]
