@@ -4,14 +4,18 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "config_text.h"
 #include "peers.h"
 #include "testing.h"
 
 #define SPAN_MS 60000 /* RecheckSec= */
-#define HEAD    "GET /may HTTP/1.1\r\nHost: a\r\nCookie: secret\r\n\r\n"
+#define SECRET  "secret"
+#define HEAD    "GET /may HTTP/1.1\r\nHost: a\r\nCookie: " SECRET "\r\n\r\n"
 #define USER    "X-Novnc-User: alice\r\n"
 
 struct rechecking {
@@ -273,6 +277,46 @@ START_TEST(without_a_peer_there_is_none)
 }
 END_TEST
 
+/* The mapping whose end is looked at: does it have the credentials then? */
+static const void *mapping;
+static enum { MAPPED, UNMAPPED_WIPED, UNMAPPED_WITH_SECRET } mapping_state;
+
+static bool has_secret(const void *p, size_t len)
+{
+	return memmem(p, len, SECRET, strlen(SECRET)) != NULL;
+}
+
+/* In place of the one of the C library, as in the program. */
+int munmap(void *p, size_t len)
+{
+	if (p == mapping && mapping_state == MAPPED)
+		mapping_state =
+			has_secret(p, len) ? UNMAPPED_WITH_SECRET : UNMAPPED_WIPED;
+	return (int)syscall(SYS_munmap, p, len);
+}
+
+/* Before the first request, while Next.js has it, after the response, and stopped. */
+START_TEST(the_credentials_are_wiped_at_the_end)
+{
+	struct rechecking w;
+
+	rechecking_open(&w, false);
+	mapping = w.r;
+	if (_i >= 1)
+		asks(&w);
+	if (_i >= 2) {
+		peer_say(w.peer, "HTTP/1.1 200 OK\r\n" USER "\r\n");
+		ends(&w, RECHECK_GRANTED);
+	}
+	if (_i >= 3)
+		recheck_stop(w.r);
+	ck_assert(has_secret(w.r, w.r->storage_len));
+	ck_assert_int_eq(mapping_state, MAPPED);
+	rechecking_close(&w);
+	ck_assert_int_eq(mapping_state, UNMAPPED_WIPED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("recheck");
@@ -291,5 +335,6 @@ int main(void)
 	tcase_add_loop_test(t, stopped_it_asks_no_more, 0, 2);
 	tcase_add_loop_test(t, it_has_the_family_of_the_first_connection, 0, 2);
 	tcase_add_test(t, without_a_peer_there_is_none);
+	tcase_add_loop_test(t, the_credentials_are_wiped_at_the_end, 0, 4);
 	return suite_run(s);
 }

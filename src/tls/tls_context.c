@@ -301,6 +301,8 @@ enum tls_begin tls_context_accept(SSL_CTX *ctx, const struct config_tls *cfg,
 	if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
 		return TLS_LOCAL_FAULT;
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* the credentials of a request must not stay in OpenSSL's buffer */
+	(void)SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	r = use_certificate(ctx, &certificate, &key, why);
 	if (r == TLS_READY)

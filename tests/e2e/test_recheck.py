@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from gate import (NOVNC, SECRET, Backend, chunked, cpu_seconds, head, request, response, switching, upgrade)
+from gate import (DEADLINE, NOVNC, SECRET, Backend, chunked, cpu_seconds, head, request, response, switching,
+                  upgrade)
 from test_authorization import PATH, granted
 from test_timeouts import not_before
 from websocket import BINARY, receive, receive_close, receive_up_to_close, reason_to, send, send_close
@@ -320,3 +321,31 @@ def test_the_session_may_end_meanwhile(world, end):
         assert n.end() == "FIN"
     assert c.exited() == 0
     assert not warnings(c)
+
+
+# The credentials
+
+def copies(pid, text):
+    """How often a process has that text in its memory."""
+    found = 0
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            where, access = line.split()[:2]
+            start, end = (int(address, 16) for address in where.split("-"))
+            if access.startswith("rw") and end - start < 1 << 32:       # not the shadow of a sanitizer
+                memory.seek(start)
+                found += memory.read(end - start).count(text.encode())
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can read the memory of a process in the sandbox")
+@with_tls
+@pytest.mark.parametrize("span, expected", [("1h", 1), ("infinity", 0)])
+def test_an_idle_session_keeps_credentials_only_for_it(world, span, expected):
+    """One copy of them, in the request that is repeated, or none."""
+    world.drop_in("51-recheck.conf", f"[Authorization]\nRecheckSec={span}\n")
+    c, b = session(world, message=upgrade(NOVNC, f"Cookie: {SECRET}"))
+    goes_on(c, b)
+    deadline = time.monotonic() + DEADLINE
+    while (found := copies(c.pid, SECRET)) != expected:     # once it is idle
+        assert time.monotonic() < deadline, found
