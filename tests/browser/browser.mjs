@@ -25,7 +25,7 @@ export async function until(check) {
 	}
 }
 
-// For one test file: a world and a browser, there before its first test and gone after the last.
+// For one test file: a world and a browser that is signed in, there before its first test and gone after the last.
 // After each test a screenshot, named by it, and in the end the logs go to the artefacts.
 export function suite(name, options) {
 	const dir = mkdtempSync(join(DEMO, 'test-'));
@@ -46,7 +46,7 @@ export function suite(name, options) {
 				'--disable-background-networking', '--disable-component-update',
 				...it.world.ca ? [`--log-net-log=${it.netLog}`] : []],
 		});
-		await openPage(it, it.browser);
+		await openPage(it, it.browser, it.world.signedIn);
 	});
 	afterEach(async (test) => {
 		await it.page?.screenshot({ path: join(artifacts, `${test.name.replaceAll(' ', '-')}.png`) });
@@ -72,10 +72,14 @@ function homeThatTrusts(ca, dir) {
 }
 
 // it.errors: the errors of the console and the page.  it.closed: code and reason of each WebSocket that has
-// closed, the terminal's and Next.js' own alike.
-export async function openPage(it, browser) {
+// closed, the terminal's and Next.js' own alike.  signedIn: that of the world.
+export async function openPage(it, browser, signedIn) {
+	const [name, value] = signedIn.Cookie.split('=');
+	const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+
 	Object.assign(it, { errors: [], closed: [] });
-	it.page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+	await context.addCookies([{ name, value, domain: 'localhost', path: '/' }]);
+	it.page = await context.newPage();
 	it.page.setDefaultTimeout(PATIENCE_MS);
 	it.page.on('console', (message) => message.type() === 'error' && it.errors.push(message.text()));
 	it.page.on('pageerror', (error) => it.errors.push(String(error)));
@@ -102,6 +106,14 @@ export function step(name, todo) {
 		await todo(t);
 		failed = false;
 	});
+}
+
+// From the page with the sign-in to that with the terminal.
+export async function signInAs({ page, world }, name) {
+	await page.getByLabel('Name').fill(name);
+	await page.getByRole('button', { name: 'Sign in' }).click();
+	await page.waitForURL(world.page);
+	await page.getByRole('banner').filter({ hasText: name }).waitFor();
 }
 
 export async function statusIs(page, words) {

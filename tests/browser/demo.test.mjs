@@ -9,7 +9,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DEMO, listenOnce } from '../demo/world.mjs';
+import { DEMO, listenOnce, signIn } from '../demo/world.mjs';
 import { until } from './browser.mjs';
 
 const script = fileURLToPath(new URL('../demo/demo.mjs', import.meta.url));
@@ -46,16 +46,18 @@ async function runningDemo(t) {
 	const host = `127.0.0.1:${port}`;	// a fresh machine may have no name for it
 
 	await until(() => demo.said.includes(`http://localhost:${port}/dashboard/remote-cli\n`));
-	const page = await fetch(`http://${host}/dashboard/remote-cli`);
+	const headers = { Cookie: await signIn(join(DEMO, String(port))) };
+	const page = await fetch(`http://${host}/dashboard/remote-cli`, { headers });
 	const text = await page.text();
 	const [path] = text.match(/\/api\/auth\/session\/[\w-]+\/novnc/);
-	const socket = new WebSocket(`ws://${host}${path}/websock`);
-	await once(socket, 'message');
+	const socket = new WebSocket(`ws://${host}${path}/websock`, { headers });
+	const [first] = await Promise.race([once(socket, 'message'), once(socket, 'close')]);
+	assert.equal(first.type, 'message', `${first.code}: ${first.reason}`);
 
 	demo.parts = descendants(demo.child.pid);
 	for (const name of ['Xtigervnc', 'xterm', 'bash', 'websockify', 'node', 'novnc-gate'])
 		assert.ok(demo.parts[name], `${name} runs`);
-	return Object.assign(demo, { host, path, text });
+	return Object.assign(demo, { host, path, text, headers });
 }
 
 async function nothingIsLeft({ parts }) {
@@ -76,7 +78,7 @@ async function handshake(url, headers) {
 // A page of any site can name any port of this machine, and by a name of its own that leads here
 // (DNS rebinding) seem to be of the same origin.
 test('no page of another site gets at the shell', async (t) => {
-	const { host, path, text } = await runningDemo(t);
+	const { host, path, text, headers } = await runningDemo(t);
 	const port = host.split(':')[1];
 	const [vm] = text.match(/ws:\/\/127\.0\.0\.1:\d+\/websockify/);
 	const [controller] = text.match(/http:\/\/127\.0\.0\.1:\d+/);
@@ -84,9 +86,9 @@ test('no page of another site gets at the shell', async (t) => {
 
 	for (const name of ['localhost', '127.0.0.1', '[::1]'])
 		assert.equal(await handshake(gate,
-			{ Host: `${name}:${port}`, Origin: `http://${name}:${port}` }), 101, name);
+			{ ...headers, Host: `${name}:${port}`, Origin: `http://${name}:${port}` }), 101, name);
 	for (const name of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example']) {
-		const foreign = { Host: `${name}:${port}`, Origin: `http://${name}:${port}` };
+		const foreign = { ...headers, Host: `${name}:${port}`, Origin: `http://${name}:${port}` };
 
 		assert.equal(await handshake(gate, foreign), 4403, name);
 		assert.equal(await handshake(`${controller}${path}/websock`, foreign), 403, name);

@@ -8,19 +8,28 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BACKGROUND } from '../demo/world.mjs';
-import { shares, statusIs, step, suite, type, until } from './browser.mjs';
+import { shares, signInAs, statusIs, step, suite, type, until } from './browser.mjs';
 
 const installed = JSON.parse(process.env.INSTALLED_GATE ?? 'null');
 const it = suite(installed ? 'https-installed' : 'https', installed ? { installed } : { tls: true });
 const CERTIFICATE = 11;		// a handshake message, RFC 8446 4
 
 step('the dashboard loads and is a secure context', async () => {
+	await it.page.context().clearCookies();
 	const response = await it.page.goto(it.world.page);
 	const details = await response.securityDetails();
 
 	assert.equal(details.protocol, 'TLS 1.3');
 	assert.equal(details.issuer, installed?.issuer ?? 'novnc-gate test');
 	assert.equal(await it.page.evaluate(() => window.isSecureContext && location.protocol), 'https:');
+});
+
+step('the cookie of the sign-in is a secure one', async () => {
+	await signInAs(it, 'alice');
+	const [{ name, secure, httpOnly, sameSite }] = await it.page.context().cookies();
+
+	assert.deepEqual({ name, secure, httpOnly, sameSite },
+		{ name: 'session', secure: true, httpOnly: true, sameSite: 'Lax' });
 	await statusIs(it.page, 'Not connected');
 });
 

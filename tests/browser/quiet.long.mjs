@@ -75,7 +75,7 @@ for (const name of ['nginx', 'haproxy'])
 		const url = await startProxy(name);
 
 		pages[name] = { errors: [], closed: [] };
-		await openPage(pages[name], it.browser);
+		await openPage(pages[name], it.browser, it.world.signedIn);
 		await pages[name].page.goto(`${url}/dashboard/remote-cli`);
 		await pages[name].page.getByRole('button', { name: 'Connect', exact: true }).click();
 		await statusIs(pages[name].page, 'Connected');

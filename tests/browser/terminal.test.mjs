@@ -69,7 +69,7 @@ step('so far nothing has closed and nothing is complained of', () => {
 
 // noVNC 1.3 puts another slash in front of it.
 step('noVNC connects with a path that begins with a slash', async () => {
-	const page = await it.browser.newPage();
+	const page = await it.page.context().newPage();
 	const asked = [];
 
 	page.on('websocket', (socket) => asked.push(new URL(socket.url()).pathname));
@@ -151,15 +151,21 @@ for (const [key, sentence] of [
 		await closedWith(1008, sentence);
 	});
 
-step('a session that the master-controller does not know', async () => {
-	const [code, reason] = await it.page.evaluate(() => new Promise((done) => {
-		const socket = new WebSocket('/api/auth/session/unknown/novnc/websock');
-		socket.onclose = (event) => done([event.code, event.reason]);
-	}));
+for (const [whose, more, code, sentence] of [
+	['that the user may not open', '', 4403, 'Next.js does not authorize this session \\(403\\)'],
+	['that the master-controller does not know', '[Authorization]\nPath=\n', 4404,
+		'master-controller responded with 404 instead of 101'],
+])
+	step(`a session ${whose}`, async () => {
+		it.world.configure(it.world.config, more);
+		const [got, reason] = await it.page.evaluate(() => new Promise((done) => {
+			const socket = new WebSocket('/api/auth/session/unknown/novnc/websock');
+			socket.onclose = (event) => done([event.code, event.reason]);
+		}));
 
-	assert.equal(code, 4404);
-	assert.match(reason, /^master-controller responded with 404 instead of 101; log id /);
-});
+		assert.equal(got, code);
+		assert.match(reason, new RegExp(`^${sentence}; log id `));
+	});
 
 step('with the VM gone the page says so', async () => {
 	await reconnectWith('');

@@ -1,5 +1,6 @@
 // The demo's master-controller: `controller.mjs PORT SESSION VM_URL VM_ORIGIN NOVNC`.  It serves browsers on this
-// machine only, and is the only one whom the VM serves, since that knows its Origin.
+// machine only, and is the only one whom the VM serves, since that knows its Origin.  It logs who asks, as the
+// gate says in X-Forwarded-User.
 //
 //   /api/auth/session/SESSION/novnc              redirects to noVNC's page, told where its WebSocket is
 //   /api/auth/session/SESSION/novnc/FILE         noVNC's own files, those in the directory NOVNC
@@ -52,6 +53,10 @@ function isLocal({ headers }) {
 		.every((name) => name === undefined || LOCAL.test(name));
 }
 
+function user({ headers }) {
+	return headers['x-forwarded-user'] ?? '-';
+}
+
 function answer(res, status, type, body) {
 	res.writeHead(status, { 'Content-Type': type });
 	res.end(body);
@@ -81,7 +86,7 @@ function below(url) {
 const server = http.createServer((req, res) => {
 	const name = below(req.url);
 
-	console.log(req.method, req.url);
+	console.log(req.method, req.url, user(req));
 	if (!isLocal(req))
 		answer(res, 403, 'text/plain', 'The master-controller serves this machine only.\n');
 	else if (name === null)
@@ -106,7 +111,7 @@ function refuse(client, status) {
 }
 
 server.on('upgrade', (req, client, head) => {
-	console.log('UPGRADE', req.url);
+	console.log('UPGRADE', req.url, user(req));
 	client.on('error', () => {});
 	if (!isLocal(req))
 		return refuse(client, '403 Forbidden');

@@ -73,7 +73,8 @@ async function untilEnd() {
 	say(`
     ${world.page}
 
-Open it in a browser on this machine, click "Connect", then click into the terminal and type.
+Open it in a browser on this machine, sign in with any name, click "Connect", then click into the terminal and
+type. Sign out in another tab: the terminal ends within ten seconds.
 The VM is only simulated: its terminal is a shell of your own on this machine. It has no password, so other
 users of this machine can use it too.
 Logs: ${world.dir}/log/`);

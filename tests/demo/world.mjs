@@ -15,6 +15,7 @@ import net from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { startSession } from './dashboard/app/sessions.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 export const BUILD = fileURLToPath(new URL('../../build/', import.meta.url));
@@ -259,6 +260,14 @@ function hasLine(stream) {
 
 // ---- the world
 
+const sessionsIn = (dir) => join(dir, 'sessions');
+
+// Signs a user in, in the world in that directory; resolves to the cookie.
+export async function signIn(dir, user = 'demo') {
+	process.env.SESSIONS = sessionsIn(dir);
+	return `session=${await startSession(user)}`;
+}
+
 export class World {
 	parts = [];
 
@@ -272,10 +281,10 @@ export class World {
 		Object.assign(this, { port, dir, dev, tls, installed, noVnc, session: randomUUID() });
 		this.home = join(dir, 'vm');
 		this.died = new Promise((done) => { this.tellDeath = done; });
-		for (const part of ['log', 'vm'])
+		for (const part of ['log', 'vm', 'sessions']) {
 			rmSync(join(dir, part), { recursive: true, force: true });
-		mkdirSync(join(dir, 'log'), { recursive: true });
-		mkdirSync(this.home);
+			mkdirSync(join(dir, part), { recursive: true });
+		}
 	}
 
 	log(name) {
@@ -370,8 +379,10 @@ export class World {
 		await this.stopPart(this.controller);
 	}
 
-	async startNext() {
+	async startNext(port = new URL(this.nextUrl).port) {
+		const url = `http://127.0.0.1:${port}`;
 		const settings = {
+			SESSIONS: sessionsIn(this.dir),
 			VM_NAME: 'vm-1',
 			VM_SCREEN: SCREEN,
 			VM_SESSION: this.session,
@@ -379,13 +390,15 @@ export class World {
 			CONTROLLER_URL: this.controllerUrl,
 		};
 
-		this.nextUrl = await onFreePort(async (port) => {
-			const url = `http://127.0.0.1:${port}`;
-			await this.run('next', [NODE, NEXT, this.dev ? 'dev' : 'start', '-H', '127.0.0.1', '-p', port],
-				{ cwd: this.dev ?? join(DEMO, 'dashboard'), env: settings,
-					ready: () => get(`${url}/dashboard/remote-cli`) });
-			return url;
-		});
+		this.next = await this.run('next',
+			[NODE, NEXT, this.dev ? 'dev' : 'start', '-H', '127.0.0.1', '-p', port],
+			{ cwd: this.dev ?? join(DEMO, 'dashboard'), env: settings,
+				ready: () => get(`${url}/dashboard/remote-cli`, { headers: this.signedIn }) });
+		this.nextUrl = url;
+	}
+
+	async stopNext() {
+		await this.stopPart(this.next);
 	}
 
 	// A certificate for localhost, its authority, and a key for tickets; what the gate is told of them.
@@ -418,6 +431,10 @@ Url=${this.nextUrl}
 [MasterController]
 Url=${this.controllerUrl}
 
+[Authorization]
+Path=/api/novnc/authorization
+RecheckSec=10s
+
 [Routes]
 ControllerPath=/api/auth/session/*/novnc /api/auth/session/*/novnc/**
 UpgradeErrors=close
@@ -426,10 +443,10 @@ ${more}`);
 
 	// Resolves once a page and the terminal come from there.
 	async gateServes(url) {
-		const trust = { ca: this.ca && readFileSync(this.ca), servername: 'localhost' };
+		const options = { ca: this.ca && readFileSync(this.ca), servername: 'localhost', headers: this.signedIn };
 
-		await get(`${url}/dashboard/remote-cli`, trust);
-		await vncGreets(`${url}${this.path}/websock`, trust);
+		await get(`${url}/dashboard/remote-cli`, options);
+		await vncGreets(`${url}${this.path}/websock`, options);
 	}
 
 	get config() {
@@ -461,9 +478,10 @@ ${more}`);
 	}
 
 	async start() {
+		this.signedIn = { Cookie: await signIn(this.dir) };
 		await this.startVm();
 		await onFreePort((port) => this.startController(port));
-		await this.startNext();
+		await onFreePort((port) => this.startNext(port));
 		await (this.installed ? this.useInstalledGate() : this.port ? this.startGate(this.port)
 			: onFreePort((port) => this.startGate(port)));
 	}

@@ -1,9 +1,12 @@
-import { connection } from 'next/server';
+import { cookies } from 'next/headers';
+import { redirect } from 'next/navigation';
+import { findUser } from '../../sessions';
 import Terminal from './terminal';
 
 // What the master-controller knows of the VM; the demo says it in the environment.
 export default async function RemoteCli() {
-	await connection();	// the values of now, not those of the build
+	if (!await findUser((await cookies()).get('session')?.value))
+		redirect('/sign-in');
 	const { VM_NAME, VM_SCREEN, VM_SESSION, VM_URL, CONTROLLER_URL } = process.env;
 	const path = `/api/auth/session/${VM_SESSION}/novnc`;
 

@@ -11,6 +11,7 @@ const WORDS = {
 
 const NORMAL = [1000, 1005];	// the codes of an end that somebody asked for (RFC 6455 7.4.1)
 const NO_CLOSE = 1006;		// the browser's own: nobody sent a Close
+const SIGNED_OUT = 4401;
 
 // What a Close says, as novnc-gate sends it: null if there is nothing to tell.
 function fault({ code, reason }) {
@@ -21,6 +22,7 @@ function fault({ code, reason }) {
 	return {
 		what: code >= 4000 ? 'The terminal cannot be opened.' : 'The terminal has ended.',
 		words: `${code}: ${reason}`,
+		signedOut: code === SIGNED_OUT,
 	};
 }
 
@@ -81,6 +83,7 @@ export default function Terminal({ path }) {
 							<p role="alert">
 								{why.what}
 								<code>{why.words}</code>
+								{why.signedOut && <a href="/sign-in">Sign in</a>}
 							</p>
 						)}
 						<button onClick={connect} disabled={!alive}>
