@@ -459,6 +459,11 @@ START_TEST(an_answer_is_written_anew)
 		  "Set-Cookie: a\r\nSet-Cookie: b\r\nA_B: c\r\nForwarded: d\r\nHost: e\r\n\r\n",
 		  "HTTP/1.1 200 OK\r\nX-B: 2\r\nTrailer: c\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n"
 		  "A_B: c\r\nForwarded: d\r\nHost: e\r\n\r\n" },
+		/* what proxies behind the gate say stays as it is */
+		{ "HTTP/1.1 502 B\r\nProxy-Status: a; error=dns_error\r\nproxy-status: b, c\r\n\r\n",
+		  "HTTP/1.1 502 B\r\nProxy-Status: a; error=dns_error\r\nproxy-status: b, c\r\n\r\n" },
+		{ "HTTP/1.1 200 OK\r\nConnection: proxy-status\r\nProxy-Status: a\r\n\r\n",
+		  "HTTP/1.1 200 OK\r\n\r\n" },
 		/* for the gate alone */
 		{ "HTTP/1.1 200 OK\r\nX-Novnc-User: a\r\nx-novnc-: b\r\nX-Novnc: c\r\n"
 		  "X-Forwarded-User: d\r\n\r\n",

@@ -7,7 +7,10 @@
 #define HEAD      FIELDS_HEAD_ONLY
 #define PRIVATE   FIELDS_PRIVATE
 
-/* A row is for one name or, if that ends in "-", for all names that begin with it. */
+/*
+ * A row is for one name or, if that ends in "-", for all names that begin with it. If several rows match,
+ * the last one counts.
+ */
 struct row {
 	struct slice name;
 	unsigned rules;
@@ -22,7 +25,7 @@ static const struct row table['z' - 'a' + 1][ROWS_MAX] = {
 	LETTER('c') = { { SLICE_INIT("Cache-Control"), HEAD },
 			{ SLICE_INIT("Connection"), HOP },
 			{ SLICE_INIT("Content-"), HEAD },
-			{ SLICE_INIT("Content-Length"), HOP | PROTECTED },
+			{ SLICE_INIT("Content-Length"), HOP | PROTECTED | HEAD },
 			{ SLICE_INIT("Cookie"), PROTECTED | HEAD } },
 	LETTER('e') = { { SLICE_INIT("Expect"), HEAD } },
 	LETTER('f') = { { SLICE_INIT("Forwarded"), RESERVED | PROTECTED } },
@@ -32,10 +35,12 @@ static const struct row table['z' - 'a' + 1][ROWS_MAX] = {
 	LETTER('l') = { { SLICE_INIT("Location"), HEAD } },
 	LETTER('m') = { { SLICE_INIT("Max-Forwards"), HEAD } },
 	LETTER('o') = { { SLICE_INIT("Origin"), PROTECTED | HEAD } },
-	LETTER('p') = { { SLICE_INIT("Proxy-"), HOP } },
+	LETTER('p') = { { SLICE_INIT("Proxy-"), HOP },
+			/* responses keep it (RFC 9209 2) */
+			{ SLICE_INIT("Proxy-Status"), RESERVED } },
 	LETTER('r') = { { SLICE_INIT("Range"), HEAD } },
 	LETTER('s') = { { SLICE_INIT("Sec-"), HEAD },
-			{ SLICE_INIT("Sec-WebSocket-"), PROTECTED },
+			{ SLICE_INIT("Sec-WebSocket-"), PROTECTED | HEAD },
 			{ SLICE_INIT("Set-Cookie"), HEAD } },
 	LETTER('t') = { { SLICE_INIT("TE"), HOP },
 			{ SLICE_INIT("Trailer"), HEAD },
@@ -60,14 +65,14 @@ static bool row_matches(struct slice row, struct slice name)
 unsigned fields_rules(struct slice name)
 {
 	int letter = name.len > 0 ? (name.p[0] | 0x20) - 'a' : -1;
-	unsigned rules = 0;
+	unsigned ambiguous = 0, rules = 0;
 
 	if (slice_find(name, '_') < name.len)
-		rules = FIELDS_AMBIGUOUS | FIELDS_RESERVED;
+		ambiguous = FIELDS_AMBIGUOUS | FIELDS_RESERVED;
 	if (letter < 0 || letter > 'z' - 'a')
-		return rules;
+		return ambiguous;
 	for (const struct row *row = table[letter]; row->name.len > 0; row++)
 		if (row_matches(row->name, name))
-			rules |= row->rules;
-	return rules;
+			rules = row->rules;
+	return ambiguous | rules;
 }

@@ -11,7 +11,7 @@ REMOVED = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarde
            "X-Novnc-: root", "X_Novnc_User: root",
            "X-Real-IP: 192.0.2.1", "X_Forwarded_For: 192.0.2.1", "X_Real_IP: 192.0.2.1",
            "X_Any: 1", "a_b: 1", "_: 1", "Cook_ie: 1", "Proxy-Connection: keep-alive",
-           "Proxy-Authorization: Basic eA==", "Proxy-Authenticate: x", "Proxy-Anything: x",
+           "Proxy-Authorization: Basic eA==", "Proxy-Authenticate: x", "Proxy-Anything: x", "Proxy-Status: x",
            "HTTP2-Settings: AAMAAABk", "Keep-Alive: timeout=5", "TE: trailers, deflate"]
 
 

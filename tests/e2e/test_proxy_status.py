@@ -149,10 +149,27 @@ def test_a_backend_that_does_not_speak_tls(world):
 
 # Responses of backends
 
-@pytest.mark.parametrize("status", ["404 Not Found", "502 Bad Gateway"])
-def test_a_backends_response_has_none(world, status):
+STATUSES = pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "502 Bad Gateway"])
+
+
+@STATUSES
+def test_a_backends_response_gets_none(world, status):
     _, r = world.exchange(world.client(), request(), response(b"x", status=status))
     assert "Proxy-Status" not in r
+
+
+@STATUSES
+def test_that_of_a_backend_is_passed_on(world, status):
+    said = ["cache.example; hit", 'cdn; error=dns_error; details="a, b", other']
+    lines = [f"Proxy-Status: {value}" for value in said]
+    _, r = world.exchange(world.client(), request(), response(b"x", *lines, status=status))
+    assert r.all("Proxy-Status") == said
+
+
+def test_that_of_a_refused_handshake_is_passed_on(world):
+    c = world.client(upgrade())
+    world.controller.asked().send(response(b"x", "Proxy-Status: cdn; error=dns_error", status="502 Bad Gateway"))
+    assert c.response()["Proxy-Status"] == "cdn; error=dns_error"
 
 
 def test_a_redirect_to_https_has_none(secure):
