@@ -897,12 +897,53 @@ static int without_delay(void)
 		setsockopt(before.unbound, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
 }
 
+/* Listeners of another program: one with a path, one without. */
+static struct {
+	struct sockaddr_un path, abstract;
+} local = { { AF_UNIX, "" }, { AF_UNIX, "" } };
+
+static void listen_at(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)sa, sizeof(*sa)), 0);
+	ck_assert_int_eq(listen(fd, 8), 0);
+}
+
+static void local_listen(void)
+{
+	snprintf(local.path.sun_path, sizeof(local.path.sun_path), "/tmp/test_sandbox.%d",
+		 getpid());
+	snprintf(local.abstract.sun_path + 1, sizeof(local.abstract.sun_path) - 1,
+		 "test_sandbox.%d", getpid());
+	listen_at(&local.path);
+	listen_at(&local.abstract);
+}
+
+static int connect_local(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	return result(connect(fd, (const struct sockaddr *)sa, sizeof(*sa)));
+}
+
+static int connect_path(void)
+{
+	return connect_local(&local.path);
+}
+
+static int connect_abstract(void)
+{
+	return connect_local(&local.abstract);
+}
+
 /* The first stage allows sockets of all three families. */
 struct recheck_trial {
 	int (*run)(void);
 	enum stage stage;
 	int family;
 	bool tls;
+	int version; /* of Landlock; 0: this kernel's own */
 };
 
 static int attempt_with_recheck(const void *arg)
@@ -910,6 +951,9 @@ static int attempt_with_recheck(const void *arg)
 	const struct recheck_trial *t = arg;
 	struct sandbox sandbox;
 
+	if (t->version && t->version != landlock_version() &&
+	    landlock_age(t->version) < 0)
+		return NOT_ENTERED;
 	if (enter(t->stage, &sandbox) < 0)
 		return NOT_ENTERED;
 	if (sandbox.seccomp == SANDBOX_NO_SECCOMP)
@@ -932,7 +976,7 @@ START_TEST(a_recheck_has_sockets_of_one_family_only)
 		{ type_of_socket, -1 },         { socket_udp, -1 },
 		{ socket_datagram, -1 },        { socket_mptcp, -1 },
 	};
-	struct recheck_trial t = { .stage = RESOLVE, .run = table[_i].run, .family = 0 };
+	struct recheck_trial t = { .stage = RESOLVE, .run = table[_i].run };
 
 	prepare();
 	for (size_t i = 0; i < 2 * LENGTH(families); i++) {
@@ -957,13 +1001,13 @@ START_TEST(another_family_is_no_sandbox)
 	for (int tls = 0; tls < 2; tls++)
 		ck_assert_int_eq(in_child(attempt_with_recheck,
 					  &(struct recheck_trial){ socket_inet, RESOLVE,
-								   AF_NETLINK, tls }),
+								   AF_NETLINK, tls, 0 }),
 				 NOT_ENTERED);
 }
 END_TEST
 
 /* All else is as in any tunnel. */
-START_TEST(a_recheck_opens_only_connections)
+static int expected_with_recheck(const struct attempt *a, bool tls)
 {
 	static const struct {
 		int (*run)(void);
@@ -975,19 +1019,68 @@ START_TEST(a_recheck_opens_only_connections)
 		{ look_at_file, KILLED, EACCES },
 		{ load_library, KILLED, ENOENT },
 	};
-	const struct attempt *a = &attempts[_i / 2];
-	bool tls = _i % 2;
-	const struct recheck_trial t = { a->run, tls ? SECURED : SERVE, AF_INET, tls };
-	int expected = a->expected[tls ? SECURED_TUNNEL : TUNNEL], r;
 
 	for (size_t i = 0; i < LENGTH(more); i++)
 		if (more[i].run == a->run)
-			expected = tls ? more[i].tls : more[i].plain;
+			return tls ? more[i].tls : more[i].plain;
+	return a->expected[tls ? SECURED_TUNNEL : TUNNEL];
+}
+
+static void try_with_recheck(const struct attempt *a, bool tls, int version)
+{
+	const struct recheck_trial t = { a->run, tls ? SECURED : SERVE, AF_INET, tls,
+					 version };
+	int expected = expect(expected_with_recheck(a, tls), version), r;
+
 	prepare();
 	r = in_child(attempt_with_recheck, &t);
 	if (r != LESS)
-		ck_assert_msg(r == expect(expected, landlock_version()),
-			      "%s: %d in place of %d", a->name, r, expected);
+		ck_assert_msg(r == expected, "%s: %d in place of %d", a->name, r,
+			      expected);
+}
+
+START_TEST(a_recheck_opens_only_connections)
+{
+	try_with_recheck(&attempts[_i / 2], _i % 2, landlock_version());
+}
+END_TEST
+
+/* Then it can connect to all ports, but still neither bind nor listen nor send datagrams. */
+START_TEST(with_an_older_landlock_a_recheck_may_connect_to_any_port)
+{
+	if (landlock_version() > 2)
+		try_with_recheck(&attempts[_i / 2], _i % 2, 2);
+}
+END_TEST
+
+/* Landlock has no rule for sockets with a path; for those without, since Linux 6.12. */
+START_TEST(a_recheck_through_a_unix_socket_may_connect_to_any_with_a_path)
+{
+	static const struct {
+		int (*run)(void);
+		int version, expected;
+	} table[] = {
+		{ connect_path, 2, 0 },
+		{ connect_path, 99, 0 },
+		{ connect_abstract, 2, 0 },
+		{ connect_abstract, 99, EPERM },
+	};
+	struct recheck_trial t = { .stage = RESOLVE, .family = AF_UNIX };
+	int own = landlock_version();
+
+	prepare();
+	local_listen();
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		int version = table[i].version < own ? table[i].version : own, r;
+
+		t.run = table[i].run;
+		t.version = version;
+		r = in_child(attempt_with_recheck, &t);
+		if (r != LESS)
+			ck_assert_msg(r == (version < 6 ? 0 : table[i].expected),
+				      "%zu: %d", i, r);
+	}
+	unlink(local.path.sun_path);
 }
 END_TEST
 
@@ -1465,6 +1558,10 @@ int main(void)
 	tcase_add_test(tc, another_family_is_no_sandbox);
 	tcase_add_loop_test(tc, a_recheck_opens_only_connections, 0,
 			    (int)LENGTH(attempts) * 2);
+	tcase_add_loop_test(tc, with_an_older_landlock_a_recheck_may_connect_to_any_port,
+			    0, (int)LENGTH(attempts) * 2);
+	tcase_add_test(tc,
+		       a_recheck_through_a_unix_socket_may_connect_to_any_with_a_path);
 	tcase_add_test(tc, a_unix_backend_gets_unix_sockets_and_no_port);
 	tcase_add_loop_test(tc, a_failed_assertion_is_told, 0, STAGES);
 	tcase_add_test(tc, others_of_its_user_cannot_look_inside);
