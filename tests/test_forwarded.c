@@ -2,9 +2,11 @@
 /* forwarded.c: what trusted proxies say of the client, and what a client may forge. */
 #include "http/forwarded.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <valgrind/valgrind.h>
 
-#include "testing.h"
+#include "drawn.h"
 
 /* 10.0.0.0/8 and 2001:db8::/32 are the proxies. */
 static struct network networks[2];
@@ -485,6 +487,143 @@ START_TEST(a_request_id_is_visible_text_of_bounded_length)
 }
 END_TEST
 
+/* ---- random bytes */
+
+static const struct {
+	struct slice name;
+	const char *values[6];
+} drawn_fields[] = {
+	{ SLICE_INIT("Forwarded"),
+	  { "for=192.0.2.1;proto=https;host=a.example", "for=\"[2001:db9::1]:_p\";by=_x",
+	    "for=198.51.100.7, for=10.0.0.1;proto=wss",
+	    "for=unknown;x=\"a\\\"b\" , for=_y",
+	    "FOR=\"192.0.2.1:80\" ;; host=\"[::1]:81\"",
+	    ",for=\"[::ffff:10.0.0.9]\"," } },
+	{ SLICE_INIT("X-Forwarded-For"),
+	  { "192.0.2.1", "198.51.100.7, [2001:db9::1]:80, 10.0.0.1:443", "2001:db8::1,,",
+	    "unknown", "::ffff:192.0.2.1 ,\t_x", "192.0.2.1:_p, 10.0.0.1" } },
+	{ SLICE_INIT("X-Forwarded-Proto"),
+	  { "https", "http", "WSS", "ws", "https", "http" } },
+	{ SLICE_INIT("X-Forwarded-Host"),
+	  { "a.example", "a.example:443", "[::1]:81", "192.0.2.1", "localhost:3000",
+	    "[2001:db8::1]" } },
+	{ SLICE_INIT("X-Forwarded-Port"),
+	  { "443", "1", "65535", "80", "3000", "00443" } },
+	{ SLICE_INIT("X-Request-Id"),
+	  { "a", "0190f2a4-7b1c", "abc-1", "novnc-gate[1]-1", "x", "~!@" } },
+};
+
+/* Bytes that mean something in one of these values. */
+static char likely(uint64_t *seed)
+{
+	static const char bytes[] = " \t,;=\"\\:[]._%0129afpx/@forhostproto";
+
+	return draw(seed, 4) == 0 ? (char)draw(seed, 256)
+				  : bytes[draw(seed, sizeof(bytes) - 1)];
+}
+
+/* A valid value with some bytes changed, left out or put in, or one by chance; slice_free() it. */
+static struct slice draw_value(uint64_t *seed, const char *const *values)
+{
+	const char *valid = values[draw(seed, 6)];
+	size_t len = strlen(valid), at, n;
+	char text[128];
+
+	memcpy(text, valid, len);
+	if (draw(seed, 8) == 0)
+		for (len = 0, n = draw(seed, 60); len < n; len++)
+			text[len] = likely(seed);
+	for (size_t changes = draw(seed, 4); changes > 0 && len > 0; changes--) {
+		at = draw(seed, len);
+		n = draw(seed, 3); /* bytes that replace one */
+		memmove(text + at + n, text + at + 1, len - at - 1);
+		for (size_t i = 0; i < n; i++)
+			text[at + i] = likely(seed);
+		len = len + n - 1;
+	}
+	return (struct slice){ exact(text, len), len };
+}
+
+/* One to three fields, each in a block of its own. */
+static void draw_fields(uint64_t *seed)
+{
+	size_t which = draw(seed, 2) ? 0 : draw(seed, LENGTH(drawn_fields));
+
+	head.fields = 1 + draw(seed, 3);
+	for (size_t i = 0; i < head.fields; i++) {
+		head.field[i].name = drawn_fields[which].name;
+		head.field[i].value = draw_value(seed, drawn_fields[which].values);
+		if (draw(seed, 2))
+			which = draw(seed, LENGTH(drawn_fields));
+	}
+}
+
+static bool lies_in_a_value(struct slice s)
+{
+	for (size_t i = 0; i < head.fields; i++) {
+		struct slice value = head.field[i].value;
+
+		if (s.p >= value.p && s.p + s.len <= value.p + value.len)
+			return true;
+	}
+	return s.len == 0;
+}
+
+/* What goes on names the same client, if the next proxy reads it. */
+static void expect_same_client(const struct forwarded *f)
+{
+	static struct http1_head next = { .fields = 1 };
+	struct forwarded again;
+	char room[600];
+	struct buf out = { room, sizeof(room), 0, 0 };
+
+	if (forwarded_put_for(&head, f->by, &out) != 0)
+		ck_abort_msg("600 bytes are too few");
+	next.field[0] = (struct field){ SLICE("X-Forwarded-For"), buf_slice(&out) };
+	if (forwarded_read(&next, proxies, &again) || again.has_client != f->has_client ||
+	    (f->has_client &&
+	     memcmp(&again.client, &f->client, sizeof(again.client)) != 0))
+		ck_abort_msg("another client in '%.*s'", SLICE_FMT(buf_slice(&out)));
+	/* Forwarded is translated, so nothing else of it gets through */
+	for (size_t i = 0; f->by == FORWARDED_BY_RFC7239 && i < out.end; i++)
+		if (!isalnum((unsigned char)room[i]) && !strchr(".:_-[], ", room[i]))
+			ck_abort_msg("goes on: '%.*s'", SLICE_FMT(buf_slice(&out)));
+}
+
+START_TEST(random_values_are_read_within_their_bytes)
+{
+	enum { REFUSED, CLIENT, PROTO, HOST, PORT, ID, TRANSLATED, KINDS };
+	size_t count[KINDS] = { 0 };
+	/* valgrind takes minutes for a million */
+	size_t rounds = RUNNING_ON_VALGRIND ? 10000 : 1000000;
+	uint64_t seed = 1;
+
+	memset(&head, 0, sizeof(head));
+	for (size_t i = 0; i < rounds; i++) {
+		const char *why;
+
+		draw_fields(&seed);
+		why = forwarded_read(&head, proxies, &said);
+		if (!lies_in_a_value(said.host) || !lies_in_a_value(said.request_id) ||
+		    said.port > 65535 || said.host_port > 65535)
+			ck_abort_msg("%zu: not of its fields", i);
+		if (!why)
+			expect_same_client(&said);
+		count[REFUSED] += why != NULL;
+		count[CLIENT] += said.has_client;
+		count[PROTO] += said.proto != FORWARDED_PROTO_UNKNOWN;
+		count[HOST] += said.host.len > 0;
+		count[PORT] += said.port > 0;
+		count[ID] += said.request_id.len > 0;
+		count[TRANSLATED] += said.by == FORWARDED_BY_RFC7239;
+		for (size_t k = 0; k < head.fields; k++)
+			slice_free(head.field[k].value);
+	}
+	for (size_t i = 0; i < KINDS; i++)
+		ck_assert_msg(count[i] > rounds / 50, "%zu: only %zu", i, count[i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("forwarded");
@@ -508,5 +647,10 @@ int main(void)
 	suite_add_tcase(suite, t);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, a_request_id_is_visible_text_of_bounded_length);
+	t = tcase_create("random");
+	suite_add_tcase(suite, t);
+	tcase_set_timeout(t, 120); /* with sanitizers, on a busy machine */
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, random_values_are_read_within_their_bytes);
 	return suite_run(suite);
 }
