@@ -42,9 +42,7 @@ packages-for-check-long: packages-for-browser
 packages-for-bench: packages-for-build
 	$(call need,run the bench,$(BENCH_PACKAGES))
 
-deps: packages-for-check-long | build/bench
-	$(call need,run the bench,$(BENCH_PACKAGES))
-	[ build/bench/debian -nt tests/bench/unpack ] || tests/bench/unpack
+deps: packages-for-check-long packages-for-bench build/bench/debian
 
 # ---- flags. They are expanded when a recipe runs: pkg-config is asked after the packages were installed.
 
@@ -202,7 +200,7 @@ ifdef SAN
 check: packages-for-browser $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/novnc-gate-tls.so
 	tests/run san e2e-san
 else
-check: packages-for-browser all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
+check: packages-for-browser build/bench/debian all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
 	$(write_flags)
 	tests/run unit lint san valgrind instructions e2e systemd browser
 endif
@@ -225,7 +223,7 @@ build/hold build/standstill: build/%: tests/kernels/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -D_GNU_SOURCE $(WARNINGS) -static -o $@ $<
 
-# ---- bench: the other proxies are unpacked or installed into build/bench only
+# ---- bench: the other proxies are unpacked or installed into build/bench only; browser tests use some
 
 bench: packages-for-bench build/bench/debian all build/novnc-gate-unconfined build/bench/floor \
 		build/bench/load build/bench/backend build/bench/tls_backend build/bench/node_modules
@@ -242,8 +240,9 @@ build/bench/node_modules: tests/bench/package-lock.json | packages-for-bench bui
 	cp tests/bench/package.json tests/bench/package-lock.json build/bench
 	cd build/bench && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
-build/bench/debian: tests/bench/unpack
-	@echo "The other proxies are not in $@: 'make deps' downloads them." >&2; exit 1
+# The packages come first, since only what they leave out is unpacked.
+build/bench/debian: tests/bench/unpack | build/bench $(if $(may_install),packages-for-browser)
+	$(if $(may_install),tests/bench/unpack,@echo "The other proxies are not in $@: 'make deps' downloads them." >&2; exit 1)
 build/bench:
 	mkdir -p $@
 

@@ -201,7 +201,7 @@ async function loopback() {
 	return six ? ['127.0.0.1', '[::1]'] : ['127.0.0.1'];
 }
 
-async function onFreePort(start) {
+export async function onFreePort(start) {
 	for (let tries = 1; ; tries++) {
 		try {
 			return await start(await listenOnce(0, '127.0.0.1'));
@@ -416,12 +416,13 @@ export class World {
 		openssl('x509', '-req', '-in', file('csr'), '-CA', this.ca, '-CAkey', file('ca.key'),
 			'-set_serial', '1', '-days', '7', '-extfile', file('ext'), '-out', file('tls.crt'));
 		writeFileSync(file('tls.ticket'), randomBytes(80));
-		return `
+		this.certificate = `
 [Tls]
 Certificate=${file('tls.crt')}
 Key=${file('tls.key')}
 TicketKey=${file('tls.ticket')}
 `;
+		return this.certificate;
 	}
 
 	configure(file, more = '') {

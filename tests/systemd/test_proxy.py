@@ -1,5 +1,6 @@
 """novnc-gate-proxy.service: a port for proxies that send the PROXY protocol."""
 
+import pathlib
 import re
 import socket
 import struct
@@ -104,6 +105,18 @@ def test_all_connections_of_a_socket_may_come_from_one_proxy(proxied):
     assert proxied.property(socket_unit, "MaxConnectionsPerSource") == \
         proxied.property(socket_unit, "MaxConnections")
     assert proxied.property("novnc-gate-http-31.socket", "MaxConnectionsPerSource") == "112"
+
+
+def test_the_drop_in_of_the_readme_gives_a_proxy_all_connections(gate):
+    """For the other two kinds of port."""
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    drop_in, = re.findall(r"^```ini\n(\[Socket\]\n.*?)^```$", readme, re.M | re.S)
+    for kind in "http", "tls":
+        socket_unit = f"novnc-gate-{kind}-31.socket"
+        with gate.drop_in(f"novnc-gate-{kind}-.socket", drop_in):
+            assert gate.property(socket_unit, "MaxConnectionsPerSource") == \
+                gate.property(socket_unit, "MaxConnections")
+        assert gate.property(socket_unit, "MaxConnectionsPerSource") == "112"
 
 
 def test_stopping_it_keeps_sessions_and_the_other_port(proxied):
