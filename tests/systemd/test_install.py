@@ -3,6 +3,7 @@
 import itertools
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -228,6 +229,17 @@ def test_installing_twice_changes_nothing(installed):
     before = listing(installed)
     installed.make("install", *URLS)
     assert listing(installed) == before
+
+
+def test_each_connection_is_served_while_an_upgrade_is_installed(installed, backends):
+    """systemd reads the unit of each connection when it comes. If it finds none, the socket fails."""
+    installed.start()
+    with ThreadPoolExecutor() as pool:
+        upgrade = pool.submit(installed.make, "install")
+        while not upgrade.done():
+            assert get() == (200, b"Next.js")
+        upgrade.result()
+    installed.listens()
 
 
 def test_the_number_of_sockets_stays_until_another_is_given(installed):
