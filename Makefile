@@ -17,7 +17,7 @@ BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 	libllhttp-dev|node-llhttp
 CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	openssl curl clang clang-format shellcheck mandoc groff-base systemd systemd-container libpam-systemd \
-	dbus iproute2 strace
+	dbus iproute2 strace haproxy
 CHECK_LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
@@ -205,7 +205,7 @@ check: packages-for-browser build/bench/debian all $(UNIT_TESTS) $(SAN_UNIT_TEST
 	tests/run unit lint san valgrind instructions e2e systemd browser
 endif
 
-check-long: packages-for-check-long all build/test_sandbox build/hold \
+check-long: packages-for-check-long all build/novnc-gate-unconfined build/test_sandbox build/hold \
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long

@@ -41,6 +41,7 @@ INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS),units/$(unit):$(un
 	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
 	units/strict.conf:$(docdir)/strict.conf \
+	units/haproxy.cfg:$(docdir)/haproxy.cfg \
 	$(foreach page,$(wildcard man/*.5),$(page):$(mandir)/man5/$(notdir $(page))) \
 	$(foreach page,$(wildcard man/*.8),$(page):$(mandir)/man8/$(notdir $(page)))
 # The directories that `make uninstall` removes once they are empty.

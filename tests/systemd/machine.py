@@ -28,17 +28,27 @@ def wait_for(what):
     return value
 
 
+def control_groups(name):
+    """Control groups for a machine beside others: a systemd removes empty groups, also another's if they share one."""
+    name = f"{name}.{os.urandom(4).hex()}"
+    hierarchies = "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"
+    return [Path(path, name) for path in hierarchies if Path(path, "cgroup.procs").exists()]
+
+
 class Machine:
     """systemd-nspawn on an overlay of this machine's root; the tree is at /src.
 
-    It shares the network namespace of the caller, which is one of its own, and ends with the
-    caller's process namespace whatever happens (see `run`).
+    It ends with the caller's process namespace whatever happens (see `run`). It shares the caller's network
+    namespace, unless `network`, an option of systemd-nspawn, gives it one of its own. Only such machines can run
+    at the same time.
     """
 
-    def __init__(self, work):
+    def __init__(self, work, name="novnc-gate-test", network=None):
+        self.name, self.network = name, [network] if network else []
+        self.groups = control_groups(name) if network else []
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", work], check=True)
-        for name in ("upper", "work", "tree", "root"):
-            (work / name).mkdir()
+        for directory in ("upper", "work", "tree", "root"):
+            (work / directory).mkdir()
         self.root, self.upper = work / "root", work / "upper"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
                         f"lowerdir=/,upperdir={work}/upper,workdir={work}/work", self.root],
@@ -56,8 +66,8 @@ class Machine:
     def boot(self):
         console = self.work / "console"
         self.nspawn = subprocess.Popen(
-            ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--link-journal=no",
-             "--machine=novnc-gate-test", "--resolv-conf=off", "--timezone=off",
+            [*self.enter_groups(), "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--link-journal=no",
+             f"--machine={self.name}", *self.network, "--resolv-conf=off", "--timezone=off",
              "--console=read-only", f"--overlay={TREE}:{self.work}/tree:/src", "-D", self.root,
              "--boot", "systemd.unit=basic.target"],
             stdin=subprocess.DEVNULL, stdout=console.open("w"), stderr=subprocess.STDOUT)
@@ -69,6 +79,13 @@ class Machine:
             raise AssertionError("no systemd:\n" + console.read_text()) from None
         if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
             self.count_processes()
+
+    def enter_groups(self):
+        """What a command begins with that is run in the machine's own control groups."""
+        for group in self.groups:
+            group.mkdir(exist_ok=True)
+        return ["sh", "-ec", 'for group in $0; do echo $$ >"$group/cgroup.procs"; done; exec "$@"',
+                " ".join(map(str, self.groups))]
 
     def count_processes(self):
         """With control groups of version 1 a container has no pids.current: a file of our own replaces it."""
@@ -105,6 +122,9 @@ class Machine:
         except subprocess.TimeoutExpired:
             self.nspawn.kill()
             self.nspawn.wait()
+        for group in self.groups:   # as soon as the last process has ended
+            wait_for(lambda: not subprocess.run(["find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"],
+                                                stderr=subprocess.DEVNULL).returncode or not group.exists())
 
     @property
     def enter(self):
@@ -216,9 +236,9 @@ class Backend(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 4096
 
-    def __init__(self, port, name):
+    def __init__(self, port, name, address="127.0.0.1"):
         self.name = name
-        super().__init__(("127.0.0.1", port), BackendConnection)
+        super().__init__((address, port), BackendConnection)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request, client_address):
@@ -250,9 +270,9 @@ class Session:
     """A noVNC session through the gate, from a browser's side."""
 
     def __init__(self, session="7", address="127.0.0.1", path=None, port=3000, context=None,
-                 header=b""):
+                 header=b"", source=""):
         self.path = path or f"/api/auth/session/{session}/novnc/websock"
-        self.sock = socket.create_connection((address, port), timeout=PATIENCE)
+        self.sock = socket.create_connection((address, port), PATIENCE, (source, 0) if source else None)
         self.sock.sendall(header)   # of the PROXY protocol
         if context:
             self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
