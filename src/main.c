@@ -25,6 +25,11 @@
 #define EXIT_NOT_READY 1 /* --check: valid configuration, but another check failed */
 #define EXIT_USAGE     2
 
+/* For room in the journal, at the end. */
+#define ROOM_MS     15000
+/* From SIGTERM to the exit: three quarters of TimeoutStopSec= in the units. */
+#define STOP_MAX_MS 105000
+
 static const char help[] =
 	"novnc-gate [--config=FILE] [--proxy-protocol] [--tls] [--spread=FILE]\n"
 	"novnc-gate [--config=FILE] [--proxy-protocol] [--tls] --check[=config]\n"
@@ -222,11 +227,24 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 }
 
 /*
+ * Returns how long to wait for room in the journal. After SIGTERM to many processes, none comes in
+ * their place, and each may take the time that systemd gives it.
+ */
+static uint64_t room_ms(int sigfd, uint64_t delay_ms)
+{
+	struct pollfd terminated = { .fd = sigfd, .events = POLLIN };
+
+	if (delay_ms > 0 && poll(&terminated, 1, 0) > 0)
+		return STOP_MAX_MS - delay_ms;
+	return ROOM_MS;
+}
+
+/*
  * Writes the entries that are left, and waits before the exit (spread.h). PID 1 has the connection
  * open as well until this process exits, so finish() shuts the connection down if flushing or the
  * delay takes time. SIGTERM does not shorten the delay.
  */
-static void finish(int connection, uint64_t delay_ms)
+static void finish(int connection, int sigfd, uint64_t delay_ms)
 {
 	struct pollfd no_signal = { .fd = -1 };
 	uint64_t now_ms;
@@ -234,11 +252,12 @@ static void finish(int connection, uint64_t delay_ms)
 	if (!journal_flush() || delay_ms > 0)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
-	journal_close();
+	journal_wait(room_ms(sigfd, delay_ms));
 	/* the delay starts now, so that a wait for the journal does not use it up */
 	now_ms = clock_ms();
 	if (delay_ms > 0)
 		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);
+	journal_close();
 }
 
 /*
@@ -277,7 +296,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	finish(connection, o->spread ? spread_exit_delay_ms(spread) : 0);
+	finish(connection, sigfd, o->spread ? spread_exit_delay_ms(spread) : 0);
 	/* -EBADMSG: conn_serve() has found an error in the configuration */
 	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;

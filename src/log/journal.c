@@ -16,10 +16,10 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_ROOM_MS   15000 /* for room in the journal, at the end */
-#define JOURNAL_DRAIN_MS  200   /* until the journal has read the last entry */
-#define JOURNAL_STDERR_MS 200   /* for room on standard error, once in a process */
-#define JOURNAL_KEPT_MAX  8     /* entries */
+#define JOURNAL_DRAIN_MS  200  /* until the journal has read the last entry */
+#define JOURNAL_STDERR_MS 200  /* for room on standard error, once in a process */
+#define JOURNAL_RETRY_MS  2000 /* the longest pause between two attempts to send */
+#define JOURNAL_KEPT_MAX  8    /* entries */
 
 enum sink {
 	SINK_NONE,
@@ -265,13 +265,25 @@ void journal_notify(struct slice state)
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 }
 
+/*
+ * Waiting for POLLOUT would wake all processes for each entry that the journal reads. And thousands
+ * of processes that try ten times a second leave the journal no CPU: the pauses get longer.
+ */
+void journal_wait(uint64_t room_ms)
+{
+	uint64_t now_ms = clock_ms(), end_ms = now_ms + room_ms;
+	int pause_ms = 50 + getpid() % 50;
+
+	for (; send_kept() == -EAGAIN && now_ms < end_ms; now_ms = clock_ms()) {
+		(void)poll(NULL, 0, pause_ms);
+		pause_ms += pause_ms / 2;
+		if (pause_ms > JOURNAL_RETRY_MS)
+			pause_ms = JOURNAL_RETRY_MS;
+	}
+}
+
 void journal_close(void)
 {
-	uint64_t end_ms = clock_ms() + JOURNAL_ROOM_MS;
-
-	/* waiting for POLLOUT would wake all processes for each entry that the journal reads */
-	while (send_kept() == -EAGAIN && clock_ms() < end_ms)
-		(void)poll(NULL, 0, 50 + getpid() % 50);
 	for (; kept && kept->first < kept->end; kept->first++)
 		stderr_line(&kept->entry[kept->first]);
 	free(kept);

@@ -36,7 +36,7 @@ void journal_open(void);
 
 /*
  * Writes an entry. Never fails, since a full log must not end a connection. An entry for which the
- * journal has no room is kept; the next journal_write(), journal_flush() or journal_close() sends it.
+ * journal has no room is kept; the next journal_write(), journal_flush() or journal_wait() sends it.
  * If too many are kept, or the journal does not listen, the entry becomes a line on standard error.
  * If standard error has no room, it waits up to 200 ms; then the line is lost, and later lines do
  * not wait.
@@ -50,9 +50,14 @@ bool journal_flush(void);
 void journal_notify(struct slice state);
 
 /*
- * First it waits up to 15 s for room for the entries that are kept, since thousands of connections
- * that end together fill the journal's queue. Then it waits up to 200 ms until the journal has read
- * all entries. Then it closes the sockets.
+ * Sends the entries that are kept. It waits up to room_ms for room, since thousands of connections
+ * that end together fill the journal's queue.
+ */
+void journal_wait(uint64_t room_ms);
+
+/*
+ * Writes the entries that are still kept to standard error, waits up to 200 ms until the journal
+ * has read all that were sent, and closes the sockets.
  */
 void journal_close(void);
 

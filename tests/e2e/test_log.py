@@ -529,13 +529,18 @@ def test_the_last_entry_of_hot_reload_says_who_closed(world, journal, by, code, 
 
 
 def test_exits_are_spread_although_the_journal_has_no_room(world, stopped_journal, tmp_path):
-    """Each process waits 15 s for the journal, and then its own random time."""
-    _, arguments = stopped_journal
+    """Each process waits 15 s for the journal, longer after SIGTERM, and then its own random time."""
+    journal, arguments = stopped_journal
     number = tmp_path / "pids.current"
     number.write_text("1000\n")     # up to 8 s
+    arguments = {"options": [f"--spread={number}"], **arguments}
+    stopped = world.direct(upgrade(), **arguments)
+    b = world.tunnel_of(stopped)
+    os.kill(stopped.pid, signal.SIGTERM)
+    assert [code for code, _ in closed(stopped, b)] == [1001, 1001]
     ended, waited = {}, []
     for _ in range(20):
-        c = world.direct(upgrade("/evil/socket"), options=[f"--spread={number}"], **arguments)
+        c = world.direct(upgrade("/evil/socket"), **arguments)
         assert c.response().status == 403
         assert c.end() == "FIN"
         c.close()
@@ -547,6 +552,9 @@ def test_exits_are_spread_although_the_journal_has_no_room(world, stopped_journa
             waited.append(time.monotonic() - ended.pop(fd))
             os.close(fd)
     assert max(waited) - min(waited) > 1    # else they were not spread
+    for beginning in "Handling noVNC connection:", "Proxying:", "noVNC session closed:":
+        assert next_entry(journal).startswith(beginning)
+    assert stopped.exited() == 0
 
 
 def test_hot_reload_is_no_novnc_session(world):

@@ -202,9 +202,10 @@ class World:
 exec >/dev/ttyS0
 seconds=$(($(cut -d . -f 1 /proc/uptime) - {time.clock_gettime(time.CLOCK_BOOTTIME):.0f}))
 entries=$(journalctl -D /run/log/journal -o cat --output-fields=MESSAGE_ID MESSAGE_ID={CLOSED} | grep -c {CLOSED})
-echo "reboot: over after $seconds s; $((entries - {before})) entries"
+killed=$(journalctl -D /run/log/journal -o cat -t systemd | grep -c 'Killing process')
+echo "reboot: over after $seconds s; $((entries - {before})) entries; $killed killed"
 status=0
-[ "$entries" = {before + self.count} ] || status=1
+[ "$entries" = {before + self.count} ] && [ "$killed" = 0 ] || status=1
 dmesg | grep -E '{COMPLAINTS.pattern}' && status=1
 echo $status >/dev/ttyS1
 """)
