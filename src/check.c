@@ -153,10 +153,10 @@ static enum check_result check_credentials(const struct check *c,
 
 /* ---- routes and backends */
 
-static void print_paths(const char *what, config_list paths, const struct backend *be)
+static void print_paths(const char *what, config_list paths, const char *to)
 {
 	for (; *paths; paths++)
-		(void)printf("%s %s -> %s\n", what, *paths, be->url);
+		(void)printf("%s %s -> %s\n", what, *paths, to);
 }
 
 static void print_config(const struct config *cfg)
@@ -166,10 +166,11 @@ static void print_config(const struct config *cfg)
 
 	config_print(cfg);
 	(void)printf("\nRouting:\n");
-	print_paths("WebSocket", cfg->novnc_path, controller);
-	print_paths("WebSocket", cfg->nextjs_upgrade_path, nextjs);
+	print_paths("WebSocket", cfg->novnc_path, controller->url);
+	print_paths("WebSocket", cfg->nextjs_upgrade_path, nextjs->url);
 	(void)printf("any other WebSocket -> 403\n");
-	print_paths("request", cfg->controller_path, controller);
+	print_paths("GET or HEAD", cfg->health_path, "200, from the gate itself");
+	print_paths("request", cfg->controller_path, controller->url);
 	(void)printf("any other request -> %s\n", nextjs->url);
 	if (cfg->authorize_path)
 		(void)printf("to %s only if authorized by %s%s\n", controller->url,
@@ -237,8 +238,12 @@ static enum check_result run_in_child(const struct user_check *u)
 		(void)fprintf(stderr, "novnc-gate: fork: %s\n", strerror(errno));
 		return CHECK_NOT_DONE;
 	}
-	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ||
-	    WEXITSTATUS(status) >= CHECK_NOT_DONE)
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status)) {
+		(void)fprintf(stderr, "novnc-gate: the check as user " CHECK_USER
+				      " was killed\n");
+		return CHECK_NOT_DONE;
+	}
+	if (WEXITSTATUS(status) >= CHECK_NOT_DONE)
 		return CHECK_NOT_DONE;
 	if (WEXITSTATUS(status) != CHECK_GOOD)
 		(void)fprintf(stderr, "novnc-gate: checked as user " CHECK_USER

@@ -271,7 +271,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	AUTO_FD int spread = -1;
 	struct conn_setup setup = { .client = client,
 				    .sigfd = sigfd,
-				    .null_fd = STDOUT_FILENO };
+				    .null_fd = STDOUT_FILENO }; /* main() */
 	struct sandbox sandbox;
 	struct stream_tls tls;
 	struct config cfg;

@@ -11,6 +11,11 @@
 /* The time now. */
 uint64_t clock_ms(void);
 
+static inline uint64_t clock_earlier(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /* now + span, but CLOCK_INFINITY at most. */
 uint64_t clock_deadline_ms(uint64_t now_ms, uint64_t span_ms);
 

@@ -22,7 +22,8 @@ enum dial_result {
 struct dial_known {
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
-	struct tls *tls; /* owned, retired: its context is used again; NULL: no TLS */
+	struct tls *
+		tls; /* owned; an ended connection, whose context is used again; NULL: no TLS */
 	const struct tls_module *module;
 };
 

@@ -169,9 +169,9 @@ static ssize_t refuse(struct http1_fault *fault, unsigned status, const char *wh
 	return -EBADMSG;
 }
 
-/* Refuses a head that lines_scan() has refused with that error. */
-static ssize_t conn_refuse_lines(const struct conn *c, const struct lines_scan *scan,
-				 ssize_t error, struct http1_fault *fault)
+/* Says why lines_scan() has refused a head, with that error. */
+static ssize_t conn_lines_fault(const struct conn *c, const struct lines_scan *scan,
+				ssize_t error, struct http1_fault *fault)
 {
 	struct slice in = buf_slice(&c->down.in);
 
@@ -216,7 +216,7 @@ static ssize_t conn_read_head(struct conn *c, struct http1_fault *fault)
 		if (len > 0)
 			return len;
 		if (len != -EAGAIN)
-			return conn_refuse_lines(c, &scan, len, fault);
+			return conn_lines_fault(c, &scan, len, fault);
 		begun = (empty_line && !c->served) || buf_len(in) > 0;
 		if (begun && !head_timer_started) {
 			deadline_ms = clock_deadline_ms(clock_ms(), cfg->head_ms);

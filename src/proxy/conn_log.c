@@ -37,8 +37,8 @@ static struct slice copy(char *ret, size_t size, struct slice s)
 }
 
 /*
- * Writes the line of X-Request-Id, and returns the id: that of a trusted proxy, or the one in error
- * responses with the number of the request, so that people find the entries by either.
+ * Writes the line of X-Request-Id, and returns the id: that of a trusted proxy, or the log id, which error
+ * responses show, and the number of the request.
  */
 static struct slice identify(struct conn_request *q)
 {

@@ -152,7 +152,7 @@ enum downstream_header downstream_read_header(struct downstream *d, bool trusted
 	}
 	if (h.state == PROXY_HEADER_NAMED)
 		client_set_address(&d->client, &h.address, h.port);
-	/* a short read has cleared it, but TLS may soon hold bytes */
+	/* a short read has cleared it, but poll(2) does not show bytes that TLS reads ahead */
 	d->stream.can_read = true;
 	return DOWNSTREAM_HEADER_READ;
 }

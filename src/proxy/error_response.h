@@ -26,7 +26,7 @@ int error_response_health(bool is_head_method, struct slice id_line, struct buf 
 /* For a browser, which hides the response to a WebSocket handshake: a 101, then a Close. */
 struct error_close {
 	unsigned
-		status; /* the code of the Close is 4000 more, but 4502 for less than 300 */
+		status; /* the code of the Close is 4000 + status; 4502 if status < 300 */
 	const char *why;    /* no bytes that a peer sent */
 	const char *log_id; /* journal_id() */
 	const char *accept; /* Sec-WebSocket-Accept */

@@ -52,6 +52,12 @@ static int exchange_interim(struct exchange *x)
 	return x->http10 || x->authorizes ? 0 : exchange_write_head(x, false, false);
 }
 
+/* With the response h: the rest of the request's body will not be read, or may never come (RFC 9110 10.1.1). */
+static bool body_is_moot(const struct exchange *x, const struct http1_head *h)
+{
+	return !http1_persistent(h) || (x->expects && x->relay.up.bytes == 0);
+}
+
 /* The client's connection must end after the response h. */
 static bool is_last(const struct exchange *x, const struct http1_head *h)
 {
@@ -63,9 +69,7 @@ static bool is_last(const struct exchange *x, const struct http1_head *h)
 		return true;
 	if (flow_complete(up))
 		return false;
-	/* the rest of the request's body will not be read, or may never come (RFC 9110 10.1.1) */
-	return up->state == FLOW_TARGET_CLOSED || !http1_persistent(h) ||
-	       (x->expects && up->bytes == 0);
+	return up->state == FLOW_TARGET_CLOSED || body_is_moot(x, h);
 }
 
 int exchange_respond(struct exchange *x)
@@ -89,9 +93,8 @@ int exchange_respond(struct exchange *x)
 	x->status = h->status;
 	x->end_if_failed = until_close ? EXCHANGE_RESET : EXCHANGE_CUT;
 	x->relay.phase = RELAY_BODY;
-	/* the backend closes after this response, or the client may wait for a 100 and never send its body */
-	x->relay.response_suffices = x->last && !flow_complete(&x->relay.up) &&
-				     (!http1_persistent(h) || x->expects);
+	x->relay.response_suffices =
+		x->last && !flow_complete(&x->relay.up) && body_is_moot(x, h);
 	flow_begin(&x->relay.down, h->framing, h->length, chunked);
 	return 0;
 }
@@ -168,7 +171,8 @@ static void exchange_release(struct exchange *x)
 	struct http1_head *h = x->upstream->response;
 
 	(void)journal_flush(); /* what cannot be sent now is sent later */
-	x->relay.tunnel.release_ms = EXCHANGE_RELEASE_MS;
+	x->relay.tunnel.release_ms =
+		EXCHANGE_RELEASE_MS; /* the first time came at once */
 	downstream_release(x->downstream);
 	pages_release(h->field, sizeof(h->field));
 	pages_release_stack();

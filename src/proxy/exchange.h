@@ -24,7 +24,7 @@ struct exchange {
 	/* results */
 	unsigned status; /* of the response, or for the error response; 0: none */
 	bool tunnel;     /* a tunnel was opened */
-	bool authorizes; /* this was the authorization request for the client's */
+	bool authorizes; /* this is the authorization request, not the client's own */
 	bool denied;     /* Next.js does not authorize the request: 401, 403 or 404 */
 	/* with EXCHANGE_AUTHORIZED: who the client is */
 	char user[AUTHORIZE_USER_MAX + 1];

@@ -24,7 +24,7 @@ static enum exchange_end exchange_client_failed(struct exchange *x)
 	fault_set_broken(&x->fault, FAULT_NOBODY, "the client", up->from, up->error);
 	if (x->fault.blame == FAULT_GATE)
 		return exchange_failed(x);
-	/* the client, and a tunnel's backend, may still read: they must not see a normal end */
+	/* the client may still read: it must not see a normal end */
 	return x->end_if_failed == EXCHANGE_RESET ? EXCHANGE_RESET : EXCHANGE_GONE;
 }
 

@@ -4,7 +4,7 @@
 /* All in bytes. */
 #define FLOW_COPY_MAX  (64 * 1024) /* of one read while no pipe is open */
 #define FLOW_PIECE_MIN 2048        /* a shorter payload is appended to the last piece */
-#define FLOW_FRAMES    (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
+#define FLOW_FRAMING   (BODY_FRAME_MAX + BODY_LAST_MAX) /* framing of one write */
 #define FLOW_SMALL     4096 /* one page, which is not worth releasing */
 
 void flow_init(struct flow *f, struct stream *from, struct stream *to, struct buf *in,
@@ -149,6 +149,8 @@ static ssize_t flow_splice(struct flow *f)
 		return flow_copy(f);
 	}
 	if (s->ready > 0) {
+		if (f->tunnel && !flow_follows(f))
+			frames_passed(&f->frames, s->ready);
 		f->bytes += s->ready;
 		body_passed(&f->body, s->ready);
 		if (f->body.done)
@@ -167,7 +169,7 @@ static ssize_t flow_read(struct flow *f)
 }
 
 /* Appends to `out` the framing before and after the pieces, which have len bytes. */
-static int flow_frame(struct flow *f, size_t len)
+static int flow_put_framing(struct flow *f, size_t len)
 {
 	int r = 0;
 
@@ -238,7 +240,7 @@ static void flow_decode(struct flow *f)
 	if (f->state == FLOW_READING && buf_len(&in) == 0)
 		return;
 	if (f->state >= FLOW_DROPPING || f->failure != FLOW_OK || f->pieces > 0 ||
-	    f->splicer.ready > 0 || buf_room(f->out) < FLOW_FRAMES)
+	    f->splicer.ready > 0 || buf_room(f->out) < FLOW_FRAMING)
 		return;
 	f->first_piece = 0;
 	while (f->pieces < FLOW_PIECES &&
@@ -251,7 +253,7 @@ static void flow_decode(struct flow *f)
 	f->state = f->body.done ? FLOW_DECODED : r == 0 ? FLOW_READING : FLOW_DECODING;
 	if (r < 0)
 		f->failure = FLOW_INVALID;
-	r = flow_frame(f, len);
+	r = flow_put_framing(f, len);
 	assert(r == 0); /* there was room */
 }
 

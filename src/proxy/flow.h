@@ -35,7 +35,7 @@ struct flow {
 	struct body body;     /* decodes the message */
 	struct frames frames; /* of a tunnel */
 	enum flow_state state;
-	/* the first failure of `from`: to read it, or to write to it */
+	/* the first failure of `from`, also if the other flow failed to write to it */
 	enum flow_failure failure;
 	int error;    /* with FLOW_FAILED, -errno */
 	bool rechunk; /* a chunked body is written in chunks again */
@@ -74,7 +74,7 @@ void flow_begin_tunnel(struct flow *f, bool masked, int null_fd);
 /* From now on a Pong with this payload is left out. */
 void flow_expect_pong(struct flow *f, struct slice payload);
 
-/* In a tunnel: flow_put() may put in a control frame, because none is open of which a byte was passed on. */
+/* In a tunnel: flow_put() may insert a control frame, because no byte of an open frame was passed on. */
 bool flow_between_frames(const struct flow *f);
 
 /* In a tunnel: the peer at `from` has sent a Close. */

@@ -24,8 +24,8 @@ struct recheck {
 };
 
 /*
- * For a session that Next.js has just authorized by the request `head` on u. Ends TLS on u and takes over its
- * context, also if it fails: u is then to be closed. Returns 0 or -errno; free *ret with recheck_free().
+ * For a session that Next.js has just authorized by the request `head` on u. Takes over the TLS context of u,
+ * so that the caller has to close u, also after a failure. Returns 0 or -errno; free *ret with recheck_free().
  */
 int recheck_new(struct upstream *u, struct slice head, const struct config *cfg,
 		struct recheck **ret);

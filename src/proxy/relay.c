@@ -19,7 +19,7 @@ static bool head_sent(const struct relay *r)
 	return r->phase != RELAY_REQUEST || r->upstream->phase == UPSTREAM_AWAITING;
 }
 
-/* It waits for the peers' Closes. After a failed write none follows. */
+/* The tunnel is ending, so that a failed write to a peer is no new failure. */
 static bool tunnel_ends(const struct relay *r)
 {
 	return r->phase == RELAY_TUNNEL && r->tunnel.end != TUNNEL_OPEN;
@@ -182,15 +182,10 @@ static enum relay_result relay_check_peers(struct relay *r, uint64_t now_ms)
 	return RELAY_RUNNING;
 }
 
-static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
-{
-	return a_ms < b_ms ? a_ms : b_ms;
-}
-
 /* When relay_check_peers() is due. */
 static uint64_t check_ms(const struct relay *r)
 {
-	return earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
+	return clock_earlier(r->up.to->watch.look_ms, r->down.to->watch.look_ms);
 }
 
 /* When the body of f counts as stalled; *ret names the peer at fault. */
@@ -223,7 +218,7 @@ static uint64_t body_deadline(const struct relay *r, enum relay_result *ret)
 
 	if (up_ms <= down_ms)
 		*ret = up_end;
-	return earlier(up_ms, down_ms);
+	return clock_earlier(up_ms, down_ms);
 }
 
 /* The next deadline, with *ret for when it passes. */
@@ -245,14 +240,14 @@ static enum relay_result relay_expire(struct relay *r, enum relay_result late)
 					     : late;
 }
 
-/* When the loop goes round again, whatever comes. */
+/* When the loop goes round again, even without an event. */
 static uint64_t wake_ms(const struct relay *r)
 {
-	uint64_t wake_ms = check_ms(r);
+	uint64_t ms = check_ms(r);
 
 	if (r->phase == RELAY_TUNNEL)
-		wake_ms = earlier(wake_ms, tunnel_due_ms(&r->tunnel));
-	return r->recheck ? earlier(wake_ms, recheck_due_ms(r->recheck)) : wake_ms;
+		ms = clock_earlier(ms, tunnel_due_ms(&r->tunnel));
+	return r->recheck ? clock_earlier(ms, recheck_due_ms(r->recheck)) : ms;
 }
 
 /* The process has to stop, or cannot wait any more. */
@@ -343,7 +338,7 @@ static enum relay_result relay_wait(struct relay *r, uint64_t now_ms, bool *hang
 	if (r->recheck)
 		p[3] = recheck_poll(r->recheck);
 	n = clock_wait(p, r->recheck ? 4 : 3, now_ms,
-		       r->ready ? now_ms : earlier(deadline_ms, wake_ms(r)));
+		       r->ready ? now_ms : clock_earlier(deadline_ms, wake_ms(r)));
 
 	if (n == -ECANCELED)
 		return relay_stop(r, RELAY_TERMINATED);

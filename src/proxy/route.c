@@ -290,7 +290,7 @@ void route_to_https(const struct http1_head *h, struct verdict *v)
 	bool redirect = has_url && (get || slice_eq(h->method, SLICE("HEAD")));
 
 	if (!has_url && v->kind != ROUTE_PLAIN && v->kind != ROUTE_HEALTH)
-		return; /* refused already (ROUTE_UPGRADE has a Host) */
+		return; /* refused already; an upgrade that is not has a Host */
 	(void)refuse(v, ROUTE_REFUSED, redirect ? 308 : 400,
 		     "plain HTTP on the TLS port");
 }

@@ -53,8 +53,8 @@ void route_decide(const struct config *cfg, const struct http1_head *h,
 void route_to_https(const struct http1_head *h, struct verdict *v);
 
 /*
- * For what the client has asked: a trusted proxy's word counts, else what came on this connection. The
- * port is that in the host, or the scheme's.
+ * The scheme, host and port to which the client made the request: as a trusted proxy says, else as on this
+ * connection. The port is that in the host, or the scheme's.
  */
 bool route_is_https(const struct verdict *v, const struct client *client);
 struct slice route_host(const struct verdict *v);

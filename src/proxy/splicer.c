@@ -17,11 +17,8 @@ void splicer_open(struct splicer *s, bool follow)
 
 void splicer_close(struct splicer *s, enum pipe_state next)
 {
-	if (s->pipe.state == PIPE_OPEN)
-		pipe_close(&s->pipe, next);
-	if (s->look.state == PIPE_OPEN)
-		pipe_close(&s->look, next);
-	s->pipe.state = s->look.state = next;
+	pipe_close(&s->pipe, next);
+	pipe_close(&s->look, next);
 	s->ready = 0;
 }
 

@@ -12,7 +12,7 @@ struct splicer {
 	struct pipe pipe;
 	struct pipe look; /* empty between two calls */
 	int null_fd; /* /dev/null, to empty a pipe; borrowed; -1: tunnels are not spliced */
-	size_t ready; /* bytes of the pipe that may be written; then splicer_read() the others */
+	size_t ready; /* bytes of the pipe that may be spliced; splicer_read() takes the others */
 };
 
 #define SPLICER_INIT \
@@ -45,5 +45,5 @@ void splicer_drop(struct splicer *s);
 /* Writes the bytes that are ready. Returns 0 or as stream_splice_out(). */
 int splicer_drain(struct splicer *s, struct stream *to);
 
-/* Reads bytes from the pipe into b. Returns the count, or -errno. */
+/* Reads bytes from the pipe into b, the ready ones first. Returns the count, or -errno. */
 ssize_t splicer_read(struct splicer *s, struct buf *b);

@@ -31,11 +31,6 @@ static uint64_t later(uint64_t a_ms, uint64_t b_ms)
 	return a_ms > b_ms ? a_ms : b_ms;
 }
 
-static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
-{
-	return a_ms < b_ms ? a_ms : b_ms;
-}
-
 const struct frames *tunnel_first_close(const struct tunnel *t)
 {
 	switch (t->closed_first) {
@@ -100,7 +95,7 @@ static bool ping(struct tunnel *t, uint64_t now_ms)
 /* One direction has ended. */
 static bool is_half_closed(const struct tunnel *t)
 {
-	/* LingerTimeoutSec=0 must not cut off bytes before an EOF that is seen, but not yet read */
+	/* with LingerTimeoutSec=0, bytes before an EOF that poll(2) has shown would be lost unread */
 	return flow_finished(t->client.flow) || flow_finished(t->backend.flow) ||
 	       (t->ended_first != TUNNEL_NEITHER && t->setup.cfg->linger_ms > 0);
 }
@@ -130,12 +125,12 @@ static uint64_t next_limit(const struct tunnel *t, enum tunnel_end *ret)
 	}
 	if (session_ms <= limit_ms)
 		*ret = TUNNEL_SESSION_TIMEOUT;
-	return earlier(session_ms, limit_ms);
+	return clock_earlier(session_ms, limit_ms);
 }
 
 uint64_t tunnel_due_ms(const struct tunnel *t)
 {
-	return t->end == TUNNEL_OPEN ? earlier(ping_due_ms(t), t->limit_ms)
+	return t->end == TUNNEL_OPEN ? clock_earlier(ping_due_ms(t), t->limit_ms)
 				     : tunnel_end_due_ms(t);
 }
 

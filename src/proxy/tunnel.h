@@ -29,11 +29,11 @@ enum tunnel_peer {
 	TUNNEL_BOTH,
 };
 
-/* Each has a row in the table in tunnel.c. */
+/* Each has a row in the table in tunnel_close.c. */
 enum tunnel_end {
 	TUNNEL_OPEN,
 	TUNNEL_CLOSED, /* both peers have sent a Close */
-	TUNNEL_ENDED,  /* both have ended their directions, not both between frames */
+	TUNNEL_ENDED,  /* both have ended their directions, at least one inside a frame */
 	TUNNEL_CLIENT_LEFT, /* it ended its direction between two frames, without a Close */
 	TUNNEL_BACKEND_LEFT,   /* likewise */
 	TUNNEL_CLIENT_FAILED,  /* with the failure of the flow up */
@@ -53,7 +53,7 @@ enum tunnel_end {
 enum tunnel_close {
 	TUNNEL_CLOSE_NONE,
 	TUNNEL_CLOSE_PASSED, /* the other peer's has been passed on */
-	TUNNEL_CLOSE_DUE,    /* the gate's is put in as soon as no frame is open */
+	TUNNEL_CLOSE_DUE,    /* the gate's is inserted as soon as no frame is open */
 	TUNNEL_CLOSE_PUT,    /* the gate's is in the flow's `out`, or written */
 	TUNNEL_CLOSE_CUT,    /* a frame has stayed open, so there is none */
 };

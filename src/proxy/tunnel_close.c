@@ -33,11 +33,11 @@ static const struct {
 	[TUNNEL_FAULT] = { 1011, 1001, false, "a fault of the server" },
 };
 
-/* Writes nothing more to that peer, and drops what comes from the other one. close: if its Close is lost. */
-static void side_give_up(struct tunnel_side *to, enum tunnel_close close)
+/* Writes nothing more to that peer, and drops what comes from the other one. If its Close is lost, its state is `lost`. */
+static void side_give_up(struct tunnel_side *to, enum tunnel_close lost)
 {
 	if (flow_unwritten(to->flow) || to->close == TUNNEL_CLOSE_DUE)
-		to->close = close;
+		to->close = lost;
 	flow_note_target_closed(to->flow);
 	flow_drop(to->flow);
 }

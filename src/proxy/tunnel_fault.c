@@ -3,6 +3,8 @@
 
 static const char *peer_name(const struct tunnel *t, enum tunnel_peer peer)
 {
+	if (peer == TUNNEL_BOTH)
+		return "both sides";
 	return peer == TUNNEL_CLIENT ? "the client" : t->setup.backend;
 }
 
@@ -49,10 +51,9 @@ static void explain_failure(const struct tunnel *t, enum tunnel_peer peer,
 {
 	const struct flow *failed =
 		peer == TUNNEL_CLIENT ? t->backend.flow : t->client.flow;
-	enum tunnel_peer first = t->ended_first == TUNNEL_NEITHER ? peer : t->ended_first;
-	bool end_seen_before = t->ended_first != TUNNEL_NEITHER;
+	enum tunnel_peer first = t->ended_first;
 
-	if (!end_seen_before || stream_error_is_local(failed->error))
+	if (first == TUNNEL_NEITHER || stream_error_is_local(failed->error))
 		fault_set_broken(ret, blame, peer_name(t, peer), failed->from,
 				 failed->error);
 	else if (first == peer || first == TUNNEL_BOTH)

@@ -54,7 +54,7 @@ struct upstream_request {
 	bool repeatable;      /* idempotent and without a body (RFC 9110 9.2.2) */
 	uint64_t connect_ms;  /* span */
 	uint64_t response_ms; /* span from sent_ms of struct upstream to the final head */
-	size_t head_max;      /* bytes; `in` and `out` have more room than that */
+	size_t head_max;      /* bytes; `in` has room for it */
 	/* the client's stream, to see if the backend is the gate itself; NULL: no check */
 	const struct stream *accepted;
 	/* how the backend was reached, to reach it in a tunnel's sandbox; NULL: it is resolved */

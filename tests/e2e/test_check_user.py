@@ -127,6 +127,13 @@ def test_root_is_told_where_there_is_no_such_user(service, world, authority, bac
     assert service.check(config, "--check=config", user=False).stdout == ""
 
 
+def test_a_check_that_is_killed_says_so(service, world):
+    r = service.check(service.configure(world, ""), "--check=config",
+                      through="strace -f -qq -o /dev/null -e inject=setuid:signal=KILL")
+    assert (r.returncode, r.stdout) == (71, "")
+    assert r.stderr == "novnc-gate: the check as user novnc-gate was killed\n"
+
+
 @pytest.mark.parametrize("user", [True, False])
 def test_a_check_that_cannot_print_fails(service, world, user):
     config = service.configure(world, "")

@@ -355,6 +355,21 @@ def test_a_response_in_place_of_the_continue(world, status):
     world.nextjs.untouched()
 
 
+def test_a_response_before_the_end_of_the_body_cuts_off_no_body_that_has_begun(world):
+    c = world.client(request("POST", "/x", "Content-Length: 10", "Expect: 100-continue", "Connection: close"))
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    b.send(head("HTTP/1.1 100 Continue"))
+    assert c.response().status == 100
+    c.send(b"hello")
+    assert b.exactly(5) == b"hello"
+    b.send(response(b"ok"))
+    assert c.response().body == b"ok"
+    c.send(b"world")
+    assert b.exactly(5) == b"world"
+    assert c.end() == "FIN"
+
+
 def test_http_1_0_expects_nothing(world):
     c = world.client(request("POST", "/x", "Expect: 100-continue", body=b"hello", version="1.0"))
     b = world.nextjs.accept()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate import HOST, NOVNC, request, upgrade
+from gate import HOST, NOVNC, Responder, request, upgrade
 
 HEALTHY = "[Routes]\nHealthPath=/healthz /status/*\nControllerPath=/status/** /healthz"
 
@@ -83,3 +83,12 @@ def test_a_broken_configuration_is_not_healthy(world):
     c = world.client(request("GET", "/healthz"))
     c.exit_code = 78
     world.refused(c, 500)
+
+
+def test_check_shows_it_before_the_backends(world):
+    world.configure(HEALTHY)
+    with Responder(world.nextjs), Responder(world.controller):
+        lines = world.check().stdout.splitlines()
+    first = lines.index("GET or HEAD /healthz -> 200, from the gate itself")
+    assert lines[first + 1] == "GET or HEAD /status/* -> 200, from the gate itself"
+    assert first + 2 == lines.index(f"request /status/** -> {world.controller.url}")

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from gate import Ended, chunked, cpu_seconds, deaf, head, request, response, switching, upgrade
-from test_tunnel import fill
+from test_tunnel import fill, read_stream
 from websocket import BINARY, closed, reason_to, receive, send, unframed
 
 SHORT, LONG, STEP = 0.4, 1.5, 0.2
@@ -430,6 +430,18 @@ def test_a_byte_either_way_is_not_idle(world, who):
     limits(world, IdleTimeoutSec=LONG)
     c, b = unframed(*world.tunnel())
     first, second = (c, b) if who == "client" else (b, c)
+    for _ in range(STEPS):
+        time.sleep(STEP)
+        first.send(b"x")
+        assert second.exactly(1) == b"x"
+
+
+@pytest.mark.parametrize("who", ["client", "backend"])
+def test_a_spliced_byte_either_way_is_not_idle(world, who):
+    limits(world, IdleTimeoutSec=LONG)
+    c, b = unframed(*world.tunnel())
+    first, second = (c, b) if who == "client" else (b, c)
+    read_stream(second, fill(first))    # so that the gate makes a pipe
     for _ in range(STEPS):
         time.sleep(STEP)
         first.send(b"x")
