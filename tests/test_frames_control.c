@@ -104,10 +104,14 @@ END_TEST
 
 START_TEST(a_close_without_a_code_is_empty)
 {
-	struct frames f = close_followed(1005, SLICE("never sent"));
+	static const unsigned codes[] = { 1005, 1006, 1015 };
 
-	ck_assert_uint_eq(f.control_len, 0);
-	ck_assert_uint_eq(frames_close_code(&f), 1005);
+	for (size_t i = 0; i < LENGTH(codes); i++) {
+		struct frames f = close_followed(codes[i], SLICE("never sent"));
+
+		ck_assert_uint_eq(f.control_len, 0);
+		ck_assert_uint_eq(frames_close_code(&f), 1005);
+	}
 }
 END_TEST
 

@@ -195,13 +195,16 @@ static bool is_own_pong(const struct frames *f)
 	       f->state == FRAMES_BETWEEN && slice_eq(payload, f->own_pong);
 }
 
+static bool must_not_be_sent(unsigned code)
+{
+	return code == NO_CODE || code == NO_CLOSE || code == NO_TLS;
+}
+
 /* At the end of a server's Close with such a code, or half of one; websockify 0.10 sends 1005. */
 static bool has_bad_code(const struct frames *f)
 {
-	unsigned code = frames_close_code(f);
-
 	return !f->masked && f->state == FRAMES_CLOSED && f->control_len > 0 &&
-	       (code == NO_CODE || code == NO_CLOSE || code == NO_TLS);
+	       must_not_be_sent(frames_close_code(f));
 }
 
 int frames_next(struct frames *f, struct buf *in, struct slice *ret)
@@ -297,7 +300,7 @@ static size_t cut(struct slice text, size_t max)
 size_t frames_close(unsigned code, struct slice reason,
 		    char ret[static FRAMES_CONTROL_MAX])
 {
-	if (code == NO_CODE)
+	if (must_not_be_sent(code))
 		return 0;
 	ret[0] = (char)(code >> 8);
 	ret[1] = (char)code;

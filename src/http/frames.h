@@ -81,7 +81,7 @@ int frames_put(enum frames_opcode opcode, struct slice payload, const unsigned c
 	       struct buf *out);
 
 /*
- * Writes the payload of a Close and returns its length; 1005 means a Close without a code. A reason that is
+ * Writes the payload of a Close and returns its length; 1005, and 1006 and 1015 as well, mean a Close without a code. A reason that is
  * too long is cut at the end of a UTF-8 character.
  */
 size_t frames_close(unsigned code, struct slice reason,

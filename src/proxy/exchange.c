@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy/exchange.h"
 
+#include "http/lines.h"
 #include "log/journal.h"
 #include "process/pages.h"
 #include "proxy/rewrite.h"
@@ -212,12 +213,12 @@ enum exchange_end exchange_abort(struct exchange *x, const char *failure, int er
 
 /* ---- the start */
 
-/* For a 101 of the gate's own. Returns false if it has no room. */
+/* For a 101 of the gate's own. Returns false if it is no token, or has no room. */
 static bool copy_protocol(const struct http1_head *h, char *ret, size_t size)
 {
 	struct slice first = upgrade_first_protocol(h);
 
-	if (first.len >= size)
+	if (first.len >= size || (first.len > 0 && !lines_is_token(first)))
 		return false;
 	if (first.len > 0)
 		memcpy(ret, first.p, first.len);

@@ -258,9 +258,10 @@ def test_an_empty_element_is_no_subprotocol(world, lines):
     switched(refused_by_controller(world, upgrade(NOVNC, *lines)), "binary")
 
 
-def test_a_subprotocol_without_room_gets_a_status(world):
+@pytest.mark.parametrize("first", ["x" * 64, "a b", '"a', "a/b"])
+def test_a_subprotocol_without_room_or_that_is_no_token_gets_a_status(world, first):
     """A 101 without it would be no answer to the offer."""
-    c = refused_by_controller(world, upgrade(NOVNC, f"Sec-WebSocket-Protocol: {'x' * 64}"))
+    c = refused_by_controller(world, upgrade(NOVNC, f"Sec-WebSocket-Protocol: {first}, binary"))
     assert c.response().status == 403
 
 
