@@ -139,6 +139,8 @@ START_TEST(the_client_is_the_right_most_address_that_is_not_trusted)
 		{ FOR("192.0.2.1, [10.0.0.1]"), "", "192.0.2.1, [10.0.0.1], " },
 		{ FOR("192.0.2.1, [2001:db8::1"), "", "192.0.2.1, [2001:db8::1, " },
 		{ FOR("192.0.2.1, 10.0.0.1:x"), "", "192.0.2.1, 10.0.0.1:x, " },
+		{ FOR("192.0.2.1, [2001:db9::1]x_y"), "",
+		  "192.0.2.1, [2001:db9::1]x_y, " },
 		/* Forwarded counts only where none of the four comes */
 		{ FOR("192.0.2.1") "Forwarded: for=198.51.100.7;host=evil\r\n",
 		  "192.0.2.1", "192.0.2.1, " },
@@ -373,6 +375,8 @@ START_TEST(malformed_forwarded_is_refused)
 		RFC("for=\"192.0.2.1:65536\""),
 		RFC("for=\"192.0.2.1:_\""),
 		RFC("for=\"192.0.2.1:_a b\""),
+		RFC("for=\"[2001:db9::1]x_y\""), /* a port needs a ":" */
+		RFC("for=\"[2001:db9::1]x80\""),
 		RFC("for=a.example"),
 		RFC("for=_"),
 		RFC("for=_a$"),

@@ -13,18 +13,24 @@
 
 /* ---- addresses */
 
-/* ":80", or ":_hidden" (RFC 7239 6). */
-static bool is_node_port(struct slice s)
+/* "_hidden", in place of an address or a port (RFC 7239 6.3). */
+static bool is_obfuscated(struct slice s)
 {
-	bool obfuscated = s.len > 2 && s.p[1] == '_';
-	unsigned port;
-
-	if (!obfuscated)
-		return authority_port(s, &port);
-	for (size_t i = 2; i < s.len; i++)
+	if (s.len < 2 || s.p[0] != '_')
+		return false;
+	for (size_t i = 1; i < s.len; i++)
 		if (!isalnum((unsigned char)s.p[i]) && !memchr("._-", s.p[i], 3))
 			return false;
 	return true;
+}
+
+/* ":80" or ":_hidden". */
+static bool is_node_port(struct slice s)
+{
+	unsigned port;
+
+	return authority_port(s, &port) ||
+	       (s.len > 0 && s.p[0] == ':' && is_obfuscated(slice_from(s, 1)));
 }
 
 /* An address, and one with a port, as some load balancers write it: 192.0.2.1:80, [2001:db8::1]:80. */
@@ -168,8 +174,8 @@ static bool take_value(struct slice *s, struct slice *ret)
 }
 
 /*
- * Takes the inside of a quoted-string off *s, which begins with its first quote. One with a
- * backslash is fine only where nobody reads it: p of *ret is NULL.
+ * Takes the inside of a quoted-string off *s, which begins with its first quote. If it has a
+ * backslash, it cannot be used: p of *ret is NULL.
  */
 static bool take_quoted(struct slice *s, struct slice *ret)
 {
@@ -225,16 +231,10 @@ static bool is_node(struct slice s)
 	struct slice host, port;
 	struct in6_addr address;
 
-	if (!authority_split(s, &host, &port) || (port.len > 0 && !is_node_port(port)))
-		return false;
-	if (slice_caseeq(host, SLICE("unknown")) || authority_ipv6(host, &address))
-		return true;
-	if (host.len < 2 || host.p[0] != '_')
-		return network_parse_address(host, &address);
-	for (size_t i = 1; i < host.len; i++)
-		if (!isalnum((unsigned char)host.p[i]) && !memchr("._-", host.p[i], 3))
-			return false;
-	return true;
+	return authority_split(s, &host, &port) &&
+	       (port.len == 0 || is_node_port(port)) &&
+	       (slice_caseeq(host, SLICE("unknown")) || is_obfuscated(host) ||
+		authority_ipv6(host, &address) || network_parse_address(host, &address));
 }
 
 /* Takes an element and the comma behind it off *s. Returns 1; 0 for an empty one; -1 if it is malformed. */
