@@ -397,7 +397,8 @@ static char *man_entry(const char *page, const struct config_key *k)
 	for (at = section; at && (at = strstr(at, "\n.It ")) && at < end; at++) {
 		if (!memmem(at, strcspn(at + 1, "\n") + 1, item, strlen(item)))
 			continue;
-		next = strstr(at + 1, "\n.It ");
+		next = strstr(at + 1,
+			      "\n.It Va "); /* lists in an entry have other items */
 		return strndup(at, (size_t)((next && next < end ? next : end) - at));
 	}
 	return NULL;
