@@ -294,46 +294,6 @@ START_TEST(a_token_is_made_of_the_characters_of_RFC_9110)
 }
 END_TEST
 
-START_TEST(a_number_is_digits_up_to_its_maximum)
-{
-	static const struct {
-		const char *text;
-		uint64_t max, number;
-		bool valid;
-	} table[] = {
-		{ "0", 9, 0, true },
-		{ "9", 9, 9, true },
-		{ "0065535", 65535, 65535, true },
-		{ "9223372036854775807", INT64_MAX, INT64_MAX, true },
-		{ "00000000000000000000000000000000007", 7, 7, true },
-		{ "10", 9, 0, false },
-		{ "65536", 65535, 0, false },
-		{ "9223372036854775808", INT64_MAX, 0, false },
-		{ "18446744073709551616", INT64_MAX, 0, false },
-		{ "92233720368547758070", INT64_MAX, 0, false },
-		{ "8", 7, 0, false },
-		{ "", 9, 0, false },
-		{ "-1", 9, 0, false },
-		{ "+1", 9, 0, false },
-		{ " 1", 9, 0, false },
-		{ "1 ", 9, 0, false },
-		{ "1:", 9, 0, false },
-		{ "1/", 9, 0, false },
-		{ "0x1", 9, 0, false },
-	};
-
-	for (size_t i = 0; i < LENGTH(table); i++) {
-		struct slice s = exact_str(table[i].text);
-		uint64_t number = 7;
-
-		ck_assert_msg(lines_number(s, table[i].max, &number) == table[i].valid,
-			      "%s", table[i].text);
-		ck_assert_uint_eq(number, table[i].valid ? table[i].number : 7);
-		slice_free(s);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("lines");
@@ -351,6 +311,5 @@ int main(void)
 	tcase_add_test(tc, lines_are_taken_one_by_one);
 	tcase_add_test(tc, a_field_is_a_token_a_colon_and_a_value);
 	tcase_add_test(tc, a_token_is_made_of_the_characters_of_RFC_9110);
-	tcase_add_test(tc, a_number_is_digits_up_to_its_maximum);
 	return suite_run(suite);
 }

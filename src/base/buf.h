@@ -105,6 +105,39 @@ static inline bool slice_split(struct slice *rest, char c, struct slice *ret)
 	return true;
 }
 
+/*
+ * Takes the digits at the beginning off *s, and sets *ret to their number, or to UINT64_MAX if that is too
+ * large; false if there are none. strtoul() would also accept signs, white space and bases.
+ */
+static inline bool slice_take_number(struct slice *s, uint64_t *ret)
+{
+	uint64_t number = 0;
+	size_t n = 0;
+
+	for (; n < s->len; n++) {
+		unsigned digit = (unsigned)(s->p[n] - '0');
+
+		if (digit > 9)
+			break;
+		number = number > (UINT64_MAX - digit) / 10 ? UINT64_MAX
+							    : number * 10 + digit;
+	}
+	*s = slice_from(*s, n);
+	*ret = number;
+	return n > 0;
+}
+
+/* Reads a number that is all of s (1*DIGIT); false if it is above max, which is below UINT64_MAX. */
+static inline bool slice_number(struct slice s, uint64_t max, uint64_t *ret)
+{
+	uint64_t number;
+
+	if (!slice_take_number(&s, &number) || s.len > 0 || number > max)
+		return false;
+	*ret = number;
+	return true;
+}
+
 /* A buffer in the caller's storage, of fixed capacity; always start <= end <= cap. */
 struct buf {
 	char *data;

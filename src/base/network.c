@@ -34,20 +34,15 @@ void network_format(const struct in6_addr *address, char ret[static INET6_ADDRST
 			INET6_ADDRSTRLEN); /* fits */
 }
 
-/* At most three digits without a leading zero. */
+/* Without a leading zero. */
 static bool length_parse(struct slice s, unsigned max, unsigned *ret)
 {
-	unsigned v = 0;
+	uint64_t length;
 
-	if (s.len == 0 || s.len > 3 || (s.len > 1 && s.p[0] == '0'))
+	if ((s.len > 1 && s.p[0] == '0') || !slice_number(s, max, &length))
 		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		v = v * 10 + (unsigned)(s.p[i] - '0');
-	}
-	*ret = v;
-	return v <= max;
+	*ret = (unsigned)length;
+	return true;
 }
 
 /* The address with the bits behind the first len set to 0. */

@@ -31,7 +31,7 @@ void network_format(const struct in6_addr *address, char ret[static INET6_ADDRST
  */
 int network_parse(struct slice s, struct network *ret);
 
-/* An IPv4 address is in networks of IPv4 only: ::/0 contains none. */
+/* An IPv4 address is in networks of IPv4 only, not in ::/0. */
 bool network_contains(const struct network *net, const struct in6_addr *address);
 
 bool network_list_contains(struct network_list list, const struct in6_addr *address);

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 
-/* ---- numbers: digits only, whereas strtoul() also accepts signs, white space and bases */
+/* ---- numbers */
 
 /* An overflow gives UINT64_MAX, which is out of bounds. */
 static uint64_t sum(uint64_t x, uint64_t y)
@@ -21,28 +21,6 @@ static uint64_t product(uint64_t x, uint64_t y)
 	return __builtin_mul_overflow(x, y, &x) ? UINT64_MAX : x;
 }
 
-/* Removes the digits at the beginning of s, and returns them. */
-static struct slice next_digits(struct slice *s)
-{
-	struct slice digits = { s->p, 0 };
-
-	while (digits.len < s->len && isdigit((unsigned char)s->p[digits.len]))
-		digits.len++;
-	*s = slice_from(*s, digits.len);
-	return digits;
-}
-
-static bool next_number(struct slice *s, uint64_t *ret)
-{
-	struct slice digits = next_digits(s);
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < digits.len; i++)
-		v = sum(product(v, 10), (uint64_t)(digits.p[i] - '0'));
-	*ret = v;
-	return digits.len > 0;
-}
-
 /* ---- sizes */
 
 static const char *bytes_parse(const char *text, uint64_t min, uint64_t max,
@@ -51,7 +29,7 @@ static const char *bytes_parse(const char *text, uint64_t min, uint64_t max,
 	struct slice s = slice_str(text);
 	uint64_t v;
 
-	if (!next_number(&s, &v))
+	if (!slice_take_number(&s, &v))
 		return "is not a size";
 	if (slice_eq(s, SLICE("K")))
 		v = product(v, 1024);
@@ -120,13 +98,24 @@ static uint64_t next_unit(struct slice *s)
 	return 0;
 }
 
+/* Removes the digits at the beginning of s, and returns them. */
+static struct slice next_digits(struct slice *s)
+{
+	struct slice digits = { s->p, 0 };
+
+	while (digits.len < s->len && isdigit((unsigned char)s->p[digits.len]))
+		digits.len++;
+	*s = slice_from(*s, digits.len);
+	return digits;
+}
+
 /* Removes one term, such as "5min" or "1.5 s", from the beginning of s. */
 static bool next_term(struct slice *s, uint64_t *ret_us)
 {
 	struct slice fraction = { NULL, 0 };
 	uint64_t whole, unit, us;
 
-	if (!next_number(s, &whole))
+	if (!slice_take_number(s, &whole))
 		return false;
 	if (s->len > 0 && s->p[0] == '.') {
 		*s = slice_from(*s, 1);

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
-#include "http/lines.h"
 #include "http/path.h"
 
 static bool is_reg_name(struct slice s)
@@ -38,7 +37,7 @@ bool authority_ipv6(struct slice host, struct in6_addr *ret)
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port)
 {
 	bool bracket = s.len > 0 && s.p[0] == '[';
-	/* includes the "]"; without one, len is past the end */
+	/* with the "]"; if there is none, this is s.len + 1 */
 	size_t len = slice_find(s, bracket ? ']' : ':') + bracket;
 
 	if (len > s.len)
@@ -48,15 +47,19 @@ bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_p
 	return true;
 }
 
-bool authority_port(struct slice s, unsigned *ret)
+bool authority_port_number(struct slice s, unsigned *ret)
 {
 	uint64_t port;
 
-	if (s.len == 0 || s.len > strlen(":65535") || s.p[0] != ':' ||
-	    !lines_number(slice_from(s, 1), UINT16_MAX, &port) || port == 0)
+	if (s.len > strlen("65535") || !slice_number(s, UINT16_MAX, &port) || port == 0)
 		return false;
 	*ret = (unsigned)port;
 	return true;
+}
+
+bool authority_port(struct slice s, unsigned *ret)
+{
+	return s.len > 0 && s.p[0] == ':' && authority_port_number(slice_from(s, 1), ret);
 }
 
 bool authority_parse(struct slice s, struct authority *ret)

@@ -32,7 +32,8 @@ bool authority_split_url(struct slice url, unsigned *ret_default_port,
 /* Splits after the host; *ret_port is the unchecked rest, such as ":80" or "". False for "[" without "]". */
 bool authority_split(struct slice s, struct slice *ret_host, struct slice *ret_port);
 
-/* ":" and a number from 1 to 65535 of at most five digits. */
+/* A number from 1 to 65535 of at most five digits, and ":" with such a number. */
+bool authority_port_number(struct slice s, unsigned *ret);
 bool authority_port(struct slice s, unsigned *ret);
 
 /* An IPv6 address in brackets. */

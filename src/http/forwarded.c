@@ -96,16 +96,6 @@ static bool host_parse(struct slice s, struct forwarded *ret)
 	return true;
 }
 
-static bool port_parse(struct slice s, unsigned *ret)
-{
-	uint64_t port;
-
-	if (s.len > strlen("65535") || !lines_number(s, UINT16_MAX, &port) || port == 0)
-		return false;
-	*ret = (unsigned)port;
-	return true;
-}
-
 /* ---- X-Forwarded-* */
 
 static void read_x_for(const struct http1_head *h, struct network_list trusted,
@@ -143,7 +133,7 @@ static const char *read_x(const struct http1_head *h, struct network_list truste
 		return "malformed X-Forwarded-Host";
 	if (http1_count(h, X_PORT) > 1)
 		return "more than one X-Forwarded-Port";
-	if (port && !port_parse(port->value, &ret->port))
+	if (port && !authority_port_number(port->value, &ret->port))
 		return "malformed X-Forwarded-Port";
 	return NULL;
 }
@@ -219,12 +209,6 @@ static bool take_pair(struct slice *s, struct element *e)
 	return true;
 }
 
-static void skip_blanks(struct slice *s)
-{
-	while (s->len > 0 && (s->p[0] == ' ' || s->p[0] == '\t'))
-		*s = slice_from(*s, 1);
-}
-
 /* What for= may name (RFC 7239 6): an address, "unknown", or "_" and a name; each may have a port. */
 static bool is_node(struct slice s)
 {
@@ -244,12 +228,12 @@ static int take_element(struct slice *s, struct element *ret)
 
 	*ret = (struct element){ 0 };
 	for (;;) {
-		skip_blanks(s);
+		*s = slice_trim(*s);
 		if (s->len > 0 && s->p[0] != ';' && s->p[0] != ',') {
 			if (!take_pair(s, ret))
 				return -1;
 			pairs = 1;
-			skip_blanks(s);
+			*s = slice_trim(*s);
 		}
 		if (s->len == 0)
 			break;
@@ -349,15 +333,14 @@ static int put_x_for(const struct http1_head *h, struct buf *out)
 
 static struct slice read_request_id(const struct http1_head *h)
 {
-	const struct field *f = http1_field(h, SLICE("X-Request-Id"));
+	struct slice id = http1_only(h, SLICE("X-Request-Id"));
 
-	if (!f || f->value.len > FORWARDED_ID_MAX ||
-	    http1_count(h, SLICE("X-Request-Id")) > 1)
+	if (id.len > FORWARDED_ID_MAX)
 		return SLICE("");
-	for (size_t i = 0; i < f->value.len; i++)
-		if (f->value.p[i] < '!' || f->value.p[i] > '~')
+	for (size_t i = 0; i < id.len; i++)
+		if (id.p[i] < '!' || id.p[i] > '~')
 			return SLICE("");
-	return f->value;
+	return id;
 }
 
 /* ---- the functions of forwarded.h */

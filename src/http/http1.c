@@ -10,8 +10,8 @@
 
 /* The content of the fields that tell the framing. */
 struct framing {
-	bool has_content_length, has_transfer_encoding;
-	bool chunked;      /* the last coding is chunked */
+	bool has_content_length;
+	bool chunked;      /* the last transfer coding is chunked */
 	bool other_coding; /* there is another coding */
 };
 
@@ -26,7 +26,6 @@ static bool codings_add(struct framing *f, struct slice list)
 {
 	struct slice coding;
 
-	f->has_transfer_encoding = true;
 	while (slice_split(&list, ',', &coding)) {
 		coding = slice_trim(coding);
 		if (coding.len == 0 || f->chunked)
@@ -46,6 +45,8 @@ static bool codings_add(struct framing *f, struct slice list)
 static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			 struct http1_fault *fault)
 {
+	bool coded;
+
 	h->length = 0;
 	for (size_t i = 0; i < h->fields; i++) {
 		const struct field *field = &h->field[i];
@@ -54,19 +55,20 @@ static int framing_parse(struct http1_head *h, bool http10, struct framing *f,
 			if (f->has_content_length)
 				return refuse(fault, 400, "more than one Content-Length");
 			f->has_content_length = true;
-			if (!lines_number(field->value, INT64_MAX, &h->length))
+			if (!slice_number(field->value, INT64_MAX, &h->length))
 				return refuse(fault, 400, "malformed Content-Length");
 		} else if (slice_caseeq(field->name, SLICE("Transfer-Encoding"))) {
 			if (!codings_add(f, field->value))
 				return refuse(fault, 400, "malformed Transfer-Encoding");
 		}
 	}
-	if (f->has_transfer_encoding && f->has_content_length)
+	coded = f->chunked || f->other_coding;
+	if (coded && f->has_content_length)
 		return refuse(fault, 400,
 			      "Transfer-Encoding together with Content-Length");
-	if (f->has_transfer_encoding && http10)
+	if (coded && http10)
 		return refuse(fault, 400, "Transfer-Encoding with HTTP/1.0");
-	if (f->has_transfer_encoding && !f->chunked)
+	if (coded && !f->chunked)
 		return refuse(fault, 400, "Transfer-Encoding does not end in chunked");
 	h->framing = f->chunked              ? HTTP1_CHUNKED
 		     : f->has_content_length ? HTTP1_LENGTH
@@ -205,7 +207,7 @@ static bool status_line_parse(struct slice line, struct http1_head *h)
 	if (!slice_split(&line, ' ', &version) ||
 	    !version_parse(version, &major, &h->minor) || major != 1 || h->minor > 1 ||
 	    !slice_split(&line, ' ', &digits) || digits.len != 3 ||
-	    !lines_number(digits, 999, &status))
+	    !slice_number(digits, 999, &status))
 		return false;
 	h->status = (unsigned)status;
 	h->reason = line.p ? line : SLICE("");
@@ -274,6 +276,13 @@ size_t http1_count(const struct http1_head *h, struct slice name)
 	return n;
 }
 
+struct slice http1_only(const struct http1_head *h, struct slice name)
+{
+	const struct field *field = http1_field(h, name);
+
+	return field && http1_count(h, name) == 1 ? field->value : SLICE("");
+}
+
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token)
 {
 	for (const struct field *f = h->field; f < h->field + h->fields; f++) {
@@ -308,26 +317,21 @@ bool http1_persistent(const struct http1_head *h)
 	       http1_has_token(h, SLICE("Connection"), SLICE("keep-alive"));
 }
 
-/* The digits at the beginning of s, or HTTP1_KEEP_ALIVE_MAX_SEC if that is less. */
-static uint64_t seconds_parse(struct slice s)
-{
-	uint64_t seconds = 0;
-
-	for (size_t i = 0; i < s.len && isdigit((unsigned char)s.p[i]); i++)
-		if (seconds < HTTP1_KEEP_ALIVE_MAX_SEC)
-			seconds = seconds * 10 + (uint64_t)(s.p[i] - '0');
-	return seconds < HTTP1_KEEP_ALIVE_MAX_SEC ? seconds : HTTP1_KEEP_ALIVE_MAX_SEC;
-}
-
 uint64_t http1_keep_alive_ms(const struct http1_head *h)
 {
 	const struct field *field = http1_field(h, SLICE("Keep-Alive"));
 	struct slice list = field ? field->value : (struct slice){ NULL, 0 }, item;
+	uint64_t seconds;
 
 	while (slice_split(&list, ',', &item)) {
 		item = slice_trim(item);
-		if (slice_casestarts(item, SLICE("timeout=")))
-			return seconds_parse(slice_from(item, strlen("timeout="))) * 1000;
+		if (!slice_casestarts(item, SLICE("timeout=")))
+			continue;
+		item = slice_from(item, strlen("timeout="));
+		(void)slice_take_number(&item, &seconds); /* no digits: 0 */
+		return 1000 * (seconds < HTTP1_KEEP_ALIVE_MAX_SEC
+				       ? seconds
+				       : HTTP1_KEEP_ALIVE_MAX_SEC);
 	}
 	return CLOCK_INFINITY;
 }

@@ -65,6 +65,9 @@ const char *http1_foreign_hint(struct slice in);
 const struct field *http1_field(const struct http1_head *h, struct slice name);
 size_t http1_count(const struct http1_head *h, struct slice name);
 
+/* The value of a field that occurs once, else "". */
+struct slice http1_only(const struct http1_head *h, struct slice name);
+
 /* An element of that list-valued field is this token, without regard to case. */
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token);
 

@@ -28,23 +28,6 @@ bool lines_is_token(struct slice s)
 	return s.len > 0 && token_span(s) == s.len;
 }
 
-bool lines_number(struct slice s, uint64_t max, uint64_t *ret)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned digit = (unsigned)(s.p[i] - '0');
-
-		if (digit > 9 || number >= UINT64_MAX / 10)
-			return false;
-		number = number * 10 + digit;
-	}
-	if (s.len == 0 || number > max)
-		return false;
-	*ret = number;
-	return true;
-}
-
 /* The number of bytes before the first control character in s; looks at eight at a time. */
 static size_t text_span(struct slice s)
 {

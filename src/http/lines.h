@@ -37,9 +37,6 @@ int lines_field(struct slice *rest, struct field *ret);
 /* Takes the next line, without its CRLF, off a section that lines_scan() has accepted. */
 struct slice lines_next(struct slice *rest);
 
-/* Parses 1*DIGIT; false if the number is above max, which is at most INT64_MAX. */
-bool lines_number(struct slice s, uint64_t max, uint64_t *ret);
-
 /* A character of a token, and a token (RFC 9110 5.6.2). */
 bool lines_is_tchar(unsigned char c);
 bool lines_is_token(struct slice s);

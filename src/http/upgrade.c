@@ -26,14 +26,6 @@ static bool key_valid(struct slice key)
 	return true;
 }
 
-/* The value of a field that occurs once, else an empty one. */
-static struct slice only_value(const struct http1_head *h, struct slice name)
-{
-	const struct field *field = http1_field(h, name);
-
-	return field && http1_count(h, name) == 1 ? field->value : SLICE("");
-}
-
 unsigned upgrade_refusal(const struct http1_head *h, const char **why)
 {
 	if (h->minor == 0) {
@@ -42,9 +34,9 @@ unsigned upgrade_refusal(const struct http1_head *h, const char **why)
 		*why = "a WebSocket upgrade needs the method GET";
 	} else if (h->framing == HTTP1_CHUNKED || h->length > 0) {
 		*why = "a WebSocket upgrade must not have a body";
-	} else if (!key_valid(only_value(h, SLICE("Sec-WebSocket-Key")))) {
+	} else if (!key_valid(http1_only(h, SLICE("Sec-WebSocket-Key")))) {
 		*why = "a WebSocket upgrade needs one valid Sec-WebSocket-Key";
-	} else if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Version")),
+	} else if (!slice_eq(http1_only(h, SLICE("Sec-WebSocket-Version")),
 			     SLICE("13"))) {
 		*why = "the only supported WebSocket version is 13";
 		return 426;
@@ -102,7 +94,7 @@ const char *upgrade_fault(const struct http1_head *h, const char *accept)
 		return "101 with HTTP/1.0";
 	if (http1_count(h, SLICE("Upgrade")) > 1)
 		return "101 with more than one Upgrade";
-	if (!slice_caseeq(only_value(h, SLICE("Upgrade")), SLICE("websocket")))
+	if (!slice_caseeq(http1_only(h, SLICE("Upgrade")), SLICE("websocket")))
 		return "101 without Upgrade: websocket";
 	if (!http1_has_token(h, SLICE("Connection"), SLICE("upgrade")))
 		return "101 without Connection: upgrade";
@@ -110,7 +102,7 @@ const char *upgrade_fault(const struct http1_head *h, const char *accept)
 		return "101 without Sec-WebSocket-Accept";
 	if (accepts > 1)
 		return "101 with more than one Sec-WebSocket-Accept";
-	if (!slice_eq(only_value(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
+	if (!slice_eq(http1_only(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
 		return "Sec-WebSocket-Accept does not match the client's key";
 	return NULL;
 }
