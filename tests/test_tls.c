@@ -377,6 +377,26 @@ START_TEST(what_is_no_tls_is_an_error)
 }
 END_TEST
 
+START_TEST(an_end_within_the_handshake_is_an_error)
+{
+	static const char close_notify[] = "\x15\x03\x03\x00\x02\x01\x00";
+	struct backend be = client_config();
+	struct config_tls cfg = server_config();
+	struct tls *other;
+	short wants;
+
+	disconnected();
+	begin(&be, &cfg);
+	other = _i == 0 ? server : client;
+	ck_assert_int_eq(module->handshake(client, &wants), -EAGAIN);
+	if (other == server)
+		ck_assert_int_eq(module->handshake(server, &wants), -EAGAIN);
+	ck_assert_int_eq(write(fd[_i], close_notify, 7), 7);
+	ck_assert_int_eq(module->handshake(other, &wants), -EPROTO);
+	ck_assert_str_eq(module->why(other), "the peer closed TLS");
+}
+END_TEST
+
 START_TEST(a_record_that_was_changed_is_an_error)
 {
 	static char record[] = "\x17\x03\x03\x00\x20"
@@ -779,6 +799,7 @@ int main(void)
 	tcase_add_loop_test(ends, freeing_says_so_or_does_not, 0, 2);
 	tcase_add_test(ends, a_retired_connection_lends_its_context);
 	tcase_add_test(ends, what_is_no_tls_is_an_error);
+	tcase_add_loop_test(ends, an_end_within_the_handshake_is_an_error, 0, 2);
 	tcase_add_test(ends, a_record_that_was_changed_is_an_error);
 	tcase_add_test(ends, only_bytes_and_ends_are_no_quiet);
 	tcase_add_test(ends, a_stream_polls_for_what_tls_wants);

@@ -57,7 +57,10 @@ struct tls_module {
 	enum tls_begin (*accept)(int fd, const struct config_tls *cfg, struct tls **ret,
 				 struct tls_why *why);
 
-	/* Returns 0 when it is complete and the certificates are accepted. */
+	/*
+	 * Returns 0 when it is complete and the certificates are accepted; -EPROTO also if the peer
+	 * sends a close_notify first.
+	 */
 	int (*handshake)(struct tls *t, short *wants);
 
 	/*

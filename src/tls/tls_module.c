@@ -38,50 +38,41 @@ struct tls {
 
 /* ---- errors */
 
-/* Puts into words why the handshake or a later record was not accepted. */
-static void explain_tls(struct tls *t)
+/* Puts OpenSSL's error into words. Returns it as -errno. */
+static int explain(struct tls *t)
 {
 	unsigned long e = ERR_peek_error();
 	int reason = ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0;
 
-	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		(void)snprintf(t->why.text, sizeof(t->why.text),
 			       "certificate verify failed: %s",
 			       tls_certificate_reason(SSL_get_verify_result(t->ssl)));
-	else if (reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_is_server(t->ssl))
-		(void)snprintf(t->why.text, sizeof(t->why.text),
-			       "wrong version number: the server does not speak TLS");
-	else
-		(void)snprintf(t->why.text, sizeof(t->why.text), "%s",
-			       tls_context_reason());
+		return -EKEYREJECTED;
+	}
+	(void)snprintf(t->why.text, sizeof(t->why.text), "%s",
+		       reason == SSL_R_WRONG_VERSION_NUMBER && !SSL_is_server(t->ssl)
+			       ? "wrong version number: the server does not speak TLS"
+			       : tls_context_reason());
+	if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		return -ECONNABORTED;
+	return reason >= SSL_AD_REASON_OFFSET ? -EREMOTEIO : -EPROTO;
 }
 
 /* Call it directly after an SSL_*() call has returned r <= 0. Returns -errno; 0: close_notify. */
 static int failure(struct tls *t, int r, short *wants)
 {
-	int saved_errno = errno;
-	unsigned long e = ERR_peek_error();
-	int error = -EPROTO;
+	int error = errno;
 
 	switch (SSL_get_error(t->ssl, r)) {
 	case SSL_ERROR_WANT_READ: *wants = POLLIN; return -EAGAIN;
 	case SSL_ERROR_WANT_WRITE: *wants = POLLOUT; return -EAGAIN;
 	case SSL_ERROR_ZERO_RETURN: return 0;
 	case SSL_ERROR_SYSCALL:
-		error = saved_errno != 0 ? -saved_errno : -ECONNABORTED;
+		error = error != 0 ? -error : -ECONNABORTED;
 		(void)snprintf(t->why.text, sizeof(t->why.text), "%s", strerror(-error));
 		break;
-	default:
-		if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
-		    ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-			error = -ECONNABORTED;
-		else if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
-			 ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-			error = -EKEYREJECTED;
-		else if (ERR_GET_LIB(e) == ERR_LIB_SSL &&
-			 ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET)
-			error = -EREMOTEIO;
-		explain_tls(t);
+	default: error = explain(t);
 	}
 	ERR_clear_error();
 	t->open = false;
@@ -246,7 +237,10 @@ static int tls_handshake(struct tls *t, short *wants)
 	r = SSL_do_handshake(t->ssl);
 	if (r != 1) {
 		r = failure(t, r, wants);
-		return r == 0 ? -EPROTO : r;
+		if (r < 0)
+			return r;
+		(void)snprintf(t->why.text, sizeof(t->why.text), "the peer closed TLS");
+		return -EPROTO;
 	}
 	t->open = true;
 	peer = SSL_is_server(t->ssl) ? SSL_get0_peer_certificate(t->ssl) : NULL;

@@ -19,7 +19,7 @@ struct tls_ticket_keys {
 
 /*
  * Reads one or two keys of 80 random bytes, the newest first. Returns 0; -ENOENT if there is no
- * file or its content is the word none; -EINVAL if it has another size; or another -errno.
+ * file or it contains "none"; -EINVAL if it has another size; or another -errno.
  */
 int tls_ticket_read(const char *file, struct tls_ticket_keys *ret);
 
