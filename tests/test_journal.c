@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION /* sd_journal_sendv() as a function, not a macro */
@@ -409,6 +410,28 @@ START_TEST(entries_without_room_are_sent_at_the_end)
 }
 END_TEST
 
+START_TEST(a_failed_assertion_waits_until_its_entry_is_sent)
+{
+	AUTO_FD int journal = keep_two();
+	int status;
+	pid_t pid;
+
+	if (journal < 0)
+		return;
+	slow_journal.fd = journal;
+	slow_journal.one_at_ms = -1; /* it would read these entries later */
+	pid = fork();
+	if (pid == 0)
+		assert(journal < 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	ck_assert_str_eq(packet(journal), OTHER);
+	ck_assert_ptr_nonnull(strstr(packet(journal), "MESSAGE=Internal error: "));
+	ck_assert_ptr_null(packet(reader));
+}
+END_TEST
+
 START_TEST(a_journal_that_stopped_reading_gets_the_sentences_at_the_end)
 {
 	AUTO_FD int journal = keep_two();
@@ -637,6 +660,7 @@ int main(void)
 	tcase_add_test(t, entries_without_room_are_sent_before_the_next_one);
 	tcase_add_test(t, entries_without_room_are_sent_by_a_flush);
 	tcase_add_test(t, entries_without_room_are_sent_at_the_end);
+	tcase_add_test(t, a_failed_assertion_waits_until_its_entry_is_sent);
 	tcase_add_test(t, a_journal_that_stopped_reading_gets_the_sentences_at_the_end);
 	tcase_add_test(t, a_log_that_takes_nothing_holds_up_one_entry_and_no_other);
 	tcase_add_test(t, long_entries_are_kept_while_there_is_memory);

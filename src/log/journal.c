@@ -38,14 +38,14 @@ static struct {
 	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_STDERR_MS
 };
 
-/* Entries for which the journal has had no room; NULL: none. */
+/* The entries for which the journal has had no room. */
 struct kept {
 	struct journal_entry entry[JOURNAL_KEPT_MAX];
 	size_t first, end; /* those that are to be sent */
 	size_t used;       /* bytes of text */
 	char text[2 * JOURNAL_ENTRY_MAX];
 };
-static struct kept *kept;
+static struct kept *kept; /* NULL: none */
 
 static const struct sockaddr_un journal_address = { AF_UNIX,
 						    "/run/systemd/journal/socket" };

@@ -9,6 +9,9 @@
 
 #include "log/journal.h"
 
+/* For room in the journal after a failed assertion. */
+#define LOG_FAULT_ROOM_MS 1000
+
 /*
  * The table of events. In a sentence, @NAME@ stands for the value of NOVNC_GATE_NAME=, as in
  * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID. @WHO@ stands for
@@ -36,8 +39,8 @@ static const struct {
 			 "Refusing unauthorized request with @STATUS@@WHO@" },
 	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
 		      "TLS handshake with @CLIENT@ failed: @REASON@" },
-	[LOG_PROXY] = { LOG_NOTICE, "0817c2f0710e49d1b95da35f65c319d6",
-			"Refusing connection from @CLIENT@: @REASON@" },
+	[LOG_NO_HEADER] = { LOG_NOTICE, "0817c2f0710e49d1b95da35f65c319d6",
+			    "Refusing connection from @CLIENT@: @REASON@" },
 	[LOG_UNVERIFIED] = { LOG_NOTICE, "d05a0fe7789d4c0caf98d9b83879bee8",
 			     "The certificate of @BACKEND@ is not verified "
 			     "(VerifyTls=no)@WHO@" },
@@ -251,7 +254,7 @@ static void entry_write(enum log_event ev, const struct log_fields *f)
 	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	struct journal_entry out = { .level = events[ev].level };
 
-	/* at most nine long texts, five of them again in the sentence, and the rest */
+	/* at most nine long texts (CLOSED_BY is short), five of them again in the sentence, and the rest */
 	_Static_assert(14 * LOG_VALUE_MAX + 1536 <= JOURNAL_ENTRY_MAX, "an entry fits");
 	_Static_assert(5 * LOG_VALUE_MAX + 1024 <= PIPE_BUF, "a message fits");
 
@@ -271,7 +274,7 @@ bool log_enabled(enum log_event ev)
 	return journal_enabled(events[ev].level);
 }
 
-/* Each event passes here, even if its level is not logged (LOG_DROPPED only if its level is). */
+/* Each event passes here, even if its level is not logged; only for LOG_DROPPED, the caller asks first. */
 void log_event(enum log_event ev, const struct log_fields *f)
 {
 	if (log_enabled(ev))
@@ -299,5 +302,7 @@ void __assert_fail(const char *assertion, const char *file, unsigned line,
 		       line, function, assertion);
 	journal_open(); /* it is not open with --check */
 	log_event(LOG_FAULT, &(struct log_fields){ .reason = slice_str(reason) });
+	journal_wait(LOG_FAULT_ROOM_MS);
+	journal_close();
 	abort();
 }

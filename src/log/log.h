@@ -8,8 +8,8 @@
 #include "base/buf.h"
 
 /*
- * The longest text of a field, escaped; a longer one is cut and ends in "...". A caller that cuts a
- * longer text itself must keep LOG_VALUE_MAX + 1 bytes; else the cut is not marked.
+ * The longest text of a field, escaped; a longer one is cut and ends in "...". If a caller cuts a text
+ * before, it must keep at least LOG_VALUE_MAX + 1 bytes; otherwise the "..." is missing.
  */
 #define LOG_VALUE_MAX 512
 
@@ -20,9 +20,9 @@ enum log_event {
 	LOG_CLOSED,       /* notice: the end of a session */
 	LOG_REFUSED_PATH, /* notice: Rejecting non-noVNC connection: PATH */
 	LOG_ORIGIN, /* notice: an Origin that is not allowed; REASON has it and the Host */
-	LOG_DENIED, /* notice: a request that Next.js does not authorize */
-	LOG_TLS,    /* notice: the TLS handshake with a client failed, REASON */
-	LOG_PROXY,  /* notice: a connection without a valid PROXY header ended, REASON */
+	LOG_DENIED,    /* notice: a request that Next.js does not authorize */
+	LOG_TLS,       /* notice: the TLS handshake with a client failed, REASON */
+	LOG_NO_HEADER, /* notice: a connection without a valid PROXY header ended, REASON */
 	LOG_UNVERIFIED, /* notice: a session with VerifyTls=no */
 	LOG_REFUSED,    /* notice: an error response without another event, REASON */
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */

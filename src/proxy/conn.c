@@ -316,7 +316,9 @@ static int conn_read_proxy_header(struct conn *c)
 	case DOWNSTREAM_HEADER_READ:
 		conn_log_init(&c->request, c->down.client.text);
 		return 0;
-	case DOWNSTREAM_HEADER_REFUSED: conn_log(&c->request, LOG_PROXY, 0, why); break;
+	case DOWNSTREAM_HEADER_REFUSED:
+		conn_log(&c->request, LOG_NO_HEADER, 0, why);
+		break;
 	case DOWNSTREAM_HEADER_NONE: break;
 	}
 	return 1;
