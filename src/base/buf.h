@@ -11,6 +11,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+/* The number of elements of an array. */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 /*
  * Text inside a buffer that belongs to somebody else: it has no NUL at its end, and is invalid
  * once that buffer's content moves.

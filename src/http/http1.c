@@ -302,7 +302,7 @@ bool http1_is_idempotent(struct slice method)
 {
 	static const char *const names[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < COUNT(names); i++)
 		if (slice_eq(method, slice_str(names[i])))
 			return true;
 	return false;

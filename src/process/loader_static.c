@@ -23,8 +23,7 @@ int loader_reexec(char *argv[])
 	char path[PATH_MAX];
 	int r = -ENOENT;
 
-	for (size_t i = 0; r == -ENOENT && i < sizeof(programs) / sizeof(*programs);
-	     i++) {
+	for (size_t i = 0; r == -ENOENT && i < COUNT(programs); i++) {
 		r = loader_path(programs[i], path);
 		if (r < 0)
 			break;

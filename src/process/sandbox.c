@@ -16,8 +16,6 @@
 #include "filters.h" /* made by src/process/gen/filters.c */
 #include "process/loader.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /*
  * Descriptors are below this number: standard streams, signals, a connection to each backend, the
  * pipes of two flows, sockets to the journal and systemd, and those that a library has open for

@@ -45,6 +45,7 @@
 #define RECHECK_UNIX  1024
 #define RECHECK_TLS   2048 /* likewise, and TLS was possible before it */
 
+/* A tunnel that is rechecked, if TLS was possible before it; the family is added. */
 #define SECURED (TUNNEL | TUNNEL_TLS | RECHECK | RECHECK_TLS)
 
 /* Offsets of the two halves of an argument. */
@@ -188,8 +189,6 @@ static const struct rule {
 	ALLOW(RESOLVE, "fcntl", IS(1, F_GETFD)),
 	ALLOW(RESOLVE, "fcntl", IS(1, F_SETFD)),
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* One more than the highest number that this libseccomp knows. */
 static uint32_t calls_known(void)
