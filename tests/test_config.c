@@ -78,7 +78,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(joined(c.controller_path), "");
 	ck_assert_str_eq(joined(c.nextjs_upgrade_path), "/_next/*hmr*");
 	ck_assert_str_eq(joined(c.allowed_origins), "");
-	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_UPGRADE_ERRORS_HTTP);
 	ck_assert_str_eq(joined(c.health_path), "");
 	ck_assert_str_eq(joined(c.trusted_proxies), "");
 	ck_assert_uint_eq(c.trusted.n, 0);

@@ -247,13 +247,13 @@ START_TEST(upgrade_errors_are_http_or_close)
 	struct config c;
 
 	parse_good(&c, "[Routes]\nUpgradeErrors=close\n");
-	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_CLOSE);
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_UPGRADE_ERRORS_CLOSE);
 	config_done(&c);
 	parse_good(&c, "[Routes]\nUpgradeErrors=close\nUpgradeErrors=http\n");
-	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_UPGRADE_ERRORS_HTTP);
 	config_done(&c);
 	parse_good(&c, "[Routes]\nUpgradeErrors=close\nUpgradeErrors=\n");
-	ck_assert_int_eq(c.upgrade_errors, CONFIG_ERRORS_HTTP);
+	ck_assert_int_eq(c.upgrade_errors, CONFIG_UPGRADE_ERRORS_HTTP);
 	config_done(&c);
 	expect_reports(
 		"[Routes]\nUpgradeErrors=Close\n",

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/network.h"
 
-/* The longest finite time span, in milliseconds: it fits poll(2). */
+/* The longest finite time span, in milliseconds: it fits the time-out of poll(2), see clock_wait(). */
 #define CONFIG_SPAN_MAX (24 * 86400000ULL)
 
 /* Bounds of HeadMaxBytes=. */
@@ -59,9 +59,9 @@ struct backend {
 };
 
 /* How a session that cannot be opened is refused. */
-enum config_errors {
-	CONFIG_ERRORS_HTTP,  /* with an HTTP status */
-	CONFIG_ERRORS_CLOSE, /* with a 101 and a Close */
+enum config_upgrade_errors {
+	CONFIG_UPGRADE_ERRORS_HTTP,  /* with an HTTP status */
+	CONFIG_UPGRADE_ERRORS_CLOSE, /* with a 101 and a Close */
 };
 
 /* A list of words with NULL at its end. */
@@ -70,21 +70,21 @@ typedef const char *const *config_list;
 /* Read-only once it is loaded. Each row of config_keys.c sets a member, maybe a nested one. */
 struct config {
 	struct backend backend[CONFIG_BACKENDS];
-	bool rewrite_origin;               /* RewriteOrigin= */
-	config_list novnc_path;            /* NoVncPath= */
-	config_list controller_path;       /* ControllerPath= */
-	config_list nextjs_upgrade_path;   /* NextJsUpgradePath= */
-	config_list allowed_origins;       /* AllowedOrigins= */
-	enum config_errors upgrade_errors; /* UpgradeErrors= */
-	config_list health_path;           /* HealthPath= */
-	config_list trusted_proxies;       /* TrustedProxies= */
-	struct network_list trusted;       /* the networks of trusted_proxies */
-	bool proxy_protocol;               /* ProxyProtocol=, or --proxy-protocol */
-	const char *authorize_path;        /* [Authorization] Path=, or NULL */
-	uint64_t authorize_ms;             /* [Authorization] TimeoutSec= */
-	uint64_t recheck_ms;               /* RecheckSec=; CLOCK_INFINITY: never */
-	struct config_tls tls;             /* [Tls] */
-	uint64_t head_max;                 /* HeadMaxBytes=, bytes */
+	bool rewrite_origin;                       /* RewriteOrigin= */
+	config_list novnc_path;                    /* NoVncPath= */
+	config_list controller_path;               /* ControllerPath= */
+	config_list nextjs_upgrade_path;           /* NextJsUpgradePath= */
+	config_list allowed_origins;               /* AllowedOrigins= */
+	enum config_upgrade_errors upgrade_errors; /* UpgradeErrors= */
+	config_list health_path;                   /* HealthPath= */
+	config_list trusted_proxies;               /* TrustedProxies= */
+	struct network_list trusted;               /* the networks of trusted_proxies */
+	bool proxy_protocol;        /* ProxyProtocol=, or --proxy-protocol */
+	const char *authorize_path; /* [Authorization] Path=, or NULL */
+	uint64_t authorize_ms;      /* [Authorization] TimeoutSec= */
+	uint64_t recheck_ms;        /* RecheckSec=; CLOCK_INFINITY: never */
+	struct config_tls tls;      /* [Tls] */
+	uint64_t head_max;          /* HeadMaxBytes=, bytes */
 	/* milliseconds, or CLOCK_INFINITY */
 	uint64_t head_ms;          /* HeadTimeoutSec= */
 	uint64_t keep_alive_ms;    /* KeepAliveTimeoutSec= */

@@ -46,7 +46,7 @@ const struct config_key config_keys[] = {
 	{ "Routes", "ControllerPath", LIST(globs, controller_path, no_words) },
 	{ "Routes", "NextJsUpgradePath", LIST(globs, nextjs_upgrade_path, hmr_words) },
 	{ "Routes", "AllowedOrigins", LIST(origins, allowed_origins, no_words) },
-	{ "Routes", "UpgradeErrors", VALUE(errors, upgrade_errors, "http") },
+	{ "Routes", "UpgradeErrors", VALUE(upgrade_errors, upgrade_errors, "http") },
 	{ "Routes", "HealthPath", LIST(globs, health_path, no_words) },
 	{ "Client", "TrustedProxies", LIST(networks, trusted_proxies, no_words) },
 	{ "Client", "ProxyProtocol", VALUE(bool, proxy_protocol, "no") },

@@ -26,13 +26,17 @@ struct config_kind {
 };
 
 /* The comments name the type of the member. */
-extern const struct config_kind config_kind_bytes;      /* uint64_t */
-extern const struct config_kind config_kind_span;       /* uint64_t, milliseconds */
-extern const struct config_kind config_kind_level;      /* int, of syslog(3) */
-extern const struct config_kind config_kind_bool;       /* bool */
-extern const struct config_kind config_kind_errors;     /* enum config_errors */
+extern const struct config_kind config_kind_bytes; /* uint64_t */
+extern const struct config_kind config_kind_span;  /* uint64_t, milliseconds */
+extern const struct config_kind config_kind_level; /* int, of syslog(3) */
+extern const struct config_kind config_kind_bool;  /* bool */
+extern const struct config_kind
+	config_kind_upgrade_errors;                     /* enum config_upgrade_errors */
 extern const struct config_kind config_kind_file;       /* const char *, NULL: none */
 extern const struct config_kind config_kind_credential; /* const char *, never NULL */
+
+/* The format() of kinds whose member is a const char *; NULL is written as "". */
+void config_string_format(const void *value, char ret[static CONFIG_VALUE_TEXT]);
 
 /* In config_url.c. */
 extern const struct config_kind config_kind_url;      /* struct backend */

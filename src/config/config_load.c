@@ -14,8 +14,6 @@
 #include "config/config_keys.h"
 #include "config/config_syntax.h"
 
-#define BLANK " \t"
-
 static void *member_of(const struct config_key *k, struct config *c)
 {
 	return (char *)c + k->offset;
@@ -161,8 +159,8 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 		return;
 	}
 	memcpy(words, *list, n * sizeof(*words));
-	for (char *word = strtok_r(value, BLANK, &rest); word;
-	     word = strtok_r(NULL, BLANK, &rest)) {
+	for (char *word = strtok_r(value, CONFIG_BLANK, &rest); word;
+	     word = strtok_r(NULL, CONFIG_BLANK, &rest)) {
 		why = k->kind->check_word(word);
 		if (why)
 			complain_value(r, k, word, why);

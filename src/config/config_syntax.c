@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BLANK " \t"
-
 __attribute__((format(printf, 2, 3))) static enum config_syntax_kind error(
 	struct config_syntax_item *item, const char *fmt, ...)
 {
@@ -26,9 +24,9 @@ static char *trim(char *s)
 {
 	size_t len;
 
-	s += strspn(s, BLANK);
+	s += strspn(s, CONFIG_BLANK);
 	len = strlen(s);
-	while (len > 0 && strchr(BLANK, s[len - 1]))
+	while (len > 0 && strchr(CONFIG_BLANK, s[len - 1]))
 		len--;
 	s[len] = '\0';
 	return s;
@@ -82,7 +80,7 @@ static char *next_line(struct config_syntax *s, struct config_syntax_item *item)
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
 	line[len] = '\0';
-	return line + strspn(line, BLANK);
+	return line + strspn(line, CONFIG_BLANK);
 }
 
 /*

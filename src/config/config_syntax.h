@@ -7,6 +7,9 @@
 /* The longest line in bytes, without its LF. */
 #define CONFIG_LINE_MAX 4096
 
+/* White space within a line. */
+#define CONFIG_BLANK " \t"
+
 enum config_syntax_kind {
 	CONFIG_SYNTAX_END,
 	CONFIG_SYNTAX_SECTION,

@@ -216,9 +216,11 @@ static const char *segment_check(struct slice s)
 		if (s.p[i] == '*' && i > 0 && s.p[i - 1] == '*')
 			return "has a ** that is not a whole segment";
 	}
+	if (s.len > 0 && s.p[0] == ';')
+		return "would never match: it has a segment that begins with a ;";
 	if (!path_segment_is_plain(s))
 		return "would never match: it has a . or .. segment, or an encoded "
-		       ". / \\ ; % or control character";
+		       ". / \\ ; % or control character, or overlong UTF-8";
 	return NULL;
 }
 
@@ -285,15 +287,8 @@ static const char *target_parse(const char *text, void *ret)
 	return NULL;
 }
 
-static void target_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
-{
-	const char *target = *(const char *const *)value;
-
-	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", target ? target : "");
-}
-
 const struct config_kind config_kind_target = {
 	.allowed = "a path such as /api/novnc/authorization",
 	.parse = target_parse,
-	.format = target_format,
+	.format = config_string_format,
 };

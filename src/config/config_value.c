@@ -88,7 +88,7 @@ static uint64_t next_unit(struct slice *s)
 	*s = slice_from(*s, word.len);
 	if (word.len == 0)
 		return SECOND_US;
-	for (size_t i = sizeof(units) / sizeof(units[0]); i-- > 0;) {
+	for (size_t i = COUNT(units); i-- > 0;) {
 		if (i > 0 && units[i].names[0] != word.p[0])
 			continue;
 		for (names = slice_str(units[i].names); slice_split(&names, ' ', &name);)
@@ -192,12 +192,12 @@ const struct config_kind config_kind_span = {
 
 static const char *errors_parse(const char *text, void *ret)
 {
-	enum config_errors *errors = ret;
+	enum config_upgrade_errors *errors = ret;
 
 	if (strcmp(text, "http") == 0)
-		*errors = CONFIG_ERRORS_HTTP;
+		*errors = CONFIG_UPGRADE_ERRORS_HTTP;
 	else if (strcmp(text, "close") == 0)
-		*errors = CONFIG_ERRORS_CLOSE;
+		*errors = CONFIG_UPGRADE_ERRORS_CLOSE;
 	else
 		return "is neither http nor close";
 	return NULL;
@@ -206,12 +206,13 @@ static const char *errors_parse(const char *text, void *ret)
 static void errors_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 {
 	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s",
-		       *(const enum config_errors *)value == CONFIG_ERRORS_CLOSE
+		       *(const enum config_upgrade_errors *)value ==
+				       CONFIG_UPGRADE_ERRORS_CLOSE
 			       ? "close"
 			       : "http");
 }
 
-const struct config_kind config_kind_errors = {
+const struct config_kind config_kind_upgrade_errors = {
 	.allowed = "http or close",
 	.parse = errors_parse,
 	.format = errors_format,
@@ -253,7 +254,7 @@ static const char *bool_parse(const char *text, void *ret)
 	static const char *const words[] = { "yes", "no", "true", "false", "on", "off",
 					     "y",   "n",  "t",    "f",     "1",  "0" };
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (size_t i = 0; i < COUNT(words); i++)
 		if (strcasecmp(text, words[i]) == 0) {
 			*(bool *)ret = i % 2 == 0;
 			return NULL;
@@ -284,17 +285,17 @@ static const char *file_parse(const char *text, void *ret)
 	return NULL;
 }
 
-static void file_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
+void config_string_format(const void *value, char ret[static CONFIG_VALUE_TEXT])
 {
-	const char *path = *(const char *const *)value;
+	const char *string = *(const char *const *)value;
 
-	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", path ? path : "");
+	(void)snprintf(ret, CONFIG_VALUE_TEXT, "%s", string ? string : "");
 }
 
 const struct config_kind config_kind_file = {
 	.allowed = "an absolute path",
 	.parse = file_parse,
-	.format = file_format,
+	.format = config_string_format,
 };
 
 static const char *credential_parse(const char *text, void *ret)
@@ -312,5 +313,5 @@ static const char *credential_parse(const char *text, void *ret)
 const struct config_kind config_kind_credential = {
 	.allowed = "an absolute path, or the name of a credential of the unit",
 	.parse = credential_parse,
-	.format = file_format,
+	.format = config_string_format,
 };

@@ -299,7 +299,7 @@ static void exchange_init(struct exchange *x, struct downstream *d,
 		     http1_has_token(h, SLICE("Expect"), SLICE("100-continue"));
 	exchange_init_request(x, h);
 	x->close = x->upgrade && v->backend == CONFIG_CONTROLLER &&
-		   cfg->upgrade_errors == CONFIG_ERRORS_CLOSE &&
+		   cfg->upgrade_errors == CONFIG_UPGRADE_ERRORS_CLOSE &&
 		   copy_protocol(h, x->protocol, sizeof(x->protocol));
 	if (x->upgrade)
 		upgrade_accept(http1_field(h, SLICE("Sec-WebSocket-Key"))->value,
