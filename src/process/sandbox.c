@@ -141,6 +141,21 @@ static void allow_reading(struct rules *rules, const char *path)
 		allow_access(rules, path, LANDLOCK_ACCESS_FS_READ_FILE);
 }
 
+/* Directories with ":" in between, or NULL. */
+static void allow_reading_list(struct rules *rules, const char *list)
+{
+	struct slice rest = { list, list ? strlen(list) : 0 }, dir;
+	char path[PATH_MAX];
+
+	while (slice_split(&rest, ':', &dir)) {
+		if (dir.len >= sizeof(path))
+			continue; /* cannot be opened either */
+		memcpy(path, dir.p, dir.len);
+		path[dir.len] = '\0';
+		allow_reading(rules, path);
+	}
+}
+
 static void allow_port(struct rules *rules, uint16_t port)
 {
 	struct port_rule rule = { .allowed = NET_CONNECT_TCP, .port = port };
@@ -161,7 +176,7 @@ static void allow_tls(struct rules *rules, const struct config *cfg)
 	allow_access(rules, "/etc/ssl",
 		     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 	/* environment variables of OpenSSL: certificates and settings outside /etc/ssl */
-	allow_reading(rules, getenv("SSL_CERT_DIR"));
+	allow_reading_list(rules, getenv("SSL_CERT_DIR"));
 	allow_reading(rules, getenv("OPENSSL_CONF"));
 	if (loader_path("", own) == 0)
 		allow_reading(rules, own);
@@ -239,15 +254,27 @@ static bool seccomp_exists(void)
 	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-static int seccomp_enter(const struct sock_filter *filter, size_t len)
+static int seccomp_enter(const struct sock_fprog *program)
 {
-	struct sock_fprog program = { (unsigned short)len, (struct sock_filter *)filter };
-
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno
-									      : 0;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0 ? -errno : 0;
 }
 
-#define SECCOMP_ENTER(filter) seccomp_enter(filter, COUNT(filter))
+#define PROGRAM(filter)                                                       \
+	{                                                                     \
+		(unsigned short)COUNT(filter), (struct sock_filter *)(filter) \
+	}
+#define SECCOMP_ENTER(filter) seccomp_enter(&(struct sock_fprog)PROGRAM(filter))
+
+/* For a tunnel: by the family of the address to which rechecks connect, without TLS and with it. */
+static const struct {
+	int family;
+	struct sock_fprog plain, tls;
+} tunnel[] = {
+	{ AF_UNSPEC, PROGRAM(filter_tunnel), PROGRAM(filter_tunnel_tls) },
+	{ AF_INET, PROGRAM(filter_tunnel_inet), PROGRAM(filter_tunnel_tls_inet) },
+	{ AF_INET6, PROGRAM(filter_tunnel_inet6), PROGRAM(filter_tunnel_tls_inet6) },
+	{ AF_UNIX, PROGRAM(filter_tunnel_unix), PROGRAM(filter_tunnel_tls_unix) },
+};
 
 static int seccomp_enter_needs(unsigned needs)
 {
@@ -307,34 +334,14 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 	return 0;
 }
 
-static int tighten(int family)
-{
-	switch (family) {
-	case AF_UNSPEC: return SECCOMP_ENTER(filter_tunnel);
-	case AF_INET: return SECCOMP_ENTER(filter_tunnel_inet);
-	case AF_INET6: return SECCOMP_ENTER(filter_tunnel_inet6);
-	case AF_UNIX: return SECCOMP_ENTER(filter_tunnel_unix);
-	default: return -EAFNOSUPPORT;
-	}
-}
-
-static int tighten_tls(int family)
-{
-	switch (family) {
-	case AF_UNSPEC: return SECCOMP_ENTER(filter_tunnel_tls);
-	case AF_INET: return SECCOMP_ENTER(filter_tunnel_tls_inet);
-	case AF_INET6: return SECCOMP_ENTER(filter_tunnel_tls_inet6);
-	case AF_UNIX: return SECCOMP_ENTER(filter_tunnel_tls_unix);
-	default: return -EAFNOSUPPORT;
-	}
-}
-
 int sandbox_tighten(const struct sandbox *sandbox, int family)
 {
-	switch (sandbox->seccomp) {
-	case SANDBOX_NO_SECCOMP: break; /* sandbox_enter() has named it as missing */
-	case SANDBOX_SECCOMP: return tighten(family);
-	case SANDBOX_SECCOMP_TLS: return tighten_tls(family);
-	}
-	return 0;
+	if (sandbox->seccomp == SANDBOX_NO_SECCOMP)
+		return 0; /* sandbox_enter() has named it as missing */
+	for (size_t i = 0; i < COUNT(tunnel); i++)
+		if (tunnel[i].family == family)
+			return seccomp_enter(sandbox->seccomp == SANDBOX_SECCOMP_TLS
+						     ? &tunnel[i].tls
+						     : &tunnel[i].plain);
+	return -EAFNOSUPPORT;
 }

@@ -14,7 +14,7 @@
  * (novnc-gate(8), MANY SESSIONS).
  */
 #define SPREAD_RATE   125
-/* Plus ROOM_MS for the journal (main.c): three quarters of TimeoutStopSec= in the units. */
+/* With ROOM_MS (main.c), three quarters of TimeoutStopSec= in the units. */
 #define SPREAD_MAX_MS 90000
 
 uint64_t spread_delay_ms(uint64_t processes, uint64_t random)

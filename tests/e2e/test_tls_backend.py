@@ -114,13 +114,14 @@ def test_an_issuer_that_the_systems_store_does_not_have(world, stranger):
           "unable to get local issuer certificate")
 
 
-def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, tmp_path):
+@pytest.mark.parametrize("directories", ["{}", "/nonexistent:{}", "{}:/nonexistent"])
+def test_the_systems_store_is_looked_up_by_hash(world, authority, backend_tls, tmp_path, directories):
     """With $SSL_CERT_DIR in place of the system's directory."""
     name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority.file],
                           capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / f"{name}.0").write_bytes(authority.file.read_bytes())
     behind_tls(world, backend_tls)
-    c = world.direct(upgrade(), env={"SSL_CERT_DIR": str(tmp_path)}.items())
+    c = world.direct(upgrade(), env={"SSL_CERT_DIR": directories.format(tmp_path)}.items())
     world.tunnel_of(c)
     pid = c.process.pid
     maps = open(f"/proc/{pid}/maps").read()
