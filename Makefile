@@ -240,7 +240,7 @@ build/bench/node_modules: tests/bench/package-lock.json | packages-for-bench bui
 	cp tests/bench/package.json tests/bench/package-lock.json build/bench
 	cd build/bench && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
-# The packages come first, since only what they leave out is unpacked.
+# The packages are installed first, since unpack leaves out the libraries that are installed.
 build/bench/debian: tests/bench/unpack | build/bench $(if $(may_install),packages-for-browser)
 	$(if $(may_install),tests/bench/unpack,@echo "The other proxies are not in $@: 'make deps' downloads them." >&2; exit 1)
 build/bench:

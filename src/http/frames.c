@@ -177,7 +177,7 @@ size_t frames_follow(struct frames *f, struct slice in)
 	return n;
 }
 
-/* In a frame that may not go on as it is: a Pong, or a server's Close. */
+/* In a frame that is perhaps not passed on as it is: a Pong, or a server's Close. */
 static bool is_held(const struct frames *f)
 {
 	bool may_be = f->opcode == FRAMES_PONG ? f->own_pong.len > 0
@@ -200,7 +200,10 @@ static bool must_not_be_sent(unsigned code)
 	return code == NO_CODE || code == NO_CLOSE || code == NO_TLS;
 }
 
-/* At the end of a server's Close with such a code, or half of one; websockify 0.10 sends 1005. */
+/*
+ * At the end of a server's Close with a code that must not be sent, such as 1005 from websockify 0.10, or
+ * with one byte, which is half a code.
+ */
 static bool has_bad_code(const struct frames *f)
 {
 	return !f->masked && f->state == FRAMES_CLOSED && f->control_len > 0 &&

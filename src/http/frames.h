@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The frames of one direction of a WebSocket, followed by their headers (RFC 6455 5.2), and the control
- * frames that are put in between. What is followed is not altered. No I/O.
+ * frames that are inserted between them. No I/O.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ enum frames_opcode {
 };
 
 enum frames_state {
-	FRAMES_BETWEEN, /* at a boundary: here a control frame may be put in */
+	FRAMES_BETWEEN, /* at a boundary: here a control frame may be inserted */
 	FRAMES_HEADER,  /* in a header */
 	FRAMES_PAYLOAD, /* in a payload, of which `left` bytes have to come */
 	FRAMES_CLOSED,  /* a Close has ended; bytes behind it are not followed */
@@ -60,7 +60,7 @@ size_t frames_follow(struct frames *f, struct slice in);
 /*
  * Follows the bytes in `in`, takes off its beginning what may be passed on, and sets *ret to it, perhaps to
  * nothing. A server's Close with a code that must not be sent (RFC 6455 7.4.1), which a browser takes for an
- * error, is passed on without it. Returns 1; 0 if more has to come first.
+ * error, is passed on without the code. Returns 1; 0 if more has to come first.
  */
 int frames_next(struct frames *f, struct buf *in, struct slice *ret);
 
