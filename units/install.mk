@@ -81,9 +81,9 @@ elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
 rm -f $1.new $2/novnc-gate.conf
 endef
 
-# The units that units/put-units wrote.  $(call umbrellas,DIRECTORY)
+# Of the units that units/put-units wrote, those that users start and stop.  $(call umbrellas,DIRECTORY)
 umbrellas = $(foreach kind,novnc-gate novnc-gate-tls novnc-gate-proxy,$1/$(kind).service)
-# Stops and removes them.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
+# Stops and removes all units of put-units.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
 define remove_socket_units
 if [ -e $2/novnc-gate.service ]; then \
 	$1 disable $(notdir $(wildcard $(call umbrellas,$2))); \
@@ -98,7 +98,7 @@ remove_empty_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non
 
 # ---- targets
 
-# units/move-over replaces the units of version 0.1.
+# units/move-over replaces older units, with one socket per kind.
 install: all
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call install_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
@@ -130,7 +130,8 @@ ifeq ($(DESTDIR),)
 endif
 	$(call remove_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call remove_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
-	rm -f $(foreach f,$(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$f)))
+	rm -f $(foreach f,$(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$f))) \
+		$(DESTDIR)$(unitdir)/novnc-gate-.socket.d/poll-limit.conf
 	$(call remove_empty_dirs,$(INSTALLED_DIRS:%=$(DESTDIR)%))
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog

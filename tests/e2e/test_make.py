@@ -27,12 +27,20 @@ def test_few_targets_install_packages(goal, installs):
     assert ("tests/bench/unpack" in commands) == (goal in ("deps", "check"))
 
 
+def with_commands(directory, **scripts):
+    """An environment in which these commands are such scripts of the shell."""
+    directory.mkdir(exist_ok=True)
+    for name, script in scripts.items():
+        file = directory / name.replace("_", "-")
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+    return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
+
+
 def test_one_line_installs_the_packages_that_are_missing(tmp_path):
-    for name, script in {"dpkg-query": '[ "$4" != installed ] || echo installed', "apt-cache": '[ "$2" = known ]'}.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / name).chmod(0o755)
+    env = with_commands(tmp_path, dpkg_query='[ "$4" != installed ] || echo installed', apt_cache='[ "$2" = known ]')
     need = lambda *packages: subprocess.run([TREE / "tests/need", "to try it", *packages], capture_output=True,
-                                            text=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+                                            text=True, env=env)
     assert need("installed", "installed|a", "a|installed", "a|/bin/sh").returncode == 0
     run = need("installed", "a", "installed|b", "b|known", "known|c", "c|d", "e|/none/such")
     sudo = "" if os.geteuid() == 0 else "sudo "
@@ -55,6 +63,70 @@ def test_installed_files_name_the_directories_of_the_installation(tmp_path):
              and not (text := file.read_bytes()).startswith(b"\x7fELF")}
     assert tmp_path / "usr/share/man/man8/novnc-gate.8" in texts
     assert [str(file) for file, text in texts.items() if b"/usr/local/" in text] == []
+
+
+def test_uninstall_removes_a_drop_in_for_a_systemd_that_is_gone(tmp_path):
+    root = tmp_path / "root"
+    for goal, version in (("install", "systemd 255"), ("uninstall", "systemd 252")):
+        env = with_commands(tmp_path / "bin", systemctl=f"echo {version}")
+        subprocess.run(["make", "-C", TREE, goal, f"DESTDIR={root}"], check=True, capture_output=True, env=env)
+        drop_in = root / "usr/local/lib/systemd/system/novnc-gate-.socket.d/poll-limit.conf"
+        assert drop_in.exists() == (goal == "install")
+    assert [file for file in root.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.parametrize("units, etc", [("etc", "etc"), ("lib", "etc")])
+def test_the_drop_ins_of_older_units_are_moved(tmp_path, units, etc):
+    """For the system, and for a user, whose units and drop-ins are in the same directory."""
+    old, new = (tmp_path / etc / f"novnc-gate{middle}.socket.d/port.conf" for middle in ("", "-http-"))
+    shipped = tmp_path / units / "novnc-gate.socket.d/poll-limit.conf"
+    for file in (old, shipped, tmp_path / units / "novnc-gate.socket"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(file.name)
+    subprocess.run([TREE / "units/move-over", "true", tmp_path / units, tmp_path / etc], check=True)
+    assert new.read_text() == "port.conf"
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [new]
+
+
+def test_a_new_configuration_that_was_put_in_place_is_no_edited_one(tmp_path):
+    put_conf = lambda **urls: subprocess.run(
+        [TREE / "units/put-conf", tmp_path / "conf", tmp_path / "copy", *urls], check=True,
+        env={**os.environ, "NEXTJS": "http://127.0.0.1:3001", "CONTROLLER": "http://127.0.0.1:4000", **urls})
+    put_conf()
+    (tmp_path / "conf").write_text((tmp_path / "conf").read_text() + "# mine\n")
+    put_conf(NEXTJS="http://127.0.0.1:3002")
+    (tmp_path / "conf.new").rename(tmp_path / "conf")
+    put_conf()
+    put_conf(NEXTJS="http://127.0.0.1:3003")
+    assert not (tmp_path / "conf.new").exists()
+    assert "Url=http://127.0.0.1:3003\n" in (tmp_path / "conf").read_text()
+
+
+def port_is_free(tmp_path, own, ss):
+    env = with_commands(tmp_path, systemctl=f'case $* in *--property=Listen*) echo "{own}:3000 (Stream)" ;; esac',
+                        ss=ss)
+    return subprocess.run([TREE / "units/port-is-free", "novnc-gate-http"], capture_output=True, text=True, env=env)
+
+
+@pytest.mark.parametrize("own, other, free", [    # as systemd and ss write them
+    ("127.0.0.1", "127.0.0.1", False), ("127.0.0.1", "127.0.0.2", True), ("127.0.0.1", "0.0.0.0", False),
+    ("127.0.0.1", "*", False), ("127.0.0.1", "[::]", True), ("127.0.0.1", "[::1]", True),
+    ("[::1]", "[::1]", False), ("[::1]", "0.0.0.0", True), ("[::1]", "*", False), ("[::1]", "[::]", False),
+    ("0.0.0.0", "0.0.0.0", False), ("0.0.0.0", "127.0.0.1", False), ("0.0.0.0", "[::1]", True),
+    ("0.0.0.0", "[::]", True), ("0.0.0.0", "*", False),
+    *(("[::]", other, False) for other in ("127.0.0.1", "0.0.0.0", "*", "[::]", "[::1]")),
+])
+def test_only_a_program_on_an_address_that_overlaps_is_a_hindrance(tmp_path, own, other, free):
+    run = port_is_free(tmp_path, own, f"echo 'LISTEN 0 128 {other}:3000 *:* users:((\"x\",pid=1,fd=3))'")
+    assert (run.returncode == 0) == free
+    assert free == (run.stderr == "")
+    assert free or f'cannot listen on {own}:3000: users:(("x",pid=1,fd=3)) already listens there' in run.stderr
+
+
+def test_without_ss_it_says_that_the_port_was_not_checked(tmp_path):
+    run = port_is_free(tmp_path, "127.0.0.1", "exit 127")
+    assert run.returncode == 0
+    assert run.stderr == "Not checked if another program listens on the port: ss (iproute2) cannot be run\n"
 
 
 def test_a_recorded_request(world, tmp_path):

@@ -125,7 +125,7 @@ def test_stopping_it_keeps_sessions_and_the_other_port(proxied):
         try:
             assert listeners(proxied) == [] and session.echoes()
             said = proxied.run("systemctl", "status", UNIT, check=False)
-            assert 'Status: "accepts no new connections; 1 open connections continue"' in said
+            assert 'Status: "accepts no new connections; open connections: 1"' in said
             assert get() == (200, b"Next.js")
         finally:
             proxied.start(UNIT)

@@ -48,7 +48,7 @@ def test_the_status_of_a_stopped_service_counts_open_connections(gate):
             assert listeners(gate) == []
             assert first.echoes() and second.echoes()
             said = gate.run("systemctl", "status", "novnc-gate", check=False)
-            assert 'Status: "accepts no new connections; 2 open connections continue"' in said
+            assert 'Status: "accepts no new connections; open connections: 2"' in said
         assert first.echoes() and second.echoes()
 
 
