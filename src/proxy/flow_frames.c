@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The flows of a tunnel: frames that are put in, left out and dropped. */
+/* The flows of a tunnel: frames that are inserted, left out and dropped. */
 #include "proxy/flow.h"
 
 void flow_begin_tunnel(struct flow *f, bool masked, int null_fd)

@@ -76,7 +76,7 @@ struct tunnel {
 	uint64_t limit_ms; /* no time limit is due before this */
 	uint64_t
 		release_ms; /* it may give memory back after it has been idle for so long */
-	uint64_t ping_ms;   /* when the last Ping was put in */
+	uint64_t ping_ms;   /* when the last Ping was inserted */
 	unsigned pings;     /* since a byte came from the client */
 	/* unless it is open: until when it waits for the ends of frames, and for the peers' Closes */
 	uint64_t boundary_ms, end_ms;
@@ -92,10 +92,10 @@ void tunnel_begin(struct tunnel *ret, const struct tunnel_setup *setup, struct f
  */
 void tunnel_step(struct tunnel *t, uint64_t now_ms);
 
-/* Ends the tunnel, unless it ends already: puts in what can be put in now. */
+/* Ends the tunnel, unless it ends already: inserts what can be inserted now. */
 void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms);
 
-/* After each step of the flows of a tunnel that ends: puts in the Closes that are due, where no frame is open. */
+/* After each step of the flows of a tunnel that ends: inserts the Closes that are due, where no frame is open. */
 void tunnel_put_closes(struct tunnel *t, uint64_t now_ms);
 
 /* When tunnel_put_closes() is due, or the tunnel is over. */
@@ -114,7 +114,7 @@ const struct frames *tunnel_first_close(const struct tunnel *t);
 /* That peer knows why the tunnel has ended: a Close has been written to it. */
 bool tunnel_told(const struct tunnel_side *to);
 
-/* In one of the directions the bytes are no frames, so nothing is put into either of them. */
+/* In one of the directions the bytes are no frames, so nothing is inserted into either of them. */
 static inline bool tunnel_is_raw(const struct tunnel *t)
 {
 	return t->client.flow->frames.state == FRAMES_LOST ||

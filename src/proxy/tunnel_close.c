@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The Closes of the gate: which code and reason each peer gets, and when it can be put in. */
+/* The Closes of the gate: which code and reason each peer gets, and when it can be inserted. */
 #include "proxy/tunnel.h"
 
 /* How long an ending tunnel waits for the end of a frame, and for the peers' Closes. */
@@ -62,7 +62,7 @@ static void put_close(struct tunnel *t, struct tunnel_side *to)
 	to->close = TUNNEL_CLOSE_PUT;
 }
 
-/* Puts the Close in as soon as no frame is open. */
+/* Inserts the Close as soon as no frame is open. */
 static void side_step(struct tunnel *t, struct tunnel_side *to, uint64_t now_ms)
 {
 	struct flow *f = to->flow;
