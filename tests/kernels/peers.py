@@ -12,6 +12,7 @@ KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 SWITCH = ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
           f"Sec-WebSocket-Accept: {ACCEPT}\r\n\r\n").encode()
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
+PING, PONG, NO_MASK = b"\x89", b"\x8a", bytes(4)
 ADDRESSES = 10      # of the clients, for there is a limit for each
 AT_ONCE = 16        # sessions that a process of clients begins at once
 STAY, CLOSE, RETURN = range(3)  # what a client does when its session ends
@@ -54,11 +55,16 @@ class Backend(Peer):
                     sock = self.listener.accept()[0]
                     self.socks[sock.fileno()] = sock
                     epoll.register(sock, select.EPOLLIN)
-                elif request := self.received(fd):  # whole, since the gate writes it at once
-                    is_upgrade = b"upgrade: websocket" in request.lower()
+                elif (data := self.received(fd)).startswith(b"GET "):   # whole, since the gate writes it at once
+                    is_upgrade = b"upgrade: websocket" in data.lower()
                     self.socks[fd].sendall(SWITCH if is_upgrade else PAGE)
-                else:
+                else:   # a Close or the end
                     self.socks.pop(fd).close()
+
+
+def pong(ping):
+    """RFC 6455 5.5.3; a client's frame is masked."""
+    return PONG + bytes([0x80 | ping[1]]) + NO_MASK + ping[2:]
 
 
 class Clients(Peer):
@@ -77,8 +83,11 @@ class Clients(Peer):
                 self.begin(begun)
                 begun += 1
             for fd, _ in self.epoll.poll():
+                data = self.received(fd)
                 if fd in self.opening:
-                    self.has_begun(fd)
+                    self.has_begun(fd, data)
+                elif data.startswith(PING):
+                    self.socks[fd].sendall(pong(data))
                 else:
                     self.has_ended(fd)
 
@@ -92,9 +101,9 @@ class Clients(Peer):
         self.opening.add(sock.fileno())
         self.epoll.register(sock, select.EPOLLIN)
 
-    def has_begun(self, fd):
+    def has_begun(self, fd, data):
         self.opening.discard(fd)
-        if self.received(fd).startswith(b"HTTP/1.1 101"):
+        if data.startswith(b"HTTP/1.1 101"):
             self.standing.value += 1
         else:
             self.refused.value += 1
