@@ -37,8 +37,10 @@ class Gate(Inetd):
     programs = INSTALLED
 
     def start(self):
+        # The load answers no Ping, and 10,000 tunnels take more than 90 s.
         conf = self.config(f"[NextJs]\nUrl=http://127.0.0.1:{self.backend.pages}\n"
-                           f"[MasterController]\nUrl=http://127.0.0.1:{self.backend.controller}\n")
+                           f"[MasterController]\nUrl=http://127.0.0.1:{self.backend.controller}\n"
+                           "[Limits]\nHeartbeatSec=10min\n")
         self.activate(self.programs / "novnc-gate", f"--config={conf}")
 
 
