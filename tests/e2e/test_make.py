@@ -123,6 +123,12 @@ def test_only_a_program_on_an_address_that_overlaps_is_a_hindrance(tmp_path, own
     assert free or f'cannot listen on {own}:3000: users:(("x",pid=1,fd=3)) already listens there' in run.stderr
 
 
+@pytest.mark.parametrize("own", ["[::]", "0.0.0.0", "127.0.0.1"])
+def test_a_port_on_which_nobody_listens_is_free(tmp_path, own):
+    run = port_is_free(tmp_path, own, "")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_without_ss_it_says_that_the_port_was_not_checked(tmp_path):
     run = port_is_free(tmp_path, "127.0.0.1", "exit 127")
     assert run.returncode == 0
