@@ -9,13 +9,13 @@ DESTDIR =
 CFLAGS = -O2 -g
 PKG_CONFIG = pkg-config
 
-all: build/novnc-gate build/novnc-gate-dynamic build/novnc-gate-tls.so
+all: build/novnc-gate build/novnc-gate-dynamic build/novnc-gate-tls.so build/novnc-gatectl
 
 # ---- Debian packages: A|B is either of the two
 
 BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
-	libllhttp-dev|node-llhttp
-CHECK_PACKAGES = check libsystemd-dev valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
+	libllhttp-dev|node-llhttp libsystemd-dev libjansson-dev
+CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	openssl curl clang clang-format shellcheck mandoc groff-base systemd systemd-container libpam-systemd \
 	dbus iproute2 strace haproxy
 CHECK_LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
@@ -83,10 +83,13 @@ endef
 link = $(CC) $(gate_ldflags) $(CFLAGS) $(LDFLAGS) $(link_mode) -o $@ $(filter %.o %.a,$^) $(gate_libs) $(LDLIBS)
 link_tls_module = $(CC) -shared $(gate_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ \
 	$(shell $(PKG_CONFIG) --libs libssl libcrypto) $(LDLIBS)
+# Only novnc-gatectl has libraries beside the C library.
+CTL_LIBRARIES = libsystemd jansson
+link_ctl = $(link) $(shell $(PKG_CONFIG) --libs $(CTL_LIBRARIES))
 link_filter_generator = $(link) $(shell $(PKG_CONFIG) --libs libseccomp)
-# libsystemd is for tests that compare our journal entries with its own, libseccomp for test_program.
+# libsystemd is also for tests that compare our journal entries with its own, libseccomp for test_program.
 link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
-	$(shell $(PKG_CONFIG) --libs libsystemd libseccomp)
+	$(shell $(PKG_CONFIG) --libs $(CTL_LIBRARIES) libseccomp)
 
 # ---- files. src/net/stream.c becomes build/net/stream.o; its header is included as "net/stream.h".
 
@@ -95,7 +98,8 @@ link_test = $(link) $(shell $(PKG_CONFIG) --libs check) -Wl,--as-needed \
 SOURCES = $(wildcard src/*.c src/*/*.c src/process/gen/*.c)
 TLS_MODULE_SOURCES = $(filter src/tls/%,$(SOURCES))
 FILTER_GENERATOR_SOURCES = $(filter src/process/gen/%,$(SOURCES))
-PROGRAM_SOURCES = $(filter-out $(TLS_MODULE_SOURCES) $(FILTER_GENERATOR_SOURCES),$(SOURCES))
+CTL_SOURCES = $(filter src/ctl/%,$(SOURCES))
+PROGRAM_SOURCES = $(filter-out $(TLS_MODULE_SOURCES) $(FILTER_GENERATOR_SOURCES) $(CTL_SOURCES),$(SOURCES))
 UNIT_TEST_SOURCES = $(wildcard tests/test_*.c)
 
 # The variants: build/ as shipped, build/san/ with ASan and UBSan, build/debug/ for a debugger.
@@ -106,9 +110,14 @@ static_program_objects = $(subst /loader_dynamic.o,/loader_static.o,$(call progr
 tls_module_objects = $(call objects,$1,$(TLS_MODULE_SOURCES))
 filter_generator_objects = $(call objects,build,$(FILTER_GENERATOR_SOURCES))
 tested_objects = $(filter-out $1/main.o,$(call program_objects,$1))
+# The linker leaves out what novnc-gatectl does not use of the folders that it shares with the gate.
+ctl_objects = $(call objects,$1,$(CTL_SOURCES) $(filter src/base/% src/config/% src/http/%,$(PROGRAM_SOURCES))) \
+	$1/llhttp.a
+tested_ctl_objects = $(filter-out $1/ctl/main.o,$(call ctl_objects,$1))
 sandbox_object = $(filter %/sandbox.o,$(call program_objects,$1))
 
 unit_tests = $(UNIT_TEST_SOURCES:tests/%.c=$1/%)
+ctl_unit_tests = $(filter $1/test_ctl_%,$(call unit_tests,$1))
 UNIT_TESTS = $(call unit_tests,build)
 # The sanitizers' variant has no sandbox.
 SAN_UNIT_TESTS = $(filter-out %/test_sandbox,$(call unit_tests,build/san))
@@ -124,8 +133,13 @@ $1/%.o: src/%.c Makefile | packages-for-build
 	$$(compile)
 $1/test_%.o: tests/test_%.c Makefile | packages-for-build packages-for-check
 	$$(compile)
-$(call unit_tests,$1): $1/%: $1/%.o $(call tested_objects,$1) $1/novnc-gate-tls.so
+$(filter-out $(call ctl_unit_tests,$1),$(call unit_tests,$1)): $1/%: $1/%.o $(call tested_objects,$1) \
+		$1/novnc-gate-tls.so
 	$$(link_test)
+$(call ctl_unit_tests,$1): $1/%: $1/%.o $(call tested_ctl_objects,$1)
+	$$(link_test)
+$1/novnc-gatectl: $(call ctl_objects,$1)
+	$$(link_ctl)
 $1/test_program: $1/process/gen/program.o
 $(call tls_module_objects,$1): position_flags = -fPIC -fvisibility=hidden
 $1/novnc-gate-tls.so: $(call tls_module_objects,$1)

@@ -8,18 +8,22 @@ export NEXTJS CONTROLLER
 # SOCKETS=, an installation keeps its number; a new one has 32.
 SOCKETS = $(or $(filter-out 0,$(words $(wildcard $(DESTDIR)$(unitdir)/novnc-gate-http-[0-9]*.socket))),32)
 
+bindir = $(PREFIX)/bin
 sbindir = $(PREFIX)/sbin
 libdir = $(PREFIX)/lib/novnc-gate
 unitdir = $(PREFIX)/lib/systemd/system
 sharedir = $(PREFIX)/share/novnc-gate
 docdir = $(PREFIX)/share/doc/novnc-gate
 mandir = $(PREFIX)/share/man
+bashdir = $(PREFIX)/share/bash-completion/completions
+zshdir = $(PREFIX)/share/zsh/site-functions
 
 user_bindir = $(HOME)/.local/bin
 user_libdir = $(HOME)/.local/lib/novnc-gate
 user_unitdir = $(HOME)/.config/systemd/user
 user_sharedir = $(HOME)/.local/share/novnc-gate
 user_mandir = $(HOME)/.local/share/man
+user_bashdir = $(HOME)/.local/share/bash-completion/completions
 user_conf = $(HOME)/.config/novnc-gate.conf
 
 # ---- what is installed
@@ -42,13 +46,17 @@ INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS),units/$(unit):$(un
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
 	units/strict.conf:$(docdir)/strict.conf \
 	units/haproxy.cfg:$(docdir)/haproxy.cfg \
+	units/completion.bash:$(bashdir)/novnc-gatectl \
+	units/completion.zsh:$(zshdir)/_novnc-gatectl \
+	$(foreach page,$(wildcard man/*.1),$(page):$(mandir)/man1/$(notdir $(page))) \
 	$(foreach page,$(wildcard man/*.5),$(page):$(mandir)/man5/$(notdir $(page))) \
 	$(foreach page,$(wildcard man/*.8),$(page):$(mandir)/man8/$(notdir $(page)))
 # The directories that `make uninstall` removes once they are empty.
 INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
 	$(PREFIX)/lib/systemd/catalog $(PREFIX)/lib/systemd/system-preset \
 	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
-	$(mandir)/man5 $(mandir)/man8
+	$(mandir)/man1 $(mandir)/man5 $(mandir)/man8 \
+	$(bashdir) $(PREFIX)/share/bash-completion $(zshdir) $(PREFIX)/share/zsh
 
 # ---- steps of the recipes
 
@@ -62,12 +70,13 @@ with_script = set -e; script=$$(mktemp); trap 'rm -f "$$script"' EXIT
 
 # Each file is renamed into its place, so that no connection finds an incomplete one. The module is installed
 # last. Until then the new programs find the old module; if its version differs, they report an error.
-# $(call install_program,MODE,NAME,DIRECTORY), $(call install_programs,SBINDIR,LIBDIR)
+# $(call install_program,MODE,NAME,DIRECTORY), $(call install_programs,SBINDIR,LIBDIR,BINDIR)
 install_program = install -D -m $1 build/$2 $3/.$2.new && mv -f $3/.$2.new $3/$2
 install_programs = $(call install_program,755,novnc-gate-dynamic,$2) && \
-	$(call install_program,755,novnc-gate,$1) && $(call install_program,644,novnc-gate-tls.so,$2)
-# $(call remove_programs,SBINDIR,LIBDIR)
-remove_programs = rm -f $1/novnc-gate $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
+	$(call install_program,755,novnc-gate,$1) && $(call install_program,644,novnc-gate-tls.so,$2) && \
+	$(call install_program,755,novnc-gatectl,$3)
+# $(call remove_programs,SBINDIR,LIBDIR,BINDIR)
+remove_programs = rm -f $1/novnc-gate $3/novnc-gatectl $(addprefix $2/,novnc-gate-dynamic novnc-gate-tls.so $(UNIT_PROGRAMS))
 
 # An edited configuration is kept: one that differs from its copy in DIRECTORY, which was made when it was
 # installed. A new configuration keeps the old URLs unless others are given.  $(call install_conf,FILE,DIRECTORY)
@@ -102,7 +111,7 @@ remove_empty_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non
 install: all
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call install_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	$(call install_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
+	$(call install_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir),$(DESTDIR)$(bindir))
 	install -D -m 755 -t $(DESTDIR)$(libdir) $(UNIT_PROGRAMS:%=units/%)
 	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
 	echo 's|/usr/local/lib/systemd|$(PREFIX)/lib/systemd|g; s|/usr/local/share/doc/novnc-gate|$(docdir)|g' >>"$$script"; \
@@ -129,7 +138,7 @@ ifeq ($(DESTDIR),)
 	rm -rf /run/novnc-gate-tls
 endif
 	$(call remove_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
-	$(call remove_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir))
+	$(call remove_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir),$(DESTDIR)$(bindir))
 	rm -f $(foreach f,$(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$f))) \
 		$(DESTDIR)$(unitdir)/novnc-gate-.socket.d/poll-limit.conf
 	$(call remove_empty_dirs,$(INSTALLED_DIRS:%=$(DESTDIR)%))
@@ -144,7 +153,7 @@ endif
 install-user: all
 	$(call refuse_white_space,HOME)
 	$(call install_conf,$(user_conf),$(user_sharedir))
-	$(call install_programs,$(user_bindir),$(user_libdir))
+	$(call install_programs,$(user_bindir),$(user_libdir),$(user_bindir))
 	install -D -m 755 -t $(user_libdir) $(UNIT_PROGRAMS:%=units/%)
 	@$(with_script); printf '%s\n' '/only the system manager/,/^$$/d' \
 		's|/usr/local/sbin/novnc-gate|%h/.local/bin/novnc-gate --config=%h/.config/novnc-gate.conf|' \
@@ -157,6 +166,8 @@ install-user: all
 	install -m 644 -t $(user_unitdir) $(COMMON_UNITS:%=units/%)
 	$(foreach drop_in,$(POLL_LIMIT_DROP_IN), \
 		install -D -m 644 units/$(notdir $(drop_in)) $(user_unitdir)/$(drop_in))
+	install -D -m 644 units/completion.bash $(user_bashdir)/novnc-gatectl
+	install -D -m 644 -t $(user_mandir)/man1 man/*.1
 	install -D -m 644 -t $(user_mandir)/man5 man/*.5
 	install -D -m 644 -t $(user_mandir)/man8 man/*.8
 	systemctl --user daemon-reload
@@ -170,8 +181,9 @@ uninstall-user:
 	$(call refuse_white_space,HOME)
 	$(call remove_socket_units,systemctl --user,$(user_unitdir))
 	$(call remove_conf,$(user_conf),$(user_sharedir))
-	$(call remove_programs,$(user_bindir),$(user_libdir))
+	$(call remove_programs,$(user_bindir),$(user_libdir),$(user_bindir))
 	rm -f $(COMMON_UNITS:%=$(user_unitdir)/%) $(user_unitdir)/novnc-gate-.socket.d/poll-limit.conf \
+		$(user_bashdir)/novnc-gatectl $(user_mandir)/man1/novnc-gatectl.1 \
 		$(user_mandir)/man5/novnc-gate.conf.5 $(user_mandir)/man8/novnc-gate.8
 	$(call remove_empty_dirs,$(user_unitdir)/novnc-gate-.socket.d $(user_sharedir) $(user_libdir))
 	systemctl --user daemon-reload

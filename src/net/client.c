@@ -59,6 +59,25 @@ enum client_peer client_identify(int fd, struct client *ret)
 	return CLIENT_CONNECTED;
 }
 
+bool client_ends(int fd, char ret[static CLIENT_ENDS_MAX])
+{
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
+	socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
+	struct sockaddr_in6 here, there;
+	struct client local, remote;
+
+	if (getsockname(fd, (struct sockaddr *)&own, &own_len) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
+	    own.ss_family == AF_UNIX)
+		return false;
+	here = mapped(&own);
+	there = mapped(&peer);
+	client_set_address(&local, &here.sin6_addr, ntohs(here.sin6_port));
+	client_set_address(&remote, &there.sin6_addr, ntohs(there.sin6_port));
+	(void)snprintf(ret, CLIENT_ENDS_MAX, "%s-%s", local.text, remote.text); /* fits */
+	return true;
+}
+
 bool client_is_loop(int dialled_fd, int accepted_fd)
 {
 	struct sockaddr_storage there = { 0 }, here = { 0 };

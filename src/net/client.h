@@ -26,5 +26,14 @@ enum client_peer client_identify(int fd, struct client *ret);
 /* Sets the address and the port; an IPv4 address is v4-mapped. */
 void client_set_address(struct client *c, const struct in6_addr *address, uint16_t port);
 
+/* Room for the text of client_ends(). */
+#define CLIENT_ENDS_MAX (2 * (INET6_ADDRSTRLEN + 8))
+
+/*
+ * Writes both ends of a connection, the local one first, as in the names of connections' units:
+ * "192.0.2.10:40001-192.0.2.20:4000". Returns false for a local socket, or after an error.
+ */
+bool client_ends(int fd, char ret[static CLIENT_ENDS_MAX]);
+
 /* The backend that was dialled has the address at which the client was accepted. */
 bool client_is_loop(int dialled_fd, int accepted_fd);

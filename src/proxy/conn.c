@@ -83,7 +83,7 @@ static enum exchange_end conn_tunnel(struct conn *c, struct exchange *x)
 	enum exchange_end end;
 	int r;
 
-	conn_log_opened(&c->request);
+	conn_log_opened(&c->request, x->upstream->stream.fd);
 	pages_release(c->head.field, sizeof(c->head.field)); /* no other head follows */
 	r = sandbox_tighten(c->setup->sandbox, recheck_family(c->down.recheck));
 	if (r < 0)

@@ -180,23 +180,36 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 	log_dropped(q, h);
 }
 
-void conn_log_opened(struct conn_request *q)
+/*
+ * novnc-gatectl reads this (src/ctl/status_text.c). The id and the user come last, because they are text
+ * of others: the rest is complete even if a long id is cut.
+ */
+static void status_of_session(const struct log_fields *f, int upstream_fd)
+{
+	char status[LOG_VALUE_MAX + 256]; /* longer, so the log marks a cut */
+	char ends[CLIENT_ENDS_MAX];
+	bool tcp = client_ends(upstream_fd, ends);
+
+	(void)snprintf(status, sizeof(status),
+		       "noVNC session, client %.*s%s%s, id %.*s%s%.*s",
+		       SLICE_FMT(f->client), tcp ? ", connection " : "", tcp ? ends : "",
+		       SLICE_FMT(f->session), f->user.len > 0 ? ", user " : "",
+		       SLICE_FMT(f->user));
+	log_status(slice_str(status));
+}
+
+void conn_log_opened(struct conn_request *q, int upstream_fd)
 {
 	const struct log_fields *f = &q->fields;
 	char status[LOG_VALUE_MAX + 128]; /* longer, so the log marks a cut */
 
 	if (is_session(&q->verdict)) {
 		conn_log(q, LOG_PROXYING, 101, "");
-		(void)snprintf(status, sizeof(status),
-			       f->user.len > 0 ? "noVNC session %.*s of %.*s (%.*s)"
-					       : "noVNC session %.*s of %.*s",
-			       SLICE_FMT(f->session),
-			       SLICE_FMT(f->user.len > 0 ? f->user : f->client),
-			       SLICE_FMT(f->client));
-	} else {
-		(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
-			       SLICE_FMT(f->client), SLICE_FMT(f->backend));
+		status_of_session(f, upstream_fd);
+		return;
 	}
+	(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
+		       SLICE_FMT(f->client), SLICE_FMT(f->backend));
 	log_status(slice_str(status));
 }
 

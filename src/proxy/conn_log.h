@@ -46,8 +46,11 @@ struct slice conn_log_user(struct conn_request *q, const char *user);
 void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 			const struct http1_head *h);
 
-/* After the tunnel is established: the second entry of a session, and systemd's status. */
-void conn_log_opened(struct conn_request *q);
+/*
+ * After the tunnel is established: the second entry of a session, and systemd's status, which names
+ * the connection to the backend.
+ */
+void conn_log_opened(struct conn_request *q, int upstream_fd);
 
 /* Logs that a recheck of an open session has brought no decision. */
 void conn_log_undecided(struct conn_request *q, const struct recheck *r);

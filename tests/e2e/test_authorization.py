@@ -1,6 +1,7 @@
 """[Authorization] Path=: Next.js decides whether a request goes to the master-controller."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -562,7 +563,9 @@ def test_the_status_names_the_user(world, tmp_path):
         manager.settimeout(DEADLINE)
         c = world.direct(SESSION, env={"NOTIFY_SOCKET": str(tmp_path / "notify")}.items())
         opened(world, c)
-        assert manager.recv(4096).decode() == f"STATUS=noVNC session s-1 of alice ({c.address})"
+        status = manager.recv(4096).decode()
+    assert re.fullmatch(f"STATUS=noVNC session, client {re.escape(c.address)}, connection 127.0.0.1:[0-9]+-"
+                        f"{re.escape(world.controller.url.removeprefix('http://'))}, id s-1, user alice", status)
 
 
 def test_check_shows_who_authorizes(world):

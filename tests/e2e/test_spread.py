@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -75,6 +76,16 @@ def test_with_many_processes_the_connection_ends_at_once_and_the_process_later(w
     for c in clients:
         ended(page(world, c, "Connection: close"))
     assert alive(clients)
+
+
+def test_a_process_that_waits_says_so(world, spread, tmp_path):
+    """Else `systemctl status` and novnc-gatectl would show its session as open."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE)
+        [c] = spread(100000, env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        ended(page(world, c, "Connection: close"))
+        assert manager.recv(4096) == b"STATUS=closed; the process ends later"
 
 
 def test_sigterm_does_not_shorten_the_wait(world, spread):

@@ -64,6 +64,10 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
     assert added >= {
         "/etc/novnc-gate.conf",
         "/usr/local/sbin/novnc-gate",
+        "/usr/local/bin/novnc-gatectl",
+        "/usr/local/share/bash-completion/completions/novnc-gatectl",
+        "/usr/local/share/zsh/site-functions/_novnc-gatectl",
+        "/usr/local/share/man/man1/novnc-gatectl.1",
         "/usr/local/lib/systemd/system/novnc-gate.service",
         "/usr/local/lib/systemd/system/novnc-gate-http-00.socket",
         "/usr/local/lib/systemd/system/novnc-gate-http-31@.service",

@@ -83,7 +83,7 @@ def test_the_journal_has_the_client_of_the_header(proxied):
         assert session.status == 101 and session.echoes()
         unit = proxied.instance_of(session.sock)
         assert unit.startswith("novnc-gate-proxy-")
-        assert f"noVNC session proxied of {CLIENT[0]}:{CLIENT[1]}" in \
+        assert f"noVNC session, client {CLIENT[0]}:{CLIENT[1]}, connection 127.0.0.1:" in \
             proxied.run("systemctl", "status", unit, check=False)
     entries = lambda: proxied.journal("NOVNC_GATE_SESSION=proxied")
     wait_for(lambda: len(entries()) == 3)

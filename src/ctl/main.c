@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* novnc-gatectl: options and the table of commands. See novnc-gatectl(1). */
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config_keys.h"
+#include "ctl/ctl.h"
+#include "ctl/terminal.h"
+
+#define WATCH_MS 2000
+
+static const struct command {
+	const char *name, *arguments, *help;
+	int least, most; /* arguments; -1: any number */
+	int (*run)(const struct ctl *o, char *args[]);
+} commands[] = {
+	{ "list", "", "show the open sessions (the default)", 0, 0, ctl_list },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char help_options[] =
+	"\nOptions:\n"
+	"  -a --all             list: page connections, too\n"
+	"  -w --watch[=SPAN]    list: again and again, every 2 s or SPAN\n"
+	"  -l --full            do not shorten what is wider than the terminal\n"
+	"     --json=FORM       short, pretty or off\n"
+	"     --no-legend       print no header and no footer\n"
+	"     --no-pager\n"
+	"     --user --system   the service manager of the caller, or of the system\n"
+	"  -h --help\n"
+	"     --version\n"
+	"\nSee novnc-gatectl(1).\n";
+
+static void help(void)
+{
+	(void)printf("novnc-gatectl [OPTION...] [COMMAND]\n\n"
+		     "Shows and ends the sessions of novnc-gate.\n\nCommands:\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		int width = 20 - (int)strlen(commands[i].name);
+
+		(void)printf("  %s %-*s %s\n", commands[i].name, width,
+			     commands[i].arguments, commands[i].help);
+	}
+	(void)fputs(help_options, stdout);
+}
+
+static bool json_parse(const char *text, enum ctl_json *ret)
+{
+	static const char *const forms[] = {
+		[CTL_JSON_OFF] = "off",
+		[CTL_JSON_SHORT] = "short",
+		[CTL_JSON_PRETTY] = "pretty",
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (strcmp(text, forms[i]) == 0) {
+			*ret = (enum ctl_json)i;
+			return true;
+		}
+	(void)fprintf(stderr, "--json=%s: allowed: short, pretty, off\n", text);
+	return false;
+}
+
+static bool span_parse(const char *option, const char *text, uint64_t *ret)
+{
+	const char *why = config_kind_span.parse_number(text, 1, CONFIG_SPAN_MAX, ret);
+
+	if (why)
+		(void)fprintf(stderr, "--%s=%s %s; allowed: %s\n", option, text, why,
+			      config_kind_span.allowed);
+	return !why;
+}
+
+enum option_code {
+	OPTION_JSON = 256,
+	OPTION_NO_LEGEND,
+	OPTION_NO_PAGER,
+	OPTION_USER,
+	OPTION_SYSTEM,
+	OPTION_VERSION,
+};
+
+static const struct option options[] = {
+	{ "all", no_argument, NULL, 'a' },
+	{ "watch", optional_argument, NULL, 'w' },
+	{ "full", no_argument, NULL, 'l' },
+	{ "json", required_argument, NULL, OPTION_JSON },
+	{ "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
+	{ "no-pager", no_argument, NULL, OPTION_NO_PAGER },
+	{ "user", no_argument, NULL, OPTION_USER },
+	{ "system", no_argument, NULL, OPTION_SYSTEM },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ 0 },
+};
+
+/* Returns -1 to continue, or the exit code. */
+static int option_apply(int option, struct ctl *o)
+{
+	switch (option) {
+	case 'a': o->all = true; return -1;
+	case 'l': o->full = true; return -1;
+	case 'w':
+		o->watch_ms = WATCH_MS;
+		return !optarg || span_parse("watch", optarg, &o->watch_ms)
+			       ? -1
+			       : EXIT_FAILURE;
+	case OPTION_JSON: return json_parse(optarg, &o->json) ? -1 : EXIT_FAILURE;
+	case OPTION_NO_LEGEND: o->legend = false; return -1;
+	case OPTION_NO_PAGER: o->pager = false; return -1;
+	case OPTION_USER: o->user = true; return -1;
+	case OPTION_SYSTEM: o->user = false; return -1;
+	case 'h': help(); return EXIT_SUCCESS;
+	case OPTION_VERSION:
+		(void)puts("novnc-gatectl " NOVNC_GATE_VERSION);
+		return EXIT_SUCCESS;
+	default: return EXIT_FAILURE;
+	}
+}
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	(void)fprintf(stderr, "Unknown command %s; see novnc-gatectl --help.\n", name);
+	return NULL;
+}
+
+static bool arguments_fit(const struct command *c, int n)
+{
+	if (n >= c->least && (c->most < 0 || n <= c->most))
+		return true;
+	(void)fprintf(stderr, "Usage: novnc-gatectl [OPTION...] %s %s\n", c->name,
+		      c->arguments);
+	return false;
+}
+
+int main(int argc, char *argv[])
+{
+	struct ctl o = { .legend = true, .pager = true, .timeout_ms = CLOCK_INFINITY };
+	const struct command *c = &commands[0];
+	int option, code;
+
+	(void)setlocale(LC_TIME, ""); /* names of days */
+	while ((option = getopt_long(argc, argv, "awlh", options, NULL)) >= 0) {
+		code = option_apply(option, &o);
+		if (code >= 0)
+			return code;
+	}
+	if (optind < argc) {
+		c = command_find(argv[optind++]);
+		if (!c || !arguments_fit(c, argc - optind))
+			return EXIT_FAILURE;
+	}
+	code = c->run(&o, argv + optind);
+	terminal_pager_close();
+	return code;
+}

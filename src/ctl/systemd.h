@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The service manager: units, their properties, and jobs. Functions return -errno on failure. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "base/buf.h"
+
+struct systemd_unit {
+	char *name, *path; /* its name, and the path of its object on the bus */
+	char *active;      /* "active", "failed", ... */
+};
+
+/*
+ * Connects to the service manager of the system, as root directly, or to the user's. The caller calls
+ * sd_bus_flush_close_unref().
+ */
+int systemd_open(bool user, sd_bus **ret);
+
+/* All loaded units with such a name, in the given states (NULL: any). Returns how many. */
+int systemd_units(sd_bus *bus, const char *const patterns[], const char *const states[],
+		  struct systemd_unit **ret);
+void systemd_units_done(struct systemd_unit *units, int n);
+
+/* One property that is to be read. */
+struct systemd_get {
+	const char *path;
+	const char *interface; /* SYSTEMD_UNIT and so on */
+	const char *property;
+	/* its type: 's' char **, a copy; 't' uint64_t *; 'u' uint32_t *; 'y' char **, an id as hexadecimal digits */
+	char type;
+	void *ret; /* stays as it is if the unit is gone */
+};
+
+#define SYSTEMD_UNIT    "org.freedesktop.systemd1.Unit"
+#define SYSTEMD_SERVICE "org.freedesktop.systemd1.Service"
+#define SYSTEMD_SOCKET  "org.freedesktop.systemd1.Socket"
+
+/* Reads n properties, with many requests on their way at the same time. */
+int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n);
+
+/*
+ * Stops units and, with wait, waits until they have stopped. A unit that is gone already is no error.
+ * Calls each(i) after systemd has accepted to stop units[i].
+ */
+int systemd_stop(sd_bus *bus, const char *const units[], size_t n, bool wait,
+		 void (*each)(void *userdata, size_t i), void *userdata);
+
+/* The sentence for an error of one of these functions. Borrowed, until the next call. */
+const char *systemd_strerror(int error);

@@ -1,0 +1,176 @@
+"""novnc-gatectl: what it shows of real units, and what it does to them."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+from machine import PATIENCE, Session, get, wait_for
+
+
+def ctl(gate, *arguments, code=0, user=None):
+    """Runs it; returns what it printed, both streams together."""
+    program = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if user == "nobody" else []
+    done = subprocess.run([*gate.enter, "env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
+                           *program, "novnc-gatectl", *arguments], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def listed(gate, *arguments):
+    return {row["session"]: row for row in json.loads(ctl(gate, "list", "--json=short", *arguments))}
+
+
+@contextlib.contextmanager
+def sessions(gate, *names, **kw):
+    """Open sessions with these ids, and none but these."""
+    wait_for(lambda: not gate.instances())
+    opened = []
+    try:
+        for name in names:
+            opened.append(Session(name, **kw))
+            assert opened[-1].status == 101 and opened[-1].echoes()
+        yield opened
+    finally:
+        for session in opened:
+            session.close()
+    wait_for(lambda: not gate.instances())
+
+
+# ---- list
+
+def test_without_a_command_it_lists_the_open_sessions(gate):
+    with sessions(gate, "4711", "4712") as (first, second):
+        out = ctl(gate)
+        assert out == ctl(gate, "list")
+        head, *rows, empty, footer = out.splitlines()
+        assert head.split() == ["SESSION", "USER", "CLIENT", "SINCE", "IDLE", "UP", "DOWN", "UNIT"]
+        assert [row.split()[0] for row in rows] == ["4711", "4712"]
+        assert (empty, footer) == ("", "2 sessions open.")
+        for row, session in zip(rows, (first, second)):
+            assert "%s:%d" % session.sock.getsockname()[:2] == row.split()[2]
+            assert row.split()[-1] == gate.instance_of(session.sock)
+
+
+def test_no_session_is_one_line(gate):
+    wait_for(lambda: not gate.instances())
+    assert ctl(gate) == "No sessions are open.\n"
+    assert ctl(gate, "--no-legend") == ""
+    assert ctl(gate, "--json=short") == "[]\n"
+
+
+def test_bytes_and_idle_times_are_those_of_the_connection_to_the_controller(gate):
+    with sessions(gate, "quiet", "busy") as (_, busy):
+        before = listed(gate)
+        assert busy.echoes(b"x" * 500_000)
+        after = listed(gate)
+        for direction in "up", "down":
+            assert after["busy"][direction] - before["busy"][direction] == 500_000
+            assert after["quiet"][direction] == before["quiet"][direction]
+            assert 0 < before["quiet"][direction] < 2000     # the handshake
+        # a Ping to the browser is no traffic of the session: it does not end this span
+        wait_for(lambda: listed(gate)["quiet"]["idle"] > 1000)
+        assert busy.echoes()
+        assert listed(gate)["busy"]["idle"] < 1000 < listed(gate)["quiet"]["idle"]
+
+
+def test_json_has_what_programs_need(gate):
+    with sessions(gate, "4711") as (session,):
+        unit = gate.instance_of(session.sock)
+        row = listed(gate)["4711"]
+        assert row["unit"] == unit and row["user"] is None
+        assert row["client"] == "%s:%d" % session.sock.getsockname()[:2]
+        assert row["invocation"] == gate.property(unit, "InvocationID")
+        assert abs(row["since"] / 1e6 - time.time()) < PATIENCE
+        pretty = ctl(gate, "--json=pretty")
+        assert pretty.count("\n") > 8 and json.loads(pretty)[0]["session"] == "4711"
+        assert ctl(gate, "--json=off") == ctl(gate)
+
+
+def test_pages_are_listed_with_all(gate):
+    with sessions(gate, "4711"), socket.create_connection(("::1", 3000), timeout=PATIENCE) as page:
+        page.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3000\r\n\r\n")
+        assert page.recv(100).startswith(b"HTTP/1.1 200")
+        assert "[::1]" not in ctl(gate)
+        rows = ctl(gate, "--all", "--no-legend").splitlines()
+        assert len(rows) == 2
+        assert rows[1].split()[:3] == ["-", "-", "[::1]:%d" % page.getsockname()[1]]
+        assert ctl(gate, "-a").endswith("2 connections open.\n")
+
+
+def test_everybody_may_list(gate):
+    gate.run("systemctl", "start", "dbus.socket")
+    with sessions(gate, "4711"):
+        mine = ctl(gate, "--no-legend").split()
+        other = ctl(gate, "--no-legend", user="nobody").split()
+        assert mine[0] == other[0] == "4711" and mine[-3:] == other[-3:]
+
+
+EARLIER = """[Service]
+NotifyAccess=all
+ExecStart=
+ExecStart=/bin/sh -c 'systemd-notify --status="noVNC session 4711 of alice (192.0.2.1:51234)"; exec sleep infinity'
+"""
+
+
+def test_a_session_of_an_earlier_gate_is_listed_without_numbers(gate):
+    """Its status does not name the connection to the controller."""
+    wait_for(lambda: not gate.instances())
+    with gate.drop_in("novnc-gate-http-@.service", EARLIER), \
+            socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE) as client:
+        client.sendall(b"x")
+        row = wait_for(lambda: listed(gate).get("4711"))
+        assert (row["user"], row["client"], row["up"], row["idle"]) == ("alice", "192.0.2.1:51234", None, None)
+        gate.run("systemctl", "stop", row["unit"])
+
+
+def test_watch_redraws(gate):
+    with sessions(gate, "4711"):
+        watch = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "--watch=100ms", "--json=short"],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            assert [row["session"] for row in json.loads(watch.stdout.readline())] == ["4711"]
+            with Session("4712") as second:
+                assert second.echoes()
+                wait_for(lambda: [row["session"] for row in json.loads(watch.stdout.readline())]
+                         == ["4711", "4712"])
+                assert second.echoes(b"x" * 9000)
+                wait_for(lambda: json.loads(watch.stdout.readline())[1]["up"] > 9000)
+            wait_for(lambda: [row["session"] for row in json.loads(watch.stdout.readline())] == ["4711"])
+        finally:
+            watch.kill()
+            watch.wait()
+
+
+def terminal(gate, columns, *arguments, environment=()):
+    """What it prints on a terminal of that width."""
+    return gate.run("script", "--quiet", "--return", "--command",
+                    f"stty cols {columns}; env {' '.join(environment)} novnc-gatectl {' '.join(arguments)}",
+                    "/dev/null").replace("\r", "")
+
+
+def test_on_a_terminal_the_header_is_bold_and_a_row_fits(gate):
+    with sessions(gate, "4711"):
+        out = terminal(gate, 100, "--no-pager", environment=["TERM=xterm"])
+        assert out.startswith("\x1b[0;1mSESSION ")
+        plain = re.sub("\x1b\\[[0-9;]*m", "", out).splitlines()
+        assert all(len(line) <= 100 for line in plain) and len(plain[1]) == 100 and "…" in plain[1]
+        assert plain[1].endswith(".service")
+        assert "…" not in terminal(gate, 100, "--no-pager", "--full")
+        assert "\x1b" not in terminal(gate, 100, "--no-pager", environment=["TERM=xterm", "NO_COLOR=1"])
+        assert "through 4711" in terminal(gate, 100, environment=["SYSTEMD_PAGER='sed s/^4711/through\\ 4711/'"])
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--json=xml"], "--json=xml: allowed: short, pretty, off\n"),
+    (["--watch=soon"], "--watch=soon is not a time span; allowed: "),
+    (["lsit"], "Unknown command lsit; see novnc-gatectl --help.\n"),
+    (["list", "4711"], "Usage: novnc-gatectl [OPTION...] list"),
+])
+def test_a_mistake_is_said(gate, arguments, said):
+    assert said in ctl(gate, *arguments, code=1)
