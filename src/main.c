@@ -252,7 +252,7 @@ static void finish(int connection, int sigfd, uint64_t delay_ms)
 	if (!journal_flush() || delay_ms > 0)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
-	if (delay_ms > 0) /* else `systemctl status` and novnc-gatectl would show an open session */
+	if (delay_ms > 0) /* else `systemctl status` would show an open session */
 		journal_notify(SLICE("STATUS=closed; the process ends later"));
 	journal_wait(room_ms(sigfd, delay_ms));
 	/* the delay starts now, so that a wait for the journal does not use it up */

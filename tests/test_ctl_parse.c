@@ -54,6 +54,7 @@ START_TEST(a_status_says_what_a_connection_is)
 
 		parse_status(text, &s);
 		ck_assert_int_eq(s.is_session, table[i].session);
+		ck_assert_int_eq(s.closed, table[i].text[0] == 'c');
 		ck_assert_msg(s.has_ends == table[i].ends, "ends: %s", table[i].text);
 		ck_assert_slice_eq(s.id, table[i].id);
 		ck_assert_slice_eq(s.user, table[i].user);

@@ -3,8 +3,8 @@
 
 _novnc_gatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} word command='' i
-	local commands='list'
-	local options='--all --watch --full --json= --no-legend --no-pager --user --system --help --version'
+	local commands='list disconnect drain'
+	local options='--all --watch --full --json= --reason= --no-block --timeout= --no-legend --no-pager --user --system --help --version'
 
 	COMPREPLY=()
 	if [[ $cur == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
@@ -25,6 +25,10 @@ _novnc_gatectl() {
 		[[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
 	elif [[ -z $command ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
+	elif [[ $command == disconnect ]]; then
+		# ids without white space and glob characters
+		mapfile -t COMPREPLY < <(compgen -W "$(novnc-gatectl list --no-legend --no-pager 2>/dev/null |
+			awk '$1 ~ /^[[:alnum:]_.-]+$/ && $1 != "-" { print $1 }')" -- "$cur")
 	fi
 }
 complete -F _novnc_gatectl novnc-gatectl

@@ -4,6 +4,8 @@
 local -a commands
 commands=(
 	'list:show the open sessions'
+	'disconnect:end sessions'
+	'drain:stop the sockets and wait until nobody is left'
 )
 
 _arguments -s \
@@ -11,10 +13,14 @@ _arguments -s \
 	'(-w --watch)'{-w,--watch=-}'[list again and again]::interval' \
 	'(-l --full)'{-l,--full}'[do not shorten what is wider than the terminal]' \
 	'--json=[print JSON]:form:(short pretty off)' \
+	'--reason=[why the sessions are ended]:text' \
+	'--timeout=[how long drain waits]:span' \
+	'--no-block[do not wait for the end]' \
 	'--no-legend[print no header and no footer]' \
 	'--no-pager[do not use a pager]' \
 	'(--system)--user[the service manager of the caller]' \
 	'(--user)--system[the service manager of the system]' \
 	'(- *)'{-h,--help}'[print a short help text]' \
 	'(- *)--version[print the version]' \
-	"1:command:(($(printf '%q ' "${commands[@]}")))"
+	"1:command:(($(printf '%q ' "${commands[@]}")))" \
+	'*:session:(${${(f)"$(novnc-gatectl list --no-legend --no-pager 2>/dev/null)"}%% *})'

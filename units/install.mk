@@ -42,6 +42,7 @@ INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS),units/$(unit):$(un
 	$(foreach drop_in,$(POLL_LIMIT_DROP_IN),units/$(notdir $(drop_in)):$(unitdir)/$(drop_in)) \
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
+	units/novnc-gatectl.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gatectl.catalog \
 	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
 	units/strict.conf:$(docdir)/strict.conf \

@@ -37,3 +37,5 @@ struct ctl {
  * to standard output and errors to standard error, and returns the exit code.
  */
 int ctl_list(const struct ctl *o, char *args[]);
+int ctl_disconnect(const struct ctl *o, char *args[]);
+int ctl_drain(const struct ctl *o, char *args[]);

@@ -5,51 +5,9 @@
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
-#include "ctl/sessions.h"
+#include "ctl/session_table.h"
 #include "ctl/table.h"
 #include "ctl/terminal.h"
-
-static const struct table_column columns[] = {
-	{ "SESSION", TABLE_LEFT },      { "USER", TABLE_LEFT },
-	{ "CLIENT", TABLE_LEFT },       { "SINCE", TABLE_RIGHT },
-	{ "IDLE", TABLE_RIGHT },        { "UP", TABLE_RIGHT },
-	{ "DOWN", TABLE_RIGHT },        { "UNIT", TABLE_MIDDLE },
-	{ "INVOCATION", TABLE_HIDDEN },
-};
-
-static int by_time(const void *a, const void *b)
-{
-	const struct session *x = *(struct session *const *)a,
-			     *y = *(struct session *const *)b;
-
-	if (x->since_us != y->since_us)
-		return x->since_us < y->since_us ? -1 : 1;
-	return strcmp(x->unit.name, y->unit.name);
-}
-
-static void fill(const struct sessions *s, struct table *t)
-{
-	struct session **sorted = calloc(s->n + 1, sizeof(*sorted));
-
-	for (size_t i = 0; sorted && i < s->n; i++)
-		sorted[i] = &s->session[i];
-	if (sorted)
-		qsort(sorted, s->n, sizeof(*sorted), by_time);
-	for (size_t i = 0; sorted && i < s->n; i++) {
-		const struct session *one = sorted[i];
-
-		table_text(t, one->id);
-		table_text(t, one->user);
-		table_text(t, one->client);
-		table_time(t, one->since_us > 0, one->since_us);
-		table_span(t, one->counted, one->idle_ms);
-		table_bytes(t, one->counted, one->up);
-		table_bytes(t, one->counted, one->down);
-		table_text(t, one->unit.name);
-		table_text(t, one->invocation);
-	}
-	free(sorted);
-}
 
 static void footer(const struct ctl *o, size_t n)
 {
@@ -72,8 +30,7 @@ static bool print(const struct ctl *o, const struct sessions *s, unsigned rows)
 	struct table t;
 	bool good = true;
 
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	fill(s, &t);
+	session_table(s, &t);
 	if (o->json != CTL_JSON_OFF) {
 		good = table_print_json(o->json, table_json(&t));
 	} else {

@@ -18,14 +18,22 @@ static const struct command {
 	int (*run)(const struct ctl *o, char *args[]);
 } commands[] = {
 	{ "list", "", "show the open sessions (the default)", 0, 0, ctl_list },
+	{ "disconnect", "SESSION...",
+	  "end sessions: ids, users, addresses, units or globs", 1, -1, ctl_disconnect },
+	{ "drain", "", "stop the sockets, and wait until nobody is left", 0, 0,
+	  ctl_drain },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const char help_options[] =
 	"\nOptions:\n"
-	"  -a --all             list: page connections, too\n"
+	"  -a --all             list: page connections, too;\n"
+	"                       disconnect: also if all sessions match\n"
 	"  -w --watch[=SPAN]    list: again and again, every 2 s or SPAN\n"
+	"     --reason=TEXT     disconnect: why, for the journal\n"
+	"     --no-block        disconnect: do not wait for the end\n"
+	"     --timeout=SPAN    drain: wait no longer than that\n"
 	"  -l --full            do not shorten what is wider than the terminal\n"
 	"     --json=FORM       short, pretty or off\n"
 	"     --no-legend       print no header and no footer\n"
@@ -40,7 +48,7 @@ static void help(void)
 	(void)printf("novnc-gatectl [OPTION...] [COMMAND]\n\n"
 		     "Shows and ends the sessions of novnc-gate.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
-		int width = 20 - (int)strlen(commands[i].name);
+		int width = 22 - (int)strlen(commands[i].name);
 
 		(void)printf("  %s %-*s %s\n", commands[i].name, width,
 			     commands[i].arguments, commands[i].help);
@@ -80,6 +88,9 @@ enum option_code {
 	OPTION_NO_LEGEND,
 	OPTION_NO_PAGER,
 	OPTION_USER,
+	OPTION_REASON,
+	OPTION_NO_BLOCK,
+	OPTION_TIMEOUT,
 	OPTION_SYSTEM,
 	OPTION_VERSION,
 };
@@ -91,6 +102,9 @@ static const struct option options[] = {
 	{ "json", required_argument, NULL, OPTION_JSON },
 	{ "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
 	{ "no-pager", no_argument, NULL, OPTION_NO_PAGER },
+	{ "reason", required_argument, NULL, OPTION_REASON },
+	{ "no-block", no_argument, NULL, OPTION_NO_BLOCK },
+	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "user", no_argument, NULL, OPTION_USER },
 	{ "system", no_argument, NULL, OPTION_SYSTEM },
 	{ "help", no_argument, NULL, 'h' },
@@ -112,6 +126,10 @@ static int option_apply(int option, struct ctl *o)
 	case OPTION_JSON: return json_parse(optarg, &o->json) ? -1 : EXIT_FAILURE;
 	case OPTION_NO_LEGEND: o->legend = false; return -1;
 	case OPTION_NO_PAGER: o->pager = false; return -1;
+	case OPTION_REASON: o->reason = optarg; return -1;
+	case OPTION_NO_BLOCK: o->no_block = true; return -1;
+	case OPTION_TIMEOUT:
+		return span_parse("timeout", optarg, &o->timeout_ms) ? -1 : EXIT_FAILURE;
 	case OPTION_USER: o->user = true; return -1;
 	case OPTION_SYSTEM: o->user = false; return -1;
 	case 'h': help(); return EXIT_SUCCESS;

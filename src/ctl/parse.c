@@ -102,6 +102,8 @@ void parse_status(struct slice text, struct parse_status *ret)
 	} else if (skip(&text, SLICE("noVNC session "))) {
 		ret->is_session = true;
 		parse_old(text, ret);
+	} else if (skip(&text, SLICE("closed; "))) {
+		ret->closed = true;
 	} else if (skip(&text, SLICE("WebSocket of "))) {
 		ret->client = take_until(&text, SLICE(" to "));
 	}

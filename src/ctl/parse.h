@@ -18,6 +18,7 @@ struct parse_ends {
 /* The status of a connection (conn_log.c writes it); slices point into the text, empty: not known. */
 struct parse_status {
 	bool is_session;
+	bool closed;   /* only the process is left (main.c writes this) */
 	bool has_ends; /* of the connection to the master-controller */
 	struct slice id, user, client;
 	struct parse_ends ends;

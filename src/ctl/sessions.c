@@ -116,6 +116,8 @@ static void describe(struct session *s)
 	if (!s->status || s->client)
 		return; /* gone, or known already */
 	parse_status(slice_str(s->status), &status);
+	if (status.closed)
+		return;
 	s->is_session = status.is_session;
 	s->has_ends = status.has_ends;
 	s->ends = status.ends;

@@ -35,6 +35,7 @@ def sessions(gate, *names, **kw):
         for name in names:
             opened.append(Session(name, **kw))
             assert opened[-1].status == 101 and opened[-1].echoes()
+            opened[-1].client = opened[-1].sock.getsockname()[:2]
         yield opened
     finally:
         for session in opened:
@@ -174,3 +175,123 @@ def test_on_a_terminal_the_header_is_bold_and_a_row_fits(gate):
 ])
 def test_a_mistake_is_said(gate, arguments, said):
     assert said in ctl(gate, *arguments, code=1)
+
+
+# ---- disconnect
+
+CLOSED = "MESSAGE_ID=930ee7b5ab8f48f2b1fb9892c90e56b8"
+
+
+def test_disconnect_ends_that_session_and_no_other_and_says_which(gate):
+    with sessions(gate, "4711", "4712") as (first, second):
+        unit, client = gate.instance_of(first.sock), "%s:%d" % first.sock.getsockname()[:2]
+        assert ctl(gate, "disconnect", "4711") == f"Disconnected session 4711, client {client} ({unit})\n"
+        assert first.ended() and second.echoes()
+        assert unit not in gate.instances()
+
+
+def test_disconnect_writes_who_and_why(gate):
+    with sessions(gate, "who") as (session,):
+        unit = gate.instance_of(session.sock)
+        invocation = gate.property(unit, "InvocationID")
+        ctl(gate, "disconnect", "who", "--reason=has left")
+        assert session.ended()
+    said = {e["SYSLOG_IDENTIFIER"]: e for e in gate.journal("NOVNC_GATE_SESSION=who")}["novnc-gatectl"]
+    client = "%s:%d" % session.client
+    assert said["MESSAGE"] == f"Disconnecting session who (client {client}) for root: has left"
+    assert (said["NOVNC_GATE_BY"], said["NOVNC_GATE_REASON"], said["PRIORITY"]) == ("root", "has left", "5")
+    assert (said["NOVNC_GATE_UNIT"], said["NOVNC_GATE_INVOCATION"]) == (unit, invocation)
+    assert "NOVNC_GATE_USER" not in said
+    [closed] = gate.journal("NOVNC_GATE_SESSION=who", CLOSED)
+    assert "SIGTERM" in closed["NOVNC_GATE_REASON"]
+    explained = gate.run("journalctl", "--catalog", "--no-pager", f"MESSAGE_ID={said['MESSAGE_ID']}")
+    assert "root has ended session who" in explained
+
+
+@pytest.mark.parametrize("word", ["{address}", "{address}:{port}", "{unit}", "{short}", "471[12]", "none 4711"])
+def test_disconnect_takes_addresses_units_and_globs(gate, word):
+    with sessions(gate, "4711", address="::1") as (first,), Session("4713") as other:
+        assert other.echoes()
+        address, port = first.sock.getsockname()[:2]
+        [unit] = [row["unit"] for row in listed(gate).values() if row["session"] == "4711"]
+        word = word.format(address=address if "port" not in word else f"[{address}]", port=port, unit=unit,
+                           short=unit.removesuffix(".service"))
+        out = ctl(gate, "disconnect", *word.split(), code=4 if "none" in word else 0)
+        assert first.ended() and other.echoes()
+        assert ("No open session matches none\n" in out) == ("none" in word)
+
+
+def test_a_glob_for_more_than_one_session_and_all_is_refused_without_all(gate):
+    with sessions(gate, "4711", "4712") as (first, second):
+        out = ctl(gate, "disconnect", "47*", code=1)
+        assert out == "47* matches all 2 open sessions; to disconnect them all, add --all\n"
+        assert first.echoes() and second.echoes()
+        assert ctl(gate, "disconnect", "127.0.0.1").count("Disconnected session") == 2   # an exact name
+        assert first.ended() and second.ended()
+    with sessions(gate, "4711", "4712") as (first, second):
+        rows = json.loads(ctl(gate, "disconnect", "47*", "--all", "--json=short"))
+        assert sorted(row["session"] for row in rows) == ["4711", "4712"]
+        assert first.ended() and second.ended()
+
+
+def test_others_may_not_disconnect(gate):
+    gate.run("systemctl", "start", "dbus.socket")
+    with sessions(gate, "4711") as (session,):
+        assert "Access denied" in ctl(gate, "disconnect", "4711", code=1, user="nobody")
+        assert session.echoes()
+        assert ctl(gate, "disconnect", "4712", code=4) == "No open session matches 4712\n"
+
+
+# ---- drain
+
+SAYS = "The sockets stay stopped. To start them:\n    systemctl start novnc-gate.service\n"
+
+
+@pytest.fixture
+def started_again(gate):
+    yield gate
+    gate.start()
+
+
+def test_drain_waits_until_nobody_is_left(started_again):
+    gate = started_again
+    with sessions(gate, "4711", "4712") as (first, second):
+        drain = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "drain"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = [drain.stdout.readline() for _ in range(5)]
+        assert said[0] == "Stopped novnc-gate.service: no new connections are accepted.\n"
+        assert [line.split()[0] for line in said[2:4]] == ["4711", "4712"]
+        assert said[4] == "2 connections are open.\n"
+        with pytest.raises(ConnectionRefusedError):
+            get()
+        assert first.echoes() and second.echoes()
+        first.close()
+        assert drain.stdout.readline() == "1 connection is open: 4711 has ended.\n"
+        assert drain.poll() is None
+        second.close()
+        assert drain.stdout.read() == "No connection is open: 4712 has ended.\n" + SAYS
+        assert drain.wait() == 0
+
+
+def test_drain_ends_after_its_time_and_the_sockets_stay_stopped(started_again):
+    gate = started_again
+    with sessions(gate, "4711") as (session,):
+        out = ctl(gate, "drain", "--timeout=1s", code=1)
+        assert out.endswith("The time is over: 1 connection is open.\n" + SAYS)
+        assert session.echoes()
+        assert gate.property("novnc-gate", "ActiveState") == "inactive"
+        # once more, with nothing to stop
+        again = ctl(gate, "drain", "--timeout=1s", code=1)
+        assert again.startswith("No socket listens.\n") and again.endswith("systemctl start novnc-gate.service\n")
+
+
+def test_ctrl_c_ends_drain_and_the_sockets_stay_stopped(started_again):
+    gate = started_again
+    with sessions(gate, "4711") as (session,):
+        drain = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "drain"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(lambda: drain.stdout.readline() == "1 connection is open.\n")
+        gate.run("pkill", "-INT", "-x", "novnc-gatectl")
+        assert drain.stdout.read() == "Interrupted: 1 connection is open.\n" + SAYS
+        assert drain.wait() == 1
+        assert session.echoes()

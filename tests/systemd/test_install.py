@@ -85,6 +85,7 @@ def test_everything_is_where_systemd_and_the_fhs_want_it(bare):
         "/usr/local/lib/systemd/system-preset/90-novnc-gate.preset",
         "/usr/local/lib/sysusers.d/novnc-gate.conf",
         "/usr/local/lib/systemd/catalog/novnc-gate.catalog",
+        "/usr/local/lib/systemd/catalog/novnc-gatectl.catalog",
         "/usr/local/share/doc/novnc-gate/strict.conf",
         "/usr/local/share/doc/novnc-gate/haproxy.cfg",
         "/usr/local/share/man/man8/novnc-gate.8",

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* `novnc-gatectl disconnect`: ends sessions, as `systemctl stop` of their units, and says so in the journal. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+
+#include "ctl/ctl.h"
+#include "ctl/match.h"
+#include "ctl/memory.h"
+#include "ctl/table.h"
+
+/* In units/novnc-gatectl.catalog, too. */
+#define DISCONNECT_MESSAGE_ID "5a5fc13451c94dc991b50c878634f521"
+
+/* ---- who does it */
+
+/* The user of the login, which stays through su(1) and sudo(8); (uid_t)-1: no login. */
+static uid_t login_uid(void)
+{
+	FILE *f = fopen("/proc/self/loginuid", "re");
+	unsigned long uid = (uid_t)-1;
+
+	if (f && fscanf(f, "%lu", &uid) != 1)
+		uid = (uid_t)-1;
+	if (f)
+		(void)fclose(f);
+	return (uid_t)uid;
+}
+
+static char *caller(void)
+{
+	const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
+	uid_t login = login_uid();
+	const struct passwd *user;
+
+	if (login == (uid_t)-1 && sudo)
+		return memory_copy(slice_str(sudo));
+	if (login == (uid_t)-1)
+		login = getuid();
+	user = getpwuid(login);
+	return user ? memory_copy(slice_str(user->pw_name)) : memory_print("%u", login);
+}
+
+/* ---- what is cut */
+
+struct cut {
+	const struct ctl *options;
+	struct session **session; /* those that are to be cut, borrowed */
+	const char **unit;        /* their units */
+	size_t n;
+	char *by;
+	struct table table; /* those that have been cut */
+};
+
+static const struct table_column columns[] = {
+	{ "SESSION", TABLE_LEFT },      { "USER", TABLE_LEFT },  { "CLIENT", TABLE_LEFT },
+	{ "UP", TABLE_RIGHT },          { "DOWN", TABLE_RIGHT }, { "UNIT", TABLE_MIDDLE },
+	{ "INVOCATION", TABLE_HIDDEN },
+};
+
+static void say(const struct session *s)
+{
+	(void)printf("Disconnected session %s", s->id ? s->id : "-");
+	if (s->user)
+		(void)printf(" of %s", s->user);
+	(void)printf(", client %s (%s)\n", s->client, s->unit.name);
+}
+
+static void write_entry(const struct cut *c, const struct session *s)
+{
+	const char *why = c->options->reason, *id = s->id ? s->id : "-";
+
+	/* if the journal does not take it, there is nowhere else to write it */
+	(void)sd_journal_send(
+		"MESSAGE=Disconnecting session %s%s%s (client %s) for %s%s%s", id,
+		s->user ? " of " : "", s->user ? s->user : "", s->client, c->by,
+		why ? ": " : "", why ? why : "", "MESSAGE_ID=" DISCONNECT_MESSAGE_ID,
+		"PRIORITY=%d", LOG_NOTICE, "SYSLOG_IDENTIFIER=novnc-gatectl",
+		"NOVNC_GATE_SESSION=%s", id, "NOVNC_GATE_CLIENT=%s", s->client,
+		"NOVNC_GATE_BY=%s", c->by, "NOVNC_GATE_REASON=%s", why ? why : "-",
+		"NOVNC_GATE_UNIT=%s", s->unit.name, "NOVNC_GATE_INVOCATION=%s",
+		s->invocation ? s->invocation : "-",
+		/* the last field is left out without a user: NULL ends the list */
+		s->user ? "NOVNC_GATE_USER=%s" : NULL, s->user, NULL);
+}
+
+static void on_stop(void *userdata, size_t i)
+{
+	struct cut *c = userdata;
+	const struct session *s = c->session[i];
+
+	write_entry(c, s);
+	table_text(&c->table, s->id);
+	table_text(&c->table, s->user);
+	table_text(&c->table, s->client);
+	table_bytes(&c->table, s->counted, s->up);
+	table_bytes(&c->table, s->counted, s->down);
+	table_text(&c->table, s->unit.name);
+	table_text(&c->table, s->invocation);
+	if (c->options->json == CTL_JSON_OFF)
+		say(s);
+}
+
+/* ---- which */
+
+/* Returns the exit code; with 0, marked[] has all that are to be cut. */
+static int choose(const struct ctl *o, const struct sessions *s, char *words[],
+		  bool marked[])
+{
+	int code = EXIT_SUCCESS;
+
+	for (; *words; words++)
+		switch (match_sessions(s, *words, marked)) {
+		case MATCH_NONE:
+			(void)fprintf(stderr, "No open session matches %s\n", *words);
+			code = code == EXIT_SUCCESS ? CTL_NO_SUCH : code;
+			break;
+		case MATCH_ALL:
+			if (o->all)
+				break;
+			(void)fprintf(stderr,
+				      "%s matches all %zu open sessions; to disconnect "
+				      "them all, add --all\n",
+				      *words, s->n);
+			code = EXIT_FAILURE;
+			break;
+		case MATCH_EXACT:
+		case MATCH_GLOB: break;
+		}
+	return code;
+}
+
+static int cut(const struct ctl *o, sd_bus *bus, const struct sessions *s,
+	       const bool marked[])
+{
+	struct cut c = {
+		.options = o,
+		.session = memory_array(NULL, s->n, sizeof(*c.session)),
+		.unit = memory_array(NULL, s->n, sizeof(*c.unit)),
+		.by = caller(),
+	};
+	bool good = true;
+	int r;
+
+	table_init(&c.table, columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < s->n; i++)
+		if (marked[i]) {
+			c.session[c.n] = &s->session[i];
+			c.unit[c.n++] = s->session[i].unit.name;
+		}
+	r = systemd_stop(bus, c.unit, c.n, !o->no_block, on_stop, &c);
+	if (o->json != CTL_JSON_OFF)
+		good = table_print_json(o->json, table_json(&c.table));
+	table_done(&c.table);
+	free(c.session);
+	free(c.unit);
+	free(c.by);
+	return r < 0 ? r : fflush(stdout) == 0 && good ? 0 : -EIO;
+}
+
+int ctl_disconnect(const struct ctl *o, char *args[])
+{
+	struct sessions s = { 0 };
+	sd_bus *bus = NULL;
+	bool *marked = NULL;
+	int code = EXIT_FAILURE, r = systemd_open(o->user, &bus);
+
+	if (r == 0)
+		r = sessions_read(bus, SESSIONS_ONLY, true, &s);
+	if (r == 0) {
+		marked = memory_array(NULL, s.n, sizeof(*marked));
+		memset(marked, 0, s.n * sizeof(*marked));
+		code = choose(o, &s, args, marked);
+		if (code != EXIT_FAILURE)
+			r = cut(o, bus, &s, marked);
+	}
+	if (r < 0)
+		(void)fprintf(stderr, "Cannot disconnect: %s\n", systemd_strerror(r));
+	free(marked);
+	sessions_done(&s);
+	sd_bus_flush_close_unref(bus);
+	return r < 0 ? EXIT_FAILURE : code;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/match.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+
+#include "ctl/memory.h"
+
+static bool equal(const char *word, const char *text)
+{
+	return strcmp(word, text) == 0;
+}
+
+static bool globs(const char *word, const char *text)
+{
+	return fnmatch(word, text, 0) == 0;
+}
+
+/* "192.0.2.1" of "192.0.2.1:51234", "2001:db8::1" of "[2001:db8::1]:51234"; others stay. */
+static struct slice address_of(struct slice client)
+{
+	const char *colon = client.len > 0 ? memrchr(client.p, ':', client.len) : NULL;
+	struct slice host = client;
+
+	if (!colon)
+		return client;
+	host.len = (size_t)(colon - client.p);
+	if (host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
+		return (struct slice){ host.p + 1, host.len - 2 };
+	/* several colons without brackets: an address alone, that a proxy has named */
+	return slice_find(host, ':') < host.len ? client : host;
+}
+
+static bool names(const struct session *s, const char *word,
+		  bool (*same)(const char *word, const char *text))
+{
+	struct slice unit = slice_str(s->unit.name);
+	char *address = memory_copy(address_of(slice_str(s->client))), *short_unit;
+	bool found;
+
+	if (unit.len > strlen(".service"))
+		unit.len -= strlen(".service");
+	short_unit = memory_copy(unit);
+	found = (s->id && same(word, s->id)) || (s->user && same(word, s->user)) ||
+		same(word, s->client) || same(word, address) ||
+		same(word, s->unit.name) || same(word, short_unit);
+	free(address);
+	free(short_unit);
+	return found;
+}
+
+static size_t mark(const struct sessions *s, const char *word,
+		   bool (*same)(const char *word, const char *text), bool marked[])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (names(&s->session[i], word, same)) {
+			marked[i] = true;
+			n++;
+		}
+	return n;
+}
+
+enum match match_sessions(const struct sessions *s, const char *word, bool marked[])
+{
+	size_t n;
+
+	if (mark(s, word, equal, marked) > 0)
+		return MATCH_EXACT; /* also if it looks like a glob */
+	n = strpbrk(word, "*?[") ? mark(s, word, globs, marked) : 0;
+	if (n == 0)
+		return MATCH_NONE;
+	return n > 1 && n == s->n ? MATCH_ALL : MATCH_GLOB;
+}

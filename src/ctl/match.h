@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Which sessions a word on the command line names. No I/O. */
+#pragma once
+
+#include "ctl/sessions.h"
+
+enum match {
+	MATCH_NONE,
+	MATCH_EXACT, /* a name: each session that has it */
+	MATCH_GLOB,  /* glob(7), and not all sessions, or only one */
+	MATCH_ALL,   /* a glob that more than one session matches, and all of them */
+};
+
+/*
+ * Compares the word with the id, the user, the client's address (with or without its port) and the unit
+ * (with or without ".service") of each session. Sets marked[i] for each that is named; the others
+ * stay as they are.
+ */
+enum match match_sessions(const struct sessions *s, const char *word, bool marked[]);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* ctl/match.c: which sessions a word names. */
+#include "ctl/match.h"
+
+#include "testing.h"
+
+static struct session all[] = {
+	{ .id = "4711",
+	  .user = "alice",
+	  .client = "192.0.2.1:51234",
+	  .unit = { .name = "novnc-gate-http-03@7-192.0.2.10:3000-192.0.2.1:51234.service" } },
+	{ .id = "4712",
+	  .user = "alice",
+	  .client = "[2001:db8::1]:51235",
+	  .unit = { .name = "novnc-gate-tls-00@8-2001:db8::2:3443-2001:db8::1:51235.service" } },
+	{ .id = "a*",
+	  .client = "2001:db8::1",
+	  .unit = { .name = "novnc-gate-http-00@9-x.service" } },
+	{ .client = "local", .unit = { .name = "novnc-gate-http-00@10-1-0.service" } },
+};
+
+START_TEST(a_word_names_sessions)
+{
+	static const struct {
+		const char *word, *marked;
+		enum match result;
+	} table[] = {
+		{ "4711", "x...", MATCH_EXACT },
+		{ "alice", "xx..", MATCH_EXACT },
+		{ "192.0.2.1", "x...", MATCH_EXACT },
+		{ "192.0.2.1:51234", "x...", MATCH_EXACT },
+		{ "2001:db8::1", ".xx.", MATCH_EXACT },
+		{ "[2001:db8::1]:51235", ".x..", MATCH_EXACT },
+		{ "novnc-gate-http-00@9-x", "..x.", MATCH_EXACT },
+		{ "novnc-gate-http-00@9-x.service", "..x.", MATCH_EXACT },
+		{ "local", "...x", MATCH_EXACT },
+		{ "a*", "..x.",
+		  MATCH_EXACT }, /* the id itself, though alice matches as well */
+		{ "al*", "xx..", MATCH_GLOB },
+		{ "471?", "xx..", MATCH_GLOB },
+		{ "471[2-9]", ".x..", MATCH_GLOB },
+		{ "192.0.*", "x...", MATCH_GLOB },
+		{ "novnc-gate-http-*", "x.xx", MATCH_GLOB },
+		{ "*", "xxxx", MATCH_ALL },
+		{ "novnc-gate*", "xxxx", MATCH_ALL },
+		{ "471", "....", MATCH_NONE },
+		{ "Alice", "....", MATCH_NONE },
+		{ "-", "....", MATCH_NONE },
+		{ "", "....", MATCH_NONE },
+		{ "z*", "....", MATCH_NONE },
+		{ "[", "....", MATCH_NONE },
+	};
+	const struct sessions s = { all, LENGTH(all) };
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		bool marked[LENGTH(all)] = { false };
+
+		ck_assert_msg(match_sessions(&s, table[i].word, marked) ==
+				      table[i].result,
+			      "%s", table[i].word);
+		for (size_t k = 0; k < LENGTH(all); k++)
+			ck_assert_msg(marked[k] == (table[i].marked[k] == 'x'),
+				      "%s, session %zu", table[i].word, k);
+	}
+}
+END_TEST
+
+START_TEST(a_glob_for_the_only_session_is_no_glob_for_all)
+{
+	const struct sessions one = { all, 1 }, none = { all, 0 };
+	bool marked[1] = { false };
+
+	ck_assert_int_eq(match_sessions(&none, "*", marked), MATCH_NONE);
+	ck_assert_int_eq(match_sessions(&one, "*", marked), MATCH_GLOB);
+	ck_assert(marked[0]);
+}
+END_TEST
+
+START_TEST(a_name_that_all_have_is_exact)
+{
+	const struct sessions two = { all, 2 };
+	bool marked[2] = { false };
+
+	ck_assert_int_eq(match_sessions(&two, "alice", marked), MATCH_EXACT);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("ctl/match");
+	TCase *t = tcase_create("match");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_test(t, a_word_names_sessions);
+	tcase_add_test(t, a_glob_for_the_only_session_is_no_glob_for_all);
+	tcase_add_test(t, a_name_that_all_have_is_exact);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
