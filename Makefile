@@ -179,12 +179,13 @@ build/filters.h: build/filter-generator
 	$< >$@
 $(foreach variant,build build/san build/debug,$(call sandbox_object,$(variant))) build/unconfined.o: build/filters.h
 
-# The configuration's path is in the program: main.c is compiled again for another SYSCONFDIR=. Its old
-# objects are removed first, since `sudo make install` may have made them.
-build/main.o build/san/main.o build/debug/main.o: build/sysconfdir
+# The configuration's path is in the programs: these files are compiled again for another SYSCONFDIR=. Their
+# old objects are removed first, since `sudo make install` may have made them.
+sysconfdir_objects = $(foreach variant,build build/san build/debug,$(addprefix $(variant)/,main.o ctl/gate.o))
+$(sysconfdir_objects): build/sysconfdir
 build/sysconfdir: ALWAYS
 	@mkdir -p $(@D); echo '$(SYSCONFDIR)' | cmp -s - $@ || { \
-		rm -f $@ build/main.[od] build/san/main.[od] build/debug/main.[od]; echo '$(SYSCONFDIR)' >$@; }
+		rm -f $@ $(sysconfdir_objects) $(sysconfdir_objects:.o=.d); echo '$(SYSCONFDIR)' >$@; }
 
 # ---- for developers (src/README.md)
 

@@ -7,10 +7,13 @@
 #include <sys/wait.h>
 
 #include "check_backend.h"
+#include "check_say.h"
 #include "config/config_keys.h"
 #include "config/config_load.h"
 #include "process/loader.h"
 #include "process/sandbox.h"
+
+#define CHECK_USER "novnc-gate"
 
 static enum check_result worse(enum check_result a, enum check_result b)
 {
@@ -21,15 +24,17 @@ static enum check_result worse(enum check_result a, enum check_result b)
 
 static void report(void *userdata, const char *error)
 {
-	(void)userdata;
-	(void)fprintf(stderr, "%s\n", error);
+	const struct check *c = userdata;
+
+	check_say(c->report, stderr, CHECK_SAY_ERROR, "configuration",
+		  "correct it, novnc-gate.conf(5) explains each key", "%s", error);
 }
 
 /* Reads the configuration again: run as the service's user, this shows whether that user may read it. */
-static enum check_result check_readable(const char *file)
+static enum check_result check_readable(const struct check *c)
 {
 	struct config cfg;
-	enum config_result r = config_load(file, report, NULL, &cfg);
+	enum config_result r = config_load(c->file, report, (void *)c, &cfg);
 
 	config_done(&cfg);
 	return r == CONFIG_OK ? CHECK_GOOD : CHECK_INVALID;
@@ -37,14 +42,16 @@ static enum check_result check_readable(const char *file)
 
 /* ---- TLS */
 
-static enum check_result tls_failed(const struct tls_why *why)
+static enum check_result tls_failed(const struct check *c, const struct tls_why *why)
 {
-	(void)fprintf(stderr, "%s\n", why->text);
+	check_say(c->report, stderr, CHECK_SAY_ERROR, "TLS",
+		  "correct this file or its key in novnc-gate.conf(5)", "%s", why->text);
 	return CHECK_INVALID;
 }
 
 /* Loads the files of a TLS connection to a backend, without connecting. */
-static enum check_result check_backend_tls(const struct backend *be)
+static enum check_result check_backend_tls(const struct check *c,
+					   const struct backend *be)
 {
 	const struct tls_module *module;
 	struct tls_why why;
@@ -52,13 +59,13 @@ static enum check_result check_backend_tls(const struct backend *be)
 
 	if (loader_tls(&module, &why) < 0 ||
 	    module->connect(-1, be, NULL, &t, &why) != TLS_READY)
-		return tls_failed(&why);
+		return tls_failed(c, &why);
 	module->free(t, false);
 	return CHECK_GOOD;
 }
 
 /* Opens the files that are not credentials, to see whether this user may; TicketKey= need not exist. */
-static enum check_result check_files(const struct config_tls *tls)
+static enum check_result check_files(const struct check *c, const struct config_tls *tls)
 {
 	const struct {
 		const char *key, *file;
@@ -78,8 +85,10 @@ static enum check_result check_files(const struct config_tls *tls)
 		fd = open(files[i].file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd >= 0 || (errno == ENOENT && files[i].file == tls->ticket_key))
 			continue;
-		(void)fprintf(stderr, "[Tls] %s=%s: %s\n", files[i].key, files[i].file,
-			      strerror(errno));
+		check_say(c->report, stderr, CHECK_SAY_ERROR, "TLS",
+			  "let the user " CHECK_USER " read it, or correct the key",
+			  "[Tls] %s=%s: %s", files[i].key, files[i].file,
+			  strerror(errno));
 		r = CHECK_INVALID;
 	}
 	return r;
@@ -97,10 +106,23 @@ static void on_fault(void *userdata, bool invalid_now, const char *what)
 	struct inspection *i = userdata;
 	bool fails = invalid_now && i->check->whole;
 
-	(void)fprintf(stderr, "%s[Tls] Certificate=%s: %s\n",
-		      fails ? "" : "warning: ", i->tls->certificate, what);
+	check_say(i->check->report, stderr, fails ? CHECK_SAY_ERROR : CHECK_SAY_WARNING,
+		  "certificate", "install another certificate",
+		  "%s[Tls] Certificate=%s: %s",
+		  fails || i->check->report ? "" : "warning: ", i->tls->certificate,
+		  what);
 	if (fails)
 		i->result = CHECK_NOT_READY;
+}
+
+/* A line "certificate", with its last second since 1970, and the hosts that it names. */
+static void report_certificate(const struct tls_module *module, const struct tls *t)
+{
+	char names[1024];
+	int64_t until;
+
+	if (module->describe(t, names, sizeof(names), &until))
+		(void)printf("certificate\t%lld\t%s\n", (long long)until, names);
 }
 
 /* Loads the files for TLS with clients, and checks the certificate as clients will. */
@@ -114,8 +136,10 @@ static enum check_result check_client_tls(const struct check *c,
 
 	if (loader_tls(&module, &why) < 0 ||
 	    module->accept(-1, tls, &t, &why) != TLS_READY)
-		return tls_failed(&why);
+		return tls_failed(c, &why);
 	module->inspect(t, on_fault, &i);
+	if (c->report)
+		report_certificate(module, t);
 	module->free(t, false);
 	return i.result;
 }
@@ -133,10 +157,10 @@ static enum check_result check_tls(const struct check *c, const struct config *c
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
 		if (cfg->backend[i].tls)
-			r = worse(r, check_backend_tls(&cfg->backend[i]));
+			r = worse(r, check_backend_tls(c, &cfg->backend[i]));
 	if (!c->tls)
 		return r;
-	return worse(r, has_credentials(&cfg->tls) ? check_files(&cfg->tls)
+	return worse(r, has_credentials(&cfg->tls) ? check_files(c, &cfg->tls)
 						   : check_client_tls(c, &cfg->tls));
 }
 
@@ -146,8 +170,9 @@ static enum check_result check_credentials(const struct check *c,
 {
 	if (getenv("CREDENTIALS_DIRECTORY"))
 		return check_client_tls(c, tls);
-	(void)printf("[Tls]: credentials are not checked, because "
-		     "$CREDENTIALS_DIRECTORY is not set\n");
+	check_say(c->report, stdout, CHECK_SAY_NOTE, "certificate", "",
+		  "[Tls]: credentials are not checked, because "
+		  "$CREDENTIALS_DIRECTORY is not set");
 	return CHECK_GOOD;
 }
 
@@ -178,19 +203,17 @@ static void print_config(const struct config *cfg)
 	(void)printf("\n");
 }
 
-static enum check_result check_backends(const struct config *cfg)
+static enum check_result check_backends(const struct check *c, const struct config *cfg)
 {
 	enum check_result r = CHECK_GOOD;
 
 	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
-		if (!check_backend(cfg, (enum config_backend)i))
+		if (!check_backend(c->report, cfg, (enum config_backend)i))
 			r = CHECK_NOT_READY;
 	return r;
 }
 
 /* ---- as the user who serves the connections: root may read and reach more */
-
-#define CHECK_USER "novnc-gate"
 
 struct user_check {
 	const struct check *check;
@@ -204,12 +227,16 @@ static enum check_result check_all_parts(const struct user_check *u)
 	enum check_result r = CHECK_GOOD;
 
 	if (c->is_default_file && u->valid)
-		r = check_readable(c->file);
+		r = check_readable(c);
 	r = worse(r, check_tls(c, u->cfg));
 	if (r == CHECK_INVALID || !u->valid || !c->whole)
 		return r;
+	if (c->report)
+		(void)printf("good\tconfiguration\t%s is valid\t\nsettings\n", c->file);
 	print_config(u->cfg);
-	return worse(r, check_backends(u->cfg));
+	if (c->report)
+		(void)printf("end of settings\n");
+	return worse(r, check_backends(c, u->cfg));
 }
 
 /* Runs in the child, and ends it; its exit status is the result. */
@@ -245,7 +272,7 @@ static enum check_result run_in_child(const struct user_check *u)
 	}
 	if (WEXITSTATUS(status) >= CHECK_NOT_DONE)
 		return CHECK_NOT_DONE;
-	if (WEXITSTATUS(status) != CHECK_GOOD)
+	if (WEXITSTATUS(status) != CHECK_GOOD && !u->check->report)
 		(void)fprintf(stderr, "novnc-gate: checked as user " CHECK_USER
 				      ", which serves the connections\n");
 	return (enum check_result)WEXITSTATUS(status);
@@ -256,8 +283,9 @@ static enum check_result check_as_user(const struct user_check *u)
 	if (geteuid() == 0 && loader_user_exists(CHECK_USER))
 		return run_in_child(u);
 	if (geteuid() == 0 && u->check->whole)
-		(void)printf("There is no user " CHECK_USER
-			     ". Checking as root, which may read and reach more.\n");
+		check_say(u->check->report, stdout, CHECK_SAY_NOTE, "user", "",
+			  "There is no user " CHECK_USER
+			  ". Checking as root, which may read and reach more.");
 	return check_all_parts(u);
 }
 
@@ -271,9 +299,9 @@ enum check_result check_run(const struct check *c)
 	struct tls_why why;
 	enum check_result r;
 
-	u.valid = config_load(c->file, report, NULL, &cfg) == CONFIG_OK;
+	u.valid = config_load(c->file, report, (void *)c, &cfg) == CONFIG_OK;
 	if (c->proxy_protocol &&
-	    config_use_proxy_protocol(&cfg, c->file, report, NULL) != CONFIG_OK)
+	    config_use_proxy_protocol(&cfg, c->file, report, (void *)c) != CONFIG_OK)
 		u.valid = false;
 	/*
 	 * Loads the TLS module now: the service's user may not be able to read it, for example

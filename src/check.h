@@ -9,6 +9,7 @@ struct check {
 	bool is_default_file; /* the file of the service, whose user must be able to read it */
 	bool tls; /* check section [Tls] as well, as for a gate started with --tls */
 	bool proxy_protocol; /* as for a gate started with --proxy-protocol */
+	bool report;         /* for novnc-gatectl: check_say.h */
 	bool whole; /* print the routes and contact the backends; else check files only */
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "check_say.h"
 #include "proxy/error_response.h"
 #include "proxy/upstream.h"
 
@@ -13,6 +14,7 @@
 
 /* One request, and the head of its response. */
 struct probe {
+	bool report;
 	const struct config *cfg;
 	const struct backend *be;
 	struct upstream upstream;
@@ -113,34 +115,65 @@ static bool is_gate(const struct probe *p)
 	return server && slice_eq(server->value, SLICE(ERROR_RESPONSE_SERVER));
 }
 
-static void print_response(const struct backend *be, unsigned status)
+static void print_response(const struct probe *p, unsigned status)
 {
-	(void)printf("%s: %s speaks HTTP (status %u)", be->name, be->url, status);
+	const struct backend *be = p->be;
+	const char *note = "";
+
 	if (be->tls)
-		(void)printf("; its certificate is %s",
-			     be->trust.verify ? "verified"
-					      : "not verified (VerifyTls=no)");
+		note = be->trust.verify
+			       ? "; its certificate is verified"
+			       : "; its certificate is not verified (VerifyTls=no)";
 	else if (status == 400)
-		(void)printf(CHECK_MAY_BE_TLS);
-	(void)printf("\n");
+		note = CHECK_MAY_BE_TLS;
+	check_say(p->report, stdout,
+		  be->tls && !be->trust.verify ? CHECK_SAY_WARNING : CHECK_SAY_GOOD,
+		  be->name, be->tls && !be->trust.verify ? "set CaFile=" : "",
+		  "%s: %s speaks HTTP (status %u)%s", be->name, be->url, status, note);
 }
 
-/* Prints the reason, with the peer's bytes escaped, then the key of the time limit, or a hint. */
-static void print_fault(const struct probe *p)
+/* The key of the time limit, or a hint. */
+static const char *fault_note(const struct probe *p)
 {
 	const struct upstream *u = &p->upstream;
-	bool awaiting = u->phase == UPSTREAM_AWAITING;
 
-	(void)printf("%s: %s: ", p->be->name, p->be->url);
+	if (u->phase != UPSTREAM_AWAITING)
+		return "";
+	if (p->fault.status == 504)
+		return is_controller(p) ? " (UpgradeTimeoutSec=)"
+					: " (ResponseTimeoutSec=)";
+	if (p->fault.status == 502 && buf_len(&p->in) == 0 && !p->be->tls)
+		return CHECK_MAY_BE_TLS;
+	return "";
+}
+
+/* What to do; the section of Url= is that of the backend. */
+static const char *fault_hint(const struct probe *p)
+{
+	const char *type = p->fault.type ? p->fault.type : "";
+
+	if (strncmp(type, "dns_", 4) == 0)
+		return is_controller(p) ? "correct the host in Url= of [MasterController]"
+					: "correct the host in Url= of [NextJs]";
+	if (strncmp(type, "tls_", 4) == 0)
+		return "see \"Why a TLS handshake with a backend failed\" in novnc-gate(8)";
+	return is_controller(p) ? "start it, or correct Url= in [MasterController]"
+				: "start Next.js, or correct Url= in [NextJs]";
+}
+
+/* Prints the reason, with the peer's bytes escaped. */
+static void print_fault(const struct probe *p)
+{
+	char reason[4 * sizeof(p->fault.reason)];
+	size_t len = 0;
+
+	reason[0] = '\0';
 	for (const char *c = p->fault.reason; *c; c++)
-		(void)printf(*c < ' ' || *c > '~' ? "\\x%02x" : "%c", (unsigned char)*c);
-	if (awaiting && p->fault.status == 504)
-		(void)printf(is_controller(p) ? " (UpgradeTimeoutSec=)"
-					      : " (ResponseTimeoutSec=)");
-	else if (awaiting && p->fault.status == 502 && buf_len(&p->in) == 0 &&
-		 !p->be->tls)
-		(void)printf(CHECK_MAY_BE_TLS);
-	(void)printf("\n");
+		len += (size_t)snprintf(reason + len, sizeof(reason) - len,
+					*c < ' ' || *c > '~' ? "\\x%02x" : "%c",
+					(unsigned char)*c);
+	check_say(p->report, stdout, CHECK_SAY_ERROR, p->be->name, fault_hint(p),
+		  "%s: %s: %s%s", p->be->name, p->be->url, reason, fault_note(p));
 }
 
 static bool probe_backend(struct probe *p)
@@ -156,22 +189,25 @@ static bool probe_backend(struct probe *p)
 	local = is_local(&p->upstream.stream);
 	upstream_close(&p->upstream);
 	if (local && probe_run(p, "TRACE") && is_gate(p)) {
-		(void)printf("%s: %s: points back to the gate itself\n", p->be->name,
-			     p->be->url);
+		check_say(p->report, stdout, CHECK_SAY_ERROR, p->be->name,
+			  "set Url= to the port of the backend itself",
+			  "%s: %s: points back to the gate itself", p->be->name,
+			  p->be->url);
 		return false;
 	}
-	print_response(p->be, status);
+	print_response(p, status);
 	return true;
 }
 
-bool check_backend(const struct config *cfg, enum config_backend backend)
+bool check_backend(bool report, const struct config *cfg, enum config_backend backend)
 {
-	struct probe p = { .cfg = cfg, .be = &cfg->backend[backend] };
+	struct probe p = { .report = report, .cfg = cfg, .be = &cfg->backend[backend] };
 	char request[512], *room = malloc(cfg->head_max);
 	bool good;
 
 	if (!room) {
-		(void)printf("%s: %s: %s\n", p.be->name, p.be->url, strerror(errno));
+		check_say(report, stdout, CHECK_SAY_ERROR, p.be->name, "", "%s: %s: %s",
+			  p.be->name, p.be->url, strerror(errno));
 		return false;
 	}
 	p.in = (struct buf){ .data = room, .cap = cfg->head_max };

@@ -5,7 +5,7 @@
 #include "config/config.h"
 
 /*
- * Sends a request to the backend, with the configured time limits, and prints the result. Returns
+ * Sends a request to the backend, with the configured time limits, and prints the result as check_say() does. Returns
  * true after a final HTTP response with any status except 101, unless the backend is the gate itself.
  */
-bool check_backend(const struct config *cfg, enum config_backend backend);
+bool check_backend(bool report, const struct config *cfg, enum config_backend backend);

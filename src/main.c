@@ -53,8 +53,9 @@ static const char help[] =
 
 struct options {
 	const char *file, *spread;
-	bool check; /* --check, with or without =config */
-	bool whole; /* --check without =config */
+	bool check;  /* --check, with or without =config */
+	bool report; /* --check=report, for novnc-gatectl */
+	bool whole;  /* --check without =config */
 	bool tls;
 	bool proxy_protocol;
 };
@@ -83,8 +84,9 @@ static int options_parse(int argc, char *argv[], struct options *ret)
 		case 't': ret->tls = true; break;
 		case 'k':
 			ret->check = true;
-			ret->whole = !optarg;
-			if (!optarg || strcmp(optarg, "config") == 0)
+			ret->report = optarg && strcmp(optarg, "report") == 0;
+			ret->whole = !optarg || ret->report;
+			if (ret->whole || strcmp(optarg, "config") == 0)
 				break;
 			(void)fprintf(
 				stderr,
@@ -118,6 +120,7 @@ static int check(const struct options *o, char *argv[])
 		.is_default_file = strcmp(o->file, NOVNC_GATE_CONF) == 0,
 		.tls = o->tls,
 		.proxy_protocol = o->proxy_protocol,
+		.report = o->report,
 		.whole = o->whole,
 	};
 	enum check_result result;

@@ -3,8 +3,8 @@
 
 _novnc_gatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} word command='' i
-	local commands='list disconnect drain'
-	local options='--all --watch --full --json= --reason= --no-block --timeout= --no-legend --no-pager --user --system --help --version'
+	local commands='list disconnect status check drain'
+	local options='--all --watch --full --json= --reason= --no-block --lines= --verbose --session= --cookie= --config= --timeout= --no-legend --no-pager --user --system --help --version'
 
 	COMPREPLY=()
 	if [[ $cur == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
@@ -12,6 +12,7 @@ _novnc_gatectl() {
 		i=$((COMP_CWORD - 1))
 		[[ ${COMP_WORDS[i]} != = ]] || i=$((i - 1))
 		case ${COMP_WORDS[i]} in
+		--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 		--json) mapfile -t COMPREPLY < <(compgen -W 'short pretty off' -- "$cur") ;;
 		esac
 		return
@@ -25,7 +26,7 @@ _novnc_gatectl() {
 		[[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
 	elif [[ -z $command ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
-	elif [[ $command == disconnect ]]; then
+	elif [[ $command == disconnect || $command == status ]]; then
 		# ids without white space and glob characters
 		mapfile -t COMPREPLY < <(compgen -W "$(novnc-gatectl list --no-legend --no-pager 2>/dev/null |
 			awk '$1 ~ /^[[:alnum:]_.-]+$/ && $1 != "-" { print $1 }')" -- "$cur")

@@ -5,6 +5,8 @@ local -a commands
 commands=(
 	'list:show the open sessions'
 	'disconnect:end sessions'
+	'status:show the gate, or sessions and their journal'
+	'check:check the configuration, the backends and the certificate'
 	'drain:stop the sockets and wait until nobody is left'
 )
 
@@ -15,6 +17,11 @@ _arguments -s \
 	'--json=[print JSON]:form:(short pretty off)' \
 	'--reason=[why the sessions are ended]:text' \
 	'--timeout=[how long drain waits]:span' \
+	'(-n --lines)'{-n+,--lines=}'[entries of the journal]:number' \
+	'(-v --verbose)'{-v,--verbose}'[print the whole configuration, too]' \
+	'--session=[open this session through the gate]:session' \
+	'--cookie=[send these cookies for it]:cookies' \
+	'--config=[check this file]:file:_files' \
 	'--no-block[do not wait for the end]' \
 	'--no-legend[print no header and no footer]' \
 	'--no-pager[do not use a pager]' \

@@ -20,6 +20,10 @@ static const struct command {
 	{ "list", "", "show the open sessions (the default)", 0, 0, ctl_list },
 	{ "disconnect", "SESSION...",
 	  "end sessions: ids, users, addresses, units or globs", 1, -1, ctl_disconnect },
+	{ "status", "[SESSION...]", "show the gate, or sessions and their journal", 0, -1,
+	  ctl_status },
+	{ "check", "", "check the configuration, the backends and the certificate", 0, 0,
+	  ctl_check },
 	{ "drain", "", "stop the sockets, and wait until nobody is left", 0, 0,
 	  ctl_drain },
 };
@@ -34,6 +38,11 @@ static const char help_options[] =
 	"     --reason=TEXT     disconnect: why, for the journal\n"
 	"     --no-block        disconnect: do not wait for the end\n"
 	"     --timeout=SPAN    drain: wait no longer than that\n"
+	"  -v --verbose         check: print the whole configuration, too\n"
+	"     --session=ID      check: open this session through the gate, too\n"
+	"     --cookie=COOKIES  check: send these cookies for it\n"
+	"     --config=FILE     check: this file instead of the service's\n"
+	"  -n --lines=N         status: entries of the journal, 10 by default\n"
 	"  -l --full            do not shorten what is wider than the terminal\n"
 	"     --json=FORM       short, pretty or off\n"
 	"     --no-legend       print no header and no footer\n"
@@ -83,6 +92,20 @@ static bool span_parse(const char *option, const char *text, uint64_t *ret)
 	return !why;
 }
 
+static bool lines_parse(const char *text, unsigned *ret)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || n > 100000) {
+		(void)fprintf(stderr, "--lines=%s: a number up to 100000 is allowed\n",
+			      text);
+		return false;
+	}
+	*ret = (unsigned)n;
+	return true;
+}
+
 enum option_code {
 	OPTION_JSON = 256,
 	OPTION_NO_LEGEND,
@@ -91,6 +114,9 @@ enum option_code {
 	OPTION_REASON,
 	OPTION_NO_BLOCK,
 	OPTION_TIMEOUT,
+	OPTION_SESSION,
+	OPTION_COOKIE,
+	OPTION_CONFIG,
 	OPTION_SYSTEM,
 	OPTION_VERSION,
 };
@@ -105,6 +131,11 @@ static const struct option options[] = {
 	{ "reason", required_argument, NULL, OPTION_REASON },
 	{ "no-block", no_argument, NULL, OPTION_NO_BLOCK },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "session", required_argument, NULL, OPTION_SESSION },
+	{ "cookie", required_argument, NULL, OPTION_COOKIE },
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "lines", required_argument, NULL, 'n' },
 	{ "user", no_argument, NULL, OPTION_USER },
 	{ "system", no_argument, NULL, OPTION_SYSTEM },
 	{ "help", no_argument, NULL, 'h' },
@@ -130,6 +161,11 @@ static int option_apply(int option, struct ctl *o)
 	case OPTION_NO_BLOCK: o->no_block = true; return -1;
 	case OPTION_TIMEOUT:
 		return span_parse("timeout", optarg, &o->timeout_ms) ? -1 : EXIT_FAILURE;
+	case 'n': return lines_parse(optarg, &o->lines) ? -1 : EXIT_FAILURE;
+	case 'v': o->verbose = true; return -1;
+	case OPTION_SESSION: o->session = optarg; return -1;
+	case OPTION_COOKIE: o->cookie = optarg; return -1;
+	case OPTION_CONFIG: o->config = optarg; return -1;
 	case OPTION_USER: o->user = true; return -1;
 	case OPTION_SYSTEM: o->user = false; return -1;
 	case 'h': help(); return EXIT_SUCCESS;
@@ -160,12 +196,14 @@ static bool arguments_fit(const struct command *c, int n)
 
 int main(int argc, char *argv[])
 {
-	struct ctl o = { .legend = true, .pager = true, .timeout_ms = CLOCK_INFINITY };
+	struct ctl o = {
+		.legend = true, .pager = true, .lines = 10, .timeout_ms = CLOCK_INFINITY
+	};
 	const struct command *c = &commands[0];
 	int option, code;
 
 	(void)setlocale(LC_TIME, ""); /* names of days */
-	while ((option = getopt_long(argc, argv, "awlh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "awlvn:h", options, NULL)) >= 0) {
 		code = option_apply(option, &o);
 		if (code >= 0)
 			return code;

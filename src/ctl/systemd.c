@@ -149,9 +149,29 @@ static int id_read(sd_bus_message *m, char **ret)
 	return 0;
 }
 
+/* a(ss): kinds and addresses */
+static int listen_read(sd_bus_message *m, char **ret)
+{
+	const char *address;
+	char *all = NULL;
+	int r = sd_bus_message_enter_container(m, 'a', "(ss)");
+
+	while (r >= 0 && (r = sd_bus_message_read(m, "(ss)", NULL, &address)) > 0) {
+		char *longer =
+			memory_print("%s%s%s", all ? all : "", all ? " " : "", address);
+
+		free(all);
+		all = longer;
+	}
+	*ret = all;
+	return r;
+}
+
 static int value_read(sd_bus_message *m, const struct systemd_get *g)
 {
-	const char *type = g->type == 'y' ? "ay" : (char[]){ g->type, '\0' };
+	const char *type = g->type == 'y'   ? "ay"
+			   : g->type == 'l' ? "a(ss)"
+					    : (char[]){ g->type, '\0' };
 	const char *text;
 	int r = sd_bus_message_enter_container(m, 'v', type);
 
@@ -159,6 +179,8 @@ static int value_read(sd_bus_message *m, const struct systemd_get *g)
 		return r;
 	if (g->type == 'y')
 		return id_read(m, g->ret);
+	if (g->type == 'l')
+		return listen_read(m, g->ret);
 	if (g->type != 's')
 		return sd_bus_message_read_basic(m, g->type, g->ret);
 	r = sd_bus_message_read_basic(m, 's', &text);

@@ -27,7 +27,10 @@ struct systemd_get {
 	const char *path;
 	const char *interface; /* SYSTEMD_UNIT and so on */
 	const char *property;
-	/* its type: 's' char **, a copy; 't' uint64_t *; 'u' uint32_t *; 'y' char **, an id as hexadecimal digits */
+	/*
+	 * The type of ret: 's' char **, a copy; 't' uint64_t *; 'u' uint32_t *; 'y' char **, an id as
+	 * hexadecimal digits; 'l' char **, where a socket listens, with spaces in between
+	 */
 	char type;
 	void *ret; /* stays as it is if the unit is gone */
 };

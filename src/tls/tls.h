@@ -70,6 +70,12 @@ struct tls_module {
 	void (*inspect)(const struct tls *t, tls_tell tell, void *userdata);
 
 	/*
+	 * For the same certificate: the hosts that its subjectAltName names, with spaces in between, as many
+	 * as fit, and its last second, since 1970. Returns false if there is no such time.
+	 */
+	bool (*describe)(const struct tls *t, char *names, size_t size, int64_t *until);
+
+	/*
 	 * Fills the room of b (which must have some). Returns the count, or 0 at the peer's
 	 * close_notify. With a count, *wants is set if the next read would have to wait.
 	 */

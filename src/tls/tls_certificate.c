@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tls/tls_certificate.h"
 
+#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <time.h>
 
 /* The verification error of a certificate that names no host in its subjectAltName. */
 #define NAMELESS X509_V_ERR_APPLICATION_VERIFICATION
@@ -157,4 +159,52 @@ void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userd
 		tell(userdata, false,
 		     "names no host in its subjectAltName, so browsers refuse it");
 	inspect_time(certificate, tell, userdata);
+}
+
+/* A host as text; "" for other kinds of names, and for one that is not printable ASCII. */
+static void host_text(const GENERAL_NAME *name, char *ret, size_t size)
+{
+	const unsigned char *p = NULL;
+	int len = 0;
+
+	ret[0] = '\0';
+	if (name->type == GEN_DNS) {
+		p = ASN1_STRING_get0_data(name->d.dNSName);
+		len = ASN1_STRING_length(name->d.dNSName);
+		for (int i = 0; i < len; i++)
+			if (p[i] <= ' ' || p[i] > '~')
+				return;
+		(void)snprintf(ret, size, "%.*s", len, (const char *)p);
+	} else if (name->type == GEN_IPADD) {
+		p = ASN1_STRING_get0_data(name->d.iPAddress);
+		len = ASN1_STRING_length(name->d.iPAddress);
+		if (len == 4 || len == 16)
+			(void)inet_ntop(len == 4 ? AF_INET : AF_INET6, p, ret,
+					(socklen_t)size);
+	}
+}
+
+bool tls_certificate_describe(const X509 *certificate, char *names, size_t size,
+			      int64_t *until)
+{
+	GENERAL_NAMES *list =
+		X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	size_t len = 0;
+	struct tm tm;
+
+	names[0] = '\0';
+	for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+		char host[256];
+
+		host_text(sk_GENERAL_NAME_value(list, i), host, sizeof(host));
+		if (host[0] == '\0' || strlen(host) + 2 > size - len)
+			continue;
+		len += (size_t)snprintf(names + len, size - len, "%s%s",
+					len > 0 ? " " : "", host);
+	}
+	GENERAL_NAMES_free(list);
+	if (!ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm))
+		return false;
+	*until = timegm(&tm);
+	return true;
 }

@@ -25,3 +25,7 @@ const char *tls_certificate_reason(long result);
 
 /* As the module's inspect(). */
 void tls_certificate_inspect(const X509 *certificate, tls_tell tell, void *userdata);
+
+/* As the module's describe(). */
+bool tls_certificate_describe(const X509 *certificate, char *names, size_t size,
+			      int64_t *until);

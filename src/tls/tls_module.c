@@ -373,12 +373,18 @@ static void tls_inspect(const struct tls *t, tls_tell tell, void *userdata)
 	tls_certificate_inspect(SSL_get_certificate(t->ssl), tell, userdata);
 }
 
+static bool tls_describe(const struct tls *t, char *names, size_t size, int64_t *until)
+{
+	return tls_certificate_describe(SSL_get_certificate(t->ssl), names, size, until);
+}
+
 __attribute__((visibility("default"))) const struct tls_module novnc_gate_tls = {
 	.version = NOVNC_GATE_VERSION,
 	.layout = TLS_LAYOUT,
 	.connect = tls_connect,
 	.accept = tls_accept,
 	.inspect = tls_inspect,
+	.describe = tls_describe,
 	.handshake = tls_handshake,
 	.read = tls_read,
 	.write = tls_write,

@@ -295,3 +295,143 @@ def test_ctrl_c_ends_drain_and_the_sockets_stay_stopped(started_again):
         assert drain.stdout.read() == "Interrupted: 1 connection is open.\n" + SAYS
         assert drain.wait() == 1
         assert session.echoes()
+
+
+# ---- status
+
+def test_the_status_of_a_session_has_its_entries(gate):
+    with sessions(gate, "status-1", "other") as (session, _):
+        unit = gate.instance_of(session.sock)
+        gate.sync()
+        out = ctl(gate, "status", "status-1")
+        first, *lines = out.splitlines()
+        assert first == "● status-1 - noVNC session"
+        said = dict(line.strip().split(": ", 1) for line in lines[:lines.index("")])
+        assert said["Unit"] == unit and said["Client"] == "%s:%d" % session.client
+        assert said["User"] == "-" and said["Since"].endswith(" ago") and " up, " in said["Bytes"]
+        assert said["Invocation"] == gate.property(unit, "InvocationID")
+        entries = lines[lines.index("") + 1:]
+        assert ["Handling noVNC connection" in entries[0], "Proxying: " in entries[1], len(entries)] == [True, True, 2]
+        assert ctl(gate, "status", "status-1", "--lines=1").count("novnc-gate[") == 1
+        assert ctl(gate, "status", "status-1", "-n0").count("novnc-gate[") == 0
+        [row] = json.loads(ctl(gate, "status", unit, "--json=short"))
+        assert row["open"] is True and row["session"] == "status-1" and len(row["entries"]) == 2
+
+
+def test_the_status_of_a_session_that_was_cut_names_who_did_it(gate):
+    with sessions(gate, "status-2") as (session,):
+        ctl(gate, "disconnect", "status-2", "--reason=maintenance")
+        assert session.ended()
+    gate.sync()
+    out = ctl(gate, "status", "status-2", code=3)
+    assert out.startswith("○ status-2 - noVNC session, not open\n")
+    assert "for root: maintenance" in out and "noVNC session closed" in out
+    [row] = json.loads(ctl(gate, "status", "status-2", "--json=pretty", code=3))
+    assert row["open"] is False and len(row["entries"]) == 4
+    assert ctl(gate, "status", "nobody-has-it", code=4) == "No session matches nobody-has-it\n"
+
+
+def test_the_status_shows_sockets_limits_sessions_and_the_check(gate):
+    with sessions(gate, "4711", "4712"):
+        out = ctl(gate, "status")
+        assert out.startswith("● novnc-gate - accepts connections\n")
+        assert re.search(r"novnc-gate.service: listens on \[::\]:3000, 32 of 32 sockets\n", out)
+        assert re.search(r" 2 of at most 11264 connections; fullest socket: [12] of 352\n", out)
+        assert "open: 2 sessions, 0 other connections\n" in out
+        assert "; 0 connections are older and run an earlier version\n" in out
+        assert "novnc-gate is ready.\n" in out
+        status = json.loads(ctl(gate, "status", "--json=short"))
+        assert (status["sessions"], status["connections"], status["earlier"]) == (2, 2, 0)
+        assert [unit["listening"] for unit in status["units"]] == [32, 0, 0]
+        assert status["check"]["verdict"] == "ready"
+        # an upgrade: what is open runs the program from before it
+        gate.run("sh", "-ec", "cd /usr/local/sbin; cp novnc-gate .new; mv .new novnc-gate")
+        assert "; 2 connections are older and run an earlier version\n" in ctl(gate, "status")
+
+
+def test_a_full_socket_and_refusals_are_seen(gate):
+    wait_for(lambda: not gate.instances())
+    with gate.drop_in("novnc-gate-http-.socket", "[Socket]\nMaxConnections=1\n"):
+        gate.start(verb="restart")
+        with contextlib.ExitStack() as stack:
+            for _ in range(60):
+                stack.enter_context(socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE)).sendall(b"x")
+            # NRefused= counts only those that MaxConnectionsPerSource= refuses; both limits close the connection
+            wait_for(lambda: json.loads(ctl(gate, "status", "--json=short"))["units"][0]["fullest"] == 1)
+            status = json.loads(ctl(gate, "status", "--json=short"))["units"][0]
+            assert (status["fullest"], status["fullest_limit"], status["limit"]) == (1, 1, 32)
+            assert "fullest socket: 1 of 1\n" in ctl(gate, "status")
+    gate.start(verb="restart")
+
+
+def test_the_status_of_a_stopped_gate(started_again):
+    gate = started_again
+    gate.run("systemctl", "stop", "novnc-gate")
+    out = ctl(gate, "status", code=3)
+    assert out.startswith("○ novnc-gate - accepts no new connections\n")
+    assert "novnc-gate.service: does not listen (inactive)\n" in out
+
+
+# ---- check
+
+def test_check_has_the_verdict_first(gate):
+    out = ctl(gate, "check")
+    assert out.startswith("novnc-gate is ready.\n  ok ")
+    assert "  ok       Next.js: http://127.0.0.1:3001 speaks HTTP (status 200)\n" in out
+    assert "[Routes]" not in out
+    verbose = ctl(gate, "check", "--verbose")
+    assert "\n[Routes]\n" in verbose and "any other WebSocket -> 403\n" in verbose
+    assert json.loads(ctl(gate, "check", "--json=short"))["verdict"] == "ready"
+    assert "[Routes]" in json.loads(ctl(gate, "check", "--json=short", "--verbose"))["settings"]
+
+
+def test_check_says_what_to_do(gate):
+    with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n"):
+        out = ctl(gate, "check", code=1)
+        assert out.startswith("novnc-gate is not ready: 1 error.\n  error    master-controller: http://127.0.0.1:9: "
+                              "cannot connect to 127.0.0.1:9: Connection refused; start it, or correct Url= in "
+                              "[MasterController]\n")
+    with gate.configured("[MasterController]\nUlr=http://127.0.0.1:9\n") as conf:
+        out = ctl(gate, "check", code=78)
+        assert out.startswith(f"The configuration is invalid: 1 error.\n  error    {conf}:2: unknown key Ulr=")
+        report = json.loads(ctl(gate, "check", "--json=pretty", code=78))
+        assert report["verdict"] == "invalid" and report["results"][0]["level"] == "error"
+
+
+def test_check_names_the_certificates_hosts_and_its_last_day(gate, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", "tls.key", "-out", "tls.crt", "-days", "30", "-subj", "/CN=x", "-addext",
+                    "subjectAltName=DNS:dashboard.example,IP:192.0.2.1,IP:2001:db8::1"],
+                   check=True, capture_output=True, cwd=tmp_path)
+    try:
+        for name in "tls.key", "tls.crt":
+            gate.write(f"/etc/novnc-gate/{name}", (tmp_path / name).read_text())
+        out = ctl(gate, "check")
+        assert re.search(r"  ok       certificate for dashboard.example 192.0.2.1 2001:db8::1, until \w+ 20", out)
+        found = json.loads(ctl(gate, "check", "--json=short"))["certificate"]
+        assert found["hosts"] == ["dashboard.example", "192.0.2.1", "2001:db8::1"]
+        assert 29 < (found["until"] / 1e6 - time.time()) / 86400 < 31
+    finally:
+        gate.run("rm", "-r", "/etc/novnc-gate")
+    assert json.loads(ctl(gate, "check", "--json=short"))["certificate"] is None
+
+
+def test_check_opens_a_session_step_by_step(gate):
+    out = ctl(gate, "check", "--session=checked", "--cookie=a=b")
+    steps = ["connected to port 3000 of this machine", "requested /api/auth/session/checked/novnc/websock",
+             "the response is 101, with the right Sec-WebSocket-Accept"]
+    places = [out.index(f"  ok       {step}\n") for step in steps]
+    assert places == sorted(places)
+    assert "the VM has sent nothing; is it on?" in out      # this master-controller only echoes
+    wait_for(lambda: gate.journal("NOVNC_GATE_SESSION=checked", CLOSED))
+    [closed] = gate.journal("NOVNC_GATE_SESSION=checked", CLOSED)
+    assert (closed["NOVNC_GATE_CLOSED_BY"], closed["NOVNC_GATE_CLOSE_CODE"]) == ("client", "1000")
+
+
+def test_check_shows_the_step_at_which_a_session_fails(gate):
+    with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n"):
+        out = ctl(gate, "check", "--session=checked", code=1)
+        assert "error    the response is 502: WebSocket proxy error: master-controller refused the connection" in out
+    with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n[Routes]\nUpgradeErrors=close\n"):
+        assert "Close with code 4502: master-controller refused" in ctl(gate, "check", "--session=checked", code=1)
+    assert "must be one segment" in ctl(gate, "check", "--session=a/b", code=1)

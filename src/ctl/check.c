@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* `novnc-gatectl check`: `novnc-gate --check`, verdict first; with --session=, a handshake as well. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl/gate.h"
+#include "ctl/handshake.h"
+#include "ctl/sockets.h"
+
+/* An id is one segment of a path, as it is written in a URL. */
+static bool is_id(const char *id)
+{
+	for (const char *p = id; *p; p++)
+		if (*p <= ' ' || *p > '~' || strchr("/?#\\", *p))
+			return false;
+	return id[0] != '\0';
+}
+
+static bool is_cookie(const char *cookie)
+{
+	for (const char *p = cookie; p && *p; p++)
+		if (*p < ' ' || *p > '~')
+			return false;
+	return true;
+}
+
+/* The exit code: the worse one of the check and of the handshake. */
+static int handshake(const struct ctl *o, struct gate_report *r)
+{
+	uint16_t port = 0;
+	sd_bus *bus = NULL;
+	int error = systemd_open(o->user, &bus), code;
+
+	if (error == 0)
+		error = sockets_port(bus, &port);
+	sd_bus_flush_close_unref(bus);
+	if (error < 0) {
+		gate_report_add(r, GATE_ERROR, "session", systemd_strerror(error), "");
+		return r->code == 0 ? GATE_NOT_READY : r->code;
+	}
+	code = handshake_run(o, port, r);
+	return r->code == 0 ? code : r->code;
+}
+
+int ctl_check(const struct ctl *o, char *args[])
+{
+	struct gate_report report;
+	bool good = true;
+	int r, code = EXIT_FAILURE;
+
+	(void)args;
+	if ((o->session && !is_id(o->session)) || !is_cookie(o->cookie)) {
+		(void)fprintf(stderr, "--session= must be one segment of a path, and "
+				      "--cookie= printable\n");
+		return EXIT_FAILURE;
+	}
+	r = gate_check(o, &report);
+	if (r < 0) {
+		(void)fprintf(stderr, "Cannot run novnc-gate: %s\n", strerror(-r));
+	} else {
+		if (o->session)
+			report.code = handshake(o, &report);
+		good = gate_report_print(o, &report);
+		code = report.code;
+	}
+	gate_report_done(&report);
+	return good ? code : EXIT_FAILURE;
+}

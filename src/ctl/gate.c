@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/gate.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "ctl/memory.h"
+
+/* ---- what it prints */
+
+void gate_report_add(struct gate_report *r, enum gate_level level, const char *subject,
+		     const char *text, const char *hint)
+{
+	r->result = memory_array(r->result, r->n + 1, sizeof(r->result[0]));
+	r->result[r->n++] = (struct gate_result){
+		.level = level,
+		.subject = memory_copy(slice_str(subject)),
+		.text = memory_copy(slice_str(text)),
+		.hint = memory_copy(slice_str(hint)),
+	};
+}
+
+/* "good<tab>SUBJECT<tab>TEXT<tab>HINT"; the line is changed. */
+static void result_parse(char *line, struct gate_report *ret)
+{
+	static const char *const levels[] = {
+		[GATE_GOOD] = "good",
+		[GATE_NOTE] = "note",
+		[GATE_WARNING] = "warning",
+		[GATE_ERROR] = "error",
+	};
+	const char *level = strsep(&line, "\t"), *subject = strsep(&line, "\t");
+	const char *text = strsep(&line, "\t"), *hint = strsep(&line, "\t");
+
+	for (size_t i = 0; hint && i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(level, levels[i]) == 0)
+			gate_report_add(ret, (enum gate_level)i, subject, text, hint);
+}
+
+/* "certificate<tab>SECONDS<tab>HOSTS" */
+static void certificate_parse(char *line, struct gate_report *ret)
+{
+	char *end;
+
+	(void)strsep(&line, "\t");
+	errno = 0;
+	ret->certificate_until = strtoll(line, &end, 10);
+	if (errno != 0 || end == line || *end != '\t')
+		return;
+	free(ret->certificate);
+	ret->certificate = memory_copy(slice_str(end + 1));
+}
+
+void gate_report_parse(const char *output, struct gate_report *ret)
+{
+	char *copy = memory_copy(slice_str(output)), *rest = copy, *line;
+	size_t room = strlen(output) + 1, used = 0;
+	bool in_settings = false;
+
+	*ret = (struct gate_report){ .settings = memory_array(NULL, room, 1) };
+	ret->settings[0] = '\0';
+	while ((line = strsep(&rest, "\n"))) {
+		if (strcmp(line, in_settings ? "end of settings" : "settings") == 0)
+			in_settings = !in_settings;
+		else if (in_settings)
+			used += (size_t)snprintf(ret->settings + used, room - used,
+						 rest ? "%s\n" : "%s", line);
+		else if (strncmp(line, "certificate\t", strlen("certificate\t")) == 0)
+			certificate_parse(line, ret);
+		else
+			result_parse(line, ret);
+	}
+	free(copy);
+}
+
+void gate_report_done(struct gate_report *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->result[i].subject);
+		free(r->result[i].text);
+		free(r->result[i].hint);
+	}
+	free(r->result);
+	free(r->settings);
+	free(r->certificate);
+	*r = (struct gate_report){ 0 };
+}
+
+/* ---- files */
+
+/* novnc-gatectl is in bin, novnc-gate in sbin or, where everything is in one directory, beside it. */
+int gate_program(char *room)
+{
+	static const char *const places[] = { "../sbin/novnc-gate", "novnc-gate" };
+	char own[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	if (len < 0)
+		return -errno;
+	own[len] = '\0';
+	*strrchr(own, '/') = '\0';
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (snprintf(room, PATH_MAX, "%s/%s", own, places[i]) < PATH_MAX &&
+		    access(room, X_OK) == 0)
+			return 0;
+	return -ENOENT;
+}
+
+const char *gate_config(const struct ctl *o, char *room)
+{
+	const char *home = getenv("HOME");
+
+	if (o->config)
+		return o->config;
+	if (!o->user || !home)
+		return NOVNC_GATE_CONF;
+	(void)snprintf(room, PATH_MAX, "%s/.config/novnc-gate.conf", home);
+	return room;
+}
+
+/* The directory of the credentials that the units pass to connections: /etc/novnc-gate. */
+static void credentials_directory(char *room)
+{
+	(void)snprintf(room, PATH_MAX, "%.*s",
+		       (int)(strlen(NOVNC_GATE_CONF) - strlen(".conf")), NOVNC_GATE_CONF);
+}
+
+static bool may_read_credentials(const char *directory)
+{
+	char *key = memory_print("%s/tls.key", directory);
+	bool may = access(key, R_OK) == 0;
+
+	free(key);
+	return may;
+}
+
+/* ---- running it */
+
+/* In the child. */
+static void execute(const struct ctl *o, const char *program, int to)
+{
+	char directory[PATH_MAX], config[PATH_MAX];
+	const char *arguments[6] = { program, "--check=report" };
+	size_t n = 2;
+
+	credentials_directory(directory);
+	/* without --config=, the file is that of the service, whose user has to be able to read it */
+	if (o->config || o->user)
+		arguments[n++] = memory_print("--config=%s", gate_config(o, config));
+	if (!o->user && may_read_credentials(directory)) {
+		(void)setenv("CREDENTIALS_DIRECTORY", directory, true);
+		arguments[n++] = "--tls";
+	}
+	(void)dup2(to, STDOUT_FILENO);
+	(void)execv(program, (char **)arguments);
+	_exit(127);
+}
+
+static char *read_all(int fd)
+{
+	size_t used = 0, room = 4096;
+	char *text = memory_array(NULL, room, 1);
+	ssize_t n;
+
+	while ((n = read(fd, text + used, room - used - 1)) > 0) {
+		used += (size_t)n;
+		if (used + 1 == room)
+			text = memory_array(text, room *= 2, 1);
+	}
+	text[used] = '\0';
+	return text;
+}
+
+int gate_check(const struct ctl *o, struct gate_report *ret)
+{
+	char program[PATH_MAX], *output;
+	int ends[2], status, r = gate_program(program);
+	pid_t child;
+
+	*ret = (struct gate_report){ 0 };
+	if (r < 0)
+		return r;
+	if (pipe(ends) < 0)
+		return -errno;
+	(void)fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		(void)close(ends[0]);
+		execute(o, program, ends[1]);
+	}
+	(void)close(ends[1]);
+	output = child < 0 ? memory_copy(SLICE("")) : read_all(ends[0]);
+	(void)close(ends[0]);
+	gate_report_parse(output, ret);
+	free(output);
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return -errno;
+	ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+	return ret->code == 127 ? -ENOEXEC : 0;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* A session as a browser opens it, through the gate on this machine, step by step. */
+#pragma once
+
+#include "ctl/gate.h"
+
+/* Adds a result for each step. Returns 0 if the session was opened; else an exit code of `check`. */
+int handshake_run(const struct ctl *o, uint16_t port, struct gate_report *r);

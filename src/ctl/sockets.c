@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/sockets.h"
+
+#include <stdlib.h>
+
+#include "ctl/memory.h"
+
+static const struct {
+	const char *umbrella, *prefix;
+} kinds[SOCKETS_KINDS] = {
+	{ "novnc-gate.service", "novnc-gate-http-" },
+	{ "novnc-gate-tls.service", "novnc-gate-tls-" },
+	{ "novnc-gate-proxy.service", "novnc-gate-proxy-" },
+};
+
+/* The properties of one socket. */
+struct one {
+	uint32_t open, limit, accepted, refused;
+	char *listen;
+};
+
+static size_t ask(const struct systemd_unit *unit, struct one *ret,
+		  struct systemd_get gets[static 5])
+{
+	gets[0] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "NConnections", 'u',
+					&ret->open };
+	gets[1] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "MaxConnections", 'u',
+					&ret->limit };
+	gets[2] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "NAccepted", 'u',
+					&ret->accepted };
+	gets[3] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "NRefused", 'u',
+					&ret->refused };
+	gets[4] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "Listen", 'l',
+					&ret->listen };
+	return 5;
+}
+
+static void add(struct sockets *to, const struct systemd_unit *unit,
+		const struct one *one)
+{
+	to->n++;
+	to->listening += strcmp(unit->active, "active") == 0;
+	to->open += one->open;
+	to->limit += one->limit;
+	to->accepted += one->accepted;
+	to->refused += one->refused;
+	if (one->open >= to->fullest) {
+		to->fullest = one->open;
+		to->fullest_limit = one->limit;
+	}
+	if (!to->listen && one->listen)
+		to->listen = memory_copy(slice_str(one->listen));
+}
+
+static struct sockets *kind_of(struct sockets *ret, const char *unit)
+{
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		if (strncmp(unit, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+			return &ret[i];
+	return NULL;
+}
+
+static int read_sockets(sd_bus *bus, struct sockets *ret)
+{
+	static const char *const patterns[] = { "novnc-gate-*.socket", NULL };
+	struct systemd_unit *units;
+	struct systemd_get *gets;
+	struct one *ones;
+	size_t asked = 0;
+	int n = systemd_units(bus, patterns, NULL, &units), r;
+
+	if (n < 0)
+		return n;
+	ones = memory_array(NULL, (size_t)n, sizeof(*ones));
+	memset(ones, 0, (size_t)n * sizeof(*ones));
+	gets = memory_array(NULL, (size_t)n * 5, sizeof(*gets));
+	for (int i = 0; i < n; i++)
+		asked += ask(&units[i], &ones[i], gets + asked);
+	r = systemd_read(bus, gets, asked);
+	for (int i = 0; i < n; i++) {
+		struct sockets *kind = kind_of(ret, units[i].name);
+
+		if (kind)
+			add(kind, &units[i], &ones[i]);
+		free(ones[i].listen);
+	}
+	free(ones);
+	free(gets);
+	systemd_units_done(units, n);
+	return r;
+}
+
+int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS])
+{
+	const char *names[SOCKETS_KINDS + 1] = { 0 };
+	struct systemd_unit *units;
+	int n;
+
+	memset(ret, 0, SOCKETS_KINDS * sizeof(*ret));
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		names[i] = ret[i].umbrella = kinds[i].umbrella;
+	n = systemd_units(bus, names, NULL, &units);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++)
+		for (size_t k = 0; k < SOCKETS_KINDS; k++)
+			if (strcmp(units[i].name, kinds[k].umbrella) == 0)
+				ret[k].active = memory_copy(slice_str(units[i].active));
+	systemd_units_done(units, n);
+	return read_sockets(bus, ret);
+}
+
+void sockets_done(struct sockets list[static SOCKETS_KINDS])
+{
+	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
+		free(list[i].active);
+		free(list[i].listen);
+	}
+	memset(list, 0, SOCKETS_KINDS * sizeof(*list));
+}
+
+int sockets_port(sd_bus *bus, uint16_t *ret)
+{
+	struct sockets list[SOCKETS_KINDS];
+	const char *colon;
+	int r = sockets_read(bus, list);
+
+	*ret = 3000; /* that of the units, if none is loaded */
+	colon = r == 0 && list[0].listen ? strrchr(list[0].listen, ':') : NULL;
+	if (colon)
+		*ret = (uint16_t)strtoul(colon + 1, NULL, 10);
+	sockets_done(list);
+	return r;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The sockets of the gate: do they listen, where, how many connections they have. */
+#pragma once
+
+#include "ctl/systemd.h"
+
+#define SOCKETS_KINDS 3
+
+/* All sockets of one kind, which share a port. */
+struct sockets {
+	const char *umbrella; /* "novnc-gate.service" */
+	char *active;         /* its state; NULL: not loaded */
+	size_t n, listening;  /* sockets; those that listen */
+	char *listen;         /* "[::]:3000", NULL: none are loaded */
+	uint64_t open, limit; /* connections now; MaxConnections= of all together */
+	uint64_t fullest, fullest_limit; /* of the fullest socket */
+	uint64_t accepted, refused;      /* since the sockets were started */
+};
+
+/* Reads all kinds, in the order http, tls, proxy. Returns 0 or -errno. */
+int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
+void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
+
+/* The port for plain HTTP. */
+int sockets_port(sd_bus *bus, uint16_t *ret);

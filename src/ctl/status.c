@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* `novnc-gatectl status`: the sockets and how full they are, sessions, the check of all it needs. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "ctl/gate.h"
+#include "ctl/memory.h"
+#include "ctl/sessions.h"
+#include "ctl/sockets.h"
+#include "ctl/status_session.h"
+#include "ctl/table.h"
+#include "ctl/terminal.h"
+#include "ctl/text.h"
+
+struct overview {
+	struct sockets kinds[SOCKETS_KINDS];
+	size_t connections, sessions;
+	size_t earlier;        /* connections of a program from before the installation */
+	uint64_t installed_us; /* 0: not known */
+	struct gate_report report;
+	int check_error; /* 0: the report is there */
+};
+
+/* ---- reading */
+
+/* Renaming a new program into its place sets its ctime. */
+static uint64_t installed_us(void)
+{
+	char program[PATH_MAX];
+	struct stat st;
+
+	if (gate_program(program) < 0 || stat(program, &st) < 0)
+		return 0;
+	return (uint64_t)st.st_ctim.tv_sec * 1000000 +
+	       (uint64_t)st.st_ctim.tv_nsec / 1000;
+}
+
+static int read_connections(sd_bus *bus, struct overview *v)
+{
+	struct sessions s = { 0 };
+	int r = sessions_read(bus, SESSIONS_ALL, false, &s);
+
+	v->installed_us = installed_us();
+	v->connections = s.n;
+	for (size_t i = 0; i < s.n; i++) {
+		v->sessions += s.session[i].is_session;
+		v->earlier += s.session[i].since_us < v->installed_us;
+	}
+	sessions_done(&s);
+	return r;
+}
+
+static int overview_read(const struct ctl *o, struct overview *ret)
+{
+	sd_bus *bus = NULL;
+	int r = systemd_open(o->user, &bus);
+
+	*ret = (struct overview){ 0 };
+	if (r == 0)
+		r = sockets_read(bus, ret->kinds);
+	if (r == 0)
+		r = read_connections(bus, ret);
+	sd_bus_flush_close_unref(bus);
+	if (r == 0)
+		ret->check_error = gate_check(o, &ret->report);
+	return r;
+}
+
+static bool listens(const struct overview *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		n += v->kinds[i].listening;
+	return n > 0;
+}
+
+/* ---- for people */
+
+#define NEAR 80 /* per cent of a limit, to be shown in colour */
+
+static void print_kind(const struct sockets *k, bool colour)
+{
+	bool near = k->fullest_limit > 0 && 100 * k->fullest >= NEAR * k->fullest_limit;
+
+	(void)printf("%24s: ", k->umbrella);
+	if (k->listening == 0) {
+		(void)printf("does not listen (%s)\n",
+			     k->active ? k->active : "inactive");
+		return;
+	}
+	(void)printf("listens on %s, %zu of %zu sockets\n", k->listen ? k->listen : "-",
+		     k->listening, k->n);
+	(void)printf(
+		"%26s%llu of at most %llu connections; %sfullest socket: %llu of %llu%s\n",
+		"", (unsigned long long)k->open, (unsigned long long)k->limit,
+		near && colour ? "\x1b[0;33m" : "", (unsigned long long)k->fullest,
+		(unsigned long long)k->fullest_limit, near && colour ? "\x1b[0m" : "");
+	(void)printf("%26s%llu accepted, %llu refused at a limit\n", "",
+		     (unsigned long long)k->accepted, (unsigned long long)k->refused);
+}
+
+static void print_overview(const struct overview *v)
+{
+	bool colour = terminal_has_colour(), good = listens(v);
+	char installed[TEXT_MAX];
+
+	(void)printf("%s%s%s novnc-gate - %s\n",
+		     !colour ? ""
+		     : good  ? "\x1b[0;1;32m"
+			     : "\x1b[0;1;31m",
+		     good ? "\xe2\x97\x8f" : "\xe2\x97\x8b", colour ? "\x1b[0m" : "",
+		     good ? "accepts connections" : "accepts no new connections");
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		if (v->kinds[i].active || v->kinds[i].n > 0)
+			print_kind(&v->kinds[i], colour);
+	(void)printf("%24s: %zu sessions, %zu other connections\n", "open", v->sessions,
+		     v->connections - v->sessions);
+	text_time_long(v->installed_us, installed);
+	if (v->installed_us > 0)
+		(void)printf(
+			"%24s: %s; %zu connections are older and run an earlier version\n",
+			"installed", installed, v->earlier);
+	(void)putchar('\n');
+	if (v->check_error < 0)
+		(void)printf("Cannot run novnc-gate --check: %s\n",
+			     strerror(-v->check_error));
+	else
+		gate_report_write(&v->report);
+}
+
+/* ---- JSON */
+
+static json_t *json_kind(const struct sockets *k)
+{
+	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "unit", k->umbrella, "state", k->active ? k->active : "inactive",
+			 "listen", k->listen, "sockets", (json_int_t)k->n, "listening",
+			 (json_int_t)k->listening, "connections", (json_int_t)k->open,
+			 "limit", (json_int_t)k->limit, "fullest", (json_int_t)k->fullest,
+			 "fullest_limit", (json_int_t)k->fullest_limit, "accepted",
+			 (json_int_t)k->accepted, "refused", (json_int_t)k->refused);
+}
+
+static bool print_json(const struct ctl *o, const struct overview *v)
+{
+	json_t *kinds = json_array();
+
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		(void)json_array_append_new(kinds, json_kind(&v->kinds[i]));
+	return table_print_json(
+		o->json,
+		json_pack("{s:o, s:I, s:I, s:I, s:I, s:o}", "units", kinds, "sessions",
+			  (json_int_t)v->sessions, "connections",
+			  (json_int_t)v->connections, "earlier", (json_int_t)v->earlier,
+			  "installed", (json_int_t)v->installed_us, "check",
+			  v->check_error < 0 ? json_null()
+					     : gate_report_json(&v->report, o->verbose)));
+}
+
+int ctl_status(const struct ctl *o, char *args[])
+{
+	struct overview v;
+	bool good = true;
+	int r, code;
+
+	if (args[0])
+		return status_sessions(o, args);
+	r = overview_read(o, &v);
+	code = listens(&v) ? EXIT_SUCCESS : CTL_NOT_ACTIVE;
+	if (r < 0) {
+		(void)fprintf(stderr, "Cannot read the status: %s\n",
+			      systemd_strerror(r));
+		code = EXIT_FAILURE;
+	} else if (o->json != CTL_JSON_OFF) {
+		good = print_json(o, &v);
+	} else {
+		terminal_pager_open(o->pager);
+		print_overview(&v);
+		good = fflush(stdout) == 0;
+	}
+	gate_report_done(&v.report);
+	sockets_done(v.kinds);
+	return good ? code : EXIT_FAILURE;
+}
