@@ -17,7 +17,10 @@ ADDRESSES = 10      # of the clients, for there is a limit for each
 AT_ONCE = 16        # sessions that a process of clients begins at once
 STAY, CLOSE, RETURN = range(3)  # what a client does when its session ends
 FILES = 1 << 16
-resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+with contextlib.suppress(ValueError):   # in a container it may stay as it is
+    resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
 
 class Peer:

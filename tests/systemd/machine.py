@@ -19,11 +19,11 @@ PATIENCE = 90
 PIDS = "/run/novnc-gate-pids"   # see count_processes()
 
 
-def wait_for(what):
+def wait_for(what, patience=PATIENCE):
     """Returns what() as soon as it is true; fails with its last value in the end."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (value := what()):
-        assert time.monotonic() < end, f"still {value!r} after {PATIENCE} s"
+        assert time.monotonic() < end, f"still {value!r} after {patience} s"
         time.sleep(0.05)  # between two looks
     return value
 

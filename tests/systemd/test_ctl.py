@@ -5,11 +5,16 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from machine import PATIENCE, Session, get, wait_for
+from machine import PATIENCE, TREE, Session, get, wait_for
+
+sys.path.append(str(TREE / "tests/kernels"))
+import peers  # noqa: E402
 
 
 def ctl(gate, *arguments, code=0, user=None):
@@ -435,3 +440,45 @@ def test_check_shows_the_step_at_which_a_session_fails(gate):
     with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n[Routes]\nUpgradeErrors=close\n"):
         assert "Close with code 4502: master-controller refused" in ctl(gate, "check", "--session=checked", code=1)
     assert "must be one segment" in ctl(gate, "check", "--session=a/b", code=1)
+
+
+# ---- many
+
+MANY = """[Service]
+ExecStart=
+ExecStart=/src/build/novnc-gate-unconfined
+"""
+
+
+def cpu_ms(gate):
+    """The CPU time of PID 1 so far."""
+    return int(Path(f"/proc/{gate.leader}/schedstat").read_text().split()[0]) / 1e6
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(4000, marks=pytest.mark.long)])
+def test_a_list_of_many_sessions_takes_two_seconds_at_most(gate, count):
+    """With units that bring no seccomp program and a gate without its own: see MANY SESSIONS in novnc-gate(8)."""
+    wait_for(lambda: not gate.instances())
+    controller = peers.Backend("127.0.0.1")
+    with gate.drop_in("novnc-gate-http-@.service", MANY), \
+            gate.configured(f"[MasterController]\nUrl=http://127.0.0.1:{controller.port}\n"):
+        clients = peers.Clients(3000, count)
+        try:
+            wait_for(lambda: clients.standing.value + clients.refused.value == count, patience=1200)
+            assert clients.refused.value == 0
+            # the status of a session comes after its 101
+            wait_for(lambda: len(ctl(gate, "list", "--no-legend").splitlines()) == count)
+            took, cost = [], []
+            for _ in range(3):
+                before, start = cpu_ms(gate), time.monotonic()
+                rows = ctl(gate, "list", "--no-legend").splitlines()
+                took.append(time.monotonic() - start)
+                cost.append(cpu_ms(gate) - before)
+                assert len(rows) == count
+            print(f"{count} sessions: listed in {min(took):.2f} to {max(took):.2f} s; "
+                  f"PID 1: {min(cost):.0f} to {max(cost):.0f} ms of CPU")
+            assert min(took) <= 2, took
+        finally:
+            clients.kill()
+            controller.kill()
+            wait_for(lambda: not gate.instances(), patience=1200)
