@@ -594,6 +594,37 @@ START_TEST(nobody_waits_for_a_status_to_be_read)
 }
 END_TEST
 
+/* Many sessions that open at the same time fill systemd's queue. */
+START_TEST(a_status_without_room_is_sent_later_unless_a_newer_one_replaces_it)
+{
+	struct sockaddr_un sa = { AF_UNIX, "/run/notify" };
+	AUTO_FD int journal = journal_socket(), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int queued = 0;
+
+	if (journal < 0)
+		return;
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	capture();
+	pretend_journal();
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	journal_open();
+	while (journal_notify(SLICE("STATUS=x")), journal_flush())
+		queued++;
+	journal_notify(SLICE("STATUS=newer"));
+	ck_assert(!journal_flush());
+	journal_write(&entry); /* waits behind it */
+	for (int i = 0; i < queued; i++)
+		ck_assert_str_eq(packet(fd), "STATUS=x");
+	ck_assert_ptr_null(packet(fd));
+	ck_assert(journal_flush());
+	ck_assert_str_eq(packet(fd), "STATUS=newer");
+	ck_assert_ptr_null(packet(fd));
+	ck_assert_str_eq(packet(journal), DATAGRAM);
+	close(fd_take(&journal));
+	journal_close();
+}
+END_TEST
+
 START_TEST(a_status_that_nobody_takes_does_no_harm)
 {
 	static const char *const paths[] = { "", "@", "/", "relative",
@@ -668,6 +699,8 @@ int main(void)
 	tcase_add_test(t, its_end_does_not_wait_for_ever);
 	tcase_add_test(t, the_status_is_what_libsystemd_would_send);
 	tcase_add_test(t, nobody_waits_for_a_status_to_be_read);
+	tcase_add_test(
+		t, a_status_without_room_is_sent_later_unless_a_newer_one_replaces_it);
 	tcase_add_test(t, a_status_that_nobody_takes_does_no_harm);
 	tcase_add_test(t, the_id_is_the_invocation_or_the_process);
 	return suite_run(s);

@@ -1,8 +1,10 @@
 #compdef novnc-gatectl
 # zsh completion for novnc-gatectl(1)
 
-local -a commands
-commands=(
+local curcontext=$curcontext state line ret=1
+local -a verbs sessions
+typeset -A opt_args
+verbs=(
 	'list:show the open sessions'
 	'disconnect:end sessions'
 	'status:show the gate, or sessions and their journal'
@@ -10,24 +12,36 @@ commands=(
 	'drain:stop the sockets and wait until nobody is left'
 )
 
-_arguments -s \
-	'(-a --all)'{-a,--all}'[list page connections, too]' \
+_arguments -C -s \
+	'(-a --all)'{-a,--all}'[list page connections, too; disconnect all]' \
 	'(-w --watch)'{-w,--watch=-}'[list again and again]::interval' \
 	'(-l --full)'{-l,--full}'[do not shorten what is wider than the terminal]' \
-	'--json=[print JSON]:form:(short pretty off)' \
-	'--reason=[why the sessions are ended]:text' \
-	'--timeout=[how long drain waits]:span' \
 	'(-n --lines)'{-n+,--lines=}'[entries of the journal]:number' \
 	'(-v --verbose)'{-v,--verbose}'[print the whole configuration, too]' \
+	'--json=[print JSON]:form:(short pretty off)' \
+	'--reason=[why the sessions are ended]:text' \
+	'--no-block[do not wait for the end]' \
+	'--timeout=[how long drain waits]:span' \
 	'--session=[open this session through the gate]:session' \
 	'--cookie=[send these cookies for it]:cookies' \
 	'--config=[check this file]:file:_files' \
-	'--no-block[do not wait for the end]' \
 	'--no-legend[print no header and no footer]' \
 	'--no-pager[do not use a pager]' \
 	'(--system)--user[the service manager of the caller]' \
 	'(--user)--system[the service manager of the system]' \
 	'(- *)'{-h,--help}'[print a short help text]' \
 	'(- *)--version[print the version]' \
-	"1:command:(($(printf '%q ' "${commands[@]}")))" \
-	'*:session:(${${(f)"$(novnc-gatectl list --no-legend --no-pager 2>/dev/null)"}%% *})'
+	'1:command:->command' \
+	'*:session:->session' && ret=0
+
+case $state in
+command)
+	_describe -t commands command verbs && ret=0
+	;;
+session)
+	[[ $line[1] == (disconnect|status) ]] || return ret
+	sessions=(${${(f)"$(novnc-gatectl list --no-legend --no-pager 2>/dev/null)"}%% *})
+	compadd -a sessions && ret=0
+	;;
+esac
+return ret

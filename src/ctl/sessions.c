@@ -174,13 +174,13 @@ int sessions_read(sd_bus *bus, enum sessions_which which, bool invocations,
 	if (r == 0)
 		r = read_properties(bus, invocations, &now);
 	sessions_done(s);
-	for (size_t i = 0; i < now.n; i++)
-		describe(&now.session[i]);
-	filter(&now, r == 0 ? which : SESSIONS_ONLY);
 	if (r < 0) {
 		sessions_done(&now);
 		return r;
 	}
+	for (size_t i = 0; i < now.n; i++)
+		describe(&now.session[i]);
+	filter(&now, which);
 	/* after the statuses: a session may open in between */
 	if (tcp_read(&tcp) == 0)
 		count(&now, &tcp); /* else "-" */

@@ -105,6 +105,7 @@ static void print_kind(const struct sockets *k, bool colour)
 static void print_overview(const struct overview *v)
 {
 	bool colour = terminal_has_colour(), good = listens(v);
+	size_t others = v->connections - v->sessions;
 	char installed[TEXT_MAX];
 
 	(void)printf("%s%s%s novnc-gate - %s\n",
@@ -116,13 +117,12 @@ static void print_overview(const struct overview *v)
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
 		if (v->kinds[i].active || v->kinds[i].n > 0)
 			print_kind(&v->kinds[i], colour);
-	(void)printf("%24s: %zu sessions, %zu other connections\n", "open", v->sessions,
-		     v->connections - v->sessions);
+	(void)printf("%24s: %zu session%s, %zu other connection%s\n", "open", v->sessions,
+		     v->sessions == 1 ? "" : "s", others, others == 1 ? "" : "s");
 	text_time_long(v->installed_us, installed);
 	if (v->installed_us > 0)
-		(void)printf(
-			"%24s: %s; %zu connections are older and run an earlier version\n",
-			"installed", installed, v->earlier);
+		(void)printf("%24s: %s; connections that run an earlier version: %zu\n",
+			     "installed", installed, v->earlier);
 	(void)putchar('\n');
 	if (v->check_error < 0)
 		(void)printf("Cannot run novnc-gate --check: %s\n",

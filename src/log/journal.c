@@ -38,7 +38,10 @@ static struct {
 	.level = LOG_NOTICE, .fd = -1, .notify_fd = -1, .wait_ms = JOURNAL_STDERR_MS
 };
 
-/* The entries for which the journal has had no room. */
+/* The level of what is no entry, but a status for systemd. */
+#define JOURNAL_STATUS (-1)
+
+/* The entries for which the journal has had no room, and a status for which systemd had none. */
 struct kept {
 	struct journal_entry entry[JOURNAL_KEPT_MAX];
 	size_t first, end; /* those that are to be sent */
@@ -187,16 +190,57 @@ static bool keep(const struct journal_entry *e)
 	return true;
 }
 
+/* Sends systemd a status, if it listens. Never waits. */
+static int send_status(struct slice state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+
+	if (len == 0 || len > sizeof(sa.sun_path))
+		return 0;
+	memcpy(sa.sun_path, path, len);
+	if (path[0] == '@')
+		sa.sun_path[0] = '\0'; /* an abstract one, unix(7) */
+	if (sendto(journal.notify_fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		   (const struct sockaddr *)&sa,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A line for what could not be sent; for a status there is no other place. */
+static void give_up(const struct journal_entry *e)
+{
+	if (e->level != JOURNAL_STATUS)
+		stderr_line(e);
+}
+
+/* Forgets a status that is kept: a newer one has replaced it, or the process ends. */
+static void forget_status(void)
+{
+	for (size_t i = kept ? kept->first : 0; kept && i < kept->end; i++)
+		if (kept->entry[i].level == JOURNAL_STATUS)
+			kept->entry[i].datagram.len = 0;
+}
+
+static int send_one(const struct journal_entry *e)
+{
+	if (e->level != JOURNAL_STATUS)
+		return send_datagram(e->datagram);
+	return e->datagram.len > 0 ? send_status(e->datagram) : 0;
+}
+
 /* 0 if no entry is kept any more, or -EAGAIN. */
 static int send_kept(void)
 {
 	for (; kept && kept->first < kept->end; kept->first++) {
-		int r = send_datagram(kept->entry[kept->first].datagram);
+		int r = send_one(&kept->entry[kept->first]);
 
 		if (r == -EAGAIN)
 			return r;
 		if (r < 0)
-			stderr_line(&kept->entry[kept->first]);
+			give_up(&kept->entry[kept->first]);
 	}
 	free(kept);
 	kept = NULL;
@@ -250,19 +294,14 @@ bool journal_flush(void)
 
 void journal_notify(struct slice state)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	size_t len = path ? strlen(path) : 0;
+	const struct journal_entry e = { .level = JOURNAL_STATUS,
+					 .message = state,
+					 .datagram = state };
 
-	if (len == 0 || len > sizeof(sa.sun_path))
-		return;
-	memcpy(sa.sun_path, path, len);
-	if (path[0] == '@')
-		sa.sun_path[0] = '\0'; /* an abstract one, unix(7) */
-	/* if this fails, `systemctl status` shows the previous state */
-	(void)sendto(journal.notify_fd, state.p, state.len, MSG_NOSIGNAL | MSG_DONTWAIT,
-		     (const struct sockaddr *)&sa,
-		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	forget_status();
+	/* if neither works, `systemctl status` shows the previous state */
+	if (send_status(state) == -EAGAIN)
+		(void)keep(&e);
 }
 
 /*
@@ -274,6 +313,7 @@ void journal_wait(uint64_t room_ms)
 	uint64_t now_ms = clock_ms(), end_ms = now_ms + room_ms;
 	int pause_ms = 50 + getpid() % 50;
 
+	forget_status();
 	for (; send_kept() == -EAGAIN && now_ms < end_ms; now_ms = clock_ms()) {
 		(void)poll(NULL, 0, pause_ms);
 		pause_ms += pause_ms / 2;
@@ -285,7 +325,7 @@ void journal_wait(uint64_t room_ms)
 void journal_close(void)
 {
 	for (; kept && kept->first < kept->end; kept->first++)
-		stderr_line(&kept->entry[kept->first]);
+		give_up(&kept->entry[kept->first]);
 	free(kept);
 	kept = NULL;
 	if (journal.sent)

@@ -411,6 +411,14 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
                            user="dev")
         assert sorted(listens.split()) == ["(Stream)", "(Stream)", "Listen=127.0.0.1:3000",
                                            "Listen=[::1]:3000"]
+        control = lambda *words: bare.run("/home/dev/.local/bin/novnc-gatectl", "--user", *words, user="dev")
+        with Session("mine") as session:
+            assert session.echoes()
+            assert control().splitlines()[1].startswith("mine ")
+            assert "open: 1 session, " in control("status")
+            assert control("check").startswith("novnc-gate is ready")
+            assert control("disconnect", "mine").startswith("Disconnected session mine")
+            assert session.ended()
         verify = bare.run("systemd-analyze", "--man=no", "--user", "verify", "novnc-gate.service",
                           "novnc-gate-http-00.socket", "novnc-gate-http-00@1.service", "novnc-gate.slice", user="dev")
         assert [line for line in verify.splitlines() if "novnc" in line] == []
