@@ -292,6 +292,11 @@ bool journal_flush(void)
 	return send_kept() == 0;
 }
 
+bool journal_has_manager(void)
+{
+	return journal.notify_fd >= 0;
+}
+
 void journal_notify(struct slice state)
 {
 	const struct journal_entry e = { .level = JOURNAL_STATUS,

@@ -46,6 +46,9 @@ void journal_write(const struct journal_entry *e);
 /* Sends the entries that are kept, if there is room now. Returns true if none is left. */
 bool journal_flush(void);
 
+/* Returns true if systemd listens to the state of this process. */
+bool journal_has_manager(void);
+
 /*
  * Sends systemd the state of this process (STATUS=...), if systemd listens. Never waits: if systemd has no room,
  * as when many sessions open at the same time, it is kept and sent like an entry.

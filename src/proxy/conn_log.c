@@ -186,16 +186,18 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
  */
 static void status_of_session(const struct log_fields *f, int upstream_fd)
 {
-	char status[LOG_VALUE_MAX + 256]; /* longer, so the log marks a cut */
+	char storage[4 * LOG_VALUE_MAX]; /* longer, so the log marks a cut */
+	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	char ends[CLIENT_ENDS_MAX];
-	bool tcp = client_ends(upstream_fd, ends);
 
-	(void)snprintf(status, sizeof(status),
-		       "noVNC session, client %.*s%s%s, id %.*s%s%.*s",
-		       SLICE_FMT(f->client), tcp ? ", connection " : "", tcp ? ends : "",
-		       SLICE_FMT(f->session), f->user.len > 0 ? ", user " : "",
-		       SLICE_FMT(f->user));
-	log_status(slice_str(status));
+	/* all of it fits: an id, a user and two addresses */
+	(void)BUF_PUT(&b, SLICE("noVNC session, client "), f->client);
+	if (client_ends(upstream_fd, ends))
+		(void)BUF_PUT(&b, SLICE(", connection "), slice_str(ends));
+	(void)BUF_PUT(&b, SLICE(", id "), f->session);
+	if (f->user.len > 0)
+		(void)BUF_PUT(&b, SLICE(", user "), f->user);
+	log_status(buf_slice(&b));
 }
 
 void conn_log_opened(struct conn_request *q, int upstream_fd)
@@ -203,8 +205,11 @@ void conn_log_opened(struct conn_request *q, int upstream_fd)
 	const struct log_fields *f = &q->fields;
 	char status[LOG_VALUE_MAX + 128]; /* longer, so the log marks a cut */
 
-	if (is_session(&q->verdict)) {
+	if (is_session(&q->verdict))
 		conn_log(q, LOG_PROXYING, 101, "");
+	if (!journal_has_manager())
+		return;
+	if (is_session(&q->verdict)) {
 		status_of_session(f, upstream_fd);
 		return;
 	}

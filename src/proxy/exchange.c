@@ -170,10 +170,14 @@ static bool exchange_on_head(struct exchange *x, enum exchange_end *ret)
 static void exchange_release(struct exchange *x)
 {
 	struct http1_head *h = x->upstream->response;
+	uint64_t *release_ms = &x->relay.tunnel.release_ms;
 
-	(void)journal_flush(); /* what cannot be sent now is sent later */
-	x->relay.tunnel.release_ms =
-		EXCHANGE_RELEASE_MS; /* the first time came at once */
+	if (journal_flush()) {
+		*release_ms = EXCHANGE_RELEASE_MS; /* the first time came at once */
+	} else { /* the log or systemd has no room: once more, after a longer and longer time */
+		*release_ms = 2 * *release_ms + EXCHANGE_RELEASE_MS;
+		x->relay.up.releasable = true;
+	}
 	downstream_release(x->downstream);
 	pages_release(h->field, sizeof(h->field));
 	pages_release_stack();
