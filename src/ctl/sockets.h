@@ -14,7 +14,7 @@ struct sockets {
 	char *listen;         /* "[::]:3000", NULL: none are loaded */
 	uint64_t open, limit; /* connections now; MaxConnections= of all together */
 	uint64_t fullest, fullest_limit; /* of the fullest socket */
-	uint64_t accepted, refused;      /* since the sockets were started */
+	uint64_t accepted, refused;      /* since systemd has loaded the sockets */
 };
 
 /* Reads all kinds, in the order http, tls, proxy. Returns 0 or -errno. */

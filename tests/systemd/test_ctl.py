@@ -361,7 +361,6 @@ def test_a_full_socket_and_refusals_are_seen(gate):
         with contextlib.ExitStack() as stack:
             for _ in range(60):
                 stack.enter_context(socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE)).sendall(b"x")
-            # NRefused= counts only those that MaxConnectionsPerSource= refuses; both limits close the connection
             wait_for(lambda: json.loads(ctl(gate, "status", "--json=short"))["units"][0]["fullest"] == 1)
             status = json.loads(ctl(gate, "status", "--json=short"))["units"][0]
             assert (status["fullest"], status["fullest_limit"], status["limit"]) == (1, 1, 32)
