@@ -3,8 +3,11 @@
 #include "log/log.h"
 
 #include <limits.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "captured.h"
 #include "log/journal.h"
@@ -25,6 +28,9 @@ static const struct log_fields full = {
 	.user = SLICE("alice"),
 	.path = SLICE("/api/auth/session/s-1/novnc/websock?token=secret"),
 	.method = SLICE("GET"),
+	.protocol = SLICE("HTTP/1.1"),
+	.referer = SLICE("http://dash.example/list"),
+	.user_agent = SLICE("Mozilla/5.0"),
 	.backend = SLICE("master-controller"),
 	.origin = SLICE("http://dash.example:3000"),
 	.reason = SLICE("the client closed"),
@@ -78,9 +84,10 @@ static const struct {
 	  "Session cannot be authorized again: -" },
 	{ LOG_BACKEND, LOG_WARNING, "Proxy error: the client closed" WHO,
 	  "Proxy error: -" },
-	{ LOG_SERVED, LOG_DEBUG,
-	  "GET " WEBSOCK ": 101 from master-controller (client " CLIENT ")",
-	  "- -: - from - (client -)" },
+	{ LOG_PAGE, LOG_INFO,
+	  "192.0.2.1 - alice [13/Feb/2009:23:31:30 +0000] \"GET " WEBSOCK " HTTP/1.1\" "
+	  "101 18446744073709551615 \"http://dash.example/list\" \"Mozilla/5.0\"",
+	  "- - - [13/Feb/2009:23:31:30 +0000] \"- - -\" - - \"-\" \"-\"" },
 	{ LOG_DROPPED, LOG_DEBUG,
 	  "Dropping header fields with _ in their names: the client closed" WHO,
 	  "Dropping header fields with _ in their names: -" },
@@ -92,6 +99,15 @@ static const struct {
 };
 _Static_assert(sizeof(sentences) / sizeof(sentences[0]) == LOG_EVENTS,
 	       "all events are here");
+
+/* The clock of the log, instead of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	if (clock != CLOCK_REALTIME)
+		return (int)syscall(SYS_clock_gettime, clock, ret);
+	*ret = (struct timespec){ .tv_sec = 1234567890 };
+	return 0;
+}
 
 /* Entries are lines on standard error. */
 static void capture_lines(void)
@@ -272,16 +288,16 @@ START_TEST(the_largest_entry_fits)
 {
 	static char junk[100000];
 	struct slice s = { junk, sizeof(junk) };
-	struct log_fields f = { s,    s,          s,          s,
-				s,    s,          s,          s,
-				s,    s,          UINT_MAX,   UINT_MAX,
+	struct log_fields f = { s,    s,          s,          s,         s,
+				s,    s,          s,          s,         s,
+				s,    s,          s,          UINT_MAX,  UINT_MAX,
 				true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	memset(junk, 0x1b, sizeof(junk));
 	capture_lines();
 	journal_set_level(LOG_DEBUG);
 	log_event(sentences[_i].ev, &f);
-	ck_assert_uint_lt(strlen(message()), 5 * TEXT_MAX + 200);
+	ck_assert_uint_lt(strlen(message()), 7 * TEXT_MAX + 200);
 }
 END_TEST
 
@@ -348,6 +364,9 @@ START_TEST(the_journal_gets_every_field)
 		{ "NOVNC_GATE_USER", "alice" },
 		{ "NOVNC_GATE_PATH", WEBSOCK },
 		{ "NOVNC_GATE_METHOD", "GET" },
+		{ "NOVNC_GATE_PROTOCOL", "HTTP/1.1" },
+		{ "NOVNC_GATE_REFERER", "http://dash.example/list" },
+		{ "NOVNC_GATE_USER_AGENT", "Mozilla/5.0" },
 		{ "NOVNC_GATE_BACKEND", "master-controller" },
 		{ "NOVNC_GATE_ORIGIN", "http://dash.example:3000" },
 		{ "NOVNC_GATE_REASON", "the client closed" },
@@ -375,7 +394,8 @@ START_TEST(the_journal_gets_every_field)
 	ck_assert_ptr_nonnull(entry);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		ck_assert_str_eq(field(entry, fields[i][0]), fields[i][1]);
-	level[0] = (char)('0' + sentences[_i].level);
+	level[0] = (char)('0' + (sentences[_i].level == LOG_INFO ? LOG_NOTICE
+								 : sentences[_i].level));
 	ck_assert_str_eq(field(entry, "PRIORITY"), level);
 	ck_assert_str_eq(field(entry, "MESSAGE"), sentences[_i].message);
 	ck_assert_uint_eq(strlen(field(entry, "MESSAGE_ID")), 32);

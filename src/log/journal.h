@@ -12,7 +12,7 @@
 #include "base/buf.h"
 
 /* The longest datagram. */
-#define JOURNAL_ENTRY_MAX 8704
+#define JOURNAL_ENTRY_MAX 11264
 
 /* All text is borrowed. */
 struct journal_entry {

@@ -28,11 +28,11 @@ enum log_event {
 	LOG_WS_ERROR,   /* warning: WebSocket proxy error: REASON */
 	LOG_UNDECIDED,  /* warning: an open session cannot be authorized again, REASON */
 	LOG_BACKEND,    /* warning: the backend of a plain request failed, REASON */
-	LOG_SERVED,     /* debug: a plain request, or the end of a WebSocket to Next.js */
-	LOG_DROPPED,    /* debug: fields that are not passed on; REASON has their names */
-	LOG_SANDBOX,    /* debug: REASON has what the sandbox lacks */
-	LOG_CONFIG,     /* error: in the configuration; REASON has file, line and error */
-	LOG_FAULT,      /* error: the gate's own fault, REASON */
+	LOG_PAGE, /* info: a plain request, or the end of a WebSocket to Next.js; its entry is a notice */
+	LOG_DROPPED, /* debug: fields that are not passed on; REASON has their names */
+	LOG_SANDBOX, /* debug: REASON has what the sandbox lacks */
+	LOG_CONFIG,  /* error: in the configuration; REASON has file, line and error */
+	LOG_FAULT,   /* error: the gate's own fault, REASON */
 	LOG_EVENTS,
 };
 
@@ -47,6 +47,10 @@ struct log_fields {
 	struct slice user;       /* who the client is, as Next.js says */
 	struct slice path;       /* of the request; a query is cut off here */
 	struct slice method;
+	/* the three of LOG_PAGE only */
+	struct slice protocol; /* "HTTP/1.1" */
+	struct slice referer;  /* without a query */
+	struct slice user_agent;
 	struct slice backend; /* "Next.js", "master-controller" */
 	struct slice origin;
 	struct slice reason;

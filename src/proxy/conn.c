@@ -14,9 +14,10 @@ struct conn {
 	struct conn_request request;
 	bool is_head_method;
 	uint64_t start_ms;
-	bool served;       /* a request was served, so KeepAliveTimeoutSec= applies */
-	bool insecure;     /* plain HTTP on the port for TLS */
-	bool config_fault; /* a request has shown an error in the configuration */
+	bool served;           /* a request was served, so KeepAliveTimeoutSec= applies */
+	bool insecure;         /* plain HTTP on the port for TLS */
+	bool config_fault;     /* a request has shown an error in the configuration */
+	struct conn_page page; /* used with Level=info only */
 };
 
 /* Sends an error response and ends the connection; type: as in struct error_response. */
@@ -149,8 +150,10 @@ static bool conn_forward(struct conn *c, size_t head_len)
 {
 	const struct verdict *v = &c->request.verdict;
 	struct exchange x;
-	enum exchange_end end = conn_authorize(c, &x, head_len);
+	enum exchange_end end;
 
+	conn_log_page(&c->request, &c->head, &c->page);
+	end = conn_authorize(c, &x, head_len);
 	if (end == EXCHANGE_AUTHORIZED) {
 		conn_log_forwarded(&c->request, &c->down.cfg->backend[v->backend],
 				   &c->head);

@@ -90,6 +90,42 @@ struct slice conn_log_user(struct conn_request *q, const char *user)
 	return q->fields.user;
 }
 
+/* Empty if there is no such field. */
+static struct slice value_of(const struct http1_head *h, struct slice name)
+{
+	const struct field *f = http1_field(h, name);
+
+	return f ? f->value : (struct slice){ 0 };
+}
+
+/* Cuts the query and the fragment. Empty if it has a user's name, which may stand beside a password. */
+static struct slice referer_of(const struct http1_head *h)
+{
+	struct slice referer = value_of(h, SLICE("Referer")), authority;
+	const char *scheme;
+
+	for (size_t i = 0; i < referer.len; i++)
+		if (referer.p[i] == '?' || referer.p[i] == '#')
+			referer.len = i;
+	scheme = referer.len > 0 ? memmem(referer.p, referer.len, "//", 2) : NULL;
+	if (!scheme)
+		return referer;
+	authority = slice_from(referer, (size_t)(scheme + 2 - referer.p));
+	authority.len = slice_find(authority, '/');
+	return slice_find(authority, '@') < authority.len ? (struct slice){ 0 } : referer;
+}
+
+void conn_log_page(struct conn_request *q, const struct http1_head *h,
+		   struct conn_page *page)
+{
+	if (!log_enabled(LOG_PAGE))
+		return;
+	q->fields.protocol = h->minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+	q->fields.referer = copy(page->referer, sizeof(page->referer), referer_of(h));
+	q->fields.user_agent = copy(page->user_agent, sizeof(page->user_agent),
+				    value_of(h, SLICE("User-Agent")));
+}
+
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 	      const char *reason)
 {
@@ -246,12 +282,12 @@ static enum log_event end_event(const struct verdict *v, enum exchange_end end,
 	if (x->denied)
 		return LOG_DENIED;
 	if (x->tunnel)
-		return is_session(v) ? LOG_CLOSED : LOG_SERVED;
+		return is_session(v) ? LOG_CLOSED : LOG_PAGE;
 	if (x->fault.blame == FAULT_BACKEND)
 		return v->kind == ROUTE_UPGRADE ? LOG_WS_ERROR : LOG_BACKEND;
 	if (is_session(v) && !x->authorizes) /* whose tunnel was not opened */
 		return was_declined(v, end, x) ? LOG_WS_ERROR : LOG_CLOSED;
-	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_SERVED;
+	return end == EXCHANGE_NO_RESPONSE ? LOG_REFUSED : LOG_PAGE;
 }
 
 /* Whose Close ended the tunnel. */
@@ -301,4 +337,6 @@ void conn_log_ended(struct conn_request *q, enum exchange_end end,
 	conn_log(q, ev, x->status, reason);
 	if (x->tunnel && is_session(v) && ev != LOG_CLOSED) /* one for each tunnel */
 		conn_log(q, LOG_CLOSED, x->status, reason);
+	if (v->kind == ROUTE_PLAIN && ev != LOG_PAGE) /* one for each page */
+		conn_log(q, LOG_PAGE, x->status, reason);
 }

@@ -22,12 +22,21 @@ struct conn_request {
 		fields; /* point to the members above, the peer, or the client's head */
 };
 
+/* What a page's entry quotes of its head. */
+struct conn_page {
+	char referer[LOG_VALUE_MAX + 1], user_agent[LOG_VALUE_MAX + 1];
+};
+
 /* Before the first request; peer must outlive *ret. */
 void conn_log_init(struct conn_request *ret, const char *peer);
 
 /* After the verdict is set: begins the next request, gives it an id, copies what is needed of its head. */
 void conn_log_begin(struct conn_request *q, const struct config *cfg,
 		    struct slice method);
+
+/* With Level=info, copies what the entry of a page quotes of its head to *page, and refers to it there. */
+void conn_log_page(struct conn_request *q, const struct http1_head *h,
+		   struct conn_page *page);
 
 /* Writes an entry; status 0: not in the entry. */
 void conn_log(struct conn_request *q, enum log_event ev, unsigned status,

@@ -272,3 +272,16 @@ def test_an_unknown_key_stops_the_socket_from_starting_and_says_where(gate):
     finally:
         gate.start()
     assert get() == (200, b"Next.js")
+
+
+def test_pages_are_logged_although_the_units_drop_what_is_below_notice(gate):
+    """LogLevelMax=notice stays, so systemd's own lines do not come with them."""
+    page = "MESSAGE_ID=7410a07c4af74bc28cd51187a8a50141"
+    with gate.configured("[Log]\nLevel=info\n"):
+        assert get("/dashboard?token=secret")[0] == 200
+        entry = wait_for(lambda: gate.journal(page))[-1]
+    assert re.fullmatch(r'127\.0\.0\.1 - - \[.+ \+0000] "GET /dashboard HTTP/1\.1" 200 7 "-" "-"', entry["MESSAGE"])
+    assert entry["PRIORITY"] == "5" and entry["_SYSTEMD_UNIT"].startswith("novnc-gate-http-")
+    assert not gate.journal("_PID=1", f"UNIT={entry['_SYSTEMD_UNIT']}")
+    explained = gate.run("journalctl", "--catalog", "--no-pager", page)
+    assert "Subject: A page has been requested" in explained and f"-o cat {page}" in explained
