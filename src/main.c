@@ -54,7 +54,7 @@ static const char help[] =
 struct options {
 	const char *file, *spread;
 	bool check;  /* --check, with or without =config */
-	bool report; /* --check=report, for novnc-gatectl */
+	bool report; /* --check=report, --check=certificate: for novnc-gatectl */
 	bool whole;  /* --check without =config */
 	bool tls;
 	bool proxy_protocol;
@@ -84,9 +84,10 @@ static int options_parse(int argc, char *argv[], struct options *ret)
 		case 't': ret->tls = true; break;
 		case 'k':
 			ret->check = true;
-			ret->report = optarg && strcmp(optarg, "report") == 0;
-			ret->whole = !optarg || ret->report;
-			if (ret->whole || strcmp(optarg, "config") == 0)
+			ret->whole = !optarg || strcmp(optarg, "report") == 0;
+			ret->report = optarg &&
+				      (ret->whole || strcmp(optarg, "certificate") == 0);
+			if (ret->whole || ret->report || strcmp(optarg, "config") == 0)
 				break;
 			(void)fprintf(
 				stderr,

@@ -3,8 +3,8 @@
 
 _novnc_gatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} word command='' i
-	local commands='list disconnect status check drain'
-	local options='--all --watch --full --json= --reason= --no-block --lines= --verbose --session= --cookie= --config= --timeout= --no-legend --no-pager --user --system --help --version'
+	local commands='list disconnect status check drain metrics'
+	local options='--all --watch --full --json= --reason= --no-block --lines= --verbose --session= --cookie= --config= --timeout= --http --no-legend --no-pager --user --system --help --version'
 
 	COMPREPLY=()
 	if [[ $cur == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then

@@ -10,6 +10,7 @@ verbs=(
 	'status:show the gate, or sessions and their journal'
 	'check:check the configuration, the backends and the certificate'
 	'drain:stop the sockets and wait until nobody is left'
+	'metrics:print metrics for Prometheus'
 )
 
 _arguments -C -s \
@@ -25,6 +26,7 @@ _arguments -C -s \
 	'--session=[open this session through the gate]:session' \
 	'--cookie=[send these cookies for it]:cookies' \
 	'--config=[check this file]:file:_files' \
+	'--http[respond to an HTTP request on standard input]' \
 	'--no-legend[print no header and no footer]' \
 	'--no-pager[do not use a pager]' \
 	'(--system)--user[the service manager of the caller]' \

@@ -33,12 +33,14 @@ UNIT_PROGRAMS = port-is-free connections-left
 # Units that units/put-units does not write. TLS is for the system manager only, since its files are root's.
 COMMON_UNITS = novnc-gate.slice
 TLS_UNITS = novnc-gate-tls-ticket.service novnc-gate-tls-ticket.timer
+# Metrics for Prometheus, of the system manager's units only.
+METRICS_UNITS = novnc-gate-metrics.socket novnc-gate-metrics@.service
 # Versions of systemd before 255 log a warning about this drop-in.
 POLL_LIMIT_DROP_IN = $(shell [ 0$(systemd_version) -lt 255 ] || echo novnc-gate-.socket.d/poll-limit.conf)
 systemd_version = $(shell systemctl --version 2>/dev/null | sed -n 's/^systemd \([0-9]*\).*/\1/p')
 
 # The files that a sed script adapts to the installation's directories, each as SOURCE:TARGET.
-INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS),units/$(unit):$(unitdir)/$(unit)) \
+INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS) $(METRICS_UNITS),units/$(unit):$(unitdir)/$(unit)) \
 	$(foreach drop_in,$(POLL_LIMIT_DROP_IN),units/$(notdir $(drop_in)):$(unitdir)/$(drop_in)) \
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
@@ -96,9 +98,9 @@ umbrellas = $(foreach kind,novnc-gate novnc-gate-tls novnc-gate-proxy,$1/$(kind)
 # Stops and removes all units of put-units.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
 define remove_socket_units
 if [ -e $2/novnc-gate.service ]; then \
-	$1 disable $(notdir $(wildcard $(call umbrellas,$2))); \
+	$1 disable $(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-metrics.socket)); \
 	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.slice \
-		$(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-tls-ticket.timer)); \
+		$(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-tls-ticket.timer $2/novnc-gate-metrics.socket)); \
 fi
 rm -f $(foreach kind,http tls proxy,$2/novnc-gate-$(kind)-[0-9]*.socket $2/novnc-gate-$(kind)-[0-9]*@.service) \
 	$(call umbrellas,$2)
@@ -114,7 +116,7 @@ install: all
 	$(call install_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call install_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir),$(DESTDIR)$(bindir))
 	install -D -m 755 -t $(DESTDIR)$(libdir) $(UNIT_PROGRAMS:%=units/%)
-	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
+	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/bin|$(bindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
 	echo 's|/usr/local/lib/systemd|$(PREFIX)/lib/systemd|g; s|/usr/local/share/doc/novnc-gate|$(docdir)|g' >>"$$script"; \
 	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$script"; \
 	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls proxy; \
@@ -136,7 +138,7 @@ uninstall:
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call remove_socket_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))
 ifeq ($(DESTDIR),)
-	rm -rf /run/novnc-gate-tls
+	rm -rf /run/novnc-gate-tls /var/lib/novnc-gate
 endif
 	$(call remove_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call remove_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir),$(DESTDIR)$(bindir))

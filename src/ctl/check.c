@@ -54,7 +54,7 @@ int ctl_check(const struct ctl *o, char *args[])
 				      "--cookie= printable\n");
 		return EXIT_FAILURE;
 	}
-	r = gate_check(o, &report);
+	r = gate_check(o, GATE_CHECK_ALL, &report);
 	if (r < 0) {
 		(void)fprintf(stderr, "Cannot run novnc-gate: %s\n", strerror(-r));
 	} else {

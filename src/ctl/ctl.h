@@ -24,6 +24,7 @@ struct ctl {
 	bool all;            /* --all */
 	bool verbose;        /* --verbose */
 	bool no_block;       /* --no-block */
+	bool http;           /* --http */
 	unsigned lines;      /* --lines=, of the journal */
 	uint64_t watch_ms;   /* --watch=; 0: once */
 	uint64_t timeout_ms; /* --timeout=, or CLOCK_INFINITY */
@@ -42,3 +43,4 @@ int ctl_disconnect(const struct ctl *o, char *args[]);
 int ctl_check(const struct ctl *o, char *args[]);
 int ctl_status(const struct ctl *o, char *args[]);
 int ctl_drain(const struct ctl *o, char *args[]);
+int ctl_metrics(const struct ctl *o, char *args[]);

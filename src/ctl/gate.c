@@ -140,10 +140,10 @@ static bool may_read_credentials(const char *directory)
 /* ---- running it */
 
 /* In the child. */
-static void execute(const struct ctl *o, const char *program, int to)
+static void execute(const struct ctl *o, const char *what, const char *program, int to)
 {
 	char directory[PATH_MAX], config[PATH_MAX];
-	const char *arguments[6] = { program, "--check=report" };
+	const char *arguments[6] = { program, what };
 	size_t n = 2;
 
 	credentials_directory(directory);
@@ -174,7 +174,7 @@ static char *read_all(int fd)
 	return text;
 }
 
-int gate_check(const struct ctl *o, struct gate_report *ret)
+int gate_check(const struct ctl *o, const char *what, struct gate_report *ret)
 {
 	char program[PATH_MAX], *output;
 	int ends[2], status, r = gate_program(program);
@@ -189,7 +189,7 @@ int gate_check(const struct ctl *o, struct gate_report *ret)
 	child = fork();
 	if (child == 0) {
 		(void)close(ends[0]);
-		execute(o, program, ends[1]);
+		execute(o, what, program, ends[1]);
 	}
 	(void)close(ends[1]);
 	output = child < 0 ? memory_copy(SLICE("")) : read_all(ends[0]);

@@ -27,11 +27,15 @@ struct gate_report {
 /* The configuration of --config=, or that of the service. *room has PATH_MAX bytes. */
 const char *gate_config(const struct ctl *o, char *room);
 
+/* What is checked: all, or the certificate without anything else. */
+#define GATE_CHECK_ALL         "--check=report"
+#define GATE_CHECK_CERTIFICATE "--check=certificate"
+
 /*
  * Runs the check, with the certificate if this user may read it. Returns 0; or -errno, if the program cannot be
  * run. The caller calls gate_report_done() in any case.
  */
-int gate_check(const struct ctl *o, struct gate_report *ret);
+int gate_check(const struct ctl *o, const char *what, struct gate_report *ret);
 
 /* Appends a result; takes over nothing. */
 void gate_report_add(struct gate_report *r, enum gate_level level, const char *subject,

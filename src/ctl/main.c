@@ -26,6 +26,7 @@ static const struct command {
 	  ctl_check },
 	{ "drain", "", "stop the sockets, and wait until nobody is left", 0, 0,
 	  ctl_drain },
+	{ "metrics", "", "print metrics for Prometheus", 0, 0, ctl_metrics },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -42,6 +43,7 @@ static const char help_options[] =
 	"     --session=ID      check: open this session through the gate, too\n"
 	"     --cookie=COOKIES  check: send these cookies for it\n"
 	"     --config=FILE     check: this file instead of the service's\n"
+	"     --http            metrics: respond to an HTTP request on standard input\n"
 	"  -n --lines=N         status: entries of the journal, 10 by default\n"
 	"  -l --full            do not shorten what is wider than the terminal\n"
 	"     --json=FORM       short, pretty or off\n"
@@ -117,6 +119,7 @@ enum option_code {
 	OPTION_SESSION,
 	OPTION_COOKIE,
 	OPTION_CONFIG,
+	OPTION_HTTP,
 	OPTION_SYSTEM,
 	OPTION_VERSION,
 };
@@ -135,6 +138,7 @@ static const struct option options[] = {
 	{ "session", required_argument, NULL, OPTION_SESSION },
 	{ "cookie", required_argument, NULL, OPTION_COOKIE },
 	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "http", no_argument, NULL, OPTION_HTTP },
 	{ "lines", required_argument, NULL, 'n' },
 	{ "user", no_argument, NULL, OPTION_USER },
 	{ "system", no_argument, NULL, OPTION_SYSTEM },
@@ -166,6 +170,7 @@ static int option_apply(int option, struct ctl *o)
 	case OPTION_SESSION: o->session = optarg; return -1;
 	case OPTION_COOKIE: o->cookie = optarg; return -1;
 	case OPTION_CONFIG: o->config = optarg; return -1;
+	case OPTION_HTTP: o->http = true; return -1;
 	case OPTION_USER: o->user = true; return -1;
 	case OPTION_SYSTEM: o->user = false; return -1;
 	case 'h': help(); return EXIT_SUCCESS;

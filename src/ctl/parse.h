@@ -6,8 +6,8 @@
 
 #include "base/buf.h"
 
-/* The units of connections, for systemd and fnmatch(3). */
-#define PARSE_CONNECTIONS "novnc-gate-*@*.service"
+/* The units of connections, for systemd and fnmatch(3); not those of novnc-gate-metrics.socket. */
+#define PARSE_CONNECTIONS "novnc-gate-*-[0-9]*@*.service"
 
 /* Both ends of a TCP connection; IPv4 addresses are v4-mapped. */
 struct parse_ends {

@@ -64,7 +64,7 @@ static int overview_read(const struct ctl *o, struct overview *ret)
 		r = read_connections(bus, ret);
 	sd_bus_flush_close_unref(bus);
 	if (r == 0)
-		ret->check_error = gate_check(o, &ret->report);
+		ret->check_error = gate_check(o, GATE_CHECK_ALL, &ret->report);
 	return r;
 }
 

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* `novnc-gatectl metrics`: what Prometheus wants to know, from the journal and from systemd. */
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <systemd/sd-journal.h>
+#include <unistd.h>
+
+#include "ctl/gate.h"
+#include "ctl/memory.h"
+#include "ctl/metrics_events.h"
+#include "ctl/scrape.h"
+#include "ctl/sessions.h"
+#include "ctl/sockets.h"
+
+#define GATE_USER "novnc-gate"
+
+/* ---- the journal */
+
+/* A copy of a field's value, or "". free() it. */
+static char *field(sd_journal *j, const char *name)
+{
+	const void *data;
+	size_t len, prefix = strlen(name) + 1; /* "NAME=" */
+
+	if (sd_journal_get_data(j, name, &data, &len) < 0 || len < prefix)
+		return memory_copy(SLICE(""));
+	return memory_copy((struct slice){ (const char *)data + prefix, len - prefix });
+}
+
+static uint64_t number(sd_journal *j, const char *name)
+{
+	char *text = field(j, name);
+	uint64_t n = strtoull(text, NULL, 10);
+
+	free(text);
+	return n;
+}
+
+static void count_entry(sd_journal *j, struct counters *c)
+{
+	char *id = field(j, "MESSAGE_ID"), *session = field(j, "NOVNC_GATE_SESSION");
+	char *request_id = field(j, "NOVNC_GATE_REQUEST_ID");
+	char *reason = field(j, "NOVNC_GATE_REASON");
+	struct metrics_entry e = {
+		.id = id,
+		.session = session,
+		.request_id = request_id,
+		.reason = reason,
+		.status = (unsigned)number(j, "NOVNC_GATE_STATUS"),
+		.up = number(j, "NOVNC_GATE_UP_BYTES"),
+		.down = number(j, "NOVNC_GATE_DOWN_BYTES"),
+		.duration_ms = number(j, "NOVNC_GATE_DURATION_MS"),
+		/* when it was sent, which the kernel notes */
+		.time_us = number(j, "_SOURCE_REALTIME_TIMESTAMP"),
+	};
+
+	if (e.time_us == 0)
+		(void)sd_journal_get_realtime_usec(j, &e.time_us);
+	metrics_count(c, &e);
+	free(id);
+	free(session);
+	free(request_id);
+	free(reason);
+}
+
+static int match(sd_journal *j, char *text)
+{
+	int r = sd_journal_add_match(j, text, 0);
+
+	free(text);
+	return r;
+}
+
+/* Only entries of the user that runs the gate: the kernel tells the journal who it is, so nobody can forge it. */
+static int select_entries(sd_journal *j, bool user)
+{
+	const struct passwd *gate = user ? NULL : getpwnam(GATE_USER);
+	uid_t uid = user || !gate ? getuid() : gate->pw_uid;
+	int r = match(j, memory_print("_UID=%u", uid));
+
+	for (size_t i = 0; r >= 0 && metrics_ids[i]; i++)
+		r = match(j, memory_print("MESSAGE_ID=%s", metrics_ids[i]));
+	return r;
+}
+
+/*
+ * Goes to the entry before the first that is to be counted. If the last one that was counted is not there
+ * any more, that is the first one after it. Returns as sd_journal_next().
+ */
+static int go_on(sd_journal *j, const char *cursor)
+{
+	int r;
+
+	if (!cursor) {
+		r = sd_journal_seek_head(j);
+		return r < 0 ? r : sd_journal_next(j);
+	}
+	r = sd_journal_seek_cursor(j, cursor);
+	if (r >= 0)
+		r = sd_journal_next(j);
+	if (r > 0 && sd_journal_test_cursor(j, cursor) > 0)
+		r = sd_journal_next(j);
+	return r;
+}
+
+static int count_journal(const struct ctl *o, struct counters *c)
+{
+	sd_journal *j = NULL;
+	char *cursor = NULL;
+	int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+
+	if (r >= 0)
+		r = select_entries(j, o->user);
+	if (r >= 0)
+		r = go_on(j, counters_text(c, "cursor"));
+	while (r > 0) {
+		count_entry(j, c);
+		free(cursor);
+		cursor = NULL;
+		r = sd_journal_get_cursor(j, &cursor);
+		if (r >= 0)
+			r = sd_journal_next(j);
+	}
+	if (r >= 0 && cursor)
+		counters_set_text(c, "cursor", cursor);
+	free(cursor);
+	sd_journal_close(j);
+	return r;
+}
+
+/* ---- systemd */
+
+struct state {
+	struct sockets kinds[SOCKETS_KINDS];
+	size_t sessions;
+	char boot[SD_ID128_STRING_MAX];
+	int64_t certificate_until; /* 0: there is none */
+};
+
+static const char *const kind_names[SOCKETS_KINDS] = { "http", "tls", "proxy" };
+
+static int state_read(const struct ctl *o, struct state *ret)
+{
+	struct sessions s = { 0 };
+	struct gate_report report;
+	sd_bus *bus = NULL;
+	sd_id128_t boot;
+	int r = systemd_open(o->user, &bus);
+
+	*ret = (struct state){ 0 };
+	if (r == 0)
+		r = sockets_read(bus, ret->kinds);
+	if (r == 0)
+		r = sessions_read(bus, SESSIONS_ONLY, false, &s);
+	ret->sessions = s.n;
+	sessions_done(&s);
+	sd_bus_flush_close_unref(bus);
+	if (r < 0)
+		return r;
+	/* a certificate that cannot be read is in the output of `novnc-gatectl check` */
+	if (gate_check(o, GATE_CHECK_CERTIFICATE, &report) == 0 && report.certificate)
+		ret->certificate_until = report.certificate_until;
+	gate_report_done(&report);
+	r = sd_id128_get_boot(&boot);
+	if (r == 0)
+		(void)sd_id128_to_string(boot, ret->boot);
+	return r;
+}
+
+#define ACCEPTED "novnc_gate_connections_accepted_total"
+#define REFUSED  "novnc_gate_connections_refused_total"
+
+static char *kind_key(const char *name, size_t kind)
+{
+	return memory_print("%s{kind=\"%s\"}", name, kind_names[kind]);
+}
+
+static void follow(struct counters *c, const struct state *s)
+{
+	const char *boot = counters_text(c, "boot");
+
+	if (!boot || strcmp(boot, s->boot) != 0)
+		counters_follow_anew(c);
+	counters_set_text(c, "boot", s->boot);
+	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
+		char *accepted = kind_key(ACCEPTED, i), *refused = kind_key(REFUSED, i);
+
+		counters_follow(c, accepted, s->kinds[i].accepted);
+		counters_follow(c, refused, s->kinds[i].refused);
+		free(accepted);
+		free(refused);
+	}
+}
+
+static void write_kinds(FILE *to, const char *name, const uint64_t values[])
+{
+	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
+		char *key = kind_key(name, i);
+
+		(void)fprintf(to, "%s %" PRIu64 "\n", key, values[i]);
+		free(key);
+	}
+}
+
+static void write_counted_kinds(const struct counters *c, FILE *to, const char *name)
+{
+	uint64_t values[SOCKETS_KINDS];
+
+	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
+		char *key = kind_key(name, i);
+
+		values[i] = counters_get(c, key);
+		free(key);
+	}
+	write_kinds(to, name, values);
+}
+
+static void write_state(const struct counters *c, const struct state *s, FILE *to)
+{
+	uint64_t open[SOCKETS_KINDS], limit[SOCKETS_KINDS], listening[SOCKETS_KINDS];
+
+	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
+		open[i] = s->kinds[i].open;
+		limit[i] = s->kinds[i].limit;
+		listening[i] = s->kinds[i].listening;
+	}
+	metrics_write_head(to, "novnc_gate_build_info", "gauge",
+			   "The version of novnc-gatectl.");
+	(void)fprintf(to, "novnc_gate_build_info{version=\"%s\"} 1\n",
+		      NOVNC_GATE_VERSION);
+	metrics_write_head(to, "novnc_gate_sessions_open", "gauge",
+			   "Sessions that are open.");
+	(void)fprintf(to, "novnc_gate_sessions_open %zu\n", s->sessions);
+	metrics_write_head(to, "novnc_gate_connections_open", "gauge",
+			   "Connections that are open, those of sessions included.");
+	write_kinds(to, "novnc_gate_connections_open", open);
+	metrics_write_head(to, "novnc_gate_connections_limit", "gauge",
+			   "MaxConnections= of all sockets together.");
+	write_kinds(to, "novnc_gate_connections_limit", limit);
+	metrics_write_head(to, "novnc_gate_sockets_listening", "gauge",
+			   "Sockets that listen.");
+	write_kinds(to, "novnc_gate_sockets_listening", listening);
+	metrics_write_head(to, ACCEPTED, "counter",
+			   "Connections that systemd has accepted.");
+	write_counted_kinds(c, to, ACCEPTED);
+	metrics_write_head(to, REFUSED, "counter",
+			   "Connections that systemd has closed at a limit.");
+	write_counted_kinds(c, to, REFUSED);
+	if (s->certificate_until == 0)
+		return;
+	metrics_write_head(to, "novnc_gate_certificate_expiry_timestamp_seconds", "gauge",
+			   "The last second of the certificate, since 1970.");
+	(void)fprintf(to, "novnc_gate_certificate_expiry_timestamp_seconds %" PRId64 "\n",
+		      s->certificate_until);
+}
+
+/* ---- the command */
+
+static int metrics_collect(const struct ctl *o, FILE *to)
+{
+	struct counters c;
+	struct state s = { 0 };
+	int r = counters_open(counters_directory(), &c);
+
+	if (r == 0)
+		r = count_journal(o, &c);
+	if (r >= 0)
+		r = state_read(o, &s);
+	if (r == 0) {
+		follow(&c, &s);
+		/* saved before it is printed: no number that was seen may shrink later */
+		r = counters_save(&c);
+	}
+	if (r == 0) {
+		write_state(&c, &s, to);
+		metrics_write_counted(&c, to);
+	}
+	sockets_done(s.kinds);
+	counters_done(&c);
+	return r;
+}
+
+int ctl_metrics(const struct ctl *o, char *args[])
+{
+	char *text = NULL;
+	size_t len = 0;
+	struct scrape scrape;
+	FILE *to;
+	int r;
+
+	(void)args;
+	if (o->http && !scrape_read(&scrape, STDIN_FILENO))
+		return EXIT_SUCCESS; /* an error response was sent, or nothing came */
+	to = open_memstream(&text, &len);
+	if (!to)
+		return EXIT_FAILURE;
+	r = metrics_collect(o, to);
+	(void)fclose(to);
+	if (r < 0)
+		(void)fprintf(stderr, "Cannot collect the metrics: %s\n",
+			      systemd_strerror(r));
+	if (o->http)
+		scrape_respond(
+			&scrape, r < 0 ? 503 : 200,
+			r < 0 ? slice_str(
+					"The metrics cannot be collected; see the log.\n")
+			      : (struct slice){ text, len });
+	else if (r == 0)
+		(void)fwrite(text, 1, len, stdout);
+	free(text);
+	return r == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
