@@ -38,11 +38,11 @@ static void end(struct counters *c)
 
 static void entry(struct counters *c, const char *id, unsigned status, const char *reason)
 {
-	const struct metrics_entry e = {
-		.id = id,
+	const struct entry e = {
+		.id = (char *)id,
 		.session = "4711",
 		.request_id = "1",
-		.reason = reason,
+		.reason = (char *)reason,
 		.status = status,
 		.up = 1000,
 		.down = 1001,
@@ -78,6 +78,9 @@ START_TEST(each_sentence_has_its_label)
 		{ CLOSED, "the client answered no Ping of HeartbeatSec=", 101,
 		  ENDED("vanished") },
 		{ CLOSED, "poll: Cannot allocate memory", 101, ENDED("other") },
+		/* the text behind the code is the peer's */
+		{ CLOSED, "closed by the client (4000: stopped by SIGTERM)", 101,
+		  ENDED("client_closed") },
 		{ CLOSED, "stopped by SIGTERM", 0, ENDED("abandoned") },
 		{ WS_ERROR, "cannot connect to a:1: Connection refused", 502,
 		  ENDED("not_opened") },
@@ -130,7 +133,7 @@ END_TEST
 START_TEST(the_file_keeps_the_counters_and_what_has_begun)
 {
 	struct counters c;
-	struct metrics_entry opened = {
+	struct entry opened = {
 		.id = PROXYING,
 		.request_id = "1",
 		.time_us = 1250000,

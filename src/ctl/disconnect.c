@@ -10,12 +10,10 @@
 #include <systemd/sd-journal.h>
 
 #include "ctl/ctl.h"
+#include "ctl/events.h"
 #include "ctl/match.h"
 #include "ctl/memory.h"
 #include "ctl/table.h"
-
-/* In units/novnc-gatectl.catalog, too. */
-#define DISCONNECT_MESSAGE_ID "5a5fc13451c94dc991b50c878634f521"
 
 /* ---- who does it */
 
@@ -79,7 +77,7 @@ static void write_entry(const struct cut *c, const struct session *s)
 	(void)sd_journal_send(
 		"MESSAGE=Disconnecting session %s%s%s (client %s) for %s%s%s", id,
 		s->user ? " of " : "", s->user ? s->user : "", s->client, c->by,
-		why ? ": " : "", why ? why : "", "MESSAGE_ID=" DISCONNECT_MESSAGE_ID,
+		why ? ": " : "", why ? why : "", "MESSAGE_ID=" EVENT_DISCONNECT_ID,
 		"PRIORITY=%d", LOG_NOTICE, "SYSLOG_IDENTIFIER=novnc-gatectl",
 		"NOVNC_GATE_SESSION=%s", id, "NOVNC_GATE_CLIENT=%s", s->client,
 		"NOVNC_GATE_BY=%s", c->by, "NOVNC_GATE_REASON=%s", why ? why : "-",

@@ -1,41 +1,113 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/entries.h"
 
+#include <pwd.h>
 #include <stdlib.h>
+#include <sys/types.h>
 #include <systemd/sd-journal.h>
+#include <unistd.h>
 
+#include "ctl/events.h"
 #include "ctl/memory.h"
 
-/* The value of a field; "" if the entry does not have it. */
-static char *field(sd_journal *j, const char *name)
-{
-	const void *data;
-	size_t len, prefix = strlen(name) + 1; /* "NAME=" */
-	char *text;
+#define GATE_USER "novnc-gate"
 
-	if (sd_journal_get_data(j, name, &data, &len) < 0 || len < prefix)
-		return memory_copy(SLICE(""));
-	text = memory_copy((struct slice){ (const char *)data + prefix, len - prefix });
+/* ---- one entry */
+
+static const struct {
+	const char *name;
+	size_t offset; /* of a char * in struct entry */
+} texts[] = {
+	{ "MESSAGE_ID", offsetof(struct entry, id) },
+	{ "MESSAGE", offsetof(struct entry, message) },
+	{ "SYSLOG_IDENTIFIER", offsetof(struct entry, program) },
+	{ "_PID", offsetof(struct entry, pid) },
+	{ "_UID", offsetof(struct entry, uid) },
+	{ "_BOOT_ID", offsetof(struct entry, boot) },
+	{ "NOVNC_GATE_SESSION", offsetof(struct entry, session) },
+	{ "NOVNC_GATE_REQUEST_ID", offsetof(struct entry, request_id) },
+	{ "NOVNC_GATE_USER", offsetof(struct entry, user) },
+	{ "NOVNC_GATE_CLIENT", offsetof(struct entry, client) },
+	{ "NOVNC_GATE_REASON", offsetof(struct entry, reason) },
+	{ "NOVNC_GATE_BY", offsetof(struct entry, by) },
+};
+
+static const struct {
+	const char *name;
+	size_t offset; /* of a uint64_t */
+} numbers[] = {
+	/* when it was sent, which the kernel notes */
+	{ "_SOURCE_REALTIME_TIMESTAMP", offsetof(struct entry, time_us) },
+	{ "NOVNC_GATE_STATUS", offsetof(struct entry, status) },
+	{ "NOVNC_GATE_UP_BYTES", offsetof(struct entry, up) },
+	{ "NOVNC_GATE_DOWN_BYTES", offsetof(struct entry, down) },
+	{ "NOVNC_GATE_DURATION_MS", offsetof(struct entry, duration_ms) },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static char **text_of(struct entry *e, size_t i)
+{
+	return (char **)((char *)e + texts[i].offset);
+}
+
+static char *value_copy(struct slice value)
+{
+	char *text = memory_copy(value);
+
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' '; /* they would control the terminal */
 	return text;
 }
 
-static void take(sd_journal *j, struct entries *ret)
+static void take_field(struct entry *e, struct slice name, struct slice value)
 {
-	struct entry *e;
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (!*text_of(e, i) && slice_eq(name, slice_str(texts[i].name))) {
+			*text_of(e, i) = value_copy(value);
+			return;
+		}
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		if (slice_eq(name, slice_str(numbers[i].name))) {
+			char *digits = memory_copy(value);
 
-	ret->entry = memory_array(ret->entry, ret->n + 1, sizeof(*e));
-	e = &ret->entry[ret->n++];
-	*e = (struct entry){
-		.program = field(j, "SYSLOG_IDENTIFIER"),
-		.pid = field(j, "_PID"),
-		.message = field(j, "MESSAGE"),
-		.id = field(j, "MESSAGE_ID"),
-	};
-	(void)sd_journal_get_realtime_usec(j, &e->time_us); /* 0 if it is damaged */
+			*(uint64_t *)((char *)e + numbers[i].offset) =
+				strtoull(digits, NULL, 10);
+			free(digits);
+		}
 }
+
+static void entry_read(sd_journal *j, struct entry *ret)
+{
+	const void *data;
+	size_t len;
+
+	*ret = (struct entry){ 0 };
+	SD_JOURNAL_FOREACH_DATA(j, data, len)
+	{
+		struct slice field = { data, len };
+		size_t end = slice_find(field, '=');
+
+		if (end < len)
+			take_field(ret, (struct slice){ data, end },
+				   slice_from(field, end + 1));
+	}
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (!*text_of(ret, i))
+			*text_of(ret, i) = memory_copy(SLICE(""));
+	if (ret->time_us == 0)
+		(void)sd_journal_get_realtime_usec(
+			j, &ret->time_us); /* 0 if it is damaged */
+}
+
+static void entry_done(struct entry *e)
+{
+	for (size_t i = 0; i < COUNT(texts); i++)
+		free(*text_of(e, i));
+}
+
+/* ---- the last ones of a connection or session */
 
 static int match(sd_journal *j, const char *name, const char *value)
 {
@@ -46,7 +118,7 @@ static int match(sd_journal *j, const char *name, const char *value)
 	return r;
 }
 
-static int select_entries(sd_journal *j, const char *invocation, const char *session)
+static int select_session(sd_journal *j, const char *invocation, const char *session)
 {
 	int r;
 
@@ -66,13 +138,14 @@ int entries_read(const char *invocation, const char *session, size_t most,
 
 	*ret = (struct entries){ 0 };
 	if (r >= 0)
-		r = select_entries(j, invocation, session);
+		r = select_session(j, invocation, session);
 	if (r >= 0)
 		r = sd_journal_seek_tail(j);
 	if (r >= 0 && most > 0)
 		r = sd_journal_previous_skip(j, most);
 	while (r > 0) {
-		take(j, ret);
+		ret->entry = memory_array(ret->entry, ret->n + 1, sizeof(*ret->entry));
+		entry_read(j, &ret->entry[ret->n++]);
 		r = sd_journal_next(j);
 	}
 	sd_journal_close(j);
@@ -81,12 +154,95 @@ int entries_read(const char *invocation, const char *session, size_t most,
 
 void entries_done(struct entries *e)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		free(e->entry[i].program);
-		free(e->entry[i].pid);
-		free(e->entry[i].message);
-		free(e->entry[i].id);
-	}
+	for (size_t i = 0; i < e->n; i++)
+		entry_done(&e->entry[i]);
 	free(e->entry);
 	*e = (struct entries){ 0 };
+}
+
+/* ---- all of some kinds */
+
+static int select_kinds(sd_journal *j, unsigned kinds, bool disconnect)
+{
+	int r = 0;
+
+	for (const struct event *e = events; r >= 0 && e->id; e++)
+		if (kinds & 1U << e->kind && (e->kind == EVENT_DISCONNECT) == disconnect)
+			r = match(j, "MESSAGE_ID", e->id);
+	return r;
+}
+
+/*
+ * Of the gate, only entries of the user that runs it: the kernel tells the journal who it is, so nobody can
+ * forge them. An administrator who disconnects can be any user.
+ */
+static int select_events(sd_journal *j, const struct entries_query *q)
+{
+	const struct passwd *gate = q->user ? NULL : getpwnam(GATE_USER);
+	char *uid = memory_print("%u", q->user || !gate ? getuid() : gate->pw_uid);
+	int r = match(j, "_UID", uid);
+
+	free(uid);
+	if (r >= 0)
+		r = select_kinds(j, q->kinds, false);
+	if (r >= 0)
+		r = sd_journal_add_disjunction(j);
+	return r < 0 ? r : select_kinds(j, q->kinds, true);
+}
+
+/*
+ * Goes to the first entry that is wanted. If the one with the cursor is not there any more, that is the first
+ * one after it. Returns as sd_journal_next().
+ */
+static int go_on(sd_journal *j, const char *cursor)
+{
+	int r;
+
+	if (!cursor) {
+		r = sd_journal_seek_head(j);
+		return r < 0 ? r : sd_journal_next(j);
+	}
+	r = sd_journal_seek_cursor(j, cursor);
+	if (r >= 0)
+		r = sd_journal_next(j);
+	if (r > 0 && sd_journal_test_cursor(j, cursor) > 0)
+		r = sd_journal_next(j);
+	return r;
+}
+
+static bool is_late(sd_journal *j, uint64_t until_us)
+{
+	uint64_t time_us;
+
+	return sd_journal_get_realtime_usec(j, &time_us) >= 0 && time_us > until_us;
+}
+
+int entries_each(const struct entries_query *q,
+		 void (*on)(void *userdata, const struct entry *e), void *userdata,
+		 char **ret_cursor)
+{
+	sd_journal *j = NULL;
+	char *cursor = NULL;
+	struct entry e;
+	int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+
+	if (r >= 0)
+		r = select_events(j, q);
+	if (r >= 0)
+		r = go_on(j, q->cursor);
+	while (r > 0 && !is_late(j, q->until_us)) {
+		entry_read(j, &e);
+		on(userdata, &e);
+		entry_done(&e);
+		free(cursor);
+		cursor = NULL;
+		if (ret_cursor)
+			r = sd_journal_get_cursor(j, &cursor);
+		if (r >= 0)
+			r = sd_journal_next(j);
+	}
+	sd_journal_close(j);
+	if (ret_cursor)
+		*ret_cursor = cursor;
+	return r < 0 ? r : 0;
 }

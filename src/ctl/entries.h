@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of the journal about one connection or one session. */
+/* Entries of the journal: those of the gate, and those of novnc-gatectl about a session. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct entry {
-	uint64_t time_us; /* since 1970 */
-	char *program;    /* "novnc-gate"; owned, as the others */
-	char *pid;
-	char *message; /* control characters are replaced */
-	char *id;      /* MESSAGE_ID=, or "" */
-};
+#include "ctl/entry.h"
 
 struct entries {
 	struct entry *entry; /* owned; the oldest first */
@@ -25,3 +20,19 @@ struct entries {
 int entries_read(const char *invocation, const char *session, size_t most,
 		 struct entries *ret);
 void entries_done(struct entries *e);
+
+struct entries_query {
+	bool user;      /* --user: of the caller's gate */
+	unsigned kinds; /* 1 << enum event_kind, of each that is wanted */
+	const char *
+		cursor; /* only entries after this one, or the first after it that is left; NULL: all */
+	uint64_t until_us; /* no later ones; UINT64_MAX: all */
+};
+
+/*
+ * Calls on() with each of these entries, the oldest first; it borrows the entry. *ret_cursor, if it is not NULL,
+ * becomes the cursor of the last one, or NULL if there is none; free() it. Returns 0 or -errno.
+ */
+int entries_each(const struct entries_query *q,
+		 void (*on)(void *userdata, const struct entry *e), void *userdata,
+		 char **ret_cursor);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* `novnc-gatectl metrics`: what Prometheus wants to know, from the journal and from systemd. */
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <systemd/sd-journal.h>
-#include <unistd.h>
 
+#include "ctl/entries.h"
 #include "ctl/gate.h"
 #include "ctl/memory.h"
 #include "ctl/metrics_events.h"
@@ -15,119 +12,28 @@
 #include "ctl/sessions.h"
 #include "ctl/sockets.h"
 
-#define GATE_USER "novnc-gate"
-
 /* ---- the journal */
 
-/* A copy of a field's value, or "". free() it. */
-static char *field(sd_journal *j, const char *name)
+static void count_entry(void *counters, const struct entry *e)
 {
-	const void *data;
-	size_t len, prefix = strlen(name) + 1; /* "NAME=" */
-
-	if (sd_journal_get_data(j, name, &data, &len) < 0 || len < prefix)
-		return memory_copy(SLICE(""));
-	return memory_copy((struct slice){ (const char *)data + prefix, len - prefix });
-}
-
-static uint64_t number(sd_journal *j, const char *name)
-{
-	char *text = field(j, name);
-	uint64_t n = strtoull(text, NULL, 10);
-
-	free(text);
-	return n;
-}
-
-static void count_entry(sd_journal *j, struct counters *c)
-{
-	char *id = field(j, "MESSAGE_ID"), *session = field(j, "NOVNC_GATE_SESSION");
-	char *request_id = field(j, "NOVNC_GATE_REQUEST_ID");
-	char *reason = field(j, "NOVNC_GATE_REASON");
-	struct metrics_entry e = {
-		.id = id,
-		.session = session,
-		.request_id = request_id,
-		.reason = reason,
-		.status = (unsigned)number(j, "NOVNC_GATE_STATUS"),
-		.up = number(j, "NOVNC_GATE_UP_BYTES"),
-		.down = number(j, "NOVNC_GATE_DOWN_BYTES"),
-		.duration_ms = number(j, "NOVNC_GATE_DURATION_MS"),
-		/* when it was sent, which the kernel notes */
-		.time_us = number(j, "_SOURCE_REALTIME_TIMESTAMP"),
-	};
-
-	if (e.time_us == 0)
-		(void)sd_journal_get_realtime_usec(j, &e.time_us);
-	metrics_count(c, &e);
-	free(id);
-	free(session);
-	free(request_id);
-	free(reason);
-}
-
-static int match(sd_journal *j, char *text)
-{
-	int r = sd_journal_add_match(j, text, 0);
-
-	free(text);
-	return r;
-}
-
-/* Only entries of the user that runs the gate: the kernel tells the journal who it is, so nobody can forge it. */
-static int select_entries(sd_journal *j, bool user)
-{
-	const struct passwd *gate = user ? NULL : getpwnam(GATE_USER);
-	uid_t uid = user || !gate ? getuid() : gate->pw_uid;
-	int r = match(j, memory_print("_UID=%u", uid));
-
-	for (size_t i = 0; r >= 0 && metrics_ids[i]; i++)
-		r = match(j, memory_print("MESSAGE_ID=%s", metrics_ids[i]));
-	return r;
-}
-
-/*
- * Goes to the entry before the first that is to be counted. If the last one that was counted is not there
- * any more, that is the first one after it. Returns as sd_journal_next().
- */
-static int go_on(sd_journal *j, const char *cursor)
-{
-	int r;
-
-	if (!cursor) {
-		r = sd_journal_seek_head(j);
-		return r < 0 ? r : sd_journal_next(j);
-	}
-	r = sd_journal_seek_cursor(j, cursor);
-	if (r >= 0)
-		r = sd_journal_next(j);
-	if (r > 0 && sd_journal_test_cursor(j, cursor) > 0)
-		r = sd_journal_next(j);
-	return r;
+	metrics_count(counters, e);
 }
 
 static int count_journal(const struct ctl *o, struct counters *c)
 {
-	sd_journal *j = NULL;
-	char *cursor = NULL;
-	int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+	const struct entries_query q = {
+		.user = o->user,
+		.kinds = 1 << EVENT_HANDLING | 1 << EVENT_PROXYING | 1 << EVENT_CLOSED |
+			 1 << EVENT_REFUSAL | 1 << EVENT_FAILURE,
+		.cursor = counters_text(c, "cursor"),
+		.until_us = UINT64_MAX,
+	};
+	char *cursor;
+	int r = entries_each(&q, count_entry, c, &cursor);
 
-	if (r >= 0)
-		r = select_entries(j, o->user);
-	if (r >= 0)
-		r = go_on(j, counters_text(c, "cursor"));
-	while (r > 0) {
-		count_entry(j, c);
-		free(cursor);
-		cursor = NULL;
-		r = sd_journal_get_cursor(j, &cursor);
-		if (r >= 0)
-			r = sd_journal_next(j);
-	}
-	if (r >= 0 && cursor)
+	if (r == 0 && cursor)
 		counters_set_text(c, "cursor", cursor);
 	free(cursor);
-	sd_journal_close(j);
 	return r;
 }
 
