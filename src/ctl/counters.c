@@ -10,9 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/file.h"
+
 #define DIRECTORY "/var/lib/novnc-gate"
 #define FILE_NAME "metrics.json"
-#define FILE_NEW  "metrics.json.new"
 
 const char *counters_directory(void)
 {
@@ -74,20 +75,11 @@ int counters_open(const char *directory, struct counters *ret)
 
 int counters_save(const struct counters *c)
 {
-	int fd = openat(c->directory, FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-			0644);
-	int r;
+	char *text = json_dumps(c->root, JSON_INDENT(1) | JSON_SORT_KEYS);
+	int r = text ? file_replace(c->directory, FILE_NAME, 0644, slice_str(text))
+		     : -ENOMEM;
 
-	if (fd < 0)
-		return -errno;
-	r = json_dumpfd(c->root, fd, JSON_INDENT(1) | JSON_SORT_KEYS) < 0 ? -EIO : 0;
-	/* else the renamed file might be empty after a power failure */
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	if (r == 0 && renameat(c->directory, FILE_NEW, c->directory, FILE_NAME) < 0)
-		r = -errno;
+	free(text);
 	return r;
 }
 

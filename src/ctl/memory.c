@@ -6,10 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void memory_none(void)
+{
+	errx(EXIT_FAILURE, "Out of memory");
+}
+
 static void *checked(void *p)
 {
 	if (!p)
-		errx(EXIT_FAILURE, "Out of memory");
+		memory_none();
 	return p;
 }
 
