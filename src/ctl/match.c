@@ -16,8 +16,7 @@ static bool globs(const char *word, const char *text)
 	return fnmatch(word, text, 0) == 0;
 }
 
-/* "192.0.2.1" of "192.0.2.1:51234", "2001:db8::1" of "[2001:db8::1]:51234"; others stay. */
-static struct slice address_of(struct slice client)
+struct slice match_address(struct slice client)
 {
 	const char *colon = client.len > 0 ? memrchr(client.p, ':', client.len) : NULL;
 	struct slice host = client;
@@ -35,7 +34,7 @@ static bool names(const struct session *s, const char *word,
 		  bool (*same)(const char *word, const char *text))
 {
 	struct slice unit = slice_str(s->unit.name);
-	char *address = memory_copy(address_of(slice_str(s->client))), *short_unit;
+	char *address = memory_copy(match_address(slice_str(s->client))), *short_unit;
 	bool found;
 
 	if (unit.len > strlen(".service"))

@@ -2,7 +2,11 @@
 /* Which sessions a word on the command line names. No I/O. */
 #pragma once
 
+#include "base/buf.h"
 #include "ctl/sessions.h"
+
+/* "192.0.2.1" of "192.0.2.1:51234", "2001:db8::1" of "[2001:db8::1]:51234"; others stay. */
+struct slice match_address(struct slice client);
 
 enum match {
 	MATCH_NONE,

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Counts by text: how often it came, with how much, and when last. The number of texts is limited. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Peers choose some of the texts: those that are new when there are so many share a row. */
+#define TALLY_MAX 50000
+
+struct tally_row {
+	char *text; /* owned; NULL: the row that others share */
+	uint64_t n, ms, up, down;
+	uint64_t last_us; /* since 1970 */
+};
+
+/* All zero in the beginning. */
+struct tally {
+	void *tree; /* of tsearch(3) */
+	size_t n;   /* texts in it */
+	struct tally_row others;
+};
+
+/* The row of that text, to count in; it stays until tally_done(). */
+struct tally_row *tally_row(struct tally *t, const char *text);
+
+/*
+ * Makes an array of n rows, the largest n first, then in order of their texts; without `others`. The caller calls
+ * free().
+ */
+struct tally_row **tally_sort(const struct tally *t);
+void tally_done(struct tally *t);
