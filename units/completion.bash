@@ -3,8 +3,8 @@
 
 _novnc_gatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} word command='' i
-	local commands='list disconnect status check drain metrics'
-	local options='--all --watch --full --json= --reason= --no-block --lines= --verbose --session= --cookie= --config= --timeout= --http --no-legend --no-pager --user --system --help --version'
+	local commands='list disconnect status check drain metrics report'
+	local options='--all --watch --full --json= --reason= --no-block --lines= --verbose --session= --cookie= --config= --timeout= --http --since= --until= --output= --no-legend --no-pager --user --system --help --version'
 
 	COMPREPLY=()
 	if [[ $cur == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
@@ -12,7 +12,8 @@ _novnc_gatectl() {
 		i=$((COMP_CWORD - 1))
 		[[ ${COMP_WORDS[i]} != = ]] || i=$((i - 1))
 		case ${COMP_WORDS[i]} in
-		--config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+		--config | --output) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+		--since | --until) mapfile -t COMPREPLY < <(compgen -W 'today yesterday -1h -1d -1w' -- "$cur") ;;
 		--json) mapfile -t COMPREPLY < <(compgen -W 'short pretty off' -- "$cur") ;;
 		esac
 		return

@@ -11,6 +11,7 @@ verbs=(
 	'check:check the configuration, the backends and the certificate'
 	'drain:stop the sockets and wait until nobody is left'
 	'metrics:print metrics for Prometheus'
+	'report:write a page about sessions and failures'
 )
 
 _arguments -C -s \
@@ -27,6 +28,9 @@ _arguments -C -s \
 	'--cookie=[send these cookies for it]:cookies' \
 	'--config=[check this file]:file:_files' \
 	'--http[respond to an HTTP request on standard input]' \
+	'--since=[report from this time on]:time:(today yesterday -1h -1d -1w)' \
+	'--until=[report up to this time]:time:(today yesterday -1h -1d -1w)' \
+	'--output=[report to this file]:file:_files' \
 	'--no-legend[print no header and no footer]' \
 	'--no-pager[do not use a pager]' \
 	'(--system)--user[the service manager of the caller]' \

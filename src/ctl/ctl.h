@@ -32,6 +32,9 @@ struct ctl {
 	const char *session; /* --session=, or NULL */
 	const char *cookie;  /* --cookie=, or NULL */
 	const char *config;  /* --config=, or NULL: the service's */
+	const char *since;   /* --since=, or NULL */
+	const char *until;   /* --until=, or NULL */
+	const char *output;  /* --output=, or NULL */
 };
 
 /*
@@ -44,3 +47,4 @@ int ctl_check(const struct ctl *o, char *args[]);
 int ctl_status(const struct ctl *o, char *args[]);
 int ctl_drain(const struct ctl *o, char *args[]);
 int ctl_metrics(const struct ctl *o, char *args[]);
+int ctl_report(const struct ctl *o, char *args[]);

@@ -27,6 +27,8 @@ static const struct command {
 	{ "drain", "", "stop the sockets, and wait until nobody is left", 0, 0,
 	  ctl_drain },
 	{ "metrics", "", "print metrics for Prometheus", 0, 0, ctl_metrics },
+	{ "report", "", "write a page about sessions and failures, from the journal", 0,
+	  0, ctl_report },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -44,6 +46,9 @@ static const char help_options[] =
 	"     --cookie=COOKIES  check: send these cookies for it\n"
 	"     --config=FILE     check: this file instead of the service's\n"
 	"     --http            metrics: respond to an HTTP request on standard input\n"
+	"     --since=TIME      report: from this time on\n"
+	"     --until=TIME      report: up to this time\n"
+	"     --output=FILE     report: to this file instead of report.html\n"
 	"  -n --lines=N         status: entries of the journal, 10 by default\n"
 	"  -l --full            do not shorten what is wider than the terminal\n"
 	"     --json=FORM       short, pretty or off\n"
@@ -120,6 +125,9 @@ enum option_code {
 	OPTION_COOKIE,
 	OPTION_CONFIG,
 	OPTION_HTTP,
+	OPTION_SINCE,
+	OPTION_UNTIL,
+	OPTION_OUTPUT,
 	OPTION_SYSTEM,
 	OPTION_VERSION,
 };
@@ -139,6 +147,9 @@ static const struct option options[] = {
 	{ "cookie", required_argument, NULL, OPTION_COOKIE },
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "http", no_argument, NULL, OPTION_HTTP },
+	{ "since", required_argument, NULL, OPTION_SINCE },
+	{ "until", required_argument, NULL, OPTION_UNTIL },
+	{ "output", required_argument, NULL, OPTION_OUTPUT },
 	{ "lines", required_argument, NULL, 'n' },
 	{ "user", no_argument, NULL, OPTION_USER },
 	{ "system", no_argument, NULL, OPTION_SYSTEM },
@@ -147,9 +158,30 @@ static const struct option options[] = {
 	{ 0 },
 };
 
+/* Where the text of that option goes; NULL: it is another one. */
+static const char **option_text(int option, struct ctl *o)
+{
+	switch (option) {
+	case OPTION_REASON: return &o->reason;
+	case OPTION_SESSION: return &o->session;
+	case OPTION_COOKIE: return &o->cookie;
+	case OPTION_CONFIG: return &o->config;
+	case OPTION_SINCE: return &o->since;
+	case OPTION_UNTIL: return &o->until;
+	case OPTION_OUTPUT: return &o->output;
+	default: return NULL;
+	}
+}
+
 /* Returns -1 to continue, or the exit code. */
 static int option_apply(int option, struct ctl *o)
 {
+	const char **text = option_text(option, o);
+
+	if (text) {
+		*text = optarg;
+		return -1;
+	}
 	switch (option) {
 	case 'a': o->all = true; return -1;
 	case 'l': o->full = true; return -1;
@@ -161,15 +193,11 @@ static int option_apply(int option, struct ctl *o)
 	case OPTION_JSON: return json_parse(optarg, &o->json) ? -1 : EXIT_FAILURE;
 	case OPTION_NO_LEGEND: o->legend = false; return -1;
 	case OPTION_NO_PAGER: o->pager = false; return -1;
-	case OPTION_REASON: o->reason = optarg; return -1;
 	case OPTION_NO_BLOCK: o->no_block = true; return -1;
 	case OPTION_TIMEOUT:
 		return span_parse("timeout", optarg, &o->timeout_ms) ? -1 : EXIT_FAILURE;
 	case 'n': return lines_parse(optarg, &o->lines) ? -1 : EXIT_FAILURE;
 	case 'v': o->verbose = true; return -1;
-	case OPTION_SESSION: o->session = optarg; return -1;
-	case OPTION_COOKIE: o->cookie = optarg; return -1;
-	case OPTION_CONFIG: o->config = optarg; return -1;
 	case OPTION_HTTP: o->http = true; return -1;
 	case OPTION_USER: o->user = true; return -1;
 	case OPTION_SYSTEM: o->user = false; return -1;

@@ -29,6 +29,8 @@ def said(*options):
     (["--no-l"], ["--no-legend"]),
     (["--json", "="], ["short", "pretty", "off"]),
     (["--json", "=", "p"], ["pretty"]),
+    (["report", "--until", "=", "y"], ["yesterday"]),
+    (["report", "--out"], ["--output="]),
     (["list", "l"], []),
 ])
 def test_bash_completes(words, expected):

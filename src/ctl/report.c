@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* `novnc-gatectl report`: a page about the sessions of some time, from the journal. */
+#include "ctl/report.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "ctl/ctl.h"
+#include "ctl/entries.h"
+#include "ctl/events.h"
+#include "ctl/file.h"
+#include "ctl/memory.h"
+#include "ctl/timestamp.h"
+
+#define FILE_NAME "report.html"
+
+/* ---- what is read */
+
+/* --since= and --until=. Returns false after a message. */
+static bool span_read(const struct ctl *o, uint64_t *ret_since_us, uint64_t *ret_until_us)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	*ret_since_us = 0;
+	*ret_until_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	if (o->since && !timestamp_parse("since", o->since, ret_since_us))
+		return false;
+	if (o->until && !timestamp_parse("until", o->until, ret_until_us))
+		return false;
+	if (*ret_since_us <= *ret_until_us)
+		return true;
+	(void)fprintf(stderr, o->until ? "--since= is later than --until=\n"
+				       : "--since= is in the future\n");
+	return false;
+}
+
+static void add(void *report, const struct entry *e)
+{
+	report_add(report, e);
+}
+
+/* Reads from the first entry, for sessions that were open when the span began. */
+static int journal_read(const struct ctl *o, struct report *r)
+{
+	const struct entries_query q = {
+		.user = o->user,
+		.kinds = 1 << EVENT_PROXYING | 1 << EVENT_CLOSED | 1 << EVENT_REFUSAL |
+			 1 << EVENT_FAILURE | 1 << EVENT_DISCONNECT,
+		.until_us = r->until_us,
+	};
+	int code = entries_each(&q, add, r, NULL);
+
+	report_end(r);
+	return code;
+}
+
+/* ---- where it is written */
+
+/* A device, a pipe and the like cannot be replaced. */
+static int special_write(const char *path, struct slice page)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = file_write(fd, page);
+	return close(fd) < 0 && r == 0 ? -errno : r;
+}
+
+/* Behind a symbolic link, the file that it leads to. */
+static int page_write(const char *path, struct slice page)
+{
+	char target[PATH_MAX], *slash;
+	struct stat st;
+	mode_t mode = 0666;
+	int directory, r;
+
+	if (!realpath(path, target) &&
+	    snprintf(target, sizeof(target), "%s", path) >= (int)sizeof(target))
+		return -ENAMETOOLONG;
+	if (stat(target, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			return special_write(target, page);
+		mode = st.st_mode & 0777;
+	}
+	slash = strrchr(target, '/');
+	if (slash)
+		*slash = '\0';
+	directory = open(!slash            ? "."
+			 : slash == target ? "/"
+					   : target,
+			 O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	r = file_replace(directory, slash ? slash + 1 : target, mode, page);
+	(void)close(directory);
+	return r;
+}
+
+/* Returns the exit code. */
+static int deliver(const struct ctl *o, const struct report *r, struct slice page)
+{
+	const char *path = o->output ? o->output : FILE_NAME;
+	int code;
+
+	if (strcmp(path, "-") == 0)
+		return file_write(STDOUT_FILENO, page) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	code = page_write(path, page);
+	if (code < 0) {
+		(void)fprintf(stderr, "Cannot write %s: %s\n", path, strerror(-code));
+		return EXIT_FAILURE;
+	}
+	(void)printf("Wrote %s: %" PRIu64 " sessions begun, %" PRIu64 " ended\n", path,
+		     r->begun, r->ended);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- the command */
+
+static int report_make(const struct ctl *o, const struct report *r)
+{
+	char host[HOST_NAME_MAX + 1] = "", *page = NULL;
+	size_t len;
+	FILE *to = open_memstream(&page, &len);
+	int code;
+
+	if (!to)
+		memory_none();
+	(void)gethostname(host, sizeof(host) - 1);
+	report_write(r, host, to);
+	if (fclose(to) != 0)
+		memory_none();
+	code = deliver(o, r, (struct slice){ page, len });
+	free(page);
+	return code;
+}
+
+int ctl_report(const struct ctl *o, char *args[])
+{
+	struct report r;
+	uint64_t since_us, until_us;
+	int code = EXIT_FAILURE, error;
+
+	(void)args;
+	if (!span_read(o, &since_us, &until_us))
+		return EXIT_FAILURE;
+	report_init(&r, since_us, until_us);
+	error = journal_read(o, &r);
+	if (error < 0)
+		(void)fprintf(stderr, "Cannot read the journal: %s\n", strerror(-error));
+	else
+		code = report_make(o, &r);
+	if (error == 0 && r.empty && geteuid() != 0)
+		(void)fprintf(stderr, "The journal shows no entries to this user; see "
+				      "journalctl(1).\n");
+	report_done(&r);
+	return code;
+}

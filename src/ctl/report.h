@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What the entries of the journal say about a span of time, and the page about it. No I/O but *to. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ctl/entry.h"
+#include "ctl/open_sessions.h"
+#include "ctl/slots.h"
+#include "ctl/tally.h"
+
+/* At least one more than there are bounds in metrics_events.h. */
+#define REPORT_BUCKETS 12
+
+/* Only the last ones are listed. */
+#define REPORT_CUTS 100
+
+/* A session that an administrator has ended. Texts are owned. */
+struct report_cut {
+	uint64_t time_us;
+	char *session, *user, *client, *by, *reason;
+};
+
+struct report {
+	uint64_t since_us; /* 0: the first entry */
+	uint64_t until_us;
+	struct slots slots;
+	size_t at;        /* the slot of the last entry */
+	uint64_t last_us; /* of the last entry, also before since_us */
+	char *boot;       /* owned; its id; NULL: there was no entry */
+	struct open_sessions open;
+	bool inside; /* since_us has passed */
+	bool empty;  /* nothing has happened since, and no session was open */
+
+	uint64_t begun, ended, not_opened, open_at_end, cuts_made;
+	uint64_t ms;       /* of all sessions, in the span */
+	uint64_t up, down; /* of those that have ended in it, as are the next three */
+	uint64_t durations[REPORT_BUCKETS], ups[REPORT_BUCKETS], downs[REPORT_BUCKETS];
+	struct tally users, clients;
+	struct tally ends, refusals, failures; /* texts: label, tab, sentence */
+	struct report_cut cuts[REPORT_CUTS]; /* a ring; cuts_made % REPORT_CUTS is next */
+};
+
+void report_init(struct report *ret, uint64_t since_us, uint64_t until_us);
+
+/* The entries from before the span have to come as well, for sessions that were open when it began. */
+void report_add(struct report *r, const struct entry *e);
+
+/* No more entries come. */
+void report_end(struct report *r);
+
+/* Writes the page, as HTML. Its times are local; host is the name of the machine. */
+void report_write(const struct report *r, const char *host, FILE *to);
+void report_done(struct report *r);
