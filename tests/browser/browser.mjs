@@ -25,27 +25,38 @@ export async function until(check) {
 	}
 }
 
+export function launch(env = process.env, ...more) {
+	return chromium.launch({
+		env,
+		executablePath: '/usr/bin/chromium',
+		chromiumSandbox: process.getuid() !== 0,
+		args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+			'--disable-background-networking', '--disable-component-update', ...more],
+	});
+}
+
+// An empty directory for what a test file leaves behind.
+export function artifactsOf(name) {
+	const artifacts = join(ARTIFACTS, name);
+
+	rmSync(artifacts, { recursive: true, force: true });
+	mkdirSync(artifacts, { recursive: true });
+	return artifacts;
+}
+
 // For one test file: a world and a browser that is signed in, there before its first test and gone after the last.
 // After each test a screenshot, named by it, and in the end the logs go to the artefacts.
 export function suite(name, options) {
 	const dir = mkdtempSync(join(DEMO, 'test-'));
-	const artifacts = join(ARTIFACTS, name);
+	const artifacts = artifactsOf(name);
 	const it = { world: new World({ dir, ...options }) };
-
-	rmSync(artifacts, { recursive: true, force: true });
-	mkdirSync(artifacts, { recursive: true });
 
 	before(async () => {
 		await it.world.start();
 		it.netLog = join(dir, 'net-log.json');
-		it.browser = await chromium.launch({
-			env: it.world.ca ? { ...process.env, HOME: homeThatTrusts(it.world.ca, dir) } : process.env,
-			executablePath: '/usr/bin/chromium',
-			chromiumSandbox: process.getuid() !== 0,
-			args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-				'--disable-background-networking', '--disable-component-update',
-				...it.world.ca ? [`--log-net-log=${it.netLog}`] : []],
-		});
+		it.browser = await (it.world.ca
+			? launch({ ...process.env, HOME: homeThatTrusts(it.world.ca, dir) }, `--log-net-log=${it.netLog}`)
+			: launch());
 		await openPage(it, it.browser, it.world.signedIn);
 	});
 	afterEach(async (test) => {

@@ -1,0 +1,282 @@
+"""novnc-gatectl report: the page that it makes of real entries, and where it is written."""
+
+import html.parser
+import re
+import subprocess
+import time
+
+import pytest
+
+from machine import Session, wait_for
+
+CLOSED = "930ee7b5ab8f48f2b1fb9892c90e56b8"
+DISCONNECT = "5a5fc13451c94dc991b50c878634f521"
+EMPTY = {"meta", "rect", "line", "path"}     # elements of the page that have no content
+
+
+class Checked(html.parser.HTMLParser):
+    """Reads a page: each element is closed, no id or attribute is twice, and nothing comes from elsewhere or runs."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.rows, self.cell = [], set(), [], None
+        assert text.startswith("<!DOCTYPE html>\n")
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(set(names)) == len(names), attrs
+        assert tag not in {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a", "use"}
+        for name, value in attrs:
+            assert name not in {"src", "href", "xlink:href", "style"} and not name.startswith("on"), attrs
+            if name == "id":
+                assert value not in self.ids
+                self.ids.add(value)
+            if name.startswith("aria-labelledby"):
+                self.labels = value.split()
+        if tag == "tr":
+            self.rows.append([])
+        if tag == "td":
+            self.cell = ""
+        if tag not in EMPTY or not self.get_starttag_text().endswith("/>") and tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag == "td":
+            self.rows[-1].append(self.cell)
+            self.cell = None
+        if tag == "svg" and "chart" in self.get_starttag_text():
+            assert set(self.labels) <= self.ids
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+
+def run(gate, *arguments, code=0, directory="/tmp"):
+    """Runs it in that directory; returns what it printed, both streams together."""
+    done = subprocess.run([*gate.enter, "env", "-C", directory, "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
+                           "novnc-gatectl", "report", *arguments], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def report(gate, *arguments):
+    """The numbers at the top of the page, and the rows of its tables."""
+    gate.sync()
+    text = run(gate, "--output=-", *arguments)
+    facts = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", text))
+    return {name: int(value) if value.isdigit() else value for name, value in facts.items()}, Checked(text).rows
+
+
+def now():
+    """For --since=, later than all that has happened and earlier than all that comes."""
+    time.sleep(0.002)   # the forms of systemd.time(7) have microseconds, but clocks may differ in the last digits
+    return "@%.6f" % time.time()
+
+
+def closed_session(gate, name):
+    with Session(name) as session:
+        assert session.status == 101 and session.echoes(b"x" * 5000)
+    wait_for(lambda: not gate.instances())
+
+
+@pytest.fixture
+def since(gate):
+    wait_for(lambda: not gate.instances())
+    return "--since=" + now()
+
+
+def test_a_session_is_in_the_page_with_its_bytes(gate, since):
+    closed_session(gate, "4711")
+    facts, rows = report(gate, since)
+    assert (facts["Sessions begun"], facts["Most at the same time"], facts["Open at the end"]) == (1, 1, 0)
+    assert (facts["Users"], facts["Client addresses"], facts["Bytes up"]) == (1, 1, "4.8K")
+    [client] = [row for row in rows if row[:1] == ["127.0.0.1"]]
+    assert client[1] == "1" and client[4:6] == ["4.8K", "4.8K"]
+    assert any(row[:3] == ["client closed", "the client closed first", "1"] for row in rows)
+
+
+def test_open_sessions_count_also_if_they_began_earlier(gate, since):
+    with Session("a") as first, Session("b") as second:
+        assert first.echoes() and second.echoes()
+        assert report(gate, since)[0]["Open at the end"] == 2
+        later = report(gate, "--since=" + now())[0]
+        assert (later["Sessions begun"], later["Most at the same time"], later["Open at the end"]) == (0, 2, 2)
+    wait_for(lambda: not gate.instances())
+
+
+def test_what_administrators_cut_is_there_with_who_and_why(gate, since):
+    with Session("cut") as session:
+        assert session.echoes()
+        gate.run("novnc-gatectl", "disconnect", "cut", "--reason=<b>has</b> left & \"gone\"")
+        client = "%s:%d" % session.sock.getsockname()[:2]
+    facts, rows = report(gate, since)
+    assert facts["Disconnected"] == 1
+    assert [row[1:] for row in rows if row[1:2] == ["cut"]] == \
+        [["cut", "-", client, "root", "<b>has</b> left & \"gone\""]]
+    assert any(row[:2] == ["stopped", "stopped by SIGTERM"] for row in rows)
+
+
+def test_failures_have_their_sentence(gate, since):
+    with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n"):
+        for _ in range(2):
+            with Session() as failed:
+                assert failed.status == 502
+    with Session(path="/evil/socket") as refused:
+        assert refused.status == 403
+    wait_for(lambda: not gate.instances())
+    facts, rows = report(gate, since)
+    assert (facts["Sessions begun"], facts["Not opened"]) == (0, 2)
+    [failure] = [row for row in rows if row[:1] == ["connect"]]
+    assert failure[1:3] == ["cannot connect to 127.0.0.1:9: Connection refused", "2"]
+    assert [row[2] for row in rows if row[:1] == ["path"]] == ["1"]
+
+
+def test_names_of_peers_are_text(gate, since):
+    closed_session(gate, "&lt;script&gt;<script>&quot;'")
+    gate.run("setpriv", "--reuid=novnc-gate", "--regid=novnc-gate", "--clear-groups", "sh", "-ec",
+             f"printf 'MESSAGE_ID={CLOSED}\\nMESSAGE=x\\nNOVNC_GATE_STATUS=101\\nNOVNC_GATE_USER=%s\\n"
+             "NOVNC_GATE_REASON=%s\\n' \"$1\" \"$1\" | logger --journald", "sh", "<script>alert(1)</script>")
+    facts, rows = report(gate, since)
+    assert facts["Users"] == 2
+    assert [row[0] for row in rows if row and "<script>" in row[0]] == ["<script>alert(1)</script>"]
+
+
+def test_nobody_else_can_write_entries_that_count(gate, since):
+    for lines in f"{CLOSED}\\nNOVNC_GATE_STATUS=101", f"{DISCONNECT}\\nNOVNC_GATE_BY=root\\nNOVNC_GATE_SESSION=forged":
+        gate.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-ec",
+                 f"printf 'MESSAGE_ID={lines}\\nMESSAGE=x\\n' | logger --journald")
+    assert gate.journal("_UID=65534", f"MESSAGE_ID={CLOSED}")
+    facts, rows = report(gate, since)
+    assert facts["Sessions begun"] == 0
+    assert [row[4] for row in rows if row[1:2] == ["forged"]] == ["nobody"]
+
+
+def test_since_and_until_take_what_journalctl_takes(gate, since):
+    closed_session(gate, "first")
+    between = now()
+    closed_session(gate, "second")
+    begun = lambda *arguments: report(gate, *arguments)[0]["Sessions begun"]
+    assert begun(since) == 2
+    assert begun("--since=" + between) == begun(since, "--until=" + between) == 1
+    for form in "today", "yesterday", "-1h", "1 hour ago", "2 weeks 3 days ago", "2026-01-02", "2026-01-02 03:04:05.678", \
+            "00:00", "@0":
+        assert gate.run("journalctl", "-n0", "--quiet", "--since=" + form) == ""
+        assert begun("--since=" + form, "--until=now") >= 2, form
+    for form in "", "nonsense", "2026-13-01", "-":
+        assert run(gate, "--since=" + form, code=1) == f"--since={form}: not a time, see systemd.time(7)\n"
+    assert run(gate, "--since=now", "--until=-1h", code=1) == "--since= is later than --until=\n"
+    assert run(gate, "--since=tomorrow", code=1) == "--since= is in the future\n"
+
+
+def test_without_entries_the_page_says_so(gate, since):
+    assert "The journal has no entries of novnc-gate from this time." in run(gate, since, "--output=-")
+
+
+def test_a_user_who_may_not_read_the_journal_is_told(gate):
+    done = subprocess.run([*gate.enter, "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+                           "/usr/local/bin/novnc-gatectl", "report", "--output=-"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
+    assert done.stderr == "The journal shows no entries to this user; see journalctl(1).\n"
+
+
+# ---- the file
+
+@pytest.fixture
+def directory(gate):
+    yield gate.run("mktemp", "-d").strip()
+
+
+def listed(gate, directory):
+    return gate.run("ls", "-A", directory).split()
+
+
+def test_it_is_written_to_report_html_or_to_the_given_file(gate, directory):
+    assert re.fullmatch(r"Wrote report.html: \d+ sessions begun, \d+ ended\n", run(gate, directory=directory))
+    Checked(gate.read(f"{directory}/report.html"))
+    assert gate.run("stat", "-c", "%a", f"{directory}/report.html") == "644\n"
+    gate.write(f"{directory}/old", "old")
+    gate.run("chmod", "600", f"{directory}/old")
+    gate.run("ln", "-s", "old", f"{directory}/link")
+    run(gate, f"--output={directory}/link")
+    assert gate.run("stat", "-c", "%a %F", f"{directory}/old", f"{directory}/link") == \
+        "600 regular file\n777 symbolic link\n"
+    Checked(gate.read(f"{directory}/old"))
+    assert listed(gate, directory) == ["link", "old", "report.html"]
+
+
+def test_a_full_disk_leaves_no_half_page(gate, directory):
+    gate.run("mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", directory)
+    try:
+        full = "Cannot write report.html: No space left on device\n"
+        assert run(gate, code=1, directory=directory) == full
+        assert listed(gate, directory) == []
+        gate.write(f"{directory}/report.html", "old")
+        assert run(gate, code=1, directory=directory) == full
+        assert listed(gate, directory) == ["report.html"] and gate.read(f"{directory}/report.html") == "old"
+    finally:
+        gate.run("umount", directory)
+
+
+def test_devices_are_written_to_and_not_replaced(gate, directory):
+    assert run(gate, "--output=/dev/full", code=1) == "Cannot write /dev/full: No space left on device\n"
+    run(gate, "--output=/dev/null")
+    assert gate.run("stat", "-c", "%F", "/dev/full", "/dev/null") == "character special file\n" * 2
+    assert run(gate, f"--output={directory}", code=1) == f"Cannot write {directory}: Is a directory\n"
+    assert run(gate, "--output=/nowhere/x", code=1) == "Cannot write /nowhere/x: No such file or directory\n"
+
+
+# ---- many
+
+MEMORY = 32 << 20     # of private memory, at most
+
+# Entries as those of the gate; each is a datagram.
+SENDER = """
+import socket, sys
+to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+to.connect("/run/systemd/journal/socket")
+for i in range(int(sys.argv[1])):
+    path = f"/api/auth/session/{i}/novnc/websock"
+    client = f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}:51234"
+    common = (f"NOVNC_GATE_CLIENT={client}\\nNOVNC_GATE_REQUEST_ID={i:032x}-1\\nNOVNC_GATE_SESSION={i}\\n"
+              f"NOVNC_GATE_USER=user{i % 1000}\\nNOVNC_GATE_PATH={path}\\nNOVNC_GATE_METHOD=GET\\n"
+              "NOVNC_GATE_BACKEND=master-controller\\nPRIORITY=5\\nSYSLOG_IDENTIFIER=novnc-gate\\n")
+    for id, more in (("72d0afd52f154dfeb3a0b56188c70f13", f"MESSAGE=Handling noVNC connection: {path} (client {client})\\n"),
+                     ("f6f9792c04fb43ac86cbf1932436eb7b", f"MESSAGE=Proxying: {path} (client {client})\\n"),
+                     ("930ee7b5ab8f48f2b1fb9892c90e56b8",
+                      f"MESSAGE=noVNC session closed: {path} (closed by the client (1001); {i} bytes up, {i} bytes down, "
+                      f"1.000s; client {client})\\nNOVNC_GATE_STATUS=101\\nNOVNC_GATE_DURATION_MS={i}\\n"
+                      "NOVNC_GATE_REASON=closed by the client (1001)\\n"
+                      f"NOVNC_GATE_UP_BYTES={i}\\nNOVNC_GATE_DOWN_BYTES={i}\\n")):
+        to.send(f"MESSAGE_ID={id}\\n{common}{more}".encode())
+"""
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_sessions_take_seconds_and_little_memory(gate, since):
+    conf = "/etc/systemd/journald.conf.d/zz-many.conf"
+    gate.write(conf, "[Journal]\nStorage=persistent\nRateLimitBurst=0\nSystemMaxUse=1500M\n")
+    gate.run("mkdir", "-p", "/var/log/journal")
+    gate.run("systemctl", "restart", "systemd-journald")
+    try:
+        gate.write("/tmp/sender.py", SENDER)
+        gate.run("setpriv", "--reuid=novnc-gate", "--regid=novnc-gate", "--clear-groups", "/usr/bin/python3",
+                 "/tmp/sender.py", "100000")
+        gate.sync()
+        before = time.monotonic()
+        # without the pages of the journal's files, which the kernel can drop at any time
+        out = gate.run("prlimit", f"--data={MEMORY}", "novnc-gatectl", "report", since, "--output=/tmp/many.html")
+        print(f"{time.monotonic() - before:.1f} s")
+        assert out == "Wrote /tmp/many.html: 100000 sessions begun, 100000 ended\n"
+        assert time.monotonic() - before < 10
+    finally:
+        gate.run("rm", "-rf", conf, "/var/log/journal", "/tmp/many.html")
+        gate.run("systemctl", "restart", "systemd-journald")
