@@ -69,6 +69,22 @@ START_TEST(a_session_from_before_the_span_is_open_in_it)
 }
 END_TEST
 
+START_TEST(what_comes_after_the_span_does_not_count)
+{
+	struct report r = begun_at(BEGIN, BEGIN + DAY);
+
+	opened(&r, BEGIN + HOUR, "1");
+	closed(&r, BEGIN + DAY + 1, "1", 23 * 3600000);
+	opened(&r, BEGIN + 2 * DAY, "2");
+	report_end(&r);
+	ck_assert_uint_eq(r.begun, 1);
+	ck_assert_uint_eq(r.ended, 0);
+	ck_assert_uint_eq(r.open_at_end, 1);
+	ck_assert_uint_eq(r.ms, 23 * 3600000);
+	report_done(&r);
+}
+END_TEST
+
 START_TEST(a_session_whose_opening_entry_is_gone_is_known_from_its_end)
 {
 	struct report r = begun_at(BEGIN, BEGIN + DAY);
@@ -188,6 +204,7 @@ int main(void)
 	tcase_add_test(t, a_session_counts_where_it_begins_and_while_it_is_open);
 	tcase_add_test(t, sessions_that_follow_each_other_are_not_open_at_the_same_time);
 	tcase_add_test(t, a_session_from_before_the_span_is_open_in_it);
+	tcase_add_test(t, what_comes_after_the_span_does_not_count);
 	tcase_add_test(t, a_session_whose_opening_entry_is_gone_is_known_from_its_end);
 	tcase_add_test(t, no_session_survives_a_restart_of_the_machine);
 	tcase_add_test(t, the_span_begins_with_the_first_entry_unless_it_is_said);

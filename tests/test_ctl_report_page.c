@@ -182,7 +182,7 @@ static void add_many(struct report *r, char *const users[], size_t n)
 	for (size_t i = 0; i < 10000; i++) {
 		uint64_t hour = (time_us - BEGIN) / HOUR;
 		uint64_t from_noon = hour % 24 > 13 ? hour % 24 - 13 : 13 - hour % 24;
-		uint64_t mean_s = 22 + from_noon * from_noon * 2;
+		uint64_t mean_s = 17 + from_noon * from_noon * 3 / 2;
 
 		if (hour / 24 >= 5)
 			mean_s *= 3;

@@ -44,7 +44,7 @@ struct report {
 
 void report_init(struct report *ret, uint64_t since_us, uint64_t until_us);
 
-/* In order of time, and none from after the span. The entries from before the span have to come as well, for sessions that were open when it began. */
+/* In order of time; those from after the span do not count. The entries from before the span have to come as well, for sessions that were open when it began. */
 void report_add(struct report *r, const struct entry *e);
 
 /* No more entries come. */

@@ -235,6 +235,8 @@ void report_init(struct report *ret, uint64_t since_us, uint64_t until_us)
 
 void report_add(struct report *r, const struct entry *e)
 {
+	if (e->time_us > r->until_us)
+		return;
 	change_boot(r, e);
 	advance(r, e->time_us);
 	r->last_us = e->time_us;

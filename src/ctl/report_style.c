@@ -3,7 +3,7 @@
 
 const char report_policy[] =
 	"default-src 'none'; base-uri 'none'; form-action 'none'; "
-	"style-src 'sha256-KBbAsrC4hYc4cm+Rs/ncZR25+xpo85PnRiSW25+/cqU='";
+	"style-src 'sha256-89VawDlkMKloWKGux3KKD/DUmJtsoWGY5z7qvQKkF1w='";
 
 const char report_style[] =
 	"\n"
@@ -45,7 +45,7 @@ const char report_style[] =
 	"th, td { text-align: left; vertical-align: top; padding: .3rem .6rem;\n"
 	"  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }\n"
 	"th { color: var(--quiet); font-weight: 600; white-space: nowrap; }\n"
-	"td[dir] { min-width: 6rem; }\n"
+	"td[dir] { min-width: 8rem; }\n"
 	".number { text-align: right; font-variant-numeric: tabular-nums; }\n"
 	".number, .time, .share { white-space: nowrap; overflow-wrap: normal; width: 1%; }\n"
 	".share svg { vertical-align: middle; }\n";
