@@ -173,7 +173,9 @@ void counters_forget(struct counters *c, uint64_t before_us)
 	const char *id;
 	void *next;
 
-	json_object_foreach_safe(begun, next, id,
-				 value) if ((uint64_t)json_integer_value(value) <
-					    before_us)(void) json_object_del(begun, id);
+	json_object_foreach_safe(begun, next, id, value)
+	{
+		if ((uint64_t)json_integer_value(value) < before_us)
+			(void)json_object_del(begun, id);
+	}
 }

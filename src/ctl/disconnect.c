@@ -67,6 +67,8 @@ static void say(const struct session *s)
 	if (s->user)
 		(void)printf(" of %s", s->user);
 	(void)printf(", client %s (%s)\n", s->client, s->unit.name);
+	(void)fflush(
+		stdout); /* before the wait, which may be long and may be interrupted */
 }
 
 static void write_entry(const struct cut *c, const struct session *s)
@@ -87,11 +89,16 @@ static void write_entry(const struct cut *c, const struct session *s)
 		s->user ? "NOVNC_GATE_USER=%s" : NULL, s->user, NULL);
 }
 
-static void on_stop(void *userdata, size_t i)
+static void on_stop(void *userdata, size_t i, bool gone)
 {
 	struct cut *c = userdata;
 	const struct session *s = c->session[i];
 
+	if (gone) {
+		(void)fprintf(stderr, "Session %s has ended meanwhile\n",
+			      s->id ? s->id : s->client);
+		return;
+	}
 	write_entry(c, s);
 	table_text(&c->table, s->id);
 	table_text(&c->table, s->user);
@@ -142,7 +149,6 @@ static int cut(const struct ctl *o, sd_bus *bus, const struct sessions *s,
 		.unit = memory_array(NULL, s->n, sizeof(*c.unit)),
 		.by = caller(),
 	};
-	bool good = true;
 	int r;
 
 	table_init(&c.table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -153,12 +159,12 @@ static int cut(const struct ctl *o, sd_bus *bus, const struct sessions *s,
 		}
 	r = systemd_stop(bus, c.unit, c.n, !o->no_block, on_stop, &c);
 	if (o->json != CTL_JSON_OFF)
-		good = table_print_json(o->json, table_json(&c.table));
+		table_print_json(o->json, table_json(&c.table));
 	table_done(&c.table);
 	free(c.session);
 	free(c.unit);
 	free(c.by);
-	return r < 0 ? r : fflush(stdout) == 0 && good ? 0 : -EIO;
+	return r;
 }
 
 int ctl_disconnect(const struct ctl *o, char *args[])

@@ -9,27 +9,26 @@
 #include "ctl/ctl.h"
 #include "ctl/memory.h"
 #include "ctl/session_table.h"
+#include "ctl/sockets.h"
 #include "ctl/terminal.h"
 
 #define DRAIN_LOOK_MS 1000
 
-static const char *const umbrellas[] = { "novnc-gate.service", "novnc-gate-tls.service",
-					 "novnc-gate-proxy.service", NULL };
-
 /* ---- the sockets */
 
-static void on_stop(void *userdata, size_t i)
+static void on_stop(void *userdata, size_t i, bool gone)
 {
 	(void)userdata;
 	(void)i;
+	(void)gone;
 }
 
 /* Stops those that are active, which stops their sockets. *ret has them: systemd_units_done(). */
 static int stop_sockets(const struct ctl *o, sd_bus *bus, struct systemd_unit **ret)
 {
 	static const char *const states[] = { "active", NULL };
-	const char *names[sizeof(umbrellas) / sizeof(umbrellas[0])];
-	int n = systemd_units(bus, umbrellas, states, ret), r;
+	const char *names[SOCKETS_KINDS];
+	int n = systemd_units(bus, sockets_umbrellas, states, ret), r;
 
 	for (int i = 0; i < n; i++)
 		names[i] = (*ret)[i].name;
@@ -68,9 +67,9 @@ static void print_left(const struct ctl *o, const struct sessions *s)
 
 	session_table(s, &t);
 	if (o->json != CTL_JSON_OFF)
-		(void)table_print_json(o->json, table_json(&t));
+		table_print_json(o->json, table_json(&t));
 	else if (s->n > 0)
-		(void)table_write(&t, &style, stdout);
+		table_write(&t, &style, stdout);
 	table_done(&t);
 }
 

@@ -9,6 +9,13 @@
 
 #include "ctl/memory.h"
 
+const char *const gate_level_names[GATE_LEVELS] = {
+	[GATE_GOOD] = "good",
+	[GATE_NOTE] = "note",
+	[GATE_WARNING] = "warning",
+	[GATE_ERROR] = "error",
+};
+
 /* ---- what it prints */
 
 void gate_report_add(struct gate_report *r, enum gate_level level, const char *subject,
@@ -26,18 +33,12 @@ void gate_report_add(struct gate_report *r, enum gate_level level, const char *s
 /* "good<tab>SUBJECT<tab>TEXT<tab>HINT"; the line is changed. */
 static void result_parse(char *line, struct gate_report *ret)
 {
-	static const char *const levels[] = {
-		[GATE_GOOD] = "good",
-		[GATE_NOTE] = "note",
-		[GATE_WARNING] = "warning",
-		[GATE_ERROR] = "error",
-	};
 	const char *level = strsep(&line, "\t"), *subject = strsep(&line, "\t");
 	const char *text = strsep(&line, "\t"), *hint = strsep(&line, "\t");
 
-	for (size_t i = 0; hint && i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(level, levels[i]) == 0)
-			gate_report_add(ret, (enum gate_level)i, subject, text, hint);
+	for (enum gate_level i = 0; hint && i < GATE_LEVELS; i++)
+		if (strcmp(level, gate_level_names[i]) == 0)
+			gate_report_add(ret, i, subject, text, hint);
 }
 
 /* "certificate<tab>SECONDS<tab>HOSTS" */
@@ -187,6 +188,7 @@ int gate_check(const struct ctl *o, const char *what, struct gate_report *ret)
 		return -errno;
 	(void)fflush(stdout);
 	child = fork();
+	r = child < 0 ? -errno : 0;
 	if (child == 0) {
 		(void)close(ends[0]);
 		execute(o, what, program, ends[1]);
@@ -196,8 +198,14 @@ int gate_check(const struct ctl *o, const char *what, struct gate_report *ret)
 	(void)close(ends[0]);
 	gate_report_parse(output, ret);
 	free(output);
-	if (child < 0 || waitpid(child, &status, 0) < 0)
-		return -errno;
+	if (child > 0 && waitpid(child, &status, 0) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
 	ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+	if (WIFSIGNALED(status))
+		gate_report_add(ret, GATE_ERROR, "check",
+				"novnc-gate was ended by a signal",
+				strsignal(WTERMSIG(status)));
 	return ret->code == 127 ? -ENOEXEC : 0;
 }

@@ -8,7 +8,13 @@
 #include "ctl/ctl.h"
 
 struct gate_result {
-	enum gate_level { GATE_GOOD, GATE_NOTE, GATE_WARNING, GATE_ERROR } level;
+	enum gate_level {
+		GATE_GOOD,
+		GATE_NOTE,
+		GATE_WARNING,
+		GATE_ERROR,
+		GATE_LEVELS
+	} level;
 	char *subject, *text, *hint; /* owned; hint "": nothing to do */
 };
 
@@ -20,6 +26,9 @@ struct gate_report {
 	int64_t certificate_until; /* its last second, since 1970 */
 	int code;                  /* the exit code of novnc-gate(8) */
 };
+
+/* "good", "note" and so on */
+extern const char *const gate_level_names[GATE_LEVELS];
 
 #define GATE_NOT_READY 1  /* the exit codes of `novnc-gate --check` */
 #define GATE_INVALID   78 /* EX_CONFIG */
@@ -52,5 +61,5 @@ int gate_program(char *room);
 void gate_report_write(const struct gate_report *r);
 json_t *gate_report_json(const struct gate_report *r, bool with_settings);
 
-/* Prints the verdict and each result, or JSON. Returns false if writing failed. */
-bool gate_report_print(const struct ctl *o, const struct gate_report *r);
+/* Prints the verdict and each result, or JSON. */
+void gate_report_print(const struct ctl *o, const struct gate_report *r);

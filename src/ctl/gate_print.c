@@ -8,13 +8,11 @@
 #include "ctl/terminal.h"
 #include "ctl/text.h"
 
-static const struct {
-	const char *word, *colour, *json;
-} levels[] = {
-	[GATE_GOOD] = { "ok", "\x1b[0;32m", "good" },
-	[GATE_NOTE] = { "note", "", "note" },
-	[GATE_WARNING] = { "warning", "\x1b[0;33m", "warning" },
-	[GATE_ERROR] = { "error", "\x1b[0;1;31m", "error" },
+static const char *const colours[GATE_LEVELS] = {
+	[GATE_GOOD] = "\x1b[0;32m",
+	[GATE_NOTE] = "",
+	[GATE_WARNING] = "\x1b[0;33m",
+	[GATE_ERROR] = "\x1b[0;1;31m",
 };
 
 static size_t count(const struct gate_report *r, enum gate_level level)
@@ -26,24 +24,26 @@ static size_t count(const struct gate_report *r, enum gate_level level)
 	return n;
 }
 
-static const char *verdict(const struct gate_report *r)
+static const struct verdict {
+	const char *json, *sentence;
+} * verdict(const struct gate_report *r)
 {
-	if (r->code == GATE_INVALID)
-		return "invalid";
-	return r->code != 0 ? "not ready" : "ready";
+	static const struct verdict ready = { "ready", "novnc-gate is ready" },
+				    invalid = { "invalid",
+						"The configuration is invalid" },
+				    not_ready = { "not ready",
+						  "novnc-gate is not ready" };
+
+	return r->code == 0 ? &ready : r->code == GATE_INVALID ? &invalid : &not_ready;
 }
 
 static void print_verdict(const struct gate_report *r, bool colour)
 {
 	size_t errors = count(r, GATE_ERROR), warnings = count(r, GATE_WARNING);
 
-	(void)fputs(!colour ? "" : levels[r->code != 0 ? GATE_ERROR : GATE_GOOD].colour,
-		    stdout);
-	(void)fputs(r->code == GATE_INVALID ? "The configuration is invalid"
-		    : r->code != 0          ? "novnc-gate is not ready"
-					    : "novnc-gate is ready",
-		    stdout);
-	(void)fputs(colour ? "\x1b[0m" : "", stdout);
+	(void)printf("%s%s%s",
+		     !colour ? "" : colours[r->code != 0 ? GATE_ERROR : GATE_GOOD],
+		     verdict(r)->sentence, colour ? "\x1b[0m" : "");
 	if (errors > 0)
 		(void)printf(": %zu error%s", errors, errors == 1 ? "" : "s");
 	if (warnings > 0)
@@ -72,10 +72,9 @@ static void print_results(const struct gate_report *r, bool colour)
 
 			if ((int)one->level != level)
 				continue;
-			(void)printf("  %s%-8s%s %s%s%s\n",
-				     colour ? levels[level].colour : "",
-				     levels[level].word,
-				     colour && levels[level].colour[0] ? "\x1b[0m" : "",
+			(void)printf("  %s%-8s%s %s%s%s\n", colour ? colours[level] : "",
+				     level == GATE_GOOD ? "ok" : gate_level_names[level],
+				     colour && colours[level][0] ? "\x1b[0m" : "",
 				     one->text, one->hint[0] ? "; " : "", one->hint);
 		}
 }
@@ -87,34 +86,34 @@ static json_t *hosts(const char *names)
 
 	while ((name = strsep(&rest, " ")))
 		if (name[0])
-			(void)json_array_append_new(list, json_string(name));
+			(void)json_array_append_new(list, table_json_text(name));
 	free(copy);
 	return list;
 }
 
 json_t *gate_report_json(const struct gate_report *r, bool verbose)
 {
-	json_t *results = json_array(), *certificate = json_null();
+	json_t *results = json_array(), *certificate = json_null(), *o;
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct gate_result *one = &r->result[i];
 
-		(void)json_array_append_new(results,
-					    json_pack("{s:s, s:s, s:s, s:s}", "level",
-						      levels[one->level].json, "subject",
-						      one->subject, "text", one->text,
-						      "hint", one->hint));
+		(void)json_array_append_new(
+			results, json_pack("{s:s, s:o, s:o, s:o}", "level",
+					   gate_level_names[one->level], "subject",
+					   table_json_text(one->subject), "text",
+					   table_json_text(one->text), "hint",
+					   table_json_text(one->hint)));
 	}
 	if (r->certificate)
 		certificate =
 			json_pack("{s:o, s:I}", "hosts", hosts(r->certificate), "until",
 				  (json_int_t)r->certificate_until * 1000000);
+	o = json_pack("{s:s, s:o, s:o}", "verdict", verdict(r)->json, "results", results,
+		      "certificate", certificate);
 	if (verbose)
-		return json_pack("{s:s, s:o, s:o, s:s}", "verdict", verdict(r), "results",
-				 results, "certificate", certificate, "settings",
-				 r->settings);
-	return json_pack("{s:s, s:o, s:o}", "verdict", verdict(r), "results", results,
-			 "certificate", certificate);
+		(void)json_object_set_new(o, "settings", table_json_text(r->settings));
+	return o;
 }
 
 void gate_report_write(const struct gate_report *r)
@@ -126,13 +125,14 @@ void gate_report_write(const struct gate_report *r)
 	print_certificate(r);
 }
 
-bool gate_report_print(const struct ctl *o, const struct gate_report *r)
+void gate_report_print(const struct ctl *o, const struct gate_report *r)
 {
-	if (o->json != CTL_JSON_OFF)
-		return table_print_json(o->json, gate_report_json(r, o->verbose));
+	if (o->json != CTL_JSON_OFF) {
+		table_print_json(o->json, gate_report_json(r, o->verbose));
+		return;
+	}
 	terminal_pager_open(o->pager && o->verbose);
 	gate_report_write(r);
 	if (o->verbose)
-		(void)printf("\n%s", r->settings ? r->settings : "");
-	return fflush(stdout) == 0;
+		(void)printf("\n%s", r->settings);
 }

@@ -11,6 +11,7 @@
 
 #include "config/config_load.h"
 #include "ctl/memory.h"
+#include "http/body.h"
 #include "http/frames.h"
 #include "http/upgrade.h"
 
@@ -152,13 +153,15 @@ static char *first_line(struct slice text)
 
 static int refused(struct handshake *h, const struct http1_head *head, size_t len)
 {
-	struct slice rest;
+	struct slice payload = { 0 };
+	struct body body;
 	char *line, *text;
 
-	while (more(h))
-		; /* the body, up to the end */
-	rest = slice_from(buf_slice(&h->in), len);
-	line = first_line(rest);
+	buf_consume(&h->in, len);
+	body_init(&body, head->framing, head->length);
+	while (body_next(&body, &h->in, &payload) == 0 && !body.done && more(h))
+		;
+	line = first_line(payload);
 	text = memory_print("the response is %u%s%s", head->status, line[0] ? ": " : "",
 			    line);
 	free(line);

@@ -19,7 +19,7 @@ static void footer(const struct ctl *o, size_t n)
 		(void)printf("\n%zu %s%s open.\n", n, what, n == 1 ? "" : "s");
 }
 
-static bool print(const struct ctl *o, const struct sessions *s, unsigned rows)
+static void print(const struct ctl *o, const struct sessions *s, unsigned rows)
 {
 	const struct table_style style = {
 		.legend = o->legend && s->n > 0,
@@ -28,33 +28,30 @@ static bool print(const struct ctl *o, const struct sessions *s, unsigned rows)
 		.rows = rows,
 	};
 	struct table t;
-	bool good = true;
 
 	session_table(s, &t);
 	if (o->json != CTL_JSON_OFF) {
-		good = table_print_json(o->json, table_json(&t));
+		table_print_json(o->json, table_json(&t));
 	} else {
 		terminal_pager_open(o->pager && o->watch_ms == 0);
-		(void)table_write(&t, &style, stdout);
+		table_write(&t, &style, stdout);
 		if (o->legend)
 			footer(o, s->n);
 	}
 	table_done(&t);
-	return fflush(stdout) == 0 && good;
+	(void)fflush(stdout); /* main() looks for errors */
 }
 
-/* Clears only what the new table does not overwrite, so that the screen does not flicker. */
-#define HOME  "\x1b[H"
-#define CLEAR "\x1b[J"
+#define CLEAR "\x1b[H\x1b[J" /* from the upper left corner on */
 
-static bool redraw(const struct ctl *o, const struct sessions *s)
+static void redraw(const struct ctl *o, const struct sessions *s)
 {
 	bool screen = o->json == CTL_JSON_OFF && terminal_columns() > 0;
+	unsigned rows = terminal_rows();
 
-	if (!screen)
-		return print(o, s, 0);
-	(void)fputs(HOME CLEAR, stdout);
-	return print(o, s, terminal_rows() > 4 ? terminal_rows() - 3 : 1);
+	if (screen)
+		(void)fputs(CLEAR, stdout);
+	print(o, s, !screen ? 0 : rows > 4 ? rows - 3 : 1);
 }
 
 static void wait_ms(uint64_t span_ms)
@@ -70,15 +67,15 @@ int ctl_list(const struct ctl *o, char *args[])
 	enum sessions_which which = o->all ? SESSIONS_ALL : SESSIONS_ONLY;
 	struct sessions s = { 0 };
 	sd_bus *bus = NULL;
-	bool good = true;
 	int r = systemd_open(o->user, &bus);
 
 	(void)args;
 	if (r == 0)
 		r = sessions_read(bus, which, o->json != CTL_JSON_OFF, &s);
 	if (r == 0 && o->watch_ms == 0)
-		good = print(o, &s, 0);
-	while (r == 0 && o->watch_ms > 0 && (good = redraw(o, &s))) {
+		print(o, &s, 0);
+	while (r == 0 && o->watch_ms > 0 && !ferror(stdout)) {
+		redraw(o, &s);
 		wait_ms(o->watch_ms);
 		r = sessions_read(bus, which, o->json != CTL_JSON_OFF, &s);
 	}
@@ -87,5 +84,5 @@ int ctl_list(const struct ctl *o, char *args[])
 			      systemd_strerror(r));
 	sessions_done(&s);
 	sd_bus_flush_close_unref(bus);
-	return r < 0 || !good ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* novnc-gatectl: options and the table of commands. See novnc-gatectl(1). */
+#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
@@ -227,26 +228,41 @@ static bool arguments_fit(const struct command *c, int n)
 	return false;
 }
 
+/* Returns the exit code: a failure, if not all could be written. After a pager it is fine: it may end first. */
+static int output_end(int code)
+{
+	const char *why = "";
+
+	if (terminal_pager_close())
+		return code;
+	if (fflush(stdout) != 0)
+		why = strerror(errno);
+	else if (!ferror(stdout))
+		return code;
+	(void)fprintf(stderr, "Cannot write to standard output%s%s\n", *why ? ": " : "",
+		      why);
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char *argv[])
 {
 	struct ctl o = {
 		.legend = true, .pager = true, .lines = 10, .timeout_ms = CLOCK_INFINITY
 	};
 	const struct command *c = &commands[0];
-	int option, code;
+	int option;
 
 	(void)setlocale(LC_TIME, ""); /* names of days */
 	while ((option = getopt_long(argc, argv, "awlvn:h", options, NULL)) >= 0) {
-		code = option_apply(option, &o);
+		int code = option_apply(option, &o);
+
 		if (code >= 0)
-			return code;
+			return output_end(code);
 	}
 	if (optind < argc) {
 		c = command_find(argv[optind++]);
 		if (!c || !arguments_fit(c, argc - optind))
 			return EXIT_FAILURE;
 	}
-	code = c->run(&o, argv + optind);
-	terminal_pager_close();
-	return code;
+	return output_end(c->run(&o, argv + optind));
 }

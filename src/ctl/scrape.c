@@ -2,7 +2,7 @@
 #include "ctl/scrape.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <locale.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -18,17 +18,9 @@
 /* Waits; false after the deadline. */
 static bool await(int fd, short events, uint64_t end_ms)
 {
-	struct pollfd p = { .fd = fd, .events = events };
-	uint64_t now_ms;
-	int r;
+	struct pollfd p[] = { { .fd = -1 }, { .fd = fd, .events = events } };
 
-	do {
-		now_ms = clock_ms();
-		if (now_ms >= end_ms)
-			return false;
-		r = poll(&p, 1, (int)(end_ms - now_ms));
-	} while (r < 0 && errno == EINTR);
-	return r > 0;
+	return clock_wait(p, 2, clock_ms(), end_ms) > 0;
 }
 
 static const char *phrase_of(unsigned status)
@@ -49,16 +41,13 @@ static const char *phrase_of(unsigned status)
 /* In the form of RFC 9110 5.6.7, whatever the locale is. */
 static void format_date(char *ret, size_t size)
 {
-	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-					  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	locale_t english = newlocale(LC_ALL_MASK, "C", NULL); /* always there */
 	time_t now = time(NULL);
 	struct tm tm = { 0 };
 
-	(void)gmtime_r(&now, &tm);
-	(void)snprintf(ret, size, "%s, %02d %s %d %02d:%02d:%02d GMT", days[tm.tm_wday],
-		       tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
-		       tm.tm_min, tm.tm_sec);
+	(void)strftime_l(ret, size, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm),
+			 english);
+	freelocale(english);
 }
 
 static bool send_all(int fd, struct slice text, uint64_t end_ms)

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/sockets.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "ctl/memory.h"
 
-static const struct {
-	const char *umbrella, *prefix;
-} kinds[SOCKETS_KINDS] = {
-	{ "novnc-gate.service", "novnc-gate-http-" },
-	{ "novnc-gate-tls.service", "novnc-gate-tls-" },
-	{ "novnc-gate-proxy.service", "novnc-gate-proxy-" },
-};
+const char *const sockets_umbrellas[] = { "novnc-gate.service", "novnc-gate-tls.service",
+					  "novnc-gate-proxy.service", NULL };
+static const char *const prefixes[] = { "novnc-gate-http-", "novnc-gate-tls-",
+					"novnc-gate-proxy-" };
 
 /* The properties of one socket. */
 struct one {
@@ -19,20 +17,27 @@ struct one {
 	char *listen;
 };
 
-static size_t ask(const struct systemd_unit *unit, struct one *ret,
-		  struct systemd_get gets[static 5])
+static const struct {
+	const char *name;
+	char type;
+	size_t offset;
+} properties[] = {
+	{ "NConnections", 'u', offsetof(struct one, open) },
+	{ "MaxConnections", 'u', offsetof(struct one, limit) },
+	{ "NAccepted", 'u', offsetof(struct one, accepted) },
+	{ "NRefused", 'u', offsetof(struct one, refused) },
+	{ "Listen", 'l', offsetof(struct one, listen) },
+};
+
+#define PROPERTIES (sizeof(properties) / sizeof(properties[0]))
+
+static void ask(const struct systemd_unit *unit, struct one *ret,
+		struct systemd_get gets[static PROPERTIES])
 {
-	gets[0] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "NConnections", 'u',
-					&ret->open };
-	gets[1] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "MaxConnections", 'u',
-					&ret->limit };
-	gets[2] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "NAccepted", 'u',
-					&ret->accepted };
-	gets[3] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "NRefused", 'u',
-					&ret->refused };
-	gets[4] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET, "Listen", 'l',
-					&ret->listen };
-	return 5;
+	for (size_t i = 0; i < PROPERTIES; i++)
+		gets[i] = (struct systemd_get){ unit->path, SYSTEMD_SOCKET,
+						properties[i].name, properties[i].type,
+						(char *)ret + properties[i].offset };
 }
 
 static void add(struct sockets *to, const struct systemd_unit *unit,
@@ -55,7 +60,7 @@ static void add(struct sockets *to, const struct systemd_unit *unit,
 static struct sockets *kind_of(struct sockets *ret, const char *unit)
 {
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
-		if (strncmp(unit, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+		if (strncmp(unit, prefixes[i], strlen(prefixes[i])) == 0)
 			return &ret[i];
 	return NULL;
 }
@@ -66,17 +71,16 @@ static int read_sockets(sd_bus *bus, struct sockets *ret)
 	struct systemd_unit *units;
 	struct systemd_get *gets;
 	struct one *ones;
-	size_t asked = 0;
 	int n = systemd_units(bus, patterns, NULL, &units), r;
 
 	if (n < 0)
 		return n;
 	ones = memory_array(NULL, (size_t)n, sizeof(*ones));
 	memset(ones, 0, (size_t)n * sizeof(*ones));
-	gets = memory_array(NULL, (size_t)n * 5, sizeof(*gets));
+	gets = memory_array(NULL, (size_t)n * PROPERTIES, sizeof(*gets));
 	for (int i = 0; i < n; i++)
-		asked += ask(&units[i], &ones[i], gets + asked);
-	r = systemd_read(bus, gets, asked);
+		ask(&units[i], &ones[i], gets + (size_t)i * PROPERTIES);
+	r = systemd_read(bus, gets, (size_t)n * PROPERTIES);
 	for (int i = 0; i < n; i++) {
 		struct sockets *kind = kind_of(ret, units[i].name);
 
@@ -92,19 +96,17 @@ static int read_sockets(sd_bus *bus, struct sockets *ret)
 
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS])
 {
-	const char *names[SOCKETS_KINDS + 1] = { 0 };
 	struct systemd_unit *units;
-	int n;
+	int n = systemd_units(bus, sockets_umbrellas, NULL, &units);
 
 	memset(ret, 0, SOCKETS_KINDS * sizeof(*ret));
-	for (size_t i = 0; i < SOCKETS_KINDS; i++)
-		names[i] = ret[i].umbrella = kinds[i].umbrella;
-	n = systemd_units(bus, names, NULL, &units);
+	for (size_t k = 0; k < SOCKETS_KINDS; k++)
+		ret[k].umbrella = sockets_umbrellas[k];
 	if (n < 0)
 		return n;
 	for (int i = 0; i < n; i++)
 		for (size_t k = 0; k < SOCKETS_KINDS; k++)
-			if (strcmp(units[i].name, kinds[k].umbrella) == 0)
+			if (strcmp(units[i].name, sockets_umbrellas[k]) == 0)
 				ret[k].active = memory_copy(slice_str(units[i].active));
 	systemd_units_done(units, n);
 	return read_sockets(bus, ret);

@@ -6,6 +6,9 @@
 
 #define SOCKETS_KINDS 3
 
+/* The services that start them, in the order http, tls, proxy, with NULL at the end. */
+extern const char *const sockets_umbrellas[SOCKETS_KINDS + 1];
+
 /* All sockets of one kind, which share a port. */
 struct sockets {
 	const char *umbrella; /* "novnc-gate.service" */
@@ -17,7 +20,7 @@ struct sockets {
 	uint64_t accepted, refused;      /* since systemd has loaded the sockets */
 };
 
-/* Reads all kinds, in the order http, tls, proxy. Returns 0 or -errno. */
+/* Reads all kinds, in that order. Returns 0 or -errno. */
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
 

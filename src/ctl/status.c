@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `novnc-gatectl status`: the sockets and how full they are, sessions, the check of all it needs. */
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,13 +94,13 @@ static void print_kind(const struct sockets *k, bool colour)
 	}
 	(void)printf("listens on %s, %zu of %zu sockets\n", k->listen ? k->listen : "-",
 		     k->listening, k->n);
-	(void)printf(
-		"%26s%llu of at most %llu connections; %sfullest socket: %llu of %llu%s\n",
-		"", (unsigned long long)k->open, (unsigned long long)k->limit,
-		near && colour ? "\x1b[0;33m" : "", (unsigned long long)k->fullest,
-		(unsigned long long)k->fullest_limit, near && colour ? "\x1b[0m" : "");
-	(void)printf("%26s%llu accepted, %llu refused at a limit\n", "",
-		     (unsigned long long)k->accepted, (unsigned long long)k->refused);
+	(void)printf("%26s%" PRIu64 " of at most %" PRIu64
+		     " connections; %sfullest socket: "
+		     "%" PRIu64 " of %" PRIu64 "%s\n",
+		     "", k->open, k->limit, near && colour ? "\x1b[0;33m" : "",
+		     k->fullest, k->fullest_limit, near && colour ? "\x1b[0m" : "");
+	(void)printf("%26s%" PRIu64 " accepted, %" PRIu64 " refused at a limit\n", "",
+		     k->accepted, k->refused);
 }
 
 static void print_overview(const struct overview *v)
@@ -115,7 +116,7 @@ static void print_overview(const struct overview *v)
 		     good ? "\xe2\x97\x8f" : "\xe2\x97\x8b", colour ? "\x1b[0m" : "",
 		     good ? "accepts connections" : "accepts no new connections");
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
-		if (v->kinds[i].active || v->kinds[i].n > 0)
+		if (i == 0 || v->kinds[i].active || v->kinds[i].n > 0)
 			print_kind(&v->kinds[i], colour);
 	(void)printf("%24s: %zu session%s, %zu other connection%s\n", "open", v->sessions,
 		     v->sessions == 1 ? "" : "s", others, others == 1 ? "" : "s");
@@ -144,13 +145,13 @@ static json_t *json_kind(const struct sockets *k)
 			 (json_int_t)k->accepted, "refused", (json_int_t)k->refused);
 }
 
-static bool print_json(const struct ctl *o, const struct overview *v)
+static void print_json(const struct ctl *o, const struct overview *v)
 {
 	json_t *kinds = json_array();
 
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
 		(void)json_array_append_new(kinds, json_kind(&v->kinds[i]));
-	return table_print_json(
+	table_print_json(
 		o->json,
 		json_pack("{s:o, s:I, s:I, s:I, s:I, s:o}", "units", kinds, "sessions",
 			  (json_int_t)v->sessions, "connections",
@@ -163,7 +164,6 @@ static bool print_json(const struct ctl *o, const struct overview *v)
 int ctl_status(const struct ctl *o, char *args[])
 {
 	struct overview v;
-	bool good = true;
 	int r, code;
 
 	if (args[0])
@@ -175,13 +175,12 @@ int ctl_status(const struct ctl *o, char *args[])
 			      systemd_strerror(r));
 		code = EXIT_FAILURE;
 	} else if (o->json != CTL_JSON_OFF) {
-		good = print_json(o, &v);
+		print_json(o, &v);
 	} else {
 		terminal_pager_open(o->pager);
 		print_overview(&v);
-		good = fflush(stdout) == 0;
 	}
 	gate_report_done(&v.report);
 	sockets_done(v.kinds);
-	return good ? code : EXIT_FAILURE;
+	return code;
 }

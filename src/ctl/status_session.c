@@ -8,7 +8,7 @@
 #include "ctl/entries.h"
 #include "ctl/match.h"
 #include "ctl/memory.h"
-#include "ctl/table.h"
+#include "ctl/session_table.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
 
@@ -22,8 +22,20 @@ static uint64_t now_us(void)
 
 /* ---- the journal */
 
-static void print_entries(const struct entries *e)
+/* If it cannot be read, there is at least what systemd knows. */
+static void read_entries(const char *invocation, const char *session, size_t most,
+			 struct entries *ret)
 {
+	int r = entries_read(invocation, session, most, ret);
+
+	if (r < 0)
+		(void)fprintf(stderr, "Cannot read the journal: %s\n", strerror(-r));
+}
+
+static void print_entries(const struct ctl *o, const struct entries *e)
+{
+	if (o->lines == 0)
+		return;
 	if (e->n > 0)
 		(void)putchar('\n');
 	for (size_t i = 0; i < e->n; i++) {
@@ -44,14 +56,13 @@ static json_t *json_entries(const struct entries *e)
 
 	for (size_t i = 0; i < e->n; i++) {
 		const struct entry *one = &e->entry[i];
-		json_t *object =
-			json_pack("{s:I, s:s, s:s}", "time", (json_int_t)one->time_us,
-				  "program", one->program, "message_id", one->id);
 
-		/* no UTF-8: null */
-		(void)json_object_set_new(object, "message",
-					  json_string(one->message) ?: json_null());
-		(void)json_array_append_new(list, object);
+		(void)json_array_append_new(
+			list, json_pack("{s:I, s:o, s:o, s:o}", "time",
+					(json_int_t)one->time_us, "program",
+					table_json_text(one->program), "message_id",
+					table_json_text(one->id), "message",
+					table_json_text(one->message)));
 	}
 	return list;
 }
@@ -82,42 +93,38 @@ static void print_lines(const struct session *s)
 	(void)printf(" Invocation: %s\n", s->invocation ? s->invocation : "-");
 }
 
-static json_t *json_session(const struct session *s)
+/* An object with the columns of list. */
+static json_t *json_session(struct session *s)
 {
-	json_t *o =
-		json_pack("{s:s?, s:s?, s:s, s:I, s:s, s:s?}", "session", s->id, "user",
-			  s->user, "client", s->client, "since", (json_int_t)s->since_us,
-			  "unit", s->unit.name, "invocation", s->invocation);
+	const struct sessions one = { s, 1 };
+	struct table t;
+	json_t *rows, *row;
 
-	(void)json_object_set_new(o, "open", json_true());
-	(void)json_object_set_new(o, "idle",
-				  s->counted ? json_integer((json_int_t)s->idle_ms)
-					     : json_null());
-	(void)json_object_set_new(
-		o, "up", s->counted ? json_integer((json_int_t)s->up) : json_null());
-	(void)json_object_set_new(
-		o, "down", s->counted ? json_integer((json_int_t)s->down) : json_null());
-	return o;
+	session_table(&one, &t);
+	rows = table_json(&t);
+	row = json_incref(json_array_get(rows, 0));
+	json_decref(rows);
+	table_done(&t);
+	(void)json_object_set_new(row, "open", json_true());
+	return row;
 }
 
 /* Prints it, or appends it to the list for JSON. */
-static int show_open(const struct ctl *o, const struct session *s, json_t *list)
+static void show_open(const struct ctl *o, struct session *s, json_t *list)
 {
 	struct entries entries;
-	int r = entries_read(s->invocation ? s->invocation : "-", NULL, o->lines,
-			     &entries);
 	json_t *object;
 
+	read_entries(s->invocation ? s->invocation : "-", NULL, o->lines, &entries);
 	if (list) {
 		object = json_session(s);
 		(void)json_object_set_new(object, "entries", json_entries(&entries));
 		(void)json_array_append_new(list, object);
 	} else {
 		print_lines(s);
-		print_entries(&entries);
+		print_entries(o, &entries);
 	}
 	entries_done(&entries);
-	return r;
 }
 
 /* A session that has ended is known to the journal only. Returns the exit code. */
@@ -126,7 +133,7 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 	struct entries entries;
 	bool known;
 
-	(void)entries_read(NULL, id, o->lines > 0 ? o->lines : 1, &entries);
+	read_entries(NULL, id, o->lines > 0 ? o->lines : 1, &entries);
 	known = entries.n > 0;
 	if (!known)
 		(void)fprintf(stderr, "No session matches %s\n", id);
@@ -137,7 +144,7 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 	else
 		(void)printf("\xe2\x97\x8b %s - noVNC session, not open\n", id);
 	if (known && !list)
-		print_entries(&entries);
+		print_entries(o, &entries);
 	entries_done(&entries);
 	return known ? CTL_NOT_ACTIVE : CTL_NO_SUCH;
 }
@@ -164,8 +171,7 @@ static int show_all(const struct ctl *o, const struct sessions *s, char *words[]
 		if (!first && !list)
 			(void)putchar('\n');
 		first = false;
-		(void)show_open(o, &s->session[i],
-				list); /* at least what is not in the journal */
+		show_open(o, &s->session[i], list);
 	}
 	free(marked);
 	return code;
@@ -188,10 +194,10 @@ int status_sessions(const struct ctl *o, char *words[])
 		if (!list)
 			terminal_pager_open(o->pager);
 		code = show_all(o, &s, words, list);
-		if (list && !table_print_json(o->json, list))
-			code = EXIT_FAILURE;
+		if (list)
+			table_print_json(o->json, list);
 	}
 	sessions_done(&s);
 	sd_bus_flush_close_unref(bus);
-	return fflush(stdout) == 0 ? code : EXIT_FAILURE;
+	return code;
 }

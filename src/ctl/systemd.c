@@ -13,17 +13,18 @@
 
 /* ---- the connection */
 
-/* As systemctl(1): root talks to PID 1 without the D-Bus daemon in between, which need not run. */
-static int open_directly(sd_bus **ret)
+/* As systemctl(1): without the D-Bus daemon in between, which need not run. */
+static int open_directly(const char *runtime, sd_bus **ret)
 {
-	sd_bus *bus;
+	char *address = memory_print("unix:path=%s/systemd/private", runtime);
+	sd_bus *bus = NULL;
 	int r = sd_bus_new(&bus);
 
-	if (r < 0)
-		return r;
-	r = sd_bus_set_address(bus, "unix:path=/run/systemd/private");
+	if (r >= 0)
+		r = sd_bus_set_address(bus, address);
 	if (r >= 0)
 		r = sd_bus_start(bus);
+	free(address);
 	if (r < 0)
 		sd_bus_unref(bus);
 	else
@@ -33,10 +34,12 @@ static int open_directly(sd_bus **ret)
 
 int systemd_open(bool user, sd_bus **ret)
 {
-	int r = -EPERM;
+	/* PID 1 talks to root only; a user's manager to that user */
+	const char *runtime = user             ? getenv("XDG_RUNTIME_DIR")
+			      : geteuid() == 0 ? "/run"
+					       : NULL;
+	int r = runtime ? open_directly(runtime, ret) : -EPERM;
 
-	if (!user && geteuid() == 0)
-		r = open_directly(ret);
 	if (r < 0)
 		r = user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
 	if (r >= 0)
@@ -277,7 +280,7 @@ static int stop_one(sd_bus *bus, const char *unit, char **ret)
 }
 
 static int stop_all(sd_bus *bus, const char *const units[], struct stopping *s,
-		    void (*each)(void *userdata, size_t i), void *userdata)
+		    void (*each)(void *userdata, size_t i, bool gone), void *userdata)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		int r = stop_one(bus, units[i], &s->jobs[i]);
@@ -285,14 +288,13 @@ static int stop_all(sd_bus *bus, const char *const units[], struct stopping *s,
 		if (r < 0)
 			return r;
 		s->left += (size_t)r;
-		if (r > 0)
-			each(userdata, i);
+		each(userdata, i, r == 0);
 	}
 	return 0;
 }
 
 int systemd_stop(sd_bus *bus, const char *const units[], size_t n, bool wait,
-		 void (*each)(void *userdata, size_t i), void *userdata)
+		 void (*each)(void *userdata, size_t i, bool gone), void *userdata)
 {
 	struct stopping s = { .jobs = memory_array(NULL, n, sizeof(char *)), .n = n };
 	sd_bus_slot *slot = NULL;

@@ -12,8 +12,8 @@ struct systemd_unit {
 };
 
 /*
- * Connects to the service manager of the system, as root directly, or to the user's. The caller calls
- * sd_bus_flush_close_unref().
+ * Connects to the service manager of the system or to the user's: directly if it is the caller's own, else
+ * through the D-Bus daemon. The caller calls sd_bus_flush_close_unref().
  */
 int systemd_open(bool user, sd_bus **ret);
 
@@ -44,10 +44,10 @@ int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n);
 
 /*
  * Stops units and, with wait, waits until they have stopped. A unit that is gone already is no error.
- * Calls each(i) after systemd has accepted to stop units[i].
+ * Calls each(i) after systemd has accepted to stop units[i], each(i, gone = true) if it is gone.
  */
 int systemd_stop(sd_bus *bus, const char *const units[], size_t n, bool wait,
-		 void (*each)(void *userdata, size_t i), void *userdata);
+		 void (*each)(void *userdata, size_t i, bool gone), void *userdata);
 
 /* The sentence for an error of one of these functions. Borrowed, until the next call. */
 const char *systemd_strerror(int error);

@@ -46,7 +46,7 @@ void table_text(struct table *t, const char *text)
 	if (!text || text[0] == '\0')
 		append(t, NULL, NULL);
 	else
-		append(t, text, json_string(text));
+		append(t, text, table_json_text(text));
 }
 
 static void append_number(struct table *t, bool known, uint64_t n,
@@ -62,19 +62,9 @@ static void append_number(struct table *t, bool known, uint64_t n,
 	append(t, text, json_integer((json_int_t)n));
 }
 
-static void plain(uint64_t n, char ret[static TEXT_MAX])
-{
-	(void)snprintf(ret, TEXT_MAX, "%llu", (unsigned long long)n);
-}
-
 void table_bytes(struct table *t, bool known, uint64_t bytes)
 {
 	append_number(t, known, bytes, text_bytes);
-}
-
-void table_number(struct table *t, bool known, uint64_t n)
-{
-	append_number(t, known, n, plain);
 }
 
 void table_span(struct table *t, bool known, uint64_t ms)
@@ -171,9 +161,10 @@ static void write_row(const struct table *t, const struct table_cell *cells,
 	}
 }
 
-size_t table_write(const struct table *t, const struct table_style *style, FILE *to)
+void table_write(const struct table *t, const struct table_style *style, FILE *to)
 {
-	size_t *widths = memory_array(NULL, t->n, sizeof(*widths)), lines = 0;
+	size_t *widths = memory_array(NULL, t->n, sizeof(*widths));
+	size_t rows = style->rows > 0 ? style->rows - style->legend : SIZE_MAX;
 
 	widths_wanted(t, style->legend, widths);
 	widths_fit(t, style->columns, widths);
@@ -181,20 +172,31 @@ size_t table_write(const struct table *t, const struct table_style *style, FILE 
 		(void)fputs(style->colour ? BOLD : "", to);
 		write_row(t, NULL, widths, to);
 		(void)fputs(style->colour ? NORMAL "\n" : "\n", to);
-		lines++;
 	}
-	for (size_t i = 0; i < t->used; i += t->n) {
-		if (style->rows > 0 && lines == style->rows)
-			break;
+	for (size_t i = 0; i < t->used && rows > 0; i += t->n, rows--) {
 		write_row(t, &t->cells[i], widths, to);
 		(void)fputc('\n', to);
-		lines++;
 	}
 	free(widths);
-	return lines;
 }
 
 /* ---- JSON */
+
+json_t *table_json_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char *copy;
+
+	if (json)
+		return json;
+	copy = memory_copy(slice_str(text));
+	for (char *p = copy; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	json = json_string(copy);
+	free(copy);
+	return json;
+}
 
 json_t *table_json(const struct table *t)
 {
@@ -217,11 +219,11 @@ json_t *table_json(const struct table *t)
 	return rows;
 }
 
-bool table_print_json(enum ctl_json form, json_t *json)
+void table_print_json(enum ctl_json form, json_t *json)
 {
 	size_t flags = form == CTL_JSON_PRETTY ? JSON_INDENT(8) : JSON_COMPACT;
-	bool good = json_dumpf(json, stdout, flags | JSON_ENCODE_ANY) == 0;
 
+	(void)json_dumpf(json, stdout, flags); /* main() looks for errors */
+	(void)putchar('\n');
 	json_decref(json);
-	return putchar('\n') != EOF && good;
 }

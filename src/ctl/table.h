@@ -45,16 +45,18 @@ void table_done(struct table *t);
 /* Append a cell. `known` false, or text NULL or "": "-", null in JSON. */
 void table_text(struct table *t, const char *text);
 void table_bytes(struct table *t, bool known, uint64_t bytes);
-void table_number(struct table *t, bool known, uint64_t n);
 void table_span(struct table *t, bool known, uint64_t ms); /* JSON: milliseconds */
 void table_time(struct table *t, bool known,
 		uint64_t us); /* JSON: microseconds since 1970 */
 
-/* Writes it for people. Returns the number of lines. */
-size_t table_write(const struct table *t, const struct table_style *style, FILE *to);
+/* Writes it for people. */
+void table_write(const struct table *t, const struct table_style *style, FILE *to);
+
+/* A string; bytes that are not ASCII are replaced if the text is not UTF-8. The caller calls json_decref(). */
+json_t *table_json_text(const char *text);
 
 /* An array with an object for each row. The caller calls json_decref(). */
 json_t *table_json(const struct table *t);
 
-/* Prints JSON in the form of --json=, and takes the reference. Returns false if writing failed. */
-bool table_print_json(enum ctl_json form, json_t *json);
+/* Prints JSON in the form of --json=, and takes the reference. */
+void table_print_json(enum ctl_json form, json_t *json);

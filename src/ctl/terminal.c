@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/terminal.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static pid_t pager; /* 0: none */
+static pid_t pager; /* 0 or -1: none */
+/* Standard output; if that leads to the pager now, what it was before. */
+static int terminal = STDOUT_FILENO;
 
 static unsigned environment_number(const char *name)
 {
@@ -23,7 +26,7 @@ static struct winsize size(void)
 {
 	struct winsize w = { 0 };
 
-	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &w); /* if it fails, zero stays */
+	(void)ioctl(terminal, TIOCGWINSZ, &w); /* if it fails, zero stays */
 	return w;
 }
 
@@ -31,7 +34,7 @@ unsigned terminal_columns(void)
 {
 	unsigned n = environment_number("COLUMNS");
 
-	if (!isatty(STDOUT_FILENO))
+	if (!isatty(terminal))
 		return 0;
 	if (n == 0)
 		n = size().ws_col;
@@ -52,8 +55,8 @@ bool terminal_has_colour(void)
 	const char *wanted = getenv("SYSTEMD_COLORS"), *term = getenv("TERM");
 
 	if (wanted)
-		return strchr("1yYtT", wanted[0]) != NULL && wanted[0] != '\0';
-	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
+		return !strchr("0nNfF", wanted[0]) && strcasecmp(wanted, "off") != 0;
+	return isatty(terminal) && !getenv("NO_COLOR") && term &&
 	       strcmp(term, "dumb") != 0;
 }
 
@@ -63,16 +66,17 @@ static const char *pager_command(void)
 
 	if (!command)
 		command = getenv("PAGER");
-	return command ? command : "less";
+	return command ? command
+		       : "if command -v less >/dev/null; then exec less; fi; exec cat";
 }
 
 /* In the child: reads from the pipe. */
 static void pager_execute(const char *command, int from)
 {
+	const char *options = getenv("SYSTEMD_LESS");
+
 	(void)dup2(from, STDIN_FILENO);
-	(void)setenv("LESS", "FRSXMK", getenv("SYSTEMD_LESS") == NULL);
-	if (getenv("SYSTEMD_LESS"))
-		(void)setenv("LESS", getenv("SYSTEMD_LESS"), true);
+	(void)setenv("LESS", options ? options : "FRSXMK", true);
 	if (geteuid() == 0 || getenv("SUDO_UID"))
 		(void)setenv("LESSSECURE", "1", true); /* no shell out of it */
 	(void)execlp("sh", "sh", "-c", command, NULL);
@@ -93,22 +97,22 @@ void terminal_pager_open(bool wanted)
 		(void)close(ends[1]);
 		pager_execute(command, ends[0]);
 	}
-	if (pager > 0)
+	if (pager > 0) {
+		terminal = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 		(void)dup2(ends[1], STDOUT_FILENO);
-	else
-		pager = 0;
+		(void)signal(SIGPIPE, SIG_IGN); /* the pager may end first */
+		(void)signal(SIGINT, SIG_IGN);
+	}
 	(void)close(ends[0]);
 	(void)close(ends[1]);
-	(void)signal(SIGPIPE, SIG_IGN); /* the pager may end first */
-	(void)signal(SIGINT, pager ? SIG_IGN : SIG_DFL);
 }
 
-void terminal_pager_close(void)
+bool terminal_pager_close(void)
 {
-	if (pager == 0)
-		return;
+	if (pager <= 0)
+		return false;
 	(void)fflush(stdout);
 	(void)close(STDOUT_FILENO);
 	(void)waitpid(pager, NULL, 0);
-	pager = 0;
+	return true;
 }

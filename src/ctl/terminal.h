@@ -11,9 +11,8 @@ unsigned terminal_rows(void);
 /* Standard output is a terminal, and neither $NO_COLOR, $SYSTEMD_COLORS nor $TERM forbids colour. */
 bool terminal_has_colour(void);
 
-/*
- * Sends standard output through $SYSTEMD_PAGER, $PAGER or less(1) if it is a terminal. Ask for width and
- * colour first. terminal_pager_close() waits until the pager has ended.
- */
+/* Sends standard output through $SYSTEMD_PAGER, $PAGER or less(1) if it is a terminal, and this is wanted. */
 void terminal_pager_open(bool wanted);
-void terminal_pager_close(void);
+
+/* Waits until the pager has ended. Returns false if there is none. */
+bool terminal_pager_close(void);

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -149,7 +150,8 @@ def test_watch_redraws(gate):
                 wait_for(lambda: json.loads(watch.stdout.readline())[1]["up"] > 9000)
             wait_for(lambda: [row["session"] for row in json.loads(watch.stdout.readline())] == ["4711"])
         finally:
-            watch.kill()
+            # not nsenter, its parent, which then would not wait for it
+            gate.run("pkill", "-INT", "-x", "novnc-gatectl")
             watch.wait()
 
 
@@ -170,6 +172,22 @@ def test_on_a_terminal_the_header_is_bold_and_a_row_fits(gate):
         assert "…" not in terminal(gate, 100, "--no-pager", "--full")
         assert "\x1b" not in terminal(gate, 100, "--no-pager", environment=["TERM=xterm", "NO_COLOR=1"])
         assert "through 4711" in terminal(gate, 100, environment=["SYSTEMD_PAGER='sed s/^4711/through\\ 4711/'"])
+
+
+def test_without_less_the_output_comes_all_the_same(gate):
+    wait_for(lambda: not gate.instances())
+    gate.run("sh", "-ec", "mkdir /tmp/few; ln -s /bin/sh /bin/cat /tmp/few")
+    try:
+        assert terminal(gate, 100, environment=["PATH=/usr/local/bin:/tmp/few"]) == "No sessions are open.\n"
+    finally:
+        gate.run("rm", "-r", "/tmp/few")
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json=short"], ["list", "--watch=1s"], ["status"],
+                                       ["status", "--json=short"], ["check"], ["metrics"], ["--help"]])
+def test_what_cannot_be_written_is_said(gate, arguments):
+    out = gate.run("sh", "-c", 'novnc-gatectl "$@" >/dev/full; echo $?', "sh", *arguments)
+    assert re.fullmatch("Cannot write to standard output(: No space left on device)?\n1\n", out)
 
 
 @pytest.mark.parametrize("arguments, said", [
@@ -237,6 +255,21 @@ def test_a_glob_for_more_than_one_session_and_all_is_refused_without_all(gate):
         rows = json.loads(ctl(gate, "disconnect", "47*", "--all", "--json=short"))
         assert sorted(row["session"] for row in rows) == ["4711", "4712"]
         assert first.ended() and second.ended()
+
+
+def test_disconnect_says_what_it_has_ended_before_it_waits(gate):
+    with gate.drop_in("novnc-gate-http-@.service", "[Service]\nExecStopPost=/bin/sh -c "
+                      "'until [ -e /run/may-end ]; do sleep 0.1; done'\n"), sessions(gate, "4711"):
+        disconnect = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "disconnect", "4711"],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            assert disconnect.stdout.readline().startswith("Disconnected session 4711, client ")
+            assert disconnect.poll() is None
+            assert ctl(gate, "--no-legend") == ""
+        finally:
+            gate.run("touch", "/run/may-end")
+        assert disconnect.wait(PATIENCE) == 0
+        gate.run("rm", "/run/may-end")
 
 
 def test_others_may_not_disconnect(gate):
@@ -349,6 +382,7 @@ def test_the_status_shows_sockets_limits_sessions_and_the_check(gate):
         assert (status["sessions"], status["connections"], status["earlier"]) == (2, 2, 0)
         assert [unit["listening"] for unit in status["units"]] == [32, 0, 0]
         assert status["check"]["verdict"] == "ready"
+        assert "\x1b[0;1;32m●" in terminal(gate, 100, "status", environment=["TERM=xterm", "SYSTEMD_PAGER='sed p'"])
         # an upgrade: what is open runs the program from before it
         gate.run("sh", "-ec", "cd /usr/local/sbin; cp novnc-gate .new; mv .new novnc-gate")
         assert "; connections that run an earlier version: 2\n" in ctl(gate, "status")
@@ -402,6 +436,25 @@ def test_check_says_what_to_do(gate):
         assert report["verdict"] == "invalid" and report["results"][0]["level"] == "error"
 
 
+def test_json_has_the_error_also_if_it_is_not_utf_8(gate):
+    with gate.configured("") as conf:
+        gate.run("sh", "-ec", f"printf '[MasterController]\\nUrl\\344=x\\n' >{conf}")
+        [result] = json.loads(ctl(gate, "check", "--json=short", "--verbose", code=78))["results"]
+        assert result["text"].startswith(f"{conf}:2: unknown key Url?=")
+
+
+def test_check_says_why_it_could_not_check(gate):
+    program, aside = "/usr/local/sbin/novnc-gate", "/usr/local/sbin/aside"
+    gate.run("mv", program, aside)
+    try:
+        assert ctl(gate, "check", code=1) == "Cannot run novnc-gate: No such file or directory\n"
+        gate.run("sh", "-ec", f"printf '#!/bin/sh\\nkill $$\\n' >{program}; chmod +x {program}")
+        assert ctl(gate, "check", code=1) == ("novnc-gate is not ready: 1 error.\n"
+                                              "  error    novnc-gate was ended by a signal; Terminated\n")
+    finally:
+        gate.run("mv", aside, program)
+
+
 def test_check_names_the_certificates_hosts_and_its_last_day(gate, tmp_path):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                     "-keyout", "tls.key", "-out", "tls.crt", "-days", "30", "-subj", "/CN=x", "-addext",
@@ -432,12 +485,33 @@ def test_check_opens_a_session_step_by_step(gate):
     assert (closed["NOVNC_GATE_CLOSED_BY"], closed["NOVNC_GATE_CLOSE_CODE"]) == ("client", "1000")
 
 
+@contextlib.contextmanager
+def declining_controller():
+    """Responds with a 401 in chunks, and keeps the connection open. Yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as stack:
+        def respond():
+            with contextlib.suppress(OSError):  # when it is closed
+                while True:
+                    sock = stack.enter_context(listener.accept()[0])
+                    sock.recv(65536)
+                    sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                 b"13\r\nWho are you?\nReally\r\n0\r\n\r\n")
+
+        threading.Thread(target=respond, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
 def test_check_shows_the_step_at_which_a_session_fails(gate):
     with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n"):
         out = ctl(gate, "check", "--session=checked", code=1)
         assert "error    the response is 502: WebSocket proxy error: master-controller refused the connection" in out
     with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n[Routes]\nUpgradeErrors=close\n"):
         assert "Close with code 4502: master-controller refused" in ctl(gate, "check", "--session=checked", code=1)
+    with declining_controller() as port, gate.configured(f"[MasterController]\nUrl=http://127.0.0.1:{port}\n"):
+        start = time.monotonic()
+        out = ctl(gate, "check", "--session=checked", code=1)
+        assert "error    the response is 401: Who are you?; set --cookie= to the cookies of" in out
+        assert time.monotonic() - start < 10     # the connection stays open
     assert "must be one segment" in ctl(gate, "check", "--session=a/b", code=1)
 
 
