@@ -220,11 +220,11 @@ check: packages-for-browser build/bench/debian all $(UNIT_TESTS) $(SAN_UNIT_TEST
 	tests/run unit lint san valgrind instructions e2e systemd browser
 endif
 
-check-long: packages-for-check-long all build/novnc-gate-unconfined build/test_sandbox build/hold \
+check-long: packages-for-check-long all build/novnc-gate-unconfined build/san/novnc-gatectl build/test_sandbox build/hold \
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long
-	tests/run long quiet
+	tests/run long quiet systemd-13 systemd-san
 	tests/kernels/run 12 13
 	tests/kernels/run --systemd 13 -- 'python3 -B tests/kernels/ends.py 300 return stop reboot'
 	tests/kernels/run --systemd --counted 12 13 backports -- 'python3 -B tests/kernels/pid1.py 32 0 400 800'

@@ -16,6 +16,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 # The longest wait of a step before its test fails, s. Only a broken gate takes so long.
 PATIENCE = 90
+BELOW = os.environ.get("MACHINE_ROOT", "/")
 PIDS = "/run/novnc-gate-pids"   # see count_processes()
 
 
@@ -36,7 +37,7 @@ def control_groups(name):
 
 
 class Machine:
-    """systemd-nspawn on an overlay of this machine's root; the tree is at /src.
+    """systemd-nspawn on an overlay of this machine's root, or of that in MACHINE_ROOT=; the tree is at /src.
 
     It ends with the caller's process namespace whatever happens (see `run`). It shares the caller's network
     namespace, unless `network`, an option of systemd-nspawn, gives it one of its own. Only such machines can run
@@ -51,7 +52,7 @@ class Machine:
             (work / directory).mkdir()
         self.root, self.upper = work / "root", work / "upper"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
-                        f"lowerdir=/,upperdir={work}/upper,workdir={work}/work", self.root],
+                        f"lowerdir={BELOW},upperdir={work}/upper,workdir={work}/work", self.root],
                        check=True)
         (self.root / "etc/fstab").write_text("")
         # No timers, which renew caches at some hour of the day.
@@ -62,6 +63,8 @@ class Machine:
         journald.write_text("[Journal]\nStorage=volatile\nForwardToSyslog=no\n")
         self.work = work
         self.boot()
+        if BELOW != "/":    # it has no compiler: all is built, whatever the time of headers that it does not have
+            self.run("find", "/src/build", "-name", "*.d", "-type", "f", "-delete")
 
     def boot(self):
         console = self.work / "console"
@@ -97,7 +100,10 @@ class Machine:
                  f"/usr/local/sbin/novnc-gate {PIDS} >novnc-gate-proxy-@.service.d/10-pids.conf; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --tls --spread=%s\\n' "
                  f"/usr/local/lib/novnc-gate/novnc-gate-dynamic {PIDS} >novnc-gate-tls-@.service.d/10-pids.conf; "
-                 "systemctl daemon-reload")
+                 "mkdir -p /run/systemd/user/novnc-gate-http-@.service.d; cd /run/systemd/user; "
+                 "printf '[Service]\\nExecStart=\\nExecStart=%%h/.local/bin/novnc-gate "
+                 f"--config=%%h/.config/novnc-gate.conf --spread=%s\\n' {PIDS} "
+                 ">novnc-gate-http-@.service.d/10-pids.conf; systemctl daemon-reload")
 
     def has_booted(self, children):
         """systemd-nspawn's first child is not PID 1 there, but starts it."""
@@ -141,11 +147,12 @@ class Machine:
                    f"HOME=/home/{user}", f"XDG_RUNTIME_DIR=/run/user/{uid}"]
         done = subprocess.run([*self.enter, *env, *argv], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert not check or done.returncode == 0, f"{' '.join(argv)}:\n{done.stdout}"
+        assert not check or done.returncode == 0, f"{' '.join(argv)}: {done.returncode}\n{done.stdout}"
         return done.stdout
 
     def make(self, *argv, user=None, check=True):
-        return self.run("make", "-C", "/src", *argv, user=user, check=check)
+        built = ["-o", "packages-for-build"] if BELOW != "/" else []
+        return self.run("make", "-C", "/src", *built, *argv, user=user, check=check)
 
     def sync(self):
         self.run("journalctl", "--sync")
