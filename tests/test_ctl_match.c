@@ -31,6 +31,7 @@ START_TEST(a_word_names_sessions)
 		{ "192.0.2.1:51234", "x...", MATCH_EXACT },
 		{ "2001:db8::1", ".xx.", MATCH_EXACT },
 		{ "[2001:db8::1]:51235", ".x..", MATCH_EXACT },
+		{ "2001:db8:", "....", MATCH_NONE }, /* of an address without a port */
 		{ "novnc-gate-http-00@9-x", "..x.", MATCH_EXACT },
 		{ "novnc-gate-http-00@9-x.service", "..x.", MATCH_EXACT },
 		{ "local", "...x", MATCH_EXACT },

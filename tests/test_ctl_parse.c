@@ -82,6 +82,7 @@ START_TEST(a_status_can_be_cut_everywhere)
 			parse_status(text, &s);
 			ck_assert(s.id.len <= strlen("4711, user"));
 			ck_assert(s.user.len <= strlen("alice"));
+			ck_assert(s.client.len <= n);
 			slice_free(text);
 		}
 }

@@ -117,6 +117,23 @@ START_TEST(json_has_numbers_and_null)
 }
 END_TEST
 
+START_TEST(json_has_text_that_is_not_utf_8)
+{
+	static const char *const table[][2] = {
+		{ "", "" },
+		{ "Gr\xc3\xbc\xc3\x9f", "Gr\xc3\xbc\xc3\x9f" },
+		{ "Gr\xfc\xdf\xc3\xbc", "Gr????" },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		json_t *json = table_json_text(table[i][0]);
+
+		ck_assert_str_eq(json_string_value(json), table[i][1]);
+		json_decref(json);
+	}
+}
+END_TEST
+
 START_TEST(a_table_may_be_empty)
 {
 	struct table t;
@@ -147,6 +164,7 @@ int main(void)
 	tcase_add_test(t, no_column_gets_narrower_than_six);
 	tcase_add_test(t, rows_are_limited);
 	tcase_add_test(t, json_has_numbers_and_null);
+	tcase_add_test(t, json_has_text_that_is_not_utf_8);
 	tcase_add_test(t, a_table_may_be_empty);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

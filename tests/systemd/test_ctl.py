@@ -53,9 +53,9 @@ def sessions(gate, *names, **kw):
 
 def test_without_a_command_it_lists_the_open_sessions(gate):
     with sessions(gate, "4711", "4712") as (first, second):
-        out = ctl(gate)
-        assert out == ctl(gate, "list")
-        head, *rows, empty, footer = out.splitlines()
+        head, *rows, empty, footer = ctl(gate).splitlines()
+        without_idle = lambda row: row.split()[:5] + row.split()[6:]
+        assert [without_idle(row) for row in ctl(gate, "list").splitlines()[1:3]] == list(map(without_idle, rows))
         assert head.split() == ["SESSION", "USER", "CLIENT", "SINCE", "IDLE", "UP", "DOWN", "UNIT"]
         assert [row.split()[0] for row in rows] == ["4711", "4712"]
         assert (empty, footer) == ("", "2 sessions open.")
@@ -79,7 +79,7 @@ def test_bytes_and_idle_times_are_those_of_the_connection_to_the_controller(gate
         for direction in "up", "down":
             assert after["busy"][direction] - before["busy"][direction] == 500_000
             assert after["quiet"][direction] == before["quiet"][direction]
-            assert 0 < before["quiet"][direction] < 2000     # the handshake
+        assert 0 < before["quiet"]["down"] < before["quiet"]["up"] < 2000     # the handshake
         # a Ping to the browser is no traffic of the session: it does not end this span
         wait_for(lambda: listed(gate)["quiet"]["idle"] > 1000)
         assert busy.echoes()
@@ -96,7 +96,7 @@ def test_json_has_what_programs_need(gate):
         assert abs(row["since"] / 1e6 - time.time()) < PATIENCE
         pretty = ctl(gate, "--json=pretty")
         assert pretty.count("\n") > 8 and json.loads(pretty)[0]["session"] == "4711"
-        assert ctl(gate, "--json=off") == ctl(gate)
+        assert ctl(gate, "--json=off").startswith("SESSION ")
 
 
 def test_pages_are_listed_with_all(gate):

@@ -8,10 +8,11 @@ import re
 import shutil
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from machine import PATIENCE, TREE, Session, get, wait_for
+from machine import PATIENCE, TREE, Session, accept_of, wait_for
 
 PORT = 9464
 STATE = "/var/lib/novnc-gate/metrics.json"
@@ -124,13 +125,23 @@ def test_a_session_counts_once_with_its_duration_and_bytes(metrics):
 
 
 def test_a_request_and_its_acceptance_may_be_in_different_scrapes(metrics):
-    before = scrape()
-    with closed_session(metrics):
-        pass
-    state = json.loads(metrics.read(STATE))
-    assert state.get("begun", {}) == {}
-    after = scrape()
-    assert grown(before, after)["novnc_gate_session_open_seconds_count"] == 1
+    with socket.create_server(("127.0.0.1", 0)) as controller, ThreadPoolExecutor() as pool, \
+            metrics.configured(f"[MasterController]\nUrl=http://127.0.0.1:{controller.getsockname()[1]}\n"):
+        before = scrape()
+        opening = pool.submit(Session)
+        upstream, _ = controller.accept()
+        with upstream:
+            key = re.search(r"(?i)^sec-websocket-key: (\S+)", upstream.recv(65536).decode(), re.M)[1]
+            metrics.sync()
+            assert "novnc_gate_session_open_seconds_count" not in grown(before, scrape())
+            assert len(json.loads(metrics.read(STATE))["begun"]) == 1
+            upstream.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept_of(key).encode())
+            opening.result().close()
+    wait_for(lambda: not metrics.instances())
+    metrics.sync()
+    assert grown(before, scrape())["novnc_gate_session_open_seconds_count"] == 1
+    assert json.loads(metrics.read(STATE))["begun"] == {}
 
 
 def test_refusals_count_by_reason(metrics):
