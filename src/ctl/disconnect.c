@@ -67,8 +67,7 @@ static void say(const struct session *s)
 	if (s->user)
 		(void)printf(" of %s", s->user);
 	(void)printf(", client %s (%s)\n", s->client, s->unit.name);
-	(void)fflush(
-		stdout); /* before the wait, which may be long and may be interrupted */
+	(void)fflush(stdout); /* the wait may be long, and be interrupted */
 }
 
 static void write_entry(const struct cut *c, const struct session *s)

@@ -81,14 +81,6 @@ static void print_count(size_t n)
 		(void)printf("%zu connection%s open", n, n == 1 ? " is" : "s are");
 }
 
-static bool contains(const struct sessions *s, const char *unit)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->session[i].unit.name, unit) == 0)
-			return true;
-	return false;
-}
-
 /* One line, with those that have ended, if any have. */
 static void print_change(const struct sessions *before, const struct sessions *now)
 {
@@ -97,7 +89,7 @@ static void print_change(const struct sessions *before, const struct sessions *n
 	for (size_t i = 0; i < before->n; i++) {
 		const struct session *s = &before->session[i];
 
-		if (contains(now, s->unit.name))
+		if (sessions_find(now, s->unit.name))
 			continue;
 		if (ended++ == 0)
 			print_count(now->n);
@@ -187,12 +179,13 @@ static int drain(const struct ctl *o, sd_bus *bus, int sigfd, struct sessions *s
 		print_count(s->n);
 		(void)puts(".");
 	}
-	if (text && n >= 0)
+	if (n < 0)
+		return r;
+	if (text)
 		print_start(o, stopped, n);
-	else if (!text && n >= 0)
+	else
 		print_left(o, s);
-	if (n > 0)
-		systemd_units_done(stopped, n);
+	systemd_units_done(stopped, n);
 	return r;
 }
 

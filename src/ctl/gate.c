@@ -122,36 +122,23 @@ const char *gate_config(const struct ctl *o, char *room)
 	return room;
 }
 
-/* The directory of the credentials that the units pass to connections: /etc/novnc-gate. */
-static void credentials_directory(char *room)
-{
-	(void)snprintf(room, PATH_MAX, "%.*s",
-		       (int)(strlen(NOVNC_GATE_CONF) - strlen(".conf")), NOVNC_GATE_CONF);
-}
-
-static bool may_read_credentials(const char *directory)
-{
-	char *key = memory_print("%s/tls.key", directory);
-	bool may = access(key, R_OK) == 0;
-
-	free(key);
-	return may;
-}
-
 /* ---- running it */
 
 /* In the child. */
 static void execute(const struct ctl *o, const char *what, const char *program, int to)
 {
-	char directory[PATH_MAX], config[PATH_MAX];
+	/* of the credentials that the units pass to connections: /etc/novnc-gate */
+	char *directory =
+		memory_print("%.*s", (int)(strlen(NOVNC_GATE_CONF) - strlen(".conf")),
+			     NOVNC_GATE_CONF);
+	char config[PATH_MAX];
 	const char *arguments[6] = { program, what };
 	size_t n = 2;
 
-	credentials_directory(directory);
 	/* without --config=, the file is that of the service, whose user has to be able to read it */
 	if (o->config || o->user)
 		arguments[n++] = memory_print("--config=%s", gate_config(o, config));
-	if (!o->user && may_read_credentials(directory)) {
+	if (!o->user && access(memory_print("%s/tls.key", directory), R_OK) == 0) {
 		(void)setenv("CREDENTIALS_DIRECTORY", directory, true);
 		arguments[n++] = "--tls";
 	}
@@ -160,18 +147,18 @@ static void execute(const struct ctl *o, const char *what, const char *program, 
 	_exit(127);
 }
 
+/* Closes the descriptor. */
 static char *read_all(int fd)
 {
-	size_t used = 0, room = 4096;
-	char *text = memory_array(NULL, room, 1);
-	ssize_t n;
+	FILE *f = fdopen(fd, "r");
+	char *text = NULL;
+	size_t room = 0;
 
-	while ((n = read(fd, text + used, room - used - 1)) > 0) {
-		used += (size_t)n;
-		if (used + 1 == room)
-			text = memory_array(text, room *= 2, 1);
+	if (!f || getdelim(&text, &room, '\0', f) < 0) {
+		free(text);
+		text = memory_copy(SLICE("")); /* as if it had said nothing */
 	}
-	text[used] = '\0';
+	(void)(f ? fclose(f) : close(fd));
 	return text;
 }
 
@@ -194,8 +181,7 @@ int gate_check(const struct ctl *o, const char *what, struct gate_report *ret)
 		execute(o, what, program, ends[1]);
 	}
 	(void)close(ends[1]);
-	output = child < 0 ? memory_copy(SLICE("")) : read_all(ends[0]);
-	(void)close(ends[0]);
+	output = read_all(ends[0]);
 	gate_report_parse(output, ret);
 	free(output);
 	if (child > 0 && waitpid(child, &status, 0) < 0)

@@ -24,26 +24,21 @@ static size_t count(const struct gate_report *r, enum gate_level level)
 	return n;
 }
 
-static const struct verdict {
-	const char *json, *sentence;
-} * verdict(const struct gate_report *r)
+static const char *verdict(const struct gate_report *r)
 {
-	static const struct verdict ready = { "ready", "novnc-gate is ready" },
-				    invalid = { "invalid",
-						"The configuration is invalid" },
-				    not_ready = { "not ready",
-						  "novnc-gate is not ready" };
-
-	return r->code == 0 ? &ready : r->code == GATE_INVALID ? &invalid : &not_ready;
+	if (r->code == GATE_INVALID)
+		return "invalid";
+	return r->code != 0 ? "not ready" : "ready";
 }
 
 static void print_verdict(const struct gate_report *r, bool colour)
 {
 	size_t errors = count(r, GATE_ERROR), warnings = count(r, GATE_WARNING);
 
-	(void)printf("%s%s%s",
+	(void)printf("%s%s is %s%s",
 		     !colour ? "" : colours[r->code != 0 ? GATE_ERROR : GATE_GOOD],
-		     verdict(r)->sentence, colour ? "\x1b[0m" : "");
+		     r->code == GATE_INVALID ? "The configuration" : "novnc-gate",
+		     verdict(r), colour ? "\x1b[0m" : "");
 	if (errors > 0)
 		(void)printf(": %zu error%s", errors, errors == 1 ? "" : "s");
 	if (warnings > 0)
@@ -109,7 +104,7 @@ json_t *gate_report_json(const struct gate_report *r, bool verbose)
 		certificate =
 			json_pack("{s:o, s:I}", "hosts", hosts(r->certificate), "until",
 				  (json_int_t)r->certificate_until * 1000000);
-	o = json_pack("{s:s, s:o, s:o}", "verdict", verdict(r)->json, "results", results,
+	o = json_pack("{s:s, s:o, s:o}", "verdict", verdict(r), "results", results,
 		      "certificate", certificate);
 	if (verbose)
 		(void)json_object_set_new(o, "settings", table_json_text(r->settings));

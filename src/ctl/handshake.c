@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "config/config_load.h"
@@ -17,6 +16,8 @@
 
 #define SUBJECT        "session"
 #define HANDSHAKE_ROOM 65536
+/* That of RFC 6455 1.3: only a browser needs one that nobody can guess. */
+#define HANDSHAKE_KEY  "dGhlIHNhbXBsZSBub25jZQ=="
 #define HANDSHAKE_MS   5000 /* more than the gate itself takes */
 
 struct handshake {
@@ -26,7 +27,6 @@ struct handshake {
 	int fd;
 	uint64_t end_ms;
 	struct buf in;
-	char key[25]; /* Sec-WebSocket-Key */
 };
 
 static int failed(struct handshake *h, const char *text, const char *hint)
@@ -56,20 +56,6 @@ static char *path_of(const char *glob, const char *id)
 	if (!star || strchr(star + 1, '*'))
 		return NULL;
 	return memory_print("%.*s%s%s", (int)(star - glob), glob, id, star + 1);
-}
-
-/* An id in base64 of 16 bytes; whichever they are, the last two digits are the padding. */
-static void key_make(char ret[static 25])
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned char random[22] = { 0 };
-
-	if (getrandom(random, sizeof(random), 0) < 0)
-		memset(random, 0, sizeof(random)); /* a constant would do, too */
-	for (size_t i = 0; i < sizeof(random); i++)
-		ret[i] = digits[random[i] % (i == 21 ? 4 : 64) * (i == 21 ? 16 : 1)];
-	memcpy(ret + 22, "==", 3);
 }
 
 static int dial(struct handshake *h, uint16_t port)
@@ -113,7 +99,7 @@ static int request(struct handshake *h, uint16_t port)
 			    "Origin: http://localhost:%u\r\nUpgrade: websocket\r\n"
 			    "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
 			    "Sec-WebSocket-Version: 13\r\n%s%s%s\r\n",
-			    path, port, port, h->key, o->cookie ? "Cookie: " : "",
+			    path, port, port, HANDSHAKE_KEY, o->cookie ? "Cookie: " : "",
 			    o->cookie ? o->cookie : "", o->cookie ? "\r\n" : "");
 	n = send(h->fd, text, strlen(text), MSG_NOSIGNAL);
 	free(text);
@@ -191,7 +177,7 @@ static int response(struct handshake *h)
 			      "another program may listen there");
 	if (head.status != 101)
 		return refused(h, &head, (size_t)len);
-	upgrade_accept(slice_str(h->key), accept);
+	upgrade_accept(SLICE(HANDSHAKE_KEY), accept);
 	why = upgrade_fault(&head, accept);
 	if (why)
 		return failed(h, why, "");
@@ -272,7 +258,6 @@ int handshake_run(const struct ctl *o, uint16_t port, struct gate_report *r)
 	h.end_ms = clock_deadline_ms(clock_ms(), h.cfg.upgrade_ms + HANDSHAKE_MS);
 	h.in = (struct buf){ .data = memory_array(NULL, HANDSHAKE_ROOM, 1),
 			     .cap = HANDSHAKE_ROOM };
-	key_make(h.key);
 	code = dial(&h, port);
 	if (code == 0)
 		code = request(&h, port);

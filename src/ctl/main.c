@@ -73,7 +73,8 @@ static void help(void)
 	(void)fputs(help_options, stdout);
 }
 
-static bool json_parse(const char *text, enum ctl_json *ret)
+/* These return as option_apply(). */
+static int json_parse(const char *text, enum ctl_json *ret)
 {
 	static const char *const forms[] = {
 		[CTL_JSON_OFF] = "off",
@@ -84,23 +85,23 @@ static bool json_parse(const char *text, enum ctl_json *ret)
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
 		if (strcmp(text, forms[i]) == 0) {
 			*ret = (enum ctl_json)i;
-			return true;
+			return -1;
 		}
 	(void)fprintf(stderr, "--json=%s: allowed: short, pretty, off\n", text);
-	return false;
+	return EXIT_FAILURE;
 }
 
-static bool span_parse(const char *option, const char *text, uint64_t *ret)
+static int span_parse(const char *option, const char *text, uint64_t *ret)
 {
 	const char *why = config_kind_span.parse_number(text, 1, CONFIG_SPAN_MAX, ret);
 
 	if (why)
 		(void)fprintf(stderr, "--%s=%s %s; allowed: %s\n", option, text, why,
 			      config_kind_span.allowed);
-	return !why;
+	return why ? EXIT_FAILURE : -1;
 }
 
-static bool lines_parse(const char *text, unsigned *ret)
+static int lines_parse(const char *text, unsigned *ret)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
@@ -108,10 +109,10 @@ static bool lines_parse(const char *text, unsigned *ret)
 	if (text[0] < '0' || text[0] > '9' || *end || n > 100000) {
 		(void)fprintf(stderr, "--lines=%s: a number up to 100000 is allowed\n",
 			      text);
-		return false;
+		return EXIT_FAILURE;
 	}
 	*ret = (unsigned)n;
-	return true;
+	return -1;
 }
 
 enum option_code {
@@ -188,16 +189,13 @@ static int option_apply(int option, struct ctl *o)
 	case 'l': o->full = true; return -1;
 	case 'w':
 		o->watch_ms = WATCH_MS;
-		return !optarg || span_parse("watch", optarg, &o->watch_ms)
-			       ? -1
-			       : EXIT_FAILURE;
-	case OPTION_JSON: return json_parse(optarg, &o->json) ? -1 : EXIT_FAILURE;
+		return optarg ? span_parse("watch", optarg, &o->watch_ms) : -1;
+	case OPTION_JSON: return json_parse(optarg, &o->json);
 	case OPTION_NO_LEGEND: o->legend = false; return -1;
 	case OPTION_NO_PAGER: o->pager = false; return -1;
 	case OPTION_NO_BLOCK: o->no_block = true; return -1;
-	case OPTION_TIMEOUT:
-		return span_parse("timeout", optarg, &o->timeout_ms) ? -1 : EXIT_FAILURE;
-	case 'n': return lines_parse(optarg, &o->lines) ? -1 : EXIT_FAILURE;
+	case OPTION_TIMEOUT: return span_parse("timeout", optarg, &o->timeout_ms);
+	case 'n': return lines_parse(optarg, &o->lines);
 	case 'v': o->verbose = true; return -1;
 	case OPTION_HTTP: o->http = true; return -1;
 	case OPTION_USER: o->user = true; return -1;

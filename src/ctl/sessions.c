@@ -32,6 +32,13 @@ static int compare(const void *a, const void *b)
 		      ((const struct session *)b)->unit.name);
 }
 
+struct session *sessions_find(const struct sessions *s, const char *unit)
+{
+	const struct session key = { .unit.name = (char *)unit };
+
+	return s->n == 0 ? NULL : bsearch(&key, s->session, s->n, sizeof(key), compare);
+}
+
 /* ---- from systemd */
 
 static int read_units(sd_bus *bus, struct sessions *ret)
@@ -59,10 +66,9 @@ static int read_units(sd_bus *bus, struct sessions *ret)
 /* What is known of a session does not change until its TCP connection ends. */
 static void take_known(struct sessions *from, const struct tcp *tcp, struct sessions *to)
 {
-	for (size_t i = 0; i < to->n && from->n > 0; i++) {
+	for (size_t i = 0; i < to->n; i++) {
 		struct session *s = &to->session[i], old;
-		struct session *known =
-			bsearch(s, from->session, from->n, sizeof(*s), compare);
+		struct session *known = sessions_find(from, s->unit.name);
 
 		if (!known || !known->has_ends || !tcp_find(tcp, &known->ends))
 			continue;

@@ -36,3 +36,6 @@ enum sessions_which {
 int sessions_read(sd_bus *bus, enum sessions_which which, bool invocations,
 		  struct sessions *s);
 void sessions_done(struct sessions *s);
+
+/* The one with this unit, or NULL. */
+struct session *sessions_find(const struct sessions *s, const char *unit);

@@ -125,10 +125,7 @@ static void print_overview(const struct overview *v)
 		(void)printf("%24s: %s; connections that run an earlier version: %zu\n",
 			     "installed", installed, v->earlier);
 	(void)putchar('\n');
-	if (v->check_error < 0)
-		(void)printf("Cannot run novnc-gate --check: %s\n",
-			     strerror(-v->check_error));
-	else
+	if (v->check_error == 0)
 		gate_report_write(&v->report);
 }
 
@@ -180,6 +177,9 @@ int ctl_status(const struct ctl *o, char *args[])
 		terminal_pager_open(o->pager);
 		print_overview(&v);
 	}
+	if (v.check_error < 0)
+		(void)fprintf(stderr, "Cannot run novnc-gate --check: %s\n",
+			      strerror(-v.check_error));
 	gate_report_done(&v.report);
 	sockets_done(v.kinds);
 	return code;

@@ -131,9 +131,13 @@ def test_a_session_of_an_earlier_gate_is_listed_without_numbers(gate):
     with gate.drop_in("novnc-gate-http-@.service", EARLIER), \
             socket.create_connection(("127.0.0.1", 3000), timeout=PATIENCE) as client:
         client.sendall(b"x")
-        row = wait_for(lambda: listed(gate).get("4711"))
-        assert (row["user"], row["client"], row["up"], row["idle"]) == ("alice", "192.0.2.1:51234", None, None)
-        gate.run("systemctl", "stop", row["unit"])
+        unit = gate.instance_of(client)
+        try:
+            # which says what it is a moment after it has begun
+            row = wait_for(lambda: listed(gate).get("4711"), patience=10)
+            assert (row["user"], row["client"], row["up"], row["idle"]) == ("alice", "192.0.2.1:51234", None, None)
+        finally:
+            gate.run("systemctl", "stop", unit)
 
 
 def test_watch_redraws(gate):
@@ -258,13 +262,14 @@ def test_a_glob_for_more_than_one_session_and_all_is_refused_without_all(gate):
 
 
 def test_disconnect_says_what_it_has_ended_before_it_waits(gate):
-    with gate.drop_in("novnc-gate-http-@.service", "[Service]\nExecStopPost=/bin/sh -c "
-                      "'until [ -e /run/may-end ]; do sleep 0.1; done'\n"), sessions(gate, "4711"):
+    with gate.drop_in("novnc-gate-http-@.service", "[Service]\nTimeoutStopSec=10s\nExecStopPost=/bin/sh -c "
+                      "'until [ -e /run/may-end ]; do sleep 0.1; done'\n"), sessions(gate, "4711") as (session,):
+        unit = gate.instance_of(session.sock)
         disconnect = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "disconnect", "4711"],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         try:
             assert disconnect.stdout.readline().startswith("Disconnected session 4711, client ")
-            assert disconnect.poll() is None
+            assert gate.property(unit, "ActiveState") == "deactivating"
             assert ctl(gate, "--no-legend") == ""
         finally:
             gate.run("touch", "/run/may-end")
