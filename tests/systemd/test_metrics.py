@@ -49,12 +49,18 @@ def grown(before, after):
             if after[name] != before.get(name) and not name.endswith("_open")}
 
 
-@pytest.fixture
-def metrics(gate):
+@pytest.fixture(scope="module")
+def serving(gate):
+    """Once for all tests: systemd starts no unit more than five times in ten seconds."""
     gate.run("systemctl", "start", "novnc-gate-metrics.socket")
-    wait_for(lambda: not gate.instances())
     yield gate
     gate.run("systemctl", "stop", "novnc-gate-metrics.socket")
+
+
+@pytest.fixture
+def metrics(serving):
+    wait_for(lambda: not serving.instances())
+    return serving
 
 
 @contextlib.contextmanager
