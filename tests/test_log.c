@@ -448,7 +448,7 @@ END_TEST
 
 static const char *slurp(const char *file)
 {
-	static char text[3][65536];
+	static char text[3][131072];
 	static int next;
 	char *to = text[next++ % 3];
 	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC);
