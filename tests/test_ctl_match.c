@@ -56,10 +56,47 @@ START_TEST(a_word_names_sessions)
 	for (size_t i = 0; i < LENGTH(table); i++) {
 		bool marked[LENGTH(all)] = { false };
 
-		ck_assert_msg(match_sessions(&s, table[i].word, marked) ==
+		ck_assert_msg(match_sessions(&s, table[i].word, false, marked) ==
 				      table[i].result,
 			      "%s", table[i].word);
 		for (size_t k = 0; k < LENGTH(all); k++)
+			ck_assert_msg(marked[k] == (table[i].marked[k] == 'x'),
+				      "%s, session %zu", table[i].word, k);
+	}
+}
+END_TEST
+
+START_TEST(a_session_named_as_a_glob_does_not_protect_others_from_it)
+{
+	static struct session three[] = {
+		{ .id = "*",
+		  .client = "local",
+		  .unit = { .name = "novnc-gate-http-00@1-x.service" } },
+		{ .id = "a",
+		  .client = "local",
+		  .unit = { .name = "novnc-gate-http-00@2-x.service" } },
+		{ .id = "[",
+		  .client = "local",
+		  .unit = { .name = "novnc-gate-http-00@3-x.service" } },
+	};
+	static const struct {
+		const char *word, *marked;
+		bool also_glob;
+		enum match result;
+	} table[] = {
+		{ "*", "x..", false, MATCH_EXACT }, { "*", "xxx", true, MATCH_ALL },
+		{ "a", ".x.", true, MATCH_EXACT },  { "[", "..x", true, MATCH_GLOB },
+		{ "a*", ".x.", true, MATCH_GLOB },  { "b*", "...", true, MATCH_NONE },
+	};
+	const struct sessions s = { three, LENGTH(three) };
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		bool marked[LENGTH(three)] = { false };
+
+		ck_assert_msg(match_sessions(&s, table[i].word, table[i].also_glob,
+					     marked) == table[i].result,
+			      "%s", table[i].word);
+		for (size_t k = 0; k < LENGTH(three); k++)
 			ck_assert_msg(marked[k] == (table[i].marked[k] == 'x'),
 				      "%s, session %zu", table[i].word, k);
 	}
@@ -71,8 +108,8 @@ START_TEST(a_glob_for_the_only_session_is_no_glob_for_all)
 	const struct sessions one = { all, 1 }, none = { all, 0 };
 	bool marked[1] = { false };
 
-	ck_assert_int_eq(match_sessions(&none, "*", marked), MATCH_NONE);
-	ck_assert_int_eq(match_sessions(&one, "*", marked), MATCH_GLOB);
+	ck_assert_int_eq(match_sessions(&none, "*", false, marked), MATCH_NONE);
+	ck_assert_int_eq(match_sessions(&one, "*", false, marked), MATCH_GLOB);
 	ck_assert(marked[0]);
 }
 END_TEST
@@ -82,7 +119,7 @@ START_TEST(a_name_that_all_have_is_exact)
 	const struct sessions two = { all, 2 };
 	bool marked[2] = { false };
 
-	ck_assert_int_eq(match_sessions(&two, "alice", marked), MATCH_EXACT);
+	ck_assert_int_eq(match_sessions(&two, "alice", false, marked), MATCH_EXACT);
 }
 END_TEST
 
@@ -95,6 +132,7 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, a_word_names_sessions);
+	tcase_add_test(t, a_session_named_as_a_glob_does_not_protect_others_from_it);
 	tcase_add_test(t, a_glob_for_the_only_session_is_no_glob_for_all);
 	tcase_add_test(t, a_name_that_all_have_is_exact);
 	srunner_run_all(r, CK_NORMAL);

@@ -119,7 +119,7 @@ static int choose(const struct ctl *o, const struct sessions *s, char *words[],
 	int code = EXIT_SUCCESS;
 
 	for (; *words; words++)
-		switch (match_sessions(s, *words, marked)) {
+		switch (match_sessions(s, *words, o->all, marked)) {
 		case MATCH_NONE:
 			(void)fprintf(stderr, "No open session matches %s\n", *words);
 			code = code == EXIT_SUCCESS ? CTL_NO_SUCH : code;

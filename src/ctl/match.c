@@ -61,14 +61,15 @@ static size_t mark(const struct sessions *s, const char *word,
 	return n;
 }
 
-enum match match_sessions(const struct sessions *s, const char *word, bool marked[])
+enum match match_sessions(const struct sessions *s, const char *word, bool also_glob,
+			  bool marked[])
 {
-	size_t n;
+	size_t exact = mark(s, word, equal, marked), n;
 
-	if (mark(s, word, equal, marked) > 0)
+	if (exact > 0 && !also_glob)
 		return MATCH_EXACT; /* also if it looks like a glob */
 	n = strpbrk(word, "*?[") ? mark(s, word, globs, marked) : 0;
 	if (n == 0)
-		return MATCH_NONE;
+		return exact > 0 ? MATCH_EXACT : MATCH_NONE;
 	return n > 1 && n == s->n ? MATCH_ALL : MATCH_GLOB;
 }

@@ -17,7 +17,9 @@ enum match {
 
 /*
  * Compares the word with the id, the user, the client's address (with or without its port) and the unit
- * (with or without ".service") of each session. Sets marked[i] for each that is named; the others
- * stay as they are.
+ * (with or without ".service") of each session. If one of these is the word itself, the word is no glob, unless
+ * also_glob is set: a session whose id is "*" must not protect the others. Sets marked[i] for each that is named;
+ * the others stay as they are.
  */
-enum match match_sessions(const struct sessions *s, const char *word, bool marked[]);
+enum match match_sessions(const struct sessions *s, const char *word, bool also_glob,
+			  bool marked[]);

@@ -159,7 +159,7 @@ static int show_all(const struct ctl *o, const struct sessions *s, char *words[]
 
 	memset(marked, 0, s->n * sizeof(*marked));
 	for (; *words; words++)
-		if (match_sessions(s, *words, marked) == MATCH_NONE) {
+		if (match_sessions(s, *words, false, marked) == MATCH_NONE) {
 			int ended = show_ended(o, *words, list);
 
 			code = ended > code ? ended : code;
