@@ -107,6 +107,17 @@ static void entry_done(struct entry *e)
 		free(*text_of(e, i));
 }
 
+char *entry_by(const struct entry *e)
+{
+	const struct passwd *user = NULL;
+
+	if (strcmp(e->uid, "0") == 0)
+		return memory_copy(slice_str(e->by));
+	if (e->uid[0])
+		user = getpwuid((uid_t)strtoul(e->uid, NULL, 10));
+	return memory_copy(slice_str(user ? user->pw_name : e->uid));
+}
+
 /* ---- the last ones of a connection or session */
 
 static int match(sd_journal *j, const char *name, const char *value)
@@ -118,19 +129,40 @@ static int match(sd_journal *j, const char *name, const char *value)
 	return r;
 }
 
-static int select_session(sd_journal *j, const char *invocation, const char *session)
+/*
+ * Only entries of the user that runs the gate: the kernel tells the journal who it is, so nobody can forge them.
+ * An administrator who disconnects can be any user.
+ */
+static int match_gate(sd_journal *j, bool user)
 {
-	int r;
+	const struct passwd *gate = user ? NULL : getpwnam(GATE_USER);
+	char *uid = memory_print("%u", user || !gate ? getuid() : gate->pw_uid);
+	int r = match(j, "_UID", uid);
 
-	if (!invocation)
-		return match(j, "NOVNC_GATE_SESSION", session);
-	r = match(j, "_SYSTEMD_INVOCATION_ID", invocation);
-	if (r >= 0)
-		r = sd_journal_add_disjunction(j);
-	return r < 0 ? r : match(j, "NOVNC_GATE_INVOCATION", invocation);
+	free(uid);
+	return r;
 }
 
-int entries_read(const char *invocation, const char *session, size_t most,
+static int select_session(sd_journal *j, bool user, const char *invocation,
+			  const char *session)
+{
+	/* systemd sets the invocation id of an entry; nobody can forge it */
+	int r = invocation ? match(j, "_SYSTEMD_INVOCATION_ID", invocation)
+			   : match_gate(j, user);
+
+	if (r >= 0 && !invocation)
+		r = match(j, "NOVNC_GATE_SESSION", session);
+	if (r >= 0)
+		r = sd_journal_add_disjunction(j);
+	if (r >= 0)
+		r = match(j, "MESSAGE_ID", EVENT_DISCONNECT_ID);
+	if (r < 0)
+		return r;
+	return invocation ? match(j, "NOVNC_GATE_INVOCATION", invocation)
+			  : match(j, "NOVNC_GATE_SESSION", session);
+}
+
+int entries_read(bool user, const char *invocation, const char *session, size_t most,
 		 struct entries *ret)
 {
 	sd_journal *j = NULL;
@@ -138,7 +170,7 @@ int entries_read(const char *invocation, const char *session, size_t most,
 
 	*ret = (struct entries){ 0 };
 	if (r >= 0)
-		r = select_session(j, invocation, session);
+		r = select_session(j, user, invocation, session);
 	if (r >= 0)
 		r = sd_journal_seek_tail(j);
 	if (r >= 0 && most > 0)
@@ -172,17 +204,10 @@ static int select_kinds(sd_journal *j, unsigned kinds, bool disconnect)
 	return r;
 }
 
-/*
- * Of the gate, only entries of the user that runs it: the kernel tells the journal who it is, so nobody can
- * forge them. An administrator who disconnects can be any user.
- */
 static int select_events(sd_journal *j, const struct entries_query *q)
 {
-	const struct passwd *gate = q->user ? NULL : getpwnam(GATE_USER);
-	char *uid = memory_print("%u", q->user || !gate ? getuid() : gate->pw_uid);
-	int r = match(j, "_UID", uid);
+	int r = match_gate(j, q->user);
 
-	free(uid);
 	if (r >= 0)
 		r = select_kinds(j, q->kinds, false);
 	if (r >= 0)

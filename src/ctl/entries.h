@@ -13,11 +13,15 @@ struct entries {
 	size_t n;
 };
 
+/* Who has disconnected: root's own words, or else the user that wrote the entry. free() it. */
+char *entry_by(const struct entry *e);
+
 /*
  * Reads the last `most` entries: those of the connection with this invocation id, and of novnc-gatectl about it;
- * or, if that is NULL, all about the session with this id. Returns 0 or -errno.
+ * or, if that is NULL, of the gate (with user: of the caller's) and of novnc-gatectl about the session with this
+ * id. Returns 0 or -errno.
  */
-int entries_read(const char *invocation, const char *session, size_t most,
+int entries_read(bool user, const char *invocation, const char *session, size_t most,
 		 struct entries *ret);
 void entries_done(struct entries *e);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What each entry counts for. */
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
+#include "ctl/entries.h"
 #include "ctl/events.h"
 #include "ctl/match.h"
 #include "ctl/memory.h"
@@ -170,18 +169,6 @@ static void add_closed(struct report *r, const struct entry *e)
 	session_count(r, s ? s : session_from_end(r, e), e->time_us, e);
 }
 
-/* root's own words, or the user that the kernel knows: everybody can write such an entry. */
-static char *cut_by(const struct entry *e)
-{
-	const struct passwd *user = NULL;
-
-	if (strcmp(e->uid, "0") == 0)
-		return memory_copy(slice_str(e->by));
-	if (e->uid[0])
-		user = getpwuid((uid_t)strtoul(e->uid, NULL, 10));
-	return memory_copy(slice_str(user ? user->pw_name : e->uid));
-}
-
 static void cut_free(struct report_cut *c)
 {
 	free(c->session);
@@ -201,7 +188,7 @@ static void add_cut(struct report *r, const struct entry *e)
 		.session = memory_copy(slice_str(e->session)),
 		.user = memory_copy(slice_str(e->user)),
 		.client = memory_copy(slice_str(e->client)),
-		.by = cut_by(e),
+		.by = entry_by(e),
 		.reason = memory_copy(slice_str(e->reason)),
 	};
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "ctl/entries.h"
+#include "ctl/events.h"
 #include "ctl/match.h"
 #include "ctl/memory.h"
 #include "ctl/session_table.h"
@@ -23,13 +24,26 @@ static uint64_t now_us(void)
 /* ---- the journal */
 
 /* If it cannot be read, there is at least what systemd knows. */
-static void read_entries(const char *invocation, const char *session, size_t most,
-			 struct entries *ret)
+static void read_entries(const struct ctl *o, const char *invocation, const char *session,
+			 size_t most, struct entries *ret)
 {
-	int r = entries_read(invocation, session, most, ret);
+	int r = entries_read(o->user, invocation, session, most, ret);
 
 	if (r < 0)
 		(void)fprintf(stderr, "Cannot read the journal: %s\n", strerror(-r));
+}
+
+static void print_entry(const struct entry *e)
+{
+	char time[TEXT_MAX], *by = entry_by(e);
+	/* everybody can write such an entry, with any name */
+	bool other = event_kind(e) == EVENT_DISCONNECT && strcmp(by, e->by) != 0;
+
+	text_time(e->time_us, time);
+	(void)printf("%s %s[%s]: %s%s%s%s\n", time, e->program, e->pid, e->message,
+		     other ? " (written by user " : "", other ? by : "",
+		     other ? ")" : "");
+	free(by);
 }
 
 static void print_entries(const struct ctl *o, const struct entries *e)
@@ -38,13 +52,8 @@ static void print_entries(const struct ctl *o, const struct entries *e)
 		return;
 	if (e->n > 0)
 		(void)putchar('\n');
-	for (size_t i = 0; i < e->n; i++) {
-		char time[TEXT_MAX];
-
-		text_time(e->entry[i].time_us, time);
-		(void)printf("%s %s[%s]: %s\n", time, e->entry[i].program,
-			     e->entry[i].pid, e->entry[i].message);
-	}
+	for (size_t i = 0; i < e->n; i++)
+		print_entry(&e->entry[i]);
 	if (e->n == 0 && geteuid() != 0)
 		(void)printf("\nThe journal shows no entries to this user; see "
 			     "journalctl(1).\n");
@@ -58,9 +67,10 @@ static json_t *json_entries(const struct entries *e)
 		const struct entry *one = &e->entry[i];
 
 		(void)json_array_append_new(
-			list, json_pack("{s:I, s:o, s:o, s:o}", "time",
+			list, json_pack("{s:I, s:o, s:o, s:o, s:o}", "time",
 					(json_int_t)one->time_us, "program",
-					table_json_text(one->program), "message_id",
+					table_json_text(one->program), "uid",
+					table_json_text(one->uid), "message_id",
 					table_json_text(one->id), "message",
 					table_json_text(one->message)));
 	}
@@ -115,7 +125,7 @@ static void show_open(const struct ctl *o, struct session *s, json_t *list)
 	struct entries entries;
 	json_t *object;
 
-	read_entries(s->invocation ? s->invocation : "-", NULL, o->lines, &entries);
+	read_entries(o, s->invocation ? s->invocation : "-", NULL, o->lines, &entries);
 	if (list) {
 		object = json_session(s);
 		(void)json_object_set_new(object, "entries", json_entries(&entries));
@@ -133,7 +143,7 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 	struct entries entries;
 	bool known;
 
-	read_entries(NULL, id, o->lines > 0 ? o->lines : 1, &entries);
+	read_entries(o, NULL, id, o->lines > 0 ? o->lines : 1, &entries);
 	known = entries.n > 0;
 	if (!known)
 		(void)fprintf(stderr, "No session matches %s\n", id);

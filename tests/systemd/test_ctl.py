@@ -374,6 +374,21 @@ def test_the_status_of_a_session_that_was_cut_names_who_did_it(gate):
     assert ctl(gate, "status", "nobody-has-it", code=4) == "No session matches nobody-has-it\n"
 
 
+def test_entries_that_others_have_written_are_left_out_or_name_the_writer(gate):
+    with sessions(gate, "status-3"):
+        pass
+    for id, field in ("930ee7b5ab8f48f2b1fb9892c90e56b8", ""), ("5a5fc13451c94dc991b50c878634f521", "NOVNC_GATE_BY=root"):
+        gate.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-ec",
+                 'printf "%s\\n" "$@" | logger --journald', "sh", f"MESSAGE_ID={id}", "MESSAGE=forged for root",
+                 "NOVNC_GATE_SESSION=status-3", "SYSLOG_IDENTIFIER=novnc-gatectl", *filter(None, [field]))
+    gate.sync()
+    assert len([e for e in gate.journal("NOVNC_GATE_SESSION=status-3") if e["MESSAGE"] == "forged for root"]) == 2
+    [forged] = [line for line in ctl(gate, "status", "status-3", code=3).splitlines() if "forged" in line]
+    assert forged.endswith("]: forged for root (written by user nobody)")
+    [row] = json.loads(ctl(gate, "status", "status-3", "--json=short", code=3))
+    assert [e["uid"] for e in row["entries"] if "forged" in e["message"]] == ["65534"]
+
+
 def test_the_status_shows_sockets_limits_sessions_and_the_check(gate):
     with sessions(gate, "4711", "4712"):
         out = ctl(gate, "status")
