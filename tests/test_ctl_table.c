@@ -117,6 +117,27 @@ START_TEST(json_has_numbers_and_null)
 }
 END_TEST
 
+START_TEST(json_has_times_and_spans_in_microseconds)
+{
+	static const struct table_column pair[] = { { "SINCE", TABLE_RIGHT },
+						    { "IDLE", TABLE_RIGHT } };
+	struct table t;
+	json_t *rows;
+	char *text;
+
+	table_init(&t, pair, LENGTH(pair));
+	table_time(&t, true, 1795996800000001);
+	table_span(&t, true, 61500);
+	ck_assert_str_eq(t.cells[1].text, "1min 1s");
+	rows = table_json(&t);
+	text = json_dumps(rows, JSON_COMPACT);
+	ck_assert_str_eq(text, "[{\"since\":1795996800000001,\"idle\":61500000}]");
+	free(text);
+	json_decref(rows);
+	table_done(&t);
+}
+END_TEST
+
 START_TEST(json_has_text_that_is_not_utf_8)
 {
 	static const char *const table[][2] = {
@@ -164,6 +185,7 @@ int main(void)
 	tcase_add_test(t, no_column_gets_narrower_than_six);
 	tcase_add_test(t, rows_are_limited);
 	tcase_add_test(t, json_has_numbers_and_null);
+	tcase_add_test(t, json_has_times_and_spans_in_microseconds);
 	tcase_add_test(t, json_has_text_that_is_not_utf_8);
 	tcase_add_test(t, a_table_may_be_empty);
 	srunner_run_all(r, CK_NORMAL);

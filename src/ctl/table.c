@@ -49,7 +49,8 @@ void table_text(struct table *t, const char *text)
 		append(t, text, table_json_text(text));
 }
 
-static void append_number(struct table *t, bool known, uint64_t n,
+/* scale: JSON has n multiplied by this. */
+static void append_number(struct table *t, bool known, uint64_t n, json_int_t scale,
 			  void (*format)(uint64_t, char[static TEXT_MAX]))
 {
 	char text[TEXT_MAX];
@@ -59,22 +60,22 @@ static void append_number(struct table *t, bool known, uint64_t n,
 		return;
 	}
 	format(n, text);
-	append(t, text, json_integer((json_int_t)n));
+	append(t, text, json_integer((json_int_t)n * scale));
 }
 
 void table_bytes(struct table *t, bool known, uint64_t bytes)
 {
-	append_number(t, known, bytes, text_bytes);
+	append_number(t, known, bytes, 1, text_bytes);
 }
 
 void table_span(struct table *t, bool known, uint64_t ms)
 {
-	append_number(t, known, ms, text_span);
+	append_number(t, known, ms, 1000, text_span);
 }
 
 void table_time(struct table *t, bool known, uint64_t us)
 {
-	append_number(t, known, us, text_time);
+	append_number(t, known, us, 1, text_time);
 }
 
 /* ---- for people: all text is ASCII, one column for each byte */

@@ -45,7 +45,7 @@ void table_done(struct table *t);
 /* Append a cell. `known` false, or text NULL or "": "-", null in JSON. */
 void table_text(struct table *t, const char *text);
 void table_bytes(struct table *t, bool known, uint64_t bytes);
-void table_span(struct table *t, bool known, uint64_t ms); /* JSON: milliseconds */
+void table_span(struct table *t, bool known, uint64_t ms); /* JSON: microseconds */
 void table_time(struct table *t, bool known,
 		uint64_t us); /* JSON: microseconds since 1970 */
 
