@@ -2,7 +2,7 @@
 # zsh completion for novnc-gatectl(1)
 
 local curcontext=$curcontext state line ret=1
-local -a verbs sessions
+local -a verbs sessions manager
 typeset -A opt_args
 verbs=(
 	'list:show the open sessions'
@@ -15,7 +15,7 @@ verbs=(
 )
 
 _arguments -C -s \
-	'(-a --all)'{-a,--all}'[list page connections, too; disconnect all]' \
+	'(-a --all)'{-a,--all}'[list pages, too; let a glob match all]' \
 	'(-w --watch)'{-w,--watch=-}'[list again and again]::interval' \
 	'(-l --full)'{-l,--full}'[do not shorten what is wider than the terminal]' \
 	'(-n --lines)'{-n+,--lines=}'[entries of the journal]:number' \
@@ -24,8 +24,8 @@ _arguments -C -s \
 	'--reason=[why the sessions are ended]:text' \
 	'--no-block[do not wait for the end]' \
 	'--timeout=[how long drain waits]:span' \
-	'--session=[open this session through the gate]:session' \
-	'--cookie=[send these cookies for it]:cookies' \
+	'--session=[open this session through the gate]:session:->id' \
+	'--cookie=[send these cookies for it, or those in @FILE]:cookies' \
 	'--config=[check this file]:file:_files' \
 	'--http[respond to an HTTP request on standard input]' \
 	'--since=[report from this time on]:time:(today yesterday -1h -1d -1w)' \
@@ -44,9 +44,11 @@ case $state in
 command)
 	_describe -t commands command verbs && ret=0
 	;;
-session)
-	[[ $line[1] == (disconnect|status) ]] || return ret
-	sessions=(${${(f)"$(novnc-gatectl list --no-legend --no-pager 2>/dev/null)"}%% *})
+session | id)
+	[[ $state == id || $line[1] == (disconnect|status) ]] || return ret
+	(( $+opt_args[--user] )) && manager=(--user)
+	sessions=(${${(f)"$(novnc-gatectl $manager list --no-legend --no-pager 2>/dev/null)"}%% *})
+	sessions=(${sessions:#-})
 	compadd -a sessions && ret=0
 	;;
 esac

@@ -1,5 +1,6 @@
 """What bash offers for novnc-gatectl."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,8 +13,9 @@ SCRIPT = TREE / "units/completion.bash"
 COMPLETE = """source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _novnc_gatectl; printf '%s\\n' "${COMPREPLY[@]}" """
 
 
-def offered(*words):
+def offered(*words, path=""):
     out = subprocess.run(["bash", "-c", COMPLETE, "bash", SCRIPT, "novnc-gatectl", *words],
+                         env=os.environ | {"PATH": f"{path}:{os.environ['PATH']}"},
                          capture_output=True, text=True, check=True)
     assert out.stderr == ""
     return out.stdout.split()
@@ -31,10 +33,43 @@ def said(*options):
     (["--json", "=", "p"], ["pretty"]),
     (["report", "--until", "=", "y"], ["yesterday"]),
     (["report", "--out"], ["--output="]),
+    (["--json", "p"], ["pretty"]),
     (["list", "l"], []),
+    (["-n", "5", "st"], ["status"]),
+    (["-ln", "5", "st"], ["status"]),
+    (["--lines", "5", "st"], ["status"]),
+    (["--lines", "=", "5", "st"], ["status"]),
+    (["--reason", "has left", "disc"], ["disconnect"]),
+    (["--watch", "li"], ["list"]),
 ])
 def test_bash_completes(words, expected):
     assert offered(*words) == expected
+
+
+# Not every id is offered: bash would expand the last one.
+LIST = """#!/bin/sh
+case "$*" in
+"--user list"*) echo 'mine - local' ;;
+*list*) printf '%s alice 192.0.2.1:1\\n' 4711 4712 - a* ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["status", ""], ["4711", "4712"]),
+    (["disconnect", "4711", "4712"], ["4712"]),
+    (["-n", "5", "status", "4"], ["4711", "4712"]),
+    (["--user", "status", ""], ["mine"]),
+    (["--user", "--system", "status", ""], ["4711", "4712"]),
+    (["--user", "check", "--session", "=", ""], ["mine"]),
+    (["check", "--session", "="], ["4711", "4712"]),
+    (["check", "--session", "4711"], ["4711"]),
+    (["check", ""], []),
+])
+def test_bash_offers_ids_of_open_sessions(words, expected, tmp_path):
+    (tmp_path / "novnc-gatectl").write_text(LIST)
+    (tmp_path / "novnc-gatectl").chmod(0o755)
+    assert offered(*words, path=tmp_path) == expected
 
 
 def test_all_commands_and_options_are_offered_and_in_the_manual():
