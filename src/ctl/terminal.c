@@ -50,24 +50,50 @@ unsigned terminal_rows(void)
 	return n > 0 ? n : 24;
 }
 
+/* A boolean of systemd's. */
+static bool is_true(const char *text)
+{
+	return !strchr("0nNfF", text[0]) && strcasecmp(text, "off") != 0;
+}
+
 bool terminal_has_colour(void)
 {
 	const char *wanted = getenv("SYSTEMD_COLORS"), *term = getenv("TERM");
 
 	if (wanted)
-		return !strchr("0nNfF", wanted[0]) && strcasecmp(wanted, "off") != 0;
+		return is_true(wanted);
 	return isatty(terminal) && !getenv("NO_COLOR") && term &&
 	       strcmp(term, "dumb") != 0;
 }
 
+/*
+ * The rules of systemctl(1): a pager that runs as another user than the one at the terminal must not give them a
+ * shell. So it is less in its secure mode then, unless SYSTEMD_PAGERSECURE= says otherwise.
+ */
+static bool pager_is_privileged(void)
+{
+	return geteuid() == 0 || getenv("SUDO_UID");
+}
+
+static bool pager_is_secure(void)
+{
+	const char *wanted = getenv("SYSTEMD_PAGERSECURE");
+
+	return wanted ? is_true(wanted) : pager_is_privileged();
+}
+
+/* NULL: none. */
 static const char *pager_command(void)
 {
 	const char *command = getenv("SYSTEMD_PAGER");
 
 	if (!command)
 		command = getenv("PAGER");
-	return command ? command
-		       : "if command -v less >/dev/null; then exec less; fi; exec cat";
+	if (command && (command[0] == '\0' || strcmp(command, "cat") == 0))
+		return NULL;
+	if (command && (getenv("SYSTEMD_PAGERSECURE") || !pager_is_privileged()))
+		return command;
+	return "if command -v less >/dev/null; then exec less; fi; exec cat";
 }
 
 /* In the child: reads from the pipe. */
@@ -77,8 +103,10 @@ static void pager_execute(const char *command, int from)
 
 	(void)dup2(from, STDIN_FILENO);
 	(void)setenv("LESS", options ? options : "FRSXMK", true);
-	if (geteuid() == 0 || getenv("SUDO_UID"))
-		(void)setenv("LESSSECURE", "1", true); /* no shell out of it */
+	if (pager_is_secure())
+		(void)setenv("LESSSECURE", "1", true);
+	else
+		(void)unsetenv("LESSSECURE");
 	(void)execlp("sh", "sh", "-c", command, NULL);
 	_exit(EXIT_FAILURE);
 }
@@ -88,8 +116,7 @@ void terminal_pager_open(bool wanted)
 	const char *command = pager_command();
 	int ends[2];
 
-	if (!wanted || !isatty(STDOUT_FILENO) || command[0] == '\0' ||
-	    strcmp(command, "cat") == 0 || pipe(ends) < 0)
+	if (!wanted || !isatty(STDOUT_FILENO) || !command || pipe(ends) < 0)
 		return;
 	(void)fflush(stdout);
 	pager = fork();

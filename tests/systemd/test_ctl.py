@@ -175,7 +175,8 @@ def test_on_a_terminal_the_header_is_bold_and_a_row_fits(gate):
         assert plain[1].endswith(".service")
         assert "…" not in terminal(gate, 100, "--no-pager", "--full")
         assert "\x1b" not in terminal(gate, 100, "--no-pager", environment=["TERM=xterm", "NO_COLOR=1"])
-        assert "through 4711" in terminal(gate, 100, environment=["SYSTEMD_PAGER='sed s/^4711/through\\ 4711/'"])
+        assert "through 4711" in terminal(gate, 100, environment=["SYSTEMD_PAGERSECURE=1",
+                                                                   "SYSTEMD_PAGER='sed s/^4711/through\\ 4711/'"])
 
 
 def test_without_less_the_output_comes_all_the_same(gate):
@@ -402,7 +403,8 @@ def test_the_status_shows_sockets_limits_sessions_and_the_check(gate):
         assert (status["sessions"], status["connections"], status["earlier"]) == (2, 2, 0)
         assert [unit["listening"] for unit in status["units"]] == [32, 0, 0]
         assert status["check"]["verdict"] == "ready"
-        assert "\x1b[0;1;32m●" in terminal(gate, 100, "status", environment=["TERM=xterm", "SYSTEMD_PAGER='sed p'"])
+        assert "\x1b[0;1;32m●" in terminal(gate, 100, "status", environment=["TERM=xterm", "SYSTEMD_PAGERSECURE=1",
+                                                                             "SYSTEMD_PAGER='sed p'"])
         # an upgrade: what is open runs the program from before it
         gate.run("sh", "-ec", "cd /usr/local/sbin; cp novnc-gate .new; mv .new novnc-gate")
         assert "; connections that run an earlier version: 2\n" in ctl(gate, "status")
