@@ -5,6 +5,7 @@
 
 #include "ctl/gate.h"
 #include "ctl/handshake.h"
+#include "ctl/memory.h"
 #include "ctl/sockets.h"
 
 /* An id is one segment of a path, as it is written in a URL. */
@@ -22,6 +23,26 @@ static bool is_cookie(const char *cookie)
 		if (*p < ' ' || *p > '~')
 			return false;
 	return true;
+}
+
+/* "@FILE" is the first line of a file. Returns 0 or -errno; free() *ret, which can be NULL. */
+static int cookie_read(const char *option, char **ret)
+{
+	size_t room = 0;
+	ssize_t n;
+	FILE *f;
+
+	*ret = option ? memory_copy(slice_str(option)) : NULL;
+	if (!option || option[0] != '@')
+		return 0;
+	f = fopen(option + 1, "re");
+	if (!f)
+		return -errno;
+	n = getline(ret, &room, f);
+	(void)fclose(f);
+	if (n > 0 && (*ret)[n - 1] == '\n')
+		(*ret)[n - 1] = '\0';
+	return n > 0 ? 0 : -ENODATA;
 }
 
 /* The exit code: the worse one of the check and of the handshake. */
@@ -42,12 +63,11 @@ static int handshake(const struct ctl *o, struct gate_report *r)
 	return r->code == 0 ? code : r->code;
 }
 
-int ctl_check(const struct ctl *o, char *args[])
+static int check(const struct ctl *o)
 {
 	struct gate_report report;
 	int r, code = EXIT_FAILURE;
 
-	(void)args;
 	if ((o->session && !is_id(o->session)) || !is_cookie(o->cookie)) {
 		(void)fprintf(stderr, "--session= must be one segment of a path, and "
 				      "--cookie= printable\n");
@@ -63,5 +83,22 @@ int ctl_check(const struct ctl *o, char *args[])
 		code = report.code;
 	}
 	gate_report_done(&report);
+	return code;
+}
+
+int ctl_check(const struct ctl *o, char *args[])
+{
+	struct ctl with_cookie = *o;
+	char *cookie;
+	int r = cookie_read(o->cookie, &cookie), code = EXIT_FAILURE;
+
+	(void)args;
+	with_cookie.cookie = cookie;
+	if (r < 0)
+		(void)fprintf(stderr, "Cannot read %s: %s\n", o->cookie + 1,
+			      strerror(-r));
+	else
+		code = check(&with_cookie);
+	free(cookie);
 	return code;
 }

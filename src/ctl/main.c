@@ -44,7 +44,7 @@ static const char help_options[] =
 	"     --timeout=SPAN    drain: wait no longer than that\n"
 	"  -v --verbose         check: print the whole configuration, too\n"
 	"     --session=ID      check: open this session through the gate, too\n"
-	"     --cookie=COOKIES  check: send these cookies for it\n"
+	"     --cookie=COOKIES  check: send these cookies for it; @FILE: its first line\n"
 	"     --config=FILE     check: this file instead of the service's\n"
 	"     --http            metrics: respond to an HTTP request on standard input\n"
 	"     --since=TIME      report: from this time on\n"

@@ -34,6 +34,22 @@ def on_terminal(directory, *, user=None, **environment):
     return text.decode().replace("\r", "").splitlines()[0]
 
 
+def said(*arguments, code=1):
+    done = subprocess.run([BUILD / "novnc-gatectl", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def test_a_file_without_cookies_is_an_error(tmp_path):
+    file = tmp_path / "cookies"
+    assert said("check", "--session=x", f"--cookie=@{file}") == f"Cannot read {file}: No such file or directory\n"
+    file.write_text("")
+    assert said("check", "--session=x", f"--cookie=@{file}") == f"Cannot read {file}: No data available\n"
+    file.write_text("a=b\tc\n")
+    assert "--cookie= printable\n" in said("check", "--session=x", f"--cookie=@{file}")
+
+
 CHOSEN = "sh -c 'echo chosen $LESSSECURE; cat'"
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -505,6 +506,24 @@ def test_check_opens_a_session_step_by_step(gate):
     wait_for(lambda: gate.journal("NOVNC_GATE_SESSION=checked", CLOSED))
     [closed] = gate.journal("NOVNC_GATE_SESSION=checked", CLOSED)
     assert (closed["NOVNC_GATE_CLOSED_BY"], closed["NOVNC_GATE_CLOSE_CODE"]) == ("client", "1000")
+
+
+def test_check_sends_the_cookies_of_a_file(gate):
+    gate.write("/tmp/cookies", "session=3f9a1c5e; a=b\nsecond line\n")
+    with socket.create_server(("127.0.0.1", 0)) as controller, ThreadPoolExecutor() as pool, \
+            gate.configured(f"[MasterController]\nUrl=http://127.0.0.1:{controller.getsockname()[1]}\n"):
+        controller.settimeout(PATIENCE)
+        out = pool.submit(ctl, gate, "check", "--session=checked", "--cookie=@/tmp/cookies", code=1)
+        while b"checked" not in (head := received(controller)):     # the first one only asks if HTTP is spoken
+            pass
+        assert b"\r\ncookie: session=3f9a1c5e; a=b\r\n" in head.lower()
+        assert "requested /api/auth/session/checked/novnc/websock\n" in out.result()
+
+
+def received(listener):
+    """The head of the next request, whose connection then ends."""
+    with listener.accept()[0] as sock:
+        return sock.recv(65536)
 
 
 @contextlib.contextmanager
