@@ -249,13 +249,14 @@ int entries_each(const struct entries_query *q,
 	sd_journal *j = NULL;
 	char *cursor = NULL;
 	struct entry e;
+	size_t n = 0;
 	int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
 
 	if (r >= 0)
 		r = select_events(j, q);
 	if (r >= 0)
 		r = go_on(j, q->cursor);
-	while (r > 0 && !is_late(j, q->until_us)) {
+	while (r > 0 && !is_late(j, q->until_us) && (q->most == 0 || n++ < q->most)) {
 		entry_read(j, &e);
 		on(userdata, &e);
 		entry_done(&e);
@@ -269,5 +270,5 @@ int entries_each(const struct entries_query *q,
 	sd_journal_close(j);
 	if (ret_cursor)
 		*ret_cursor = cursor;
-	return r < 0 ? r : 0;
+	return r < 0 ? r : q->most > 0 && n > q->most;
 }

@@ -31,11 +31,13 @@ struct entries_query {
 	const char *
 		cursor; /* only entries after this one, or the first after it that is left; NULL: all */
 	uint64_t until_us; /* no later ones; UINT64_MAX: all */
+	size_t most;       /* no more than that; 0: all */
 };
 
 /*
  * Calls on() with each of these entries, the oldest first; it borrows the entry. *ret_cursor, if it is not NULL,
- * becomes the cursor of the last one, or NULL if there is none; free() it. Returns 0 or -errno.
+ * becomes the cursor of the last one, or NULL if there is none; free() it. Returns 0 or -errno; with most,
+ * 1 if there may be more.
  */
 int entries_each(const struct entries_query *q,
 		 void (*on)(void *userdata, const struct entry *e), void *userdata,

@@ -14,26 +14,42 @@
 
 /* ---- the journal */
 
+#define AT_ONCE 20000 /* entries, between two saves */
+
 static void count_entry(void *counters, const struct entry *e)
 {
 	metrics_count(counters, e);
 }
 
-static int count_journal(const struct ctl *o, struct counters *c)
+/* Returns as entries_each(). */
+static int count_some(struct counters *c)
 {
 	const struct entries_query q = {
-		.user = o->user,
 		.kinds = 1 << EVENT_HANDLING | 1 << EVENT_PROXYING | 1 << EVENT_CLOSED |
 			 1 << EVENT_REFUSAL | 1 << EVENT_FAILURE,
 		.cursor = counters_text(c, "cursor"),
 		.until_us = UINT64_MAX,
+		.most = AT_ONCE,
 	};
 	char *cursor;
 	int r = entries_each(&q, count_entry, c, &cursor);
 
-	if (r == 0 && cursor)
+	if (r >= 0 && cursor)
 		counters_set_text(c, "cursor", cursor);
 	free(cursor);
+	return r;
+}
+
+/* Saves in between: if a large journal takes too long, the next call continues there. */
+static int count_journal(struct counters *c)
+{
+	int r;
+
+	while ((r = count_some(c)) > 0) {
+		r = counters_save(c);
+		if (r < 0)
+			break;
+	}
 	return r;
 }
 
@@ -172,7 +188,7 @@ static int metrics_collect(const struct ctl *o, FILE *to)
 	int r = counters_open(counters_directory(), &c);
 
 	if (r == 0)
-		r = count_journal(o, &c);
+		r = count_journal(&c);
 	if (r >= 0)
 		r = state_read(o, &s);
 	if (r == 0) {
@@ -198,6 +214,12 @@ int ctl_metrics(const struct ctl *o, char *args[])
 	int r;
 
 	(void)args;
+	if (o->user) {
+		(void)fputs(
+			"metrics --user: there are metrics only of the system's gate\n",
+			stderr);
+		return EXIT_FAILURE;
+	}
 	if (o->http && !scrape_read(&scrape, STDIN_FILENO))
 		return EXIT_SUCCESS; /* an error response was sent, or nothing came */
 	to = open_memstream(&text, &len);

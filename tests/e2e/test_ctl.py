@@ -41,6 +41,10 @@ def said(*arguments, code=1):
     return done.stdout
 
 
+def test_metrics_are_those_of_the_system():
+    assert said("metrics", "--user") == "metrics --user: there are metrics only of the system's gate\n"
+
+
 def test_a_file_without_cookies_is_an_error(tmp_path):
     file = tmp_path / "cookies"
     assert said("check", "--session=x", f"--cookie=@{file}") == f"Cannot read {file}: No such file or directory\n"
