@@ -177,7 +177,8 @@ install-user: all
 	@units/move-over 'systemctl --user' $(user_unitdir) $(user_unitdir)
 	@echo "Next: systemctl --user enable --now novnc-gate"
 	@echo "journalctl --user -x explains entries once root has run:"
-	@echo "  install -D -m 644 -t /usr/local/lib/systemd/catalog $(CURDIR)/units/novnc-gate.catalog"
+	@echo "  install -D -m 644 -t /usr/local/lib/systemd/catalog $(CURDIR)/units/novnc-gate.catalog \\"
+	@echo "    $(CURDIR)/units/novnc-gatectl.catalog"
 	@echo "  journalctl --update-catalog"
 
 uninstall-user:
