@@ -77,6 +77,7 @@ def test_all_commands_and_options_are_offered_and_in_the_manual():
     zsh = (TREE / "units/completion.zsh").read_text()
     commands = [line.split()[0] for line in text.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
     options = [word.partition("=")[0].partition("[")[0] for word in text.split() if word.startswith("--")]
+    assert f".Os novnc-gate {said('--version').split()[1]}\n" in manual
     assert offered("") == commands and len(options) > 5
     for option in options:
         assert option in [offer.rstrip("=") for offer in offered(option)]

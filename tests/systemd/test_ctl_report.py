@@ -281,7 +281,7 @@ def test_a_hundred_thousand_sessions_take_seconds_and_little_memory(gate, since)
         # a call that is ended continues where it has saved last; no entry counts twice
         gate.run("rm", "-f", STATE)
         first = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "metrics"], stdout=subprocess.DEVNULL)
-        wait_for(lambda: gate.run("find", STATE, check=False))
+        wait_for(lambda: gate.run("find", "/var/lib/novnc-gate", "-name", "metrics.json", check=False) == f"{STATE}\n")
         gate.run("pkill", "-KILL", "-x", "novnc-gatectl")
         first.wait(PATIENCE)
         begun = json.loads(gate.read(STATE))["counters"][ENDED]

@@ -110,6 +110,35 @@ def test_promtool_has_nothing_to_say(metrics):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def families(text):
+    """Type and labels of each metric, and the values of labels that are words."""
+    found, words = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            found[name] = (kind, set())
+        elif not line.startswith("#"):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            labels.pop("le", None)
+            found[name][1].update(labels)
+            words |= {value for key, value in labels.items() if key != "version"}
+    return found, words
+
+
+def in_manual(manual):
+    return {name: (kind, set(label.split())) for name, kind, label in
+            re.findall(r"^\.It Li (novnc_gate_\w+) Pq (\w+)(?: , Li (.*))?$", manual, re.M)}
+
+
+def test_the_manual_has_each_metric_with_its_type_and_labels(metrics):
+    manual = (TREE / "man/novnc-gatectl.1").read_text()
+    with certificate(metrics):
+        found, words = families(scrape_text())
+    assert found == in_manual(manual) and len(found) == 14
+    section = manual[manual.index(".Sh METRICS"):manual.index(".Sh ENVIRONMENT")]
+    assert words <= set(re.findall(r"\w+", section))
+
+
 def test_a_session_counts_once_with_its_duration_and_bytes(metrics):
     before = scrape()
     with closed_session(metrics, data=b"x" * 5000):
@@ -238,18 +267,27 @@ def test_many_scrapes_at_the_same_time_count_each_entry_once(metrics):
         assert grown(before, parsed(out))['novnc_gate_sessions_ended_total{outcome="client_closed"}'] == 1
 
 
-def test_the_last_day_of_the_certificate(metrics):
-    name = "novnc_gate_certificate_expiry_timestamp_seconds"
-    assert name not in scrape()
-    metrics.run("sh", "-ec", "mkdir -p /etc/novnc-gate; cd /etc/novnc-gate; umask 077; openssl req -x509 -newkey ec "
+@contextlib.contextmanager
+def certificate(gate):
+    gate.run("sh", "-ec", "mkdir -p /etc/novnc-gate; cd /etc/novnc-gate; umask 077; openssl req -x509 -newkey ec "
                 "-pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost "
                 "-days 90 -keyout tls.key -out tls.crt 2>/dev/null")
     try:
+        yield
+    finally:
+        gate.run("rm", "-r", "/etc/novnc-gate")
+
+
+def test_the_last_day_of_the_certificate(metrics):
+    name = "novnc_gate_certificate_expiry_timestamp_seconds"
+    assert name not in scrape()
+    with certificate(metrics):
         said = metrics.run("openssl", "x509", "-noout", "-enddate", "-in", "/etc/novnc-gate/tls.crt")
         until = datetime.datetime.strptime(said.strip(), "notAfter=%b %d %H:%M:%S %Y GMT")
         assert scrape()[name] == until.replace(tzinfo=datetime.timezone.utc).timestamp()
-    finally:
-        metrics.run("rm", "-r", "/etc/novnc-gate")
+        # only for another user
+        metrics.run("chown", "nobody", "/etc/novnc-gate/tls.key")
+        assert name not in scrape()
 
 
 def test_a_scrape_is_no_connection_of_the_gate(metrics):
