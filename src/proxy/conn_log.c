@@ -217,7 +217,7 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 }
 
 /*
- * novnc-gatectl reads this (src/ctl/status_text.c). The id and the user come last, because they are text
+ * novnc-gatectl reads this (src/ctl/parse.c). The id and the user come last, because they are text
  * of others: the rest is complete even if a long id is cut.
  */
 static void status_of_session(const struct log_fields *f, int upstream_fd)
