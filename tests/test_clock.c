@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config/config.h"
 #include "peers.h"
 #include "testing.h"
 
@@ -155,7 +154,8 @@ START_TEST(a_timeout_is_rounded_up_and_fits_poll)
 		{ 5, 5, 0 },
 		{ 5, 6, 2 },
 		{ 0, INT32_MAX - 1, INT32_MAX },
-		{ 7, 7 + CONFIG_SPAN_MAX, CONFIG_SPAN_MAX + 1 },
+		{ 0, INT32_MAX, INT32_MAX },
+		{ 0, CLOCK_INFINITY - 1, INT32_MAX },
 	};
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
@@ -179,7 +179,8 @@ START_TEST(an_interrupted_wait_goes_on_with_the_time_that_is_left)
 
 	world_open(&w);
 	script.scripted[0].r = script.scripted[1].r = -1;
-	script.scripted[0].error = script.scripted[1].error = EINTR;
+	script.scripted[0].error = EINTR;
+	script.scripted[1].error = EAGAIN;
 	script.n = 2;
 	/* as if it had been read some time ago */
 	ck_assert_int_eq(clock_wait(w.p, 2, start_ms - 1000, start_ms + SHORT_MS),
@@ -189,6 +190,21 @@ START_TEST(an_interrupted_wait_goes_on_with_the_time_that_is_left)
 	ck_assert_int_le(script.timeout_ms[1], SHORT_MS + 1);
 	ck_assert_int_le(script.timeout_ms[2], script.timeout_ms[1]);
 	ck_assert_uint_ge(clock_ms(), start_ms + SHORT_MS);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(a_deadline_beyond_the_reach_of_one_poll_is_waited_for_again)
+{
+	struct world w;
+
+	world_open(&w);
+	script.scripted[0].r = 0;
+	script.n = 1;
+	ck_assert_int_eq(write(w.other[1], "x", 1), 1);
+	ck_assert_int_eq(clock_wait(w.p, 2, 0, CLOCK_INFINITY - 1), 1);
+	ck_assert_int_eq(script.timeout_ms[0], INT32_MAX);
+	ck_assert_uint_eq(script.calls, 2);
 	world_close(&w);
 }
 END_TEST
@@ -221,6 +237,7 @@ int main(void)
 	tcase_add_test(t, past_its_deadline_it_still_looks_once);
 	tcase_add_test(t, a_timeout_is_rounded_up_and_fits_poll);
 	tcase_add_test(t, an_interrupted_wait_goes_on_with_the_time_that_is_left);
+	tcase_add_test(t, a_deadline_beyond_the_reach_of_one_poll_is_waited_for_again);
 	tcase_add_test(t, another_error_is_returned);
 	return suite_run(s);
 }

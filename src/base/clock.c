@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <time.h>
 
@@ -25,22 +24,27 @@ static int timeout_of(uint64_t now_ms, uint64_t deadline_ms)
 		return -1;
 	if (deadline_ms <= now_ms)
 		return 0;
-	assert(deadline_ms - now_ms < INT32_MAX);
 	/* now_ms is rounded down, so poll() has to wait one more to reach the deadline */
-	return (int)(deadline_ms - now_ms) + 1;
+	return deadline_ms - now_ms >= INT32_MAX ? INT32_MAX
+						 : (int)(deadline_ms - now_ms) + 1;
 }
 
 int clock_wait(struct pollfd *p, nfds_t n, uint64_t now_ms, uint64_t deadline_ms)
 {
 	p[0].events = POLLIN;
 	for (;; now_ms = clock_ms()) {
-		int r = poll(p, n, timeout_of(now_ms, deadline_ms));
+		int timeout_ms = timeout_of(now_ms, deadline_ms);
+		int r = poll(p, n, timeout_ms);
 
 		if (r > 0)
 			return p[0].revents ? -ECANCELED : r;
-		if (r == 0)
+		/* INT32_MAX ms, the longest timeout of poll(), may pass before the deadline */
+		if (r == 0 && timeout_ms < INT32_MAX)
 			return -ETIMEDOUT;
-		if (errno != EINTR)
+		if (r < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
+		/* repeated EINTR or EAGAIN cannot extend the wait */
+		if (r < 0 && clock_ms() >= deadline_ms)
+			return -ETIMEDOUT;
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CLOCK_MONOTONIC in milliseconds: spans, deadlines, and waiting. */
+/* CLOCK_MONOTONIC in milliseconds: spans, deadlines, and the one place where a connection waits. */
 #pragma once
 
 #include <poll.h>
@@ -21,8 +21,7 @@ uint64_t clock_deadline_ms(uint64_t now_ms, uint64_t span_ms);
 
 /*
  * poll(2) until deadline_ms. p[0] is the signalfd of SIGTERM (fd -1: none); its events are
- * set here. now_ms is the time as the caller last read it; a finite deadline is less than
- * INT32_MAX ms later (CONFIG_SPAN_MAX). Returns how many of the others
+ * set here. now_ms is the time as the caller last read it. Returns how many of the others
  * have events; -ETIMEDOUT; -ECANCELED for SIGTERM, whatever else came; or another -errno.
  */
 int clock_wait(struct pollfd *p, nfds_t n, uint64_t now_ms, uint64_t deadline_ms);

@@ -47,8 +47,10 @@ MAKES_A_PROGRAM = re.compile(
     r"RestrictAddressFamilies|RestrictFileSystems|RestrictNamespaces|RestrictNetworkInterfaces|"
     r"RestrictRealtime|RestrictSUIDSGID|SocketBindAllow|SocketBindDeny|SystemCallArchitectures|"
     r"SystemCallFilter|SystemCallLog)\s*=", re.MULTILINE)
-# These run once, or once in eight hours, and not for each connection, or are examples to copy.
-MAY_MAKE_PROGRAMS = {"novnc-gate-nextjs.service", "novnc-gate-tls-ticket.service", "strict.conf"}
+# These run once, once in eight hours, or for each scrape of the metrics, and not for each connection, or are
+# examples to copy.
+MAY_MAKE_PROGRAMS = {"novnc-gate-metrics@.service", "novnc-gate-nextjs.service",
+                     "novnc-gate-tls-ticket.service", "strict.conf"}
 
 
 def test_no_unit_of_connections_makes_systemd_load_a_program():
