@@ -3,12 +3,14 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <inttypes.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
+#include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/events.h"
 #include "ctl/match.h"
@@ -44,15 +46,15 @@ static char *caller(void)
 	return user ? memory_copy(slice_str(user->pw_name)) : memory_print("%u", login);
 }
 
-/* ---- what is cut */
+/* ---- the sessions that are disconnected */
 
-struct cut {
+struct disconnect {
 	const struct ctl *options;
-	struct session **session; /* those that are to be cut, borrowed */
-	const char **unit;        /* their units */
+	const struct session **session;   /* those that are to be ended, borrowed */
+	const struct systemd_unit **unit; /* their units */
 	size_t n;
 	char *by;
-	struct table table; /* those that have been cut */
+	struct table table; /* those that systemd ends */
 };
 
 static const struct table_column columns[] = {
@@ -61,58 +63,59 @@ static const struct table_column columns[] = {
 	{ "INVOCATION", TABLE_HIDDEN },
 };
 
-static void say(const struct session *s)
+static void say(const struct ctl *o, const struct session *s)
 {
-	(void)printf("Disconnected session %s", s->id ? s->id : "-");
+	(void)printf("Disconnect%s session %s", o->no_block ? "ing" : "ed",
+		     s->id ? s->id : "-");
 	if (s->user)
 		(void)printf(" of %s", s->user);
 	(void)printf(", client %s (%s)\n", s->client, s->unit.name);
 	(void)fflush(stdout); /* the wait may be long, and be interrupted */
 }
 
-static void write_entry(const struct cut *c, const struct session *s)
+static void write_entry(const struct disconnect *d, const struct session *s)
 {
-	const char *why = c->options->reason, *id = s->id ? s->id : "-";
+	const char *why = d->options->reason, *id = s->id ? s->id : "-";
 
 	/* if the journal does not take it, there is nowhere else to write it */
 	(void)sd_journal_send(
 		"MESSAGE=Disconnecting session %s%s%s (client %s) for %s%s%s", id,
-		s->user ? " of " : "", s->user ? s->user : "", s->client, c->by,
+		s->user ? " of " : "", s->user ? s->user : "", s->client, d->by,
 		why ? ": " : "", why ? why : "", "MESSAGE_ID=" EVENT_DISCONNECT_ID,
 		"PRIORITY=%d", LOG_NOTICE, "SYSLOG_IDENTIFIER=novnc-gatectl",
 		"NOVNC_GATE_SESSION=%s", id, "NOVNC_GATE_CLIENT=%s", s->client,
-		"NOVNC_GATE_BY=%s", c->by, "NOVNC_GATE_REASON=%s", why ? why : "-",
+		"NOVNC_GATE_BY=%s", d->by, "NOVNC_GATE_REASON=%s", why ? why : "-",
 		"NOVNC_GATE_UNIT=%s", s->unit.name, "NOVNC_GATE_INVOCATION=%s",
 		s->invocation ? s->invocation : "-",
 		/* the last field is left out without a user: NULL ends the list */
 		s->user ? "NOVNC_GATE_USER=%s" : NULL, s->user, NULL);
 }
 
-static void on_stop(void *userdata, size_t i, bool gone)
+static void on_stop(void *userdata, size_t i, int result)
 {
-	struct cut *c = userdata;
-	const struct session *s = c->session[i];
+	struct disconnect *d = userdata;
+	const struct session *s = d->session[i];
 
-	if (gone) {
+	if (result == 0)
 		(void)fprintf(stderr, "Session %s has ended meanwhile\n",
 			      s->id ? s->id : s->client);
+	if (result <= 0)
 		return;
-	}
-	write_entry(c, s);
-	table_text(&c->table, s->id);
-	table_text(&c->table, s->user);
-	table_text(&c->table, s->client);
-	table_bytes(&c->table, s->counted, s->up);
-	table_bytes(&c->table, s->counted, s->down);
-	table_text(&c->table, s->unit.name);
-	table_text(&c->table, s->invocation);
-	if (c->options->json == CTL_JSON_OFF)
-		say(s);
+	write_entry(d, s);
+	table_text(&d->table, s->id);
+	table_text(&d->table, s->user);
+	table_text(&d->table, s->client);
+	table_bytes(&d->table, s->counted, s->up);
+	table_bytes(&d->table, s->counted, s->down);
+	table_text(&d->table, s->unit.name);
+	table_text(&d->table, s->invocation);
+	if (d->options->json == CTL_JSON_OFF)
+		say(d->options, s);
 }
 
 /* ---- which */
 
-/* Returns the exit code; with 0, marked[] has all that are to be cut. */
+/* Returns the exit code; with 0, marked[] has all that are to be ended. */
 static int choose(const struct ctl *o, const struct sessions *s, char *words[],
 		  bool marked[])
 {
@@ -139,30 +142,31 @@ static int choose(const struct ctl *o, const struct sessions *s, char *words[],
 	return code;
 }
 
-static int cut(const struct ctl *o, sd_bus *bus, const struct sessions *s,
-	       const bool marked[])
+static int disconnect(const struct ctl *o, sd_bus *bus, const struct sessions *s,
+		      const bool marked[])
 {
-	struct cut c = {
+	const struct systemd_wait wait = { -1, CLOCK_INFINITY };
+	struct disconnect d = {
 		.options = o,
-		.session = memory_array(NULL, s->n, sizeof(*c.session)),
-		.unit = memory_array(NULL, s->n, sizeof(*c.unit)),
+		.session = memory_array(NULL, s->n, sizeof(*d.session)),
+		.unit = memory_array(NULL, s->n, sizeof(*d.unit)),
 		.by = caller(),
 	};
 	int r;
 
-	table_init(&c.table, columns, sizeof(columns) / sizeof(columns[0]));
+	table_init(&d.table, columns, sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < s->n; i++)
 		if (marked[i]) {
-			c.session[c.n] = &s->session[i];
-			c.unit[c.n++] = s->session[i].unit.name;
+			d.session[d.n] = &s->session[i];
+			d.unit[d.n++] = &s->session[i].unit;
 		}
-	r = systemd_stop(bus, c.unit, c.n, !o->no_block, on_stop, &c);
+	r = systemd_stop(bus, d.unit, d.n, o->no_block ? NULL : &wait, on_stop, &d);
 	if (o->json != CTL_JSON_OFF)
-		table_print_json(o->json, table_json(&c.table));
-	table_done(&c.table);
-	free(c.session);
-	free(c.unit);
-	free(c.by);
+		table_print_json(o->json, table_json(&d.table));
+	table_done(&d.table);
+	free(d.session);
+	free(d.unit);
+	free(d.by);
 	return r;
 }
 
@@ -173,6 +177,8 @@ int ctl_disconnect(const struct ctl *o, char *args[])
 	bool *marked = NULL;
 	int code = EXIT_FAILURE, r = systemd_open(o->user, &bus);
 
+	/* all sessions are ended, also if nobody reads the output any more; main() reports the error */
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (r == 0)
 		r = sessions_read(bus, SESSIONS_ONLY, true, &s);
 	if (r == 0) {
@@ -180,7 +186,7 @@ int ctl_disconnect(const struct ctl *o, char *args[])
 		memset(marked, 0, s.n * sizeof(*marked));
 		code = choose(o, &s, args, marked);
 		if (code != EXIT_FAILURE)
-			r = cut(o, bus, &s, marked);
+			r = disconnect(o, bus, &s, marked);
 	}
 	if (r < 0)
 		(void)fprintf(stderr, "Cannot disconnect: %s\n", systemd_strerror(r));

@@ -16,42 +16,46 @@
 
 /* ---- the sockets */
 
-static void on_stop(void *userdata, size_t i, bool gone)
+struct stopped {
+	const struct ctl *options;
+	struct systemd_unit *unit; /* owned: those that were active */
+	int n, kept;               /* and the first of them that was not stopped */
+};
+
+static void on_stop(void *userdata, size_t i, int result)
 {
-	(void)userdata;
-	(void)i;
-	(void)gone;
+	struct stopped *s = userdata;
+
+	if (result < 0)
+		s->kept = (int)i;
 }
 
-/* Stops those that are active, which stops their sockets. *ret has them: systemd_units_done(). */
-static int stop_sockets(const struct ctl *o, sd_bus *bus, struct systemd_unit **ret)
+/* Stops the services of the sockets. s->unit is owned by the caller, also after a failure. */
+static int stop_sockets(sd_bus *bus, const struct systemd_wait *wait, struct stopped *s)
 {
 	static const char *const states[] = { "active", NULL };
-	const char *names[SOCKETS_KINDS];
-	int n = systemd_units(bus, sockets_umbrellas, states, ret), r;
+	const struct systemd_unit *units[SOCKETS_KINDS];
+	int n = systemd_units(bus, sockets_umbrellas, states, &s->unit), r;
 
-	for (int i = 0; i < n; i++)
-		names[i] = (*ret)[i].name;
-	if (n <= 0)
+	if (n < 0)
 		return n;
-	r = systemd_stop(bus, names, (size_t)n, true, on_stop, NULL);
-	if (r < 0) {
-		systemd_units_done(*ret, n);
-		*ret = NULL;
-		return r;
-	}
-	for (int i = 0; o->json == CTL_JSON_OFF && i < n; i++)
-		(void)printf("Stopped %s: no new connections are accepted.\n", names[i]);
-	return n;
+	s->n = s->kept = n;
+	for (int i = 0; i < n; i++)
+		units[i] = &s->unit[i];
+	r = systemd_stop(bus, units, (size_t)n, wait, on_stop, s);
+	for (int i = 0; s->options->json == CTL_JSON_OFF && r == 0 && i < n; i++)
+		(void)printf("Stopped %s: no new connections are accepted.\n",
+			     units[i]->name);
+	return r;
 }
 
-static void print_start(const struct ctl *o, const struct systemd_unit *stopped, int n)
+static void print_start(const struct stopped *s)
 {
 	(void)printf("The sockets stay stopped. To start them:\n    systemctl %sstart",
-		     o->user ? "--user " : "");
-	for (int i = 0; i < n; i++)
-		(void)printf(" %s", stopped[i].name);
-	(void)printf("%s\n", n == 0 ? " novnc-gate.service" : "");
+		     s->options->user ? "--user " : "");
+	for (int i = 0; i < s->kept; i++)
+		(void)printf(" %s", s->unit[i].name);
+	(void)printf("%s\n", s->n == 0 ? " novnc-gate.service" : "");
 }
 
 /* ---- who is left */
@@ -128,23 +132,26 @@ static int signals_open(void)
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	/* the command that starts the sockets goes to a file, if nobody reads a pipe any more */
+	(void)signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* 0: none is left; -ETIMEDOUT, -ECANCELED (a signal), or another -errno. */
-static int wait_for_end(const struct ctl *o, sd_bus *bus, int sigfd, struct sessions *s)
+static int wait_for_end(const struct ctl *o, sd_bus *bus, const struct systemd_wait *wait,
+			struct sessions *s)
 {
-	uint64_t end_ms = clock_deadline_ms(clock_ms(), o->timeout_ms);
 	int r = 0;
 
 	while (r == 0 && s->n > 0) {
-		struct pollfd signal = { .fd = sigfd };
-		uint64_t now_ms = clock_ms(), look_ms = now_ms + DRAIN_LOOK_MS;
+		struct pollfd signal = { .fd = wait->sigfd };
+		uint64_t now_ms = clock_ms();
 		struct sessions before;
 
-		if (now_ms >= end_ms)
+		if (now_ms >= wait->end_ms)
 			return -ETIMEDOUT;
-		r = clock_wait(&signal, 1, now_ms, look_ms < end_ms ? look_ms : end_ms);
+		r = clock_wait(&signal, 1, now_ms,
+			       clock_earlier(now_ms + DRAIN_LOOK_MS, wait->end_ms));
 		if (r != -ETIMEDOUT)
 			break;
 		before = copy_names(s);
@@ -156,52 +163,75 @@ static int wait_for_end(const struct ctl *o, sd_bus *bus, int sigfd, struct sess
 	return r;
 }
 
-static int drain(const struct ctl *o, sd_bus *bus, int sigfd, struct sessions *s)
+static int show_and_wait(const struct stopped *stopped, sd_bus *bus,
+			 const struct systemd_wait *wait, struct sessions *s)
 {
-	struct systemd_unit *stopped = NULL;
-	int n = stop_sockets(o, bus, &stopped);
-	int r = n < 0 ? n : sessions_read(bus, SESSIONS_ALL, false, s);
-	bool text = o->json == CTL_JSON_OFF;
+	const struct ctl *o = stopped->options;
+	int r = sessions_read(bus, SESSIONS_ALL, false, s);
 
-	if (r == 0 && text) {
-		if (n == 0)
+	if (r == 0 && o->json == CTL_JSON_OFF) {
+		if (stopped->n == 0)
 			(void)puts("No socket listens.");
 		print_left(o, s);
 		print_count(s->n);
 		(void)puts(".");
 		(void)fflush(stdout);
 	}
+	return r == 0 ? wait_for_end(o, bus, wait, s) : r;
+}
+
+/* The time is over, or there was a signal. */
+static void print_end(int error, const struct sessions *s)
+{
+	(void)fputs(error == -ETIMEDOUT ? "The time is over: " : "Interrupted: ", stdout);
+	print_count(s->n);
+	(void)puts(".");
+}
+
+static bool is_end(int error)
+{
+	return error == -ETIMEDOUT || error == -ECANCELED;
+}
+
+static int drain(const struct ctl *o, sd_bus *bus, const struct systemd_wait *wait,
+		 struct sessions *s)
+{
+	struct stopped stopped = { .options = o };
+	int r = stop_sockets(bus, wait, &stopped), error = 0;
+	bool text = o->json == CTL_JSON_OFF;
+
 	if (r == 0)
-		r = wait_for_end(o, bus, sigfd, s);
-	if (text && (r == -ETIMEDOUT || r == -ECANCELED)) {
-		(void)fputs(r == -ETIMEDOUT ? "The time is over: " : "Interrupted: ",
-			    stdout);
-		print_count(s->n);
-		(void)puts(".");
-	}
-	if (n < 0)
-		return r;
-	if (text)
-		print_start(o, stopped, n);
-	else
+		r = show_and_wait(&stopped, bus, wait, s);
+	else if (is_end(r))
+		error = sessions_read(bus, SESSIONS_ALL, false, s);
+	r = error < 0 ? error : r;
+	if (text && is_end(r))
+		print_end(r, s);
+	if (text && (r == 0 || is_end(r) || stopped.kept > 0))
+		print_start(&stopped);
+	if (!text && (r == 0 || is_end(r)))
 		print_left(o, s);
-	systemd_units_done(stopped, n);
+	systemd_units_done(stopped.unit, stopped.n);
 	return r;
 }
 
 int ctl_drain(const struct ctl *o, char *args[])
 {
-	AUTO_FD int sigfd = signals_open();
+	const struct systemd_wait wait = {
+		.sigfd = signals_open(),
+		.end_ms = clock_deadline_ms(clock_ms(), o->timeout_ms),
+	};
 	struct sessions s = { 0 };
 	sd_bus *bus = NULL;
 	int r = systemd_open(o->user, &bus);
 
 	(void)args;
 	if (r == 0)
-		r = drain(o, bus, sigfd, &s);
+		r = drain(o, bus, &wait, &s);
 	if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
 		(void)fprintf(stderr, "Cannot drain: %s\n", systemd_strerror(r));
 	sessions_done(&s);
 	sd_bus_flush_close_unref(bus);
+	(void)close(wait.sigfd);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -119,8 +119,11 @@ static void describe(struct session *s)
 {
 	struct parse_status status;
 
-	if (!s->status || s->client)
-		return; /* gone, or known already */
+	if (s->client)
+		return; /* known already */
+	/* of a unit that has ended meanwhile, systemd has loaded the template: it was never active */
+	if (!s->status || s->since_us == 0)
+		return;
 	parse_status(slice_str(s->status), &status);
 	if (status.closed)
 		return;

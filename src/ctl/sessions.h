@@ -12,7 +12,7 @@ struct session {
 	char *id, *user;   /* NULL: none */
 	char *client;      /* "192.0.2.1:51234" */
 	char *invocation;  /* NULL: not asked for */
-	uint64_t since_us; /* when its connection was accepted; 0: not known */
+	uint64_t since_us; /* when its connection was accepted */
 	struct parse_ends ends;
 	bool has_ends;
 	bool counted; /* the three below are known */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "ctl/memory.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
@@ -56,8 +57,51 @@ const char *systemd_strerror(int error)
 		return "There is no service manager for this user; is this a login session?";
 	case -EACCES:
 	case -EPERM: return "Access denied; try it as root";
+	case -EBUSY: return "systemd does not respond";
+	case -EREMOTEIO: return "the job of systemd failed or was canceled";
 	default: return strerror(-error);
 	}
+}
+
+/* ---- errors, and waiting */
+
+/* -ETIMEDOUT is for the time that a caller of systemd_stop() has set. */
+static int fault(int r)
+{
+	return r == -ETIMEDOUT ? -EBUSY : r;
+}
+
+/* The error in a response as -errno; 0: none, or that there is no such unit. */
+static int response_error(sd_bus_message *m)
+{
+	const sd_bus_error *e = sd_bus_message_get_error(m);
+
+	if (!e || sd_bus_error_has_name(e, "org.freedesktop.DBus.Error.UnknownObject") ||
+	    sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit"))
+		return 0;
+	return fault(-sd_bus_message_get_errno(m));
+}
+
+static const struct systemd_wait unlimited = { -1, CLOCK_INFINITY };
+
+/* Handles a message, or waits for one. A call without a response ends with an error by itself. */
+static int step(sd_bus *bus, const struct systemd_wait *wait)
+{
+	struct pollfd p[] = { { .fd = wait->sigfd }, { .fd = sd_bus_get_fd(bus) } };
+	uint64_t due_us, now_ms = clock_ms(), due_ms = CLOCK_INFINITY;
+	int r = sd_bus_process(bus, NULL), events;
+
+	if (r != 0)
+		return fault(r);
+	events = sd_bus_get_events(bus);
+	r = sd_bus_get_timeout(bus, &due_us);
+	if (events < 0 || r < 0)
+		return events < 0 ? events : r;
+	if (due_us != UINT64_MAX)
+		due_ms = due_us / 1000 + 1;
+	p[1].events = (short)events;
+	r = clock_wait(p, 2, now_ms, clock_earlier(due_ms, wait->end_ms));
+	return r == -ETIMEDOUT && clock_ms() < wait->end_ms ? 0 : r;
 }
 
 /* ---- units */
@@ -115,7 +159,7 @@ int systemd_units(sd_bus *bus, const char *const patterns[], const char *const s
 		r = units_read(answer, ret);
 	sd_bus_message_unref(m);
 	sd_bus_message_unref(answer);
-	return r;
+	return fault(r);
 }
 
 void systemd_units_done(struct systemd_unit *units, int n)
@@ -133,6 +177,7 @@ void systemd_units_done(struct systemd_unit *units, int n)
 struct reading {
 	const struct systemd_get *get;
 	size_t *pending;
+	int *error; /* of the first that has failed; 0: none */
 };
 
 static int id_read(sd_bus_message *m, char **ret)
@@ -195,34 +240,28 @@ static int value_read(sd_bus_message *m, const struct systemd_get *g)
 static int on_value(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct reading *reading = userdata;
+	int r = sd_bus_message_is_method_error(m, NULL) ? response_error(m)
+							: value_read(m, reading->get);
 
 	(void)error;
 	--*reading->pending;
-	/* an error says that the unit is gone, so nothing is known of it */
-	if (!sd_bus_message_is_method_error(m, NULL))
-		(void)value_read(m, reading->get);
+	if (r < 0 && *reading->error == 0)
+		*reading->error = r;
 	return 1;
-}
-
-static int step(sd_bus *bus)
-{
-	int r = sd_bus_process(bus, NULL);
-
-	return r != 0 ? r : sd_bus_wait(bus, UINT64_MAX);
 }
 
 int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n)
 {
 	struct reading *readings = memory_array(NULL, n, sizeof(*readings));
 	size_t sent = 0, pending = 0;
-	int r = 0;
+	int r = 0, error = 0;
 
 	while (r >= 0 && (sent < n || pending > 0)) {
 		if (sent == n || pending == WINDOW) {
-			r = step(bus);
+			r = step(bus, &unlimited);
 			continue;
 		}
-		readings[sent] = (struct reading){ &gets[sent], &pending };
+		readings[sent] = (struct reading){ &gets[sent], &pending, &error };
 		r = sd_bus_call_method_async(bus, NULL, DESTINATION, gets[sent].path,
 					     "org.freedesktop.DBus.Properties", "Get",
 					     on_value, &readings[sent], "ss",
@@ -230,72 +269,102 @@ int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n)
 		sent++;
 		pending++;
 	}
-	/* after an error the connection is closed by the caller, and no reply comes any more */
+	/* after r < 0 the connection is closed by the caller, and no response comes any more */
 	free(readings);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : error;
 }
 
 /* ---- jobs */
 
 struct stopping {
-	char **jobs; /* paths; NULL: done */
+	char **jobs; /* paths; NULL: there is none, or it has ended */
 	size_t n, left;
+	int error; /* of a job */
+
+	/* of the unit that is being stopped: */
+	size_t at, pending; /* its index, and the responses that have not come */
+	bool active;
+	int result; /* of systemd_stop()'s each() */
 };
 
 static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct stopping *s = userdata;
-	const char *path;
+	const char *path, *result;
 
 	(void)error;
-	if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, NULL) < 0)
+	if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) < 0)
 		return 0;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->jobs[i] && strcmp(s->jobs[i], path) == 0) {
 			free(s->jobs[i]);
 			s->jobs[i] = NULL;
 			s->left--;
+			if (strcmp(result, "done") != 0)
+				s->error = -EREMOTEIO;
 		}
 	return 0;
 }
 
-/* Returns 1 with a job, 0 if the unit is gone. */
-static int stop_one(sd_bus *bus, const char *unit, char **ret)
+static int on_state(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *answer = NULL;
-	const char *path;
-	int r = sd_bus_call_method(bus, DESTINATION, MANAGER, "StopUnit", &error, &answer,
-				   "ss", unit, "replace");
+	struct stopping *s = userdata;
+	const char *state;
 
-	if (r >= 0)
-		r = sd_bus_message_read(answer, "o", &path);
-	if (r >= 0)
-		*ret = memory_copy(slice_str(path));
-	else if (sd_bus_error_has_name(&error, "org.freedesktop.systemd1.NoSuchUnit"))
-		r = 0;
-	sd_bus_error_free(&error);
-	sd_bus_message_unref(answer);
-	return r > 0 ? 1 : r;
+	(void)error;
+	s->pending--;
+	s->active = !sd_bus_message_is_method_error(m, NULL) &&
+		    sd_bus_message_read(m, "v", "s", &state) >= 0 &&
+		    strcmp(state, "active") == 0;
+	return 1;
 }
 
-static int stop_all(sd_bus *bus, const char *const units[], struct stopping *s,
-		    void (*each)(void *userdata, size_t i, bool gone), void *userdata)
+static int on_stopping(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		int r = stop_one(bus, units[i], &s->jobs[i]);
+	struct stopping *s = userdata;
+	const char *job;
 
-		if (r < 0)
-			return r;
-		s->left += (size_t)r;
-		each(userdata, i, r == 0);
+	(void)error;
+	s->pending--;
+	if (sd_bus_message_is_method_error(m, NULL)) {
+		s->result = response_error(m);
+	} else if (s->active && (s->result = sd_bus_message_read(m, "o", &job)) > 0) {
+		s->jobs[s->at] = memory_copy(slice_str(job));
+		s->left++;
 	}
-	return 0;
+	return 1;
 }
 
-int systemd_stop(sd_bus *bus, const char *const units[], size_t n, bool wait,
-		 void (*each)(void *userdata, size_t i, bool gone), void *userdata)
+/*
+ * StopUnit succeeds also for a unit that has ended, because it loads its template anew: the state just before
+ * tells if there was something to stop. Returns as each() of systemd_stop() gets it, or a failure of the wait.
+ */
+static int stop_one(sd_bus *bus, const struct systemd_unit *unit, struct stopping *s,
+		    const struct systemd_wait *wait)
 {
+	sd_bus_slot *state = NULL, *stop = NULL;
+	int r = sd_bus_call_method_async(bus, &state, DESTINATION, unit->path,
+					 "org.freedesktop.DBus.Properties", "Get",
+					 on_state, s, "ss", SYSTEMD_UNIT, "ActiveState");
+
+	if (r >= 0)
+		r = sd_bus_call_method_async(bus, &stop, DESTINATION, MANAGER, "StopUnit",
+					     on_stopping, s, "ss", unit->name, "replace");
+	s->pending = 2;
+	s->active = false;
+	s->result = 0;
+	while (r >= 0 && s->pending > 0)
+		r = step(bus, wait);
+	sd_bus_slot_unref(state);
+	sd_bus_slot_unref(stop);
+	return r;
+}
+
+int systemd_stop(sd_bus *bus, const struct systemd_unit *const units[], size_t n,
+		 const struct systemd_wait *wait,
+		 void (*each)(void *userdata, size_t i, int result), void *userdata)
+{
+	const struct systemd_wait *limit = wait ? wait : &unlimited;
 	struct stopping s = { .jobs = memory_array(NULL, n, sizeof(char *)), .n = n };
 	sd_bus_slot *slot = NULL;
 	int r;
@@ -304,16 +373,20 @@ int systemd_stop(sd_bus *bus, const char *const units[], size_t n, bool wait,
 	r = sd_bus_match_signal(bus, &slot, DESTINATION, MANAGER, "JobRemoved",
 				on_job_removed, &s);
 	if (r >= 0)
-		r = sd_bus_call_method(bus, DESTINATION, MANAGER, "Subscribe", NULL, NULL,
-				       NULL);
-	/* signals that come during the calls below are queued, and processed only in step() */
-	if (r >= 0)
-		r = stop_all(bus, units, &s, each, userdata);
+		r = fault(sd_bus_call_method(bus, DESTINATION, MANAGER, "Subscribe", NULL,
+					     NULL, NULL));
+	for (; r >= 0 && s.at < n; s.at++) {
+		r = stop_one(bus, units[s.at], &s, limit);
+		if (r < 0)
+			break;
+		each(userdata, s.at, s.result);
+		r = s.result;
+	}
 	while (r >= 0 && wait && s.left > 0)
-		r = step(bus);
+		r = step(bus, limit);
 	sd_bus_slot_unref(slot);
 	for (size_t i = 0; i < n; i++)
 		free(s.jobs[i]);
 	free(s.jobs);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : wait ? s.error : 0;
 }

@@ -39,15 +39,24 @@ struct systemd_get {
 #define SYSTEMD_SERVICE "org.freedesktop.systemd1.Service"
 #define SYSTEMD_SOCKET  "org.freedesktop.systemd1.Socket"
 
-/* Reads n properties, with many requests on their way at the same time. */
+/* Reads n properties, with many requests on their way at the same time. After a failure some may be read. */
 int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n);
 
+/* How long to wait. */
+struct systemd_wait {
+	int sigfd; /* ends the wait when it is readable; -1: none */
+	uint64_t end_ms;
+};
+
 /*
- * Stops units and, with wait, waits until they have stopped. A unit that is gone already is no error.
- * Calls each(i) after systemd has accepted to stop units[i], each(i, gone = true) if it is gone.
+ * Stops units, one after the other, and waits until they have stopped; with a wait of NULL, only until systemd
+ * has accepted it. Calls each() with 1 for a unit that systemd stops, 0 for one that was not active any more,
+ * or -errno, with which it also ends. Returns 0, -ECANCELED or -ETIMEDOUT for the end of the wait, after which
+ * systemd may still stop units, or another -errno.
  */
-int systemd_stop(sd_bus *bus, const char *const units[], size_t n, bool wait,
-		 void (*each)(void *userdata, size_t i, bool gone), void *userdata);
+int systemd_stop(sd_bus *bus, const struct systemd_unit *const units[], size_t n,
+		 const struct systemd_wait *wait,
+		 void (*each)(void *userdata, size_t i, int result), void *userdata);
 
 /* The sentence for an error of one of these functions. Borrowed, until the next call. */
 const char *systemd_strerror(int error);
