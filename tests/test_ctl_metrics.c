@@ -143,7 +143,9 @@ START_TEST(the_file_keeps_the_counters_and_what_has_begun)
 	entry(&c, HANDLING, 0, "");
 	counters_add(&c, "a", UINT64_MAX);
 	counters_add(&c, "a", 1); /* stays */
-	counters_follow(&c, "b", 5);
+	counters_follow_begin(&c, false);
+	counters_follow(&c, "b", "1.socket", 5);
+	counters_follow(&c, "b", "2.socket", 100);
 	counters_set_text(&c, "cursor", "s=1");
 	ck_assert_int_eq(counters_save(&c), 0);
 	counters_done(&c);
@@ -159,13 +161,20 @@ START_TEST(the_file_keeps_the_counters_and_what_has_begun)
 	ck_assert_uint_eq(counters_get(&c, "novnc_gate_session_open_seconds_count"), 1);
 	ck_assert_uint_eq(counters_get(&c, "a"), INT64_MAX);
 	ck_assert_str_eq(counters_text(&c, "cursor"), "s=1");
-	counters_follow(&c, "b", 7);
-	ck_assert_uint_eq(counters_get(&c, "b"), 7);
-	counters_follow(&c, "b", 3); /* begun again */
-	ck_assert_uint_eq(counters_get(&c, "b"), 10);
-	counters_follow_anew(&c);
-	counters_follow(&c, "b", 4);
-	ck_assert_uint_eq(counters_get(&c, "b"), 14);
+	counters_follow_begin(&c, false);
+	counters_follow(&c, "b", "1.socket", 7);
+	counters_follow(&c, "b", "2.socket", 103);
+	ck_assert_uint_eq(counters_get(&c, "b"), 110);
+	counters_follow_begin(&c, false);
+	counters_follow(&c, "b", "1.socket", 3); /* begun again; the other one is gone */
+	ck_assert_uint_eq(counters_get(&c, "b"), 113);
+	counters_follow_begin(&c, false);
+	counters_follow(&c, "b", "1.socket", 3);
+	counters_follow(&c, "b", "2.socket", 104); /* there again */
+	ck_assert_uint_eq(counters_get(&c, "b"), 217);
+	counters_follow_begin(&c, true);
+	counters_follow(&c, "b", "1.socket", 4);
+	ck_assert_uint_eq(counters_get(&c, "b"), 221);
 	end(&c);
 }
 END_TEST

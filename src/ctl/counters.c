@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl/file.h"
+#include "ctl/memory.h"
 
 #define DIRECTORY "/var/lib/novnc-gate"
 #define FILE_NAME "metrics.json"
@@ -86,6 +87,7 @@ int counters_save(const struct counters *c)
 void counters_done(struct counters *c)
 {
 	json_decref(c->root);
+	json_decref(c->last);
 	if (c->directory >= 0)
 		(void)close(c->directory);
 	*c = (struct counters){ .directory = -1 };
@@ -122,18 +124,22 @@ uint64_t counters_get(const struct counters *c, const char *key)
 	return number(part(c, "counters"), key);
 }
 
-void counters_follow(struct counters *c, const char *key, uint64_t value)
+void counters_follow_begin(struct counters *c, bool anew)
 {
-	json_t *seen = part(c, "seen");
-	uint64_t last = number(seen, key);
-
-	counters_add(c, key, value >= last ? value - last : value);
-	set_number(seen, key, value);
+	json_decref(c->last);
+	c->last = anew ? json_object() : json_incref(part(c, "seen"));
+	(void)json_object_set_new(c->root, "seen", json_object());
 }
 
-void counters_follow_anew(struct counters *c)
+void counters_follow(struct counters *c, const char *key, const char *source,
+		     uint64_t value)
 {
-	(void)json_object_clear(part(c, "seen"));
+	char *name = memory_print("%s %s", key, source);
+	uint64_t last = number(c->last, name);
+
+	counters_add(c, key, value >= last ? value - last : value);
+	set_number(part(c, "seen"), name, value);
+	free(name);
 }
 
 /* ---- texts */

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct counters {
 	json_t *root;  /* owned */
+	json_t *last;  /* owned: what counters_follow() has seen the last time */
 	int directory; /* owned, locked; -1: none */
 };
 
@@ -30,11 +32,15 @@ void counters_done(struct counters *c);
 void counters_add(struct counters *c, const char *key, uint64_t n);
 uint64_t counters_get(const struct counters *c, const char *key);
 
-/* Adds by how much a counter of somebody else's has grown since the last call; it may have begun again at 0. */
-void counters_follow(struct counters *c, const char *key, uint64_t value);
+/*
+ * Before the calls of counters_follow() for all that is followed: what they do not name begins at 0 when it comes
+ * again. anew: everything has begun at 0 since the last time, as after a restart of the machine.
+ */
+void counters_follow_begin(struct counters *c, bool anew);
 
-/* Those others begin again at 0, whatever they have been. */
-void counters_follow_anew(struct counters *c);
+/* Adds by how much this source's own counter has grown since the last time, also if it has begun at 0 again. */
+void counters_follow(struct counters *c, const char *key, const char *source,
+		     uint64_t value);
 
 /* Other texts; NULL: none. A text of NULL removes it. */
 const char *counters_text(const struct counters *c, const char *name);

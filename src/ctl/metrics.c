@@ -100,21 +100,28 @@ static char *kind_key(const char *name, size_t kind)
 	return memory_print("%s{kind=\"%s\"}", name, kind_names[kind]);
 }
 
+static void follow_kind(struct counters *c, const struct sockets *kind, size_t i)
+{
+	char *accepted = kind_key(ACCEPTED, i), *refused = kind_key(REFUSED, i);
+
+	for (size_t k = 0; k < kind->n; k++) {
+		const struct sockets_count *count = &kind->count[k];
+
+		counters_follow(c, accepted, count->unit, count->accepted);
+		counters_follow(c, refused, count->unit, count->refused);
+	}
+	free(accepted);
+	free(refused);
+}
+
 static void follow(struct counters *c, const struct state *s)
 {
 	const char *boot = counters_text(c, "boot");
 
-	if (!boot || strcmp(boot, s->boot) != 0)
-		counters_follow_anew(c);
+	counters_follow_begin(c, !boot || strcmp(boot, s->boot) != 0);
 	counters_set_text(c, "boot", s->boot);
-	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
-		char *accepted = kind_key(ACCEPTED, i), *refused = kind_key(REFUSED, i);
-
-		counters_follow(c, accepted, s->kinds[i].accepted);
-		counters_follow(c, refused, s->kinds[i].refused);
-		free(accepted);
-		free(refused);
-	}
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		follow_kind(c, &s->kinds[i], i);
 }
 
 static void write_kinds(FILE *to, const char *name, const uint64_t values[])

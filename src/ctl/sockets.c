@@ -43,7 +43,12 @@ static void ask(const struct systemd_unit *unit, struct one *ret,
 static void add(struct sockets *to, const struct systemd_unit *unit,
 		const struct one *one)
 {
-	to->n++;
+	to->count = memory_array(to->count, to->n + 1, sizeof(to->count[0]));
+	to->count[to->n++] = (struct sockets_count){
+		.unit = memory_copy(slice_str(unit->name)),
+		.accepted = one->accepted,
+		.refused = one->refused,
+	};
 	to->listening += strcmp(unit->active, "active") == 0;
 	to->open += one->open;
 	to->limit += one->limit;
@@ -117,6 +122,9 @@ void sockets_done(struct sockets list[static SOCKETS_KINDS])
 	for (size_t i = 0; i < SOCKETS_KINDS; i++) {
 		free(list[i].active);
 		free(list[i].listen);
+		for (size_t k = 0; k < list[i].n; k++)
+			free(list[i].count[k].unit);
+		free(list[i].count);
 	}
 	memset(list, 0, SOCKETS_KINDS * sizeof(*list));
 }

@@ -9,6 +9,12 @@
 /* The services that start them, in the order http, tls, proxy, with NULL at the end. */
 extern const char *const sockets_umbrellas[SOCKETS_KINDS + 1];
 
+/* What one socket has accepted and refused since systemd has loaded it. */
+struct sockets_count {
+	char *unit;
+	uint64_t accepted, refused;
+};
+
 /* All sockets of one kind, which share a port. */
 struct sockets {
 	const char *umbrella; /* "novnc-gate.service" */
@@ -18,6 +24,7 @@ struct sockets {
 	uint64_t open, limit; /* connections now; MaxConnections= of all together */
 	uint64_t fullest, fullest_limit; /* of the fullest socket */
 	uint64_t accepted, refused;      /* since systemd has loaded the sockets */
+	struct sockets_count *count;     /* owned: the two above, of each socket */
 };
 
 /* Reads all kinds, in that order. Returns 0 or -errno. */
