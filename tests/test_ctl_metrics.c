@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ static void end(struct counters *c)
 
 	counters_done(c);
 	(void)snprintf(path, sizeof(path), "%s/metrics.json", directory);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/metrics.lock", directory);
 	(void)unlink(path);
 	ck_assert_int_eq(rmdir(directory), 0);
 }
@@ -179,6 +182,26 @@ START_TEST(the_file_keeps_the_counters_and_what_has_begun)
 }
 END_TEST
 
+/* Everybody can lock what they can open. */
+START_TEST(only_its_owner_can_lock_the_counters)
+{
+	struct counters c;
+	struct stat st;
+	int fd;
+
+	begin(&c);
+	ck_assert_int_eq(fstatat(c.directory, "metrics.lock", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	counters_done(&c);
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+	fd = open(directory, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(counters_open(directory, &c), 0);
+	(void)close(fd);
+	end(&c);
+}
+END_TEST
+
 START_TEST(what_never_ends_is_forgotten)
 {
 	struct counters c;
@@ -228,6 +251,7 @@ int main(void)
 	tcase_add_test(t, each_sentence_has_its_label);
 	tcase_add_test(t, a_value_at_a_bound_is_in_its_bucket);
 	tcase_add_test(t, the_file_keeps_the_counters_and_what_has_begun);
+	tcase_add_test(t, only_its_owner_can_lock_the_counters);
 	tcase_add_test(t, what_never_ends_is_forgotten);
 	tcase_add_test(t, all_metrics_are_written_even_if_nothing_is_counted);
 	return suite_run(suite);

@@ -15,6 +15,8 @@
 
 #define DIRECTORY "/var/lib/novnc-gate"
 #define FILE_NAME "metrics.json"
+/* A file of its own, which is not replaced, and which nobody else can open and so lock. */
+#define LOCK_NAME "metrics.lock"
 
 const char *counters_directory(void)
 {
@@ -62,14 +64,18 @@ int counters_open(const char *directory, struct counters *ret)
 {
 	int r;
 
-	*ret = (struct counters){ .directory = -1 };
+	*ret = (struct counters){ .directory = -1, .lock = -1 };
 	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	ret->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ret->directory < 0)
 		return -errno;
+	ret->lock =
+		openat(ret->directory, LOCK_NAME, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (ret->lock < 0)
+		return -errno;
 	do
-		r = flock(ret->directory, LOCK_EX);
+		r = flock(ret->lock, LOCK_EX);
 	while (r < 0 && errno == EINTR);
 	return r < 0 ? -errno : file_read(ret);
 }
@@ -90,7 +96,9 @@ void counters_done(struct counters *c)
 	json_decref(c->last);
 	if (c->directory >= 0)
 		(void)close(c->directory);
-	*c = (struct counters){ .directory = -1 };
+	if (c->lock >= 0)
+		(void)close(c->lock);
+	*c = (struct counters){ .directory = -1, .lock = -1 };
 }
 
 /* ---- numbers */

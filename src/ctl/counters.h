@@ -12,7 +12,8 @@
 struct counters {
 	json_t *root;  /* owned */
 	json_t *last;  /* owned: what counters_follow() has seen the last time */
-	int directory; /* owned, locked; -1: none */
+	int directory; /* owned; -1: none */
+	int lock;      /* owned, locked; -1: none */
 };
 
 /* The directory of the file: StateDirectory= of the unit, or the same for others. Borrowed. */
