@@ -2,12 +2,10 @@
 /* `novnc-gatectl report`: a page about the sessions of some time, from the journal. */
 #include "ctl/report.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "ctl/ctl.h"
@@ -62,60 +60,19 @@ static int journal_read(const struct ctl *o, struct report *r)
 
 /* ---- where it is written */
 
-/* A device, a pipe and the like cannot be replaced. */
-static int special_write(const char *path, struct slice page)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -errno;
-	r = file_write(fd, page);
-	return close(fd) < 0 && r == 0 ? -errno : r;
-}
-
-/* Behind a symbolic link, the file that it leads to. */
-static int page_write(const char *path, struct slice page)
-{
-	char target[PATH_MAX], *slash;
-	struct stat st;
-	mode_t mode = 0666;
-	int directory, r;
-
-	if (!realpath(path, target) &&
-	    snprintf(target, sizeof(target), "%s", path) >= (int)sizeof(target))
-		return -ENAMETOOLONG;
-	if (stat(target, &st) == 0) {
-		if (!S_ISREG(st.st_mode))
-			return special_write(target, page);
-		mode = st.st_mode & 0777;
-	}
-	slash = strrchr(target, '/');
-	if (slash)
-		*slash = '\0';
-	directory = open(!slash            ? "."
-			 : slash == target ? "/"
-					   : target,
-			 O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		return -errno;
-	r = file_replace(directory, slash ? slash + 1 : target, mode, page);
-	(void)close(directory);
-	return r;
-}
-
 /* Returns the exit code. */
 static int deliver(const struct ctl *o, const struct report *r, struct slice page)
 {
 	const char *path = o->output ? o->output : FILE_NAME;
+	bool standard = strcmp(path, "-") == 0;
 	int code;
 
-	if (strcmp(path, "-") == 0)
-		return file_write(STDOUT_FILENO, page) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	code = page_write(path, page);
-	if (code < 0) {
-		(void)fprintf(stderr, "Cannot write %s: %s\n", path, strerror(-code));
-		return EXIT_FAILURE;
-	}
+	code = standard ? file_write(STDOUT_FILENO, page) : file_put(path, page);
+	if (code < 0)
+		(void)fprintf(stderr, "Cannot write %s: %s\n",
+			      standard ? "to standard output" : path, strerror(-code));
+	if (code < 0 || standard)
+		return code < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	(void)printf("Wrote %s: %" PRIu64 " sessions begun, %" PRIu64 " ended\n", path,
 		     r->begun, r->ended);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
