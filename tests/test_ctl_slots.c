@@ -25,6 +25,9 @@ START_TEST(slots_cover_the_span_and_begin_at_local_times)
 		{ "Asia/Kathmandu", 1795996800, 30 * 86400, 61, 43200, 1796019300 },
 		/* the day after which the clocks go back has 25 hours: 2026-10-25 */
 		{ "Europe/Berlin", 1792879200, 72 * 86400, 72, 86400, 1792969200 },
+		/* 2026-09-06 has no midnight and begins at 1:00, the day after it does not */
+		{ "America/Santiago", 1788609600, 60 * 86400, 61, 86400, 1788667200 },
+		{ "America/Santiago", 1788667200, 60 * 86400, 61, 86400, 1788750000 },
 		{ "UTC", 0, 0xffffffff, 14, 3640 * 86400, 3640 * 86400 },
 	};
 

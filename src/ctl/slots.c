@@ -17,6 +17,17 @@ static const uint64_t widths_s[] = { 1,         5,          15,          60,
 				     10800,     21600,      43200,       DAY_S,
 				     7 * DAY_S, 28 * DAY_S, 364 * DAY_S, 3640 * DAY_S };
 
+/* The begin of that day: midnight, in winter or in summer, or later where the clocks skip it. */
+static time_t day_begin(struct tm *tm)
+{
+	time_t t;
+
+	tm->tm_hour = tm->tm_min = tm->tm_sec = 0;
+	tm->tm_isdst = -1;
+	t = mktime(tm);
+	return tm->tm_hour == 23 ? t + HOUR_S : t;
+}
+
 /* The begin of the local day, or of this width in it. */
 static time_t begin_of(time_t t, uint64_t width_s)
 {
@@ -25,9 +36,7 @@ static time_t begin_of(time_t t, uint64_t width_s)
 
 	if (!localtime_r(&t, &tm))
 		return t;
-	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	day = mktime(&tm);
+	day = day_begin(&tm);
 	return width_s >= DAY_S ? day
 				: day + (t - day) / (time_t)width_s * (time_t)width_s;
 }
@@ -39,8 +48,7 @@ static time_t next_begin(time_t t, uint64_t width_s)
 	if (width_s < DAY_S || !localtime_r(&t, &tm))
 		return t + (time_t)width_s;
 	tm.tm_mday += (int)(width_s / DAY_S);
-	tm.tm_isdst = -1; /* midnight of that day, in winter or in summer */
-	return mktime(&tm);
+	return day_begin(&tm);
 }
 
 void slots_init(struct slots *ret, uint64_t since_us, uint64_t until_us)
