@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl/ctl.h"
 #include "ctl/entries.h"
@@ -22,19 +21,22 @@
 /* --since= and --until=. Returns false after a message. */
 static bool span_read(const struct ctl *o, uint64_t *ret_since_us, uint64_t *ret_until_us)
 {
-	struct timespec now;
+	uint64_t now_us;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
 	*ret_since_us = 0;
-	*ret_until_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	*ret_until_us = UINT64_MAX;
 	if (o->since && !timestamp_parse("since", o->since, ret_since_us))
 		return false;
 	if (o->until && !timestamp_parse("until", o->until, ret_until_us))
 		return false;
+	now_us = timestamp_now_us();
+	if (*ret_until_us > now_us)
+		*ret_until_us = now_us; /* no session has been open longer */
 	if (*ret_since_us <= *ret_until_us)
 		return true;
-	(void)fprintf(stderr, o->until ? "--since= is later than --until=\n"
-				       : "--since= is in the future\n");
+	(void)fprintf(stderr, *ret_since_us > now_us
+				      ? "--since= is in the future\n"
+				      : "--since= is later than --until=\n");
 	return false;
 }
 

@@ -14,6 +14,7 @@
 #include "ctl/table.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
+#include "ctl/timestamp.h"
 
 struct overview {
 	struct sockets kinds[SOCKETS_KINDS];
@@ -34,8 +35,7 @@ static uint64_t installed_us(void)
 
 	if (gate_program(program) < 0 || stat(program, &st) < 0)
 		return 0;
-	return (uint64_t)st.st_ctim.tv_sec * 1000000 +
-	       (uint64_t)st.st_ctim.tv_nsec / 1000;
+	return timestamp_us(st.st_ctim);
 }
 
 static int read_connections(sd_bus *bus, struct overview *v)

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "ctl/entries.h"
 #include "ctl/events.h"
@@ -12,14 +11,7 @@
 #include "ctl/session_table.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t); /* cannot fail */
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
+#include "ctl/timestamp.h"
 
 /* ---- the journal */
 
@@ -85,7 +77,7 @@ static void print_lines(const struct session *s)
 	bool colour = terminal_has_colour();
 
 	text_time_long(s->since_us, since);
-	text_span((now_us() - s->since_us) / 1000, ago);
+	text_span(timestamp_ago_ms(s->since_us), ago);
 	(void)printf("%s%s%s %s - %s\n", colour ? "\x1b[0;1;32m" : "", "\xe2\x97\x8f",
 		     colour ? "\x1b[0m" : "", s->id ? s->id : s->client,
 		     s->is_session ? "noVNC session" : "connection of novnc-gate");

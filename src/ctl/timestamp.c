@@ -13,6 +13,26 @@
 
 #define SECOND_US 1000000ULL
 
+uint64_t timestamp_us(struct timespec time)
+{
+	return (uint64_t)time.tv_sec * SECOND_US + (uint64_t)time.tv_nsec / 1000;
+}
+
+uint64_t timestamp_now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t); /* cannot fail */
+	return timestamp_us(t);
+}
+
+uint64_t timestamp_ago_ms(uint64_t us)
+{
+	uint64_t now_us = timestamp_now_us();
+
+	return now_us > us ? (now_us - us) / 1000 : 0;
+}
+
 /* Reads "   UNIX seconds: @1796034122.042054" from the output. Returns false if it is not there. */
 static bool seconds_find(FILE *output, uint64_t *ret_us)
 {
@@ -40,6 +60,8 @@ static int start(const char *text, pid_t *ret, FILE **ret_output)
 	posix_spawn_file_actions_t actions;
 	int ends[2], r;
 
+	/* SYSTEMD_COLORS=1 would put escape sequences into the output */
+	(void)setenv("SYSTEMD_COLORS", "0", true); /* report prints nothing in colour */
 	if (pipe(ends) < 0)
 		return -errno;
 	(void)posix_spawn_file_actions_init(&actions); /* these fail without memory */

@@ -172,6 +172,10 @@ def test_since_and_until_take_what_journalctl_takes(gate, since):
         assert begun("--since=" + form, "--until=now") >= 2, form
     for form in "", "nonsense", "2026-13-01", "-":
         assert run(gate, "--since=" + form, code=1) == f"--since={form}: not a time, see systemd.time(7)\n"
+    # time that has not passed does not count
+    days = {gate.run("date", "+%Y-%m-%d").strip()}
+    to = re.search(r' to <span class="time">\w+ (\S+) ', run(gate, since, "--until=tomorrow", "--output=-"))[1]
+    assert to in days | {gate.run("date", "+%Y-%m-%d").strip()}
     assert run(gate, "--since=now", "--until=-1h", code=1) == "--since= is later than --until=\n"
     assert run(gate, "--since=tomorrow", code=1) == "--since= is in the future\n"
 
