@@ -48,18 +48,19 @@ static int cookie_read(const char *option, char **ret)
 /* The exit code: the worse one of the check and of the handshake. */
 static int handshake(const struct ctl *o, struct gate_report *r)
 {
-	uint16_t port = 0;
+	struct in6_addr address;
+	uint16_t port;
 	sd_bus *bus = NULL;
 	int error = systemd_open(o->user, &bus), code;
 
 	if (error == 0)
-		error = sockets_port(bus, &port);
+		error = sockets_address(bus, &address, &port);
 	sd_bus_flush_close_unref(bus);
 	if (error < 0) {
 		gate_report_add(r, GATE_ERROR, "session", systemd_strerror(error), "");
 		return r->code == 0 ? GATE_NOT_READY : r->code;
 	}
-	code = handshake_run(o, port, r);
+	code = handshake_run(o, &address, port, r);
 	return r->code == 0 ? code : r->code;
 }
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/handshake.h"
 
-#include <ctype.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/network.h"
 #include "config/config_load.h"
 #include "ctl/memory.h"
 #include "http/body.h"
@@ -18,7 +17,9 @@
 #define HANDSHAKE_ROOM 65536
 /* That of RFC 6455 1.3: only a browser needs one that nobody can guess. */
 #define HANDSHAKE_KEY  "dGhlIHNhbXBsZSBub25jZQ=="
-#define HANDSHAKE_MS   5000 /* more than the gate itself takes */
+#define HANDSHAKE_MS \
+	5000 /* for the first frame; and for a response, in addition to the gate's own limits */
+#define LINE_LEN 200 /* of a peer's text, at most */
 
 struct handshake {
 	const struct ctl *options;
@@ -58,25 +59,41 @@ static char *path_of(const char *glob, const char *id)
 	return memory_print("%.*s%s%s", (int)(star - glob), glob, id, star + 1);
 }
 
-static int dial(struct handshake *h, uint16_t port)
+/* Returns a descriptor, or -1. */
+static int connect_to(const struct in6_addr *address, uint16_t port)
 {
-	struct sockaddr_in6 sa = { .sin6_family = AF_INET6,
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
 				   .sin6_port = htons(port),
-				   .sin6_addr = in6addr_loopback };
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(port),
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	char text[128];
+				   .sin6_addr = *address };
+	bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+	const struct sockaddr *sa =
+		is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	h->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (h->fd >= 0 && connect(h->fd, (struct sockaddr *)&v4, sizeof(v4)) < 0) {
-		fd_close_auto(&h->fd);
-		h->fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (h->fd >= 0 && connect(h->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-			fd_close_auto(&h->fd);
-	}
-	(void)snprintf(text, sizeof(text), "%s port %u of this machine",
-		       h->fd < 0 ? "cannot connect to" : "connected to", port);
+	memcpy(&v4.sin_addr, &address->s6_addr[12], sizeof(v4.sin_addr));
+	if (fd >= 0 && connect(fd, sa, is_v4 ? sizeof(v4) : sizeof(v6)) < 0)
+		fd_close_auto(&fd);
+	return fd;
+}
+
+static int dial(struct handshake *h, const struct in6_addr *address, uint16_t port)
+{
+	static const struct in6_addr any = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+	static const struct in6_addr loopback = {
+		.s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }
+	};
+	bool everywhere =
+		IN6_IS_ADDR_UNSPECIFIED(address) || IN6_ARE_ADDR_EQUAL(address, &any);
+	char where[INET6_ADDRSTRLEN] = "this machine", text[128];
+
+	if (!everywhere)
+		network_format(address, where);
+	h->fd = connect_to(everywhere ? &loopback : address, port);
+	if (h->fd < 0 && everywhere)
+		h->fd = connect_to(&in6addr_loopback, port);
+	(void)snprintf(text, sizeof(text), "%s port %u of %s",
+		       h->fd < 0 ? "cannot connect to" : "connected to", port, where);
 	if (h->fd < 0)
 		return failed(h, text, "systemctl start novnc-gate");
 	passed(h, text);
@@ -113,23 +130,32 @@ static int request(struct handshake *h, uint16_t port)
 
 /* ---- the response */
 
-/* Reads once more. Returns false at the end of the connection, or of the time. */
-static bool more(struct handshake *h)
+/* Reads once more. Returns 1; 0 at the end of the connection; -ETIMEDOUT, or -ENOBUFS if there is no room. */
+static int more(struct handshake *h)
 {
 	struct pollfd p[] = { { .fd = -1 }, { .fd = h->fd, .events = POLLIN } };
 	ssize_t n;
+	int r;
 
-	if (buf_room(&h->in) == 0 || clock_wait(p, 2, clock_ms(), h->end_ms) <= 0)
-		return false;
+	if (buf_room(&h->in) == 0)
+		return -ENOBUFS;
+	r = clock_wait(p, 2, clock_ms(), h->end_ms);
+	if (r < 0)
+		return r;
 	n = recv(h->fd, h->in.data + h->in.end, buf_room(&h->in), 0);
 	h->in.end += n > 0 ? (size_t)n : 0;
 	return n > 0;
 }
 
-/* The first line of a body, or of anything else that came: the gate's own responses have a sentence there. */
+/*
+ * The first line of a body or of a reason, as far as it can be printed: the gate's own responses have a sentence
+ * there.
+ */
 static char *first_line(struct slice text)
 {
-	char *line = memory_copy((struct slice){ text.p, slice_find(text, '\n') });
+	size_t len = slice_find(text, '\n');
+	char *line =
+		memory_copy((struct slice){ text.p, len < LINE_LEN ? len : LINE_LEN });
 
 	for (char *p = line; *p; p++)
 		if (*p < ' ' || *p > '~')
@@ -145,7 +171,7 @@ static int refused(struct handshake *h, const struct http1_head *head, size_t le
 
 	buf_consume(&h->in, len);
 	body_init(&body, head->framing, head->length);
-	while (body_next(&body, &h->in, &payload) == 0 && !body.done && more(h))
+	while (body_next(&body, &h->in, &payload) == 0 && !body.done && more(h) > 0)
 		;
 	line = first_line(payload);
 	text = memory_print("the response is %u%s%s", head->status, line[0] ? ": " : "",
@@ -167,10 +193,15 @@ static int response(struct handshake *h)
 	char accept[UPGRADE_ACCEPT_SIZE];
 	const char *why;
 	ssize_t len;
+	int r;
 
 	while ((len = lines_scan(&scan, buf_slice(&h->in), HANDSHAKE_ROOM)) == -EAGAIN)
-		if (!more(h))
-			return failed(h, "no response came", "see novnc-gatectl status");
+		if ((r = more(h)) <= 0)
+			return failed(h,
+				      r == 0 ? "the connection was closed without a "
+					       "response"
+					     : "no response came in time",
+				      "see novnc-gatectl status");
 	if (len < 0 || http1_parse_response((struct slice){ h->in.data, (size_t)len },
 					    SLICE("GET"), &head, &fault) < 0)
 		return failed(h, "what came is no HTTP response",
@@ -201,38 +232,70 @@ static int closed(struct handshake *h, const struct frames *f)
 	return GATE_NOT_READY;
 }
 
-/* The VM speaks first: "RFB 003.008\n" (RFC 6143 7.1.1), as a binary frame. */
-static int first_frame(struct handshake *h)
+/* Reads the first frame that is no Ping; ret has it as far as it has come. Returns as more(). */
+static int read_frame(struct handshake *h, struct frames *ret)
 {
-	struct frames f;
-	struct slice all;
-	char *line, *text;
-	bool good;
+	int r = 1;
 
-	h->end_ms = clock_deadline_ms(clock_ms(), HANDSHAKE_MS);
-	frames_init(&f, false);
-	while (frames_follow(&f, buf_slice(&h->in)) == 0 || f.state == FRAMES_HEADER ||
-	       f.state == FRAMES_PAYLOAD) {
-		frames_init(&f, false);
-		if (!more(h)) {
-			gate_report_add(h->report, GATE_WARNING, SUBJECT,
-					"the VM has sent nothing", "is it on?");
-			return 0;
-		}
+	for (;;) {
+		size_t n;
+
+		frames_init(ret, false);
+		n = frames_follow(ret, buf_slice(&h->in));
+		if (ret->state == FRAMES_CLOSED || ret->state == FRAMES_LOST)
+			return 1;
+		if (n > 0 && ret->state == FRAMES_BETWEEN && ret->opcode < FRAMES_CLOSE)
+			return 1;
+		if (n > 0 && ret->state == FRAMES_BETWEEN)
+			buf_consume(&h->in, n); /* HeartbeatSec= */
+		else if ((r = more(h)) <= 0)
+			return r;
 	}
-	if (f.state == FRAMES_CLOSED)
-		return closed(h, &f);
-	all = buf_slice(&h->in);
-	line = all.len > 2 ? first_line(slice_from(all, 2)) : memory_copy(SLICE(""));
-	good = strncmp(line, "RFB ", 4) == 0;
-	text = memory_print(good ? "the VM speaks %.*s"
-				 : "the first frame is no RFB: %.*s",
-			    40, line);
+}
+
+/* The payload of an unmasked frame, as far as it has come (RFC 6455 5.2). */
+static struct slice payload_of(struct slice frame)
+{
+	size_t header = 2;
+
+	if (frame.len >= 2 && (frame.p[1] & 0x7f) >= 126)
+		header += (frame.p[1] & 0x7f) == 126 ? 2 : 8;
+	return frame.len > header ? slice_from(frame, header) : (struct slice){ 0 };
+}
+
+static void judge_frame(struct handshake *h)
+{
+	char *line = first_line(payload_of(buf_slice(&h->in)));
+	bool good = strncmp(line, "RFB ", 4) == 0;
+	char *text = memory_print(good ? "the VM speaks %.*s"
+				       : "the first frame is no RFB: %.*s",
+				  40, line);
+
 	gate_report_add(h->report, good ? GATE_GOOD : GATE_WARNING, SUBJECT, text,
 			good ? ""
 			     : "is there a VNC server behind the master-controller?");
 	free(text);
 	free(line);
+}
+
+/* The VM speaks first: "RFB 003.008\n" (RFC 6143 7.1.1), as a binary frame. */
+static int first_frame(struct handshake *h)
+{
+	struct frames f;
+	int r;
+
+	h->end_ms = clock_deadline_ms(clock_ms(), HANDSHAKE_MS);
+	r = read_frame(h, &f);
+	if (r == 0)
+		return failed(h, "the connection was closed without a Close",
+			      "see novnc-gatectl status with the id of the session");
+	if (f.state == FRAMES_CLOSED)
+		return closed(h, &f);
+	if (r > 0 || f.state == FRAMES_PAYLOAD)
+		judge_frame(h);
+	else
+		gate_report_add(h->report, GATE_WARNING, SUBJECT,
+				"the VM has sent nothing", "is it on?");
 	return 0;
 }
 
@@ -248,17 +311,32 @@ static void say_goodbye(struct handshake *h)
 		(void)send(h->fd, out.data, out.end, MSG_NOSIGNAL); /* it may be closed */
 }
 
-int handshake_run(const struct ctl *o, uint16_t port, struct gate_report *r)
+/* When the gate has responded at the latest: it asks Next.js first, if so configured. */
+static uint64_t response_end_ms(const struct config *cfg)
+{
+	uint64_t now_ms = clock_ms(), end_ms = now_ms + HANDSHAKE_MS;
+
+	end_ms = clock_deadline_ms(end_ms, cfg->connect_ms);
+	end_ms = clock_deadline_ms(end_ms, cfg->upgrade_ms);
+	if (cfg->authorize_path) {
+		end_ms = clock_deadline_ms(end_ms, cfg->connect_ms);
+		end_ms = clock_deadline_ms(end_ms, cfg->authorize_ms);
+	}
+	return clock_earlier(end_ms, now_ms + CONFIG_SPAN_MAX);
+}
+
+int handshake_run(const struct ctl *o, const struct in6_addr *address, uint16_t port,
+		  struct gate_report *r)
 {
 	struct handshake h = { .options = o, .report = r, .fd = -1 };
 	char room[PATH_MAX];
 	int code;
 
 	(void)config_load(gate_config(o, room), ignore, NULL, &h.cfg);
-	h.end_ms = clock_deadline_ms(clock_ms(), h.cfg.upgrade_ms + HANDSHAKE_MS);
+	h.end_ms = response_end_ms(&h.cfg);
 	h.in = (struct buf){ .data = memory_array(NULL, HANDSHAKE_ROOM, 1),
 			     .cap = HANDSHAKE_ROOM };
-	code = dial(&h, port);
+	code = dial(&h, address, port);
 	if (code == 0)
 		code = request(&h, port);
 	if (code == 0)

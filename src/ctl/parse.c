@@ -30,36 +30,21 @@ static struct slice take_until(struct slice *text, struct slice mark)
 	return before;
 }
 
-/* Decimal digits only, as conn_log.c writes them. */
-static bool parse_port(struct slice text, uint16_t *ret)
+bool parse_end(struct slice text, struct in6_addr *ret_address, uint16_t *ret_port)
 {
-	unsigned port = 0;
-
-	if (text.len == 0 || text.len > 5)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return false;
-		port = 10 * port + (unsigned)(text.p[i] - '0');
-	}
-	*ret = (uint16_t)port;
-	return port > 0 && port <= UINT16_MAX;
-}
-
-/* "192.0.2.1:51234" or "[2001:db8::1]:51234" */
-static bool parse_end(struct slice text, struct in6_addr *address, uint16_t *port)
-{
+	uint64_t port;
 	const char *colon = text.len > 0 ? memrchr(text.p, ':', text.len) : NULL;
 	struct slice host;
 
 	if (!colon)
 		return false;
 	host = (struct slice){ text.p, (size_t)(colon - text.p) };
-	if (!parse_port(slice_from(text, host.len + 1), port))
+	if (!slice_number(slice_from(text, host.len + 1), UINT16_MAX, &port) || port == 0)
 		return false;
+	*ret_port = (uint16_t)port;
 	if (host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
 		host = (struct slice){ host.p + 1, host.len - 2 };
-	return network_parse_address(host, address);
+	return network_parse_address(host, ret_address);
 }
 
 bool parse_ends(struct slice text, struct parse_ends *ret)

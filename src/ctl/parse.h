@@ -30,6 +30,9 @@ void parse_status(struct slice text, struct parse_status *ret);
 /* "127.0.0.1:40001-127.0.0.1:4000", "[::1]:40001-[::1]:4000". Returns false for anything else. */
 bool parse_ends(struct slice text, struct parse_ends *ret);
 
+/* One end: "127.0.0.1:40001", "[::1]:40001". Returns false for anything else. */
+bool parse_end(struct slice text, struct in6_addr *ret_address, uint16_t *ret_port);
+
 /*
  * The client in a unit's name, which is the peer that has connected: "192.0.2.1:51234" for
  * "novnc-gate-http-03@7-192.0.2.10:3000-192.0.2.1:51234.service", or "local". free() it.

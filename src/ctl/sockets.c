@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "ctl/memory.h"
+#include "ctl/parse.h"
 
 const char *const sockets_umbrellas[] = { "novnc-gate.service", "novnc-gate-tls.service",
 					  "novnc-gate-proxy.service", NULL };
@@ -129,16 +130,19 @@ void sockets_done(struct sockets list[static SOCKETS_KINDS])
 	memset(list, 0, SOCKETS_KINDS * sizeof(*list));
 }
 
-int sockets_port(sd_bus *bus, uint16_t *ret)
+int sockets_address(sd_bus *bus, struct in6_addr *ret_address, uint16_t *ret_port)
 {
 	struct sockets list[SOCKETS_KINDS];
-	const char *colon;
 	int r = sockets_read(bus, list);
+	bool found =
+		r == 0 && list[0].listen &&
+		parse_end((struct slice){ list[0].listen, strcspn(list[0].listen, " ") },
+			  ret_address, ret_port);
 
-	*ret = 3000; /* that of the units, if none is loaded */
-	colon = r == 0 && list[0].listen ? strrchr(list[0].listen, ':') : NULL;
-	if (colon)
-		*ret = (uint16_t)strtoul(colon + 1, NULL, 10);
+	if (!found) { /* none is loaded: that of the units */
+		*ret_address = in6addr_any;
+		*ret_port = 3000;
+	}
 	sockets_done(list);
 	return r;
 }

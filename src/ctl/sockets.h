@@ -2,6 +2,8 @@
 /* The sockets of the gate: do they listen, where, how many connections they have. */
 #pragma once
 
+#include <netinet/in.h>
+
 #include "ctl/systemd.h"
 
 #define SOCKETS_KINDS 3
@@ -31,5 +33,5 @@ struct sockets {
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
 
-/* The port for plain HTTP. */
-int sockets_port(sd_bus *bus, uint16_t *ret);
+/* Where the sockets for plain HTTP listen; address ::: everywhere. */
+int sockets_address(sd_bus *bus, struct in6_addr *ret_address, uint16_t *ret_port);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* handshake.c: `check --session`, with what a gate may respond. */
+#include "ctl/handshake.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "testing.h"
+
+/* The response to the key that handshake.c sends, which is that of RFC 6455 1.3. */
+#define OPENED                                                          \
+	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"    \
+	"Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYG" \
+	"zzhZRbK+xOo=\r\n\r\n"
+
+static const struct in6_addr loopback = {
+	.s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }
+};
+static const struct in6_addr other = {
+	.s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 9 }
+};
+
+/* Listens at 127.0.0.1 or 127.0.0.9, at a port that the kernel chooses. */
+static int listener(const struct in6_addr *address, uint16_t *ret_port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(&sa.sin_addr, &address->s6_addr[12], 4);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	*ret_port = ntohs(sa.sin_port);
+	return fd;
+}
+
+/* Sends the response to the request, and its end unless it stays, until the client closes. */
+static pid_t serve(int fd, struct slice response, bool stays)
+{
+	pid_t child = fork();
+	char request[4096];
+	int client;
+
+	if (child != 0)
+		return child;
+	client = accept(fd, NULL, NULL);
+	if (recv(client, request, sizeof(request), 0) > 0 &&
+	    send(client, response.p, response.len, MSG_NOSIGNAL) ==
+		    (ssize_t)response.len) {
+		if (!stays)
+			(void)shutdown(client, SHUT_WR);
+		while (recv(client, request, sizeof(request), 0) > 0)
+			;
+	}
+	_exit(0);
+}
+
+/* Runs the check; the last result has this level and begins with this text. */
+static void check(const struct in6_addr *listens, const struct in6_addr *asked,
+		  struct slice response, bool stays, enum gate_level level,
+		  const char *text)
+{
+	const struct ctl o = { .session = "4711", .config = "/dev/null" };
+	struct gate_report r = { 0 };
+	const struct gate_result *last;
+	uint16_t port;
+	int fd = listener(listens, &port), status;
+	pid_t child = serve(fd, response, stays);
+	int code = handshake_run(&o, asked, port, &r);
+
+	last = &r.result[r.n - 1];
+	ck_assert_msg(strncmp(last->text, text, strlen(text)) == 0, "%s, not %s",
+		      last->text, text);
+	ck_assert_msg(last->level == level, "%s: %d", text, last->level);
+	ck_assert_msg(strlen(last->text) < 300, "%s: %zu", text, strlen(last->text));
+	ck_assert_int_eq(code, level == GATE_ERROR ? GATE_NOT_READY : 0);
+	gate_report_done(&r);
+	(void)close(fd);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+
+#define RFB "\x82\x0cRFB 003.008\n"
+
+START_TEST(the_last_step_says_how_it_went)
+{
+	static const struct {
+		struct slice response;
+		enum gate_level level;
+		const char *text;
+	} table[] = {
+#define ROW(response, level, text) { { response, sizeof(response) - 1 }, level, text }
+		ROW(OPENED RFB, GATE_GOOD, "the VM speaks RFB 003.008"),
+		/* HeartbeatSec= */
+		ROW(OPENED "\x89\x01x" RFB, GATE_GOOD, "the VM speaks RFB 003.008"),
+		ROW(OPENED "\x82\x7e\x00\x0cRFB 003.008\n", GATE_GOOD,
+		    "the VM speaks RFB 003.008"),
+		ROW(OPENED "\x82\x03SSH", GATE_WARNING, "the first frame is no RFB: SSH"),
+		ROW(OPENED "\x88\x05\x0f\xa0xyz", GATE_ERROR,
+		    "Close with code 4000: xyz"),
+		ROW(OPENED, GATE_ERROR, "the connection was closed without a Close"),
+		ROW(OPENED "\x89\x01x", GATE_ERROR,
+		    "the connection was closed without a Close"),
+		ROW("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n", GATE_ERROR,
+		    "the response is 403: no"),
+		ROW("nonsense\r\n\r\n", GATE_ERROR, "what came is no HTTP response"),
+		ROW("", GATE_ERROR, "the connection was closed without a response"),
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		check(&loopback, &in6addr_any, table[i].response, false, table[i].level,
+		      table[i].text);
+}
+END_TEST
+
+START_TEST(a_long_line_is_cut)
+{
+	char response[20000];
+	int len = snprintf(response, sizeof(response),
+			   "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 10000\r\n\r\n"
+			   "<html>%09994d",
+			   0);
+
+	check(&loopback, &in6addr_any, (struct slice){ response, (size_t)len }, true,
+	      GATE_ERROR, "the response is 502: <html>0000");
+}
+END_TEST
+
+START_TEST(it_connects_where_the_gate_listens)
+{
+	static const char response[] = OPENED RFB;
+
+	check(&other, &other, slice_str(response), true, GATE_GOOD,
+	      "the VM speaks RFB 003.008");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ctl_handshake");
+	TCase *t = tcase_create("ctl_handshake");
+
+	suite_add_tcase(suite, t);
+	tcase_add_test(t, the_last_step_says_how_it_went);
+	tcase_add_test(t, a_long_line_is_cut);
+	tcase_add_test(t, it_connects_where_the_gate_listens);
+	return suite_run(suite);
+}
