@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/entries.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <systemd/sd-id128.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
@@ -43,8 +45,6 @@ static const struct {
 	{ "NOVNC_GATE_DOWN_BYTES", offsetof(struct entry, down) },
 	{ "NOVNC_GATE_DURATION_MS", offsetof(struct entry, duration_ms) },
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static char **text_of(struct entry *e, size_t i)
 {
@@ -129,37 +129,45 @@ static int match(sd_journal *j, const char *name, const char *value)
 	return r;
 }
 
-/*
- * Only entries of the user that runs the gate: the kernel tells the journal who it is, so nobody can forge them.
- * An administrator who disconnects can be any user.
- */
+/* The user that runs the gate: the kernel tells the journal who it is, so nobody can forge its entries. */
 static int match_gate(sd_journal *j, bool user)
 {
 	const struct passwd *gate = user ? NULL : getpwnam(GATE_USER);
-	char *uid = memory_print("%u", user || !gate ? getuid() : gate->pw_uid);
+	char *uid = memory_print("%u", gate ? gate->pw_uid : getuid());
 	int r = match(j, "_UID", uid);
 
 	free(uid);
 	return r;
 }
 
-static int select_session(sd_journal *j, bool user, const char *invocation,
-			  const char *session)
+/* An administrator who disconnects can be any user; but only the caller ends sessions of the caller's gate. */
+static int match_administrator(sd_journal *j, bool user)
 {
-	/* systemd sets the invocation id of an entry; nobody can forge it */
-	int r = invocation ? match(j, "_SYSTEMD_INVOCATION_ID", invocation)
-			   : match_gate(j, user);
+	return user ? match_gate(j, user) : 0;
+}
 
-	if (r >= 0 && !invocation)
-		r = match(j, "NOVNC_GATE_SESSION", session);
+static int select_session(sd_journal *j, bool user, const char *session)
+{
+	int r = match(j, "NOVNC_GATE_SESSION", session);
+
+	if (r >= 0)
+		r = match_gate(j, user);
 	if (r >= 0)
 		r = sd_journal_add_disjunction(j);
 	if (r >= 0)
+		r = match(j, "NOVNC_GATE_SESSION", session);
+	if (r >= 0)
 		r = match(j, "MESSAGE_ID", EVENT_DISCONNECT_ID);
-	if (r < 0)
-		return r;
-	return invocation ? match(j, "NOVNC_GATE_INVOCATION", invocation)
-			  : match(j, "NOVNC_GATE_SESSION", session);
+	return r < 0 ? r : match_administrator(j, user);
+}
+
+static int select_connection(sd_journal *j, const char *invocation)
+{
+	int r = match(j, "_SYSTEMD_INVOCATION_ID", invocation);
+
+	if (r >= 0)
+		r = sd_journal_add_disjunction(j);
+	return r < 0 ? r : match(j, "NOVNC_GATE_INVOCATION", invocation);
 }
 
 int entries_read(bool user, const char *invocation, const char *session, size_t most,
@@ -170,7 +178,8 @@ int entries_read(bool user, const char *invocation, const char *session, size_t 
 
 	*ret = (struct entries){ 0 };
 	if (r >= 0)
-		r = select_session(j, user, invocation, session);
+		r = invocation ? select_connection(j, invocation)
+			       : select_session(j, user, session);
 	if (r >= 0)
 		r = sd_journal_seek_tail(j);
 	if (r >= 0 && most > 0)
@@ -190,6 +199,26 @@ void entries_done(struct entries *e)
 		entry_done(&e->entry[i]);
 	free(e->entry);
 	*e = (struct entries){ 0 };
+}
+
+bool entries_are_readable(void)
+{
+	static const char *const directories[] = { "/var/log/journal",
+						   "/run/log/journal" };
+	char id[SD_ID128_STRING_MAX];
+	sd_id128_t machine;
+	bool denied = false;
+
+	if (sd_id128_get_machine(&machine) < 0)
+		return true;
+	(void)sd_id128_to_string(machine, id);
+	for (size_t i = 0; i < COUNT(directories); i++) {
+		char *path = memory_print("%s/%s/system.journal", directories[i], id);
+
+		denied = denied || (access(path, R_OK) < 0 && errno == EACCES);
+		free(path);
+	}
+	return !denied;
 }
 
 /* ---- all of some kinds */
@@ -212,7 +241,11 @@ static int select_events(sd_journal *j, const struct entries_query *q)
 		r = select_kinds(j, q->kinds, false);
 	if (r >= 0)
 		r = sd_journal_add_disjunction(j);
-	return r < 0 ? r : select_kinds(j, q->kinds, true);
+	if (r >= 0)
+		r = select_kinds(j, q->kinds, true);
+	return r < 0 || !(q->kinds & 1U << EVENT_DISCONNECT)
+		       ? r
+		       : match_administrator(j, q->user);
 }
 
 /*

@@ -18,12 +18,16 @@ char *entry_by(const struct entry *e);
 
 /*
  * Reads the last `most` entries: those of the connection with this invocation id, and of novnc-gatectl about it;
- * or, if that is NULL, of the gate (with user: of the caller's) and of novnc-gatectl about the session with this
- * id. Returns 0 or -errno.
+ * or, if that is NULL, all about the session with this id, of the caller's gate (user) or of the system's.
+ * Returns 0 or -errno.
  */
 int entries_read(bool user, const char *invocation, const char *session, size_t most,
 		 struct entries *ret);
 void entries_done(struct entries *e);
+
+/* The journal of the system can be read, or there is none. Else there may be more entries than are found. */
+bool entries_are_readable(void);
+#define ENTRIES_HINT "The journal shows no entries to this user; see journalctl(1)."
 
 struct entries_query {
 	bool user;      /* --user: of the caller's gate */

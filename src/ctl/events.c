@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+
 /* As in the table of events in log/log.c. */
 #define HANDLING  "72d0afd52f154dfeb3a0b56188c70f13"
 #define PROXYING  "f6f9792c04fb43ac86cbf1932436eb7b"
@@ -102,7 +104,6 @@ static const struct row refusals[] = {
 	{ .label = "other" },
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct table {
 	const struct row *row;

@@ -2,7 +2,9 @@
 #include "ctl/gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -124,27 +126,37 @@ const char *gate_config(const struct ctl *o, char *room)
 
 /* ---- running it */
 
-/* In the child. */
-static void execute(const struct ctl *o, const char *what, const char *program, int to)
+/* Starts it with standard output in `to`. Returns 0 or -errno. */
+static int start(const struct ctl *o, const char *what, const char *program, int to,
+		 pid_t *ret)
 {
 	/* of the credentials that the units pass to connections: /etc/novnc-gate */
 	char *directory =
 		memory_print("%.*s", (int)(strlen(NOVNC_GATE_CONF) - strlen(".conf")),
 			     NOVNC_GATE_CONF);
-	char config[PATH_MAX];
+	char *key = memory_print("%s/tls.key", directory), *config = NULL;
+	char room[PATH_MAX];
 	const char *arguments[6] = { program, what };
+	posix_spawn_file_actions_t actions;
 	size_t n = 2;
+	int r;
 
 	/* without --config=, the file is that of the service, whose user has to be able to read it */
 	if (o->config || o->user)
-		arguments[n++] = memory_print("--config=%s", gate_config(o, config));
-	if (!o->user && access(memory_print("%s/tls.key", directory), R_OK) == 0) {
+		arguments[n++] = config =
+			memory_print("--config=%s", gate_config(o, room));
+	if (!o->user && access(key, R_OK) == 0) {
 		(void)setenv("CREDENTIALS_DIRECTORY", directory, true);
 		arguments[n++] = "--tls";
 	}
-	(void)dup2(to, STDOUT_FILENO);
-	(void)execv(program, (char **)arguments);
-	_exit(127);
+	(void)posix_spawn_file_actions_init(&actions); /* these fail without memory */
+	(void)posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
+	r = posix_spawn(ret, program, &actions, NULL, (char **)arguments, environ);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	free(directory);
+	free(key);
+	free(config);
+	return -r;
 }
 
 /* Closes the descriptor. */
@@ -171,27 +183,26 @@ int gate_check(const struct ctl *o, const char *what, struct gate_report *ret)
 	*ret = (struct gate_report){ 0 };
 	if (r < 0)
 		return r;
-	if (pipe(ends) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	(void)fflush(stdout);
-	child = fork();
-	r = child < 0 ? -errno : 0;
-	if (child == 0) {
-		(void)close(ends[0]);
-		execute(o, what, program, ends[1]);
-	}
+	r = start(o, what, program, ends[1], &child);
 	(void)close(ends[1]);
 	output = read_all(ends[0]);
 	gate_report_parse(output, ret);
 	free(output);
-	if (child > 0 && waitpid(child, &status, 0) < 0)
+	if (r == 0 && waitpid(child, &status, 0) < 0)
 		r = -errno;
 	if (r < 0)
 		return r;
 	ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status)) {
 		gate_report_add(ret, GATE_ERROR, "check",
 				"novnc-gate was ended by a signal",
 				strsignal(WTERMSIG(status)));
-	return ret->code == 127 ? -ENOEXEC : 0;
+	} else if (ret->code != 0 && ret->n == 0) { /* such as a script or the loader */
+		gate_report_add(ret, GATE_ERROR, "check",
+				"novnc-gate could not check and printed nothing", "");
+		ret->code = GATE_NOT_READY;
+	}
+	return 0;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ctl/entries.h"
 #include "ctl/gate.h"
@@ -217,6 +218,7 @@ int ctl_metrics(const struct ctl *o, char *args[])
 	char *text = NULL;
 	size_t len = 0;
 	struct scrape scrape;
+	struct stat st;
 	FILE *to;
 	int r;
 
@@ -227,12 +229,16 @@ int ctl_metrics(const struct ctl *o, char *args[])
 			stderr);
 		return EXIT_FAILURE;
 	}
+	if (o->http && (fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode))) {
+		(void)fprintf(stderr, "--http: standard input is no socket\n");
+		return EXIT_FAILURE;
+	}
 	if (o->http && !scrape_read(&scrape, STDIN_FILENO))
 		return EXIT_SUCCESS; /* an error response was sent, or nothing came */
 	to = open_memstream(&text, &len);
 	r = to ? metrics_collect(o, to) : -errno;
-	if (to)
-		(void)fclose(to);
+	if (to && fclose(to) != 0 && r == 0)
+		r = -ENOMEM;
 	if (r < 0)
 		(void)fprintf(stderr, "Cannot collect the metrics: %s\n",
 			      systemd_strerror(r));

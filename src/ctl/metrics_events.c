@@ -7,7 +7,6 @@
 
 #include "ctl/memory.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- histograms */
 

@@ -115,9 +115,8 @@ int ctl_report(const struct ctl *o, char *args[])
 		(void)fprintf(stderr, "Cannot read the journal: %s\n", strerror(-error));
 	else
 		code = report_make(o, &r);
-	if (error == 0 && r.empty && geteuid() != 0)
-		(void)fprintf(stderr, "The journal shows no entries to this user; see "
-				      "journalctl(1).\n");
+	if (error == 0 && r.empty && !entries_are_readable())
+		(void)fputs(ENTRIES_HINT "\n", stderr);
 	report_done(&r);
 	return code;
 }

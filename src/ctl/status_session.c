@@ -46,16 +46,15 @@ static void print_entries(const struct ctl *o, const struct entries *e)
 		(void)putchar('\n');
 	for (size_t i = 0; i < e->n; i++)
 		print_entry(&e->entry[i]);
-	if (e->n == 0 && geteuid() != 0)
-		(void)printf("\nThe journal shows no entries to this user; see "
-			     "journalctl(1).\n");
+	if (e->n == 0 && !entries_are_readable())
+		(void)puts("\n" ENTRIES_HINT);
 }
 
-static json_t *json_entries(const struct entries *e)
+static json_t *json_entries(const struct ctl *o, const struct entries *e)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < e->n; i++) {
+	for (size_t i = 0; o->lines > 0 && i < e->n; i++) {
 		const struct entry *one = &e->entry[i];
 
 		(void)json_array_append_new(
@@ -120,7 +119,7 @@ static void show_open(const struct ctl *o, struct session *s, json_t *list)
 	read_entries(o, s->invocation ? s->invocation : "-", NULL, o->lines, &entries);
 	if (list) {
 		object = json_session(s);
-		(void)json_object_set_new(object, "entries", json_entries(&entries));
+		(void)json_object_set_new(object, "entries", json_entries(o, &entries));
 		(void)json_array_append_new(list, object);
 	} else {
 		print_lines(s);
@@ -135,14 +134,18 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 	struct entries entries;
 	bool known;
 
+	/* one is enough to know that it was there */
 	read_entries(o, NULL, id, o->lines > 0 ? o->lines : 1, &entries);
 	known = entries.n > 0;
-	if (!known)
+	if (!known && !entries_are_readable())
+		(void)fprintf(stderr, "No open session matches %s. " ENTRIES_HINT "\n",
+			      id);
+	else if (!known)
 		(void)fprintf(stderr, "No session matches %s\n", id);
 	else if (list)
 		(void)json_array_append_new(list, json_pack("{s:s, s:b, s:o}", "session",
 							    id, "open", 0, "entries",
-							    json_entries(&entries)));
+							    json_entries(o, &entries)));
 	else
 		(void)printf("\xe2\x97\x8b %s - noVNC session, not open\n", id);
 	if (known && !list)

@@ -45,14 +45,16 @@ int systemd_open(bool user, sd_bus **ret)
 		r = user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
 	if (r >= 0)
 		(void)sd_bus_set_allow_interactive_authorization(*ret, true); /* polkit */
+	/* these also are errors of files, which systemd_strerror() would not tell apart */
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		return -EHOSTDOWN;
 	return r < 0 ? r : 0;
 }
 
 const char *systemd_strerror(int error)
 {
 	switch (error) {
-	case -ENOENT:
-	case -ECONNREFUSED: return "systemd does not run here";
+	case -EHOSTDOWN: return "systemd does not run here";
 	case -ENOMEDIUM:
 		return "There is no service manager for this user; is this a login session?";
 	case -EACCES:

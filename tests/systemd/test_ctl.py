@@ -391,6 +391,22 @@ def test_entries_that_others_have_written_are_left_out_or_name_the_writer(gate):
     assert [e["uid"] for e in row["entries"] if "forged" in e["message"]] == ["65534"]
 
 
+def test_the_status_of_a_session_has_no_entries_of_others(gate):
+    with sessions(gate, "status-4") as (session,):
+        ctl(gate, "disconnect", "status-4")
+        assert session.ended()
+    gate.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-ec",
+             "printf 'MESSAGE=forged\\nNOVNC_GATE_SESSION=status-4\\n' | logger --journald")
+    assert gate.journal("NOVNC_GATE_SESSION=status-4", "MESSAGE=forged")
+    out = ctl(gate, "status", "status-4", code=3)
+    assert "noVNC session closed" in out and "for root" in out and "forged" not in out
+    [row] = json.loads(ctl(gate, "status", "status-4", "--lines=0", "--json=short", code=3))
+    assert row["entries"] == []
+    gate.run("systemctl", "start", "dbus.socket")
+    assert ctl(gate, "status", "status-4", code=4, user="nobody") == \
+        "No open session matches status-4. The journal shows no entries to this user; see journalctl(1).\n"
+
+
 def test_the_status_shows_sockets_limits_sessions_and_the_check(gate):
     with sessions(gate, "4711", "4712"):
         out = ctl(gate, "status")
@@ -474,6 +490,8 @@ def test_check_says_why_it_could_not_check(gate):
         gate.run("sh", "-ec", f"printf '#!/bin/sh\\nkill $$\\n' >{program}; chmod +x {program}")
         assert ctl(gate, "check", code=1) == ("novnc-gate is not ready: 1 error.\n"
                                               "  error    novnc-gate was ended by a signal; Terminated\n")
+        gate.run("sh", "-ec", f"printf '#!/nowhere\\n' >{program}; chmod +x {program}")
+        assert ctl(gate, "check", code=1) == "Cannot run novnc-gate: No such file or directory\n"
     finally:
         gate.run("mv", aside, program)
 
