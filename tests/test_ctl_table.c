@@ -67,15 +67,17 @@ END_TEST
 
 START_TEST(the_widest_column_gives_way_first)
 {
-	filled(&(struct table_style){ .columns = 43 },
+	filled(&(struct table_style){ .utf8 = true, .columns = 43 },
 	       "a         2.0K novnc-gate-http-00@1.service\n"
 	       "alexandra    - -\n");
-	filled(&(struct table_style){ .columns = 42 },
+	filled(&(struct table_style){ .utf8 = true, .columns = 42 },
 	       "a         2.0K novnc-ga\xe2\x80\xa6-http-00@1.service\n"
 	       "alexandra    - -\n");
-	filled(&(struct table_style){ .columns = 22 },
+	filled(&(struct table_style){ .utf8 = true, .columns = 22 },
 	       "a        2.0K no\xe2\x80\xa6rvice\n"
 	       "alexand\xe2\x80\xa6    - -\n");
+	filled(&(struct table_style){ .columns = 22 }, "a        2.0K n...vice\n"
+						       "alexa...    - -\n");
 }
 END_TEST
 
@@ -84,8 +86,8 @@ START_TEST(no_column_gets_narrower_than_six)
 	static const char narrow[] = "a      2.0K n\xe2\x80\xa6vice\n"
 				     "alexa\xe2\x80\xa6    - -\n";
 
-	filled(&(struct table_style){ .columns = 18 }, narrow);
-	filled(&(struct table_style){ .columns = 1 }, narrow);
+	filled(&(struct table_style){ .utf8 = true, .columns = 18 }, narrow);
+	filled(&(struct table_style){ .utf8 = true, .columns = 1 }, narrow);
 }
 END_TEST
 

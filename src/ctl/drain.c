@@ -11,6 +11,7 @@
 #include "ctl/session_table.h"
 #include "ctl/sockets.h"
 #include "ctl/terminal.h"
+#include "ctl/text.h"
 
 #define DRAIN_LOOK_MS 1000
 
@@ -65,6 +66,7 @@ static void print_left(const struct ctl *o, const struct sessions *s)
 	const struct table_style style = {
 		.legend = o->legend,
 		.colour = terminal_has_colour(),
+		.utf8 = text_is_utf8(),
 		.columns = o->full ? 0 : terminal_columns(),
 	};
 	struct table t;

@@ -8,6 +8,7 @@
 #include "ctl/session_table.h"
 #include "ctl/table.h"
 #include "ctl/terminal.h"
+#include "ctl/text.h"
 
 static void footer(const struct ctl *o, size_t n)
 {
@@ -24,6 +25,7 @@ static void print(const struct ctl *o, const struct sessions *s, unsigned rows)
 	const struct table_style style = {
 		.legend = o->legend && s->n > 0,
 		.colour = terminal_has_colour(),
+		.utf8 = text_is_utf8(),
 		.columns = o->full ? 0 : terminal_columns(),
 		.rows = rows,
 	};

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,7 @@ int ctl_report(const struct ctl *o, char *args[])
 	int code = EXIT_FAILURE, error;
 
 	(void)args;
+	(void)setlocale(LC_TIME, "C"); /* the page is in English */
 	if (!span_read(o, &since_us, &until_us))
 		return EXIT_FAILURE;
 	report_init(&r, since_us, until_us);

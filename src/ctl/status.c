@@ -113,7 +113,10 @@ static void print_overview(const struct overview *v)
 		     !colour ? ""
 		     : good  ? "\x1b[0;1;32m"
 			     : "\x1b[0;1;31m",
-		     good ? "\xe2\x97\x8f" : "\xe2\x97\x8b", colour ? "\x1b[0m" : "",
+		     !text_is_utf8() ? "*"
+		     : good          ? "\xe2\x97\x8f"
+				     : "\xe2\x97\x8b",
+		     colour ? "\x1b[0m" : "",
 		     good ? "accepts connections" : "accepts no new connections");
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
 		if (i == 0 || v->kinds[i].active || v->kinds[i].n > 0)

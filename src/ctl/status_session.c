@@ -77,8 +77,9 @@ static void print_lines(const struct session *s)
 
 	text_time_long(s->since_us, since);
 	text_span(timestamp_ago_ms(s->since_us), ago);
-	(void)printf("%s%s%s %s - %s\n", colour ? "\x1b[0;1;32m" : "", "\xe2\x97\x8f",
-		     colour ? "\x1b[0m" : "", s->id ? s->id : s->client,
+	(void)printf("%s%s%s %s - %s\n", colour ? "\x1b[0;1;32m" : "",
+		     text_is_utf8() ? "\xe2\x97\x8f" : "*", colour ? "\x1b[0m" : "",
+		     s->id ? s->id : s->client,
 		     s->is_session ? "noVNC session" : "connection of novnc-gate");
 	(void)printf("      Since: %s; %s ago\n", since, ago);
 	(void)printf("       User: %s\n", s->user ? s->user : "-");
@@ -147,7 +148,8 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 							    id, "open", 0, "entries",
 							    json_entries(o, &entries)));
 	else
-		(void)printf("\xe2\x97\x8b %s - noVNC session, not open\n", id);
+		(void)printf("%s %s - noVNC session, not open\n",
+			     text_is_utf8() ? "\xe2\x97\x8b" : "*", id);
 	if (known && !list)
 		print_entries(o, &entries);
 	entries_done(&entries);

@@ -125,15 +125,24 @@ static void write_spaces(size_t n, FILE *to)
 	(void)fprintf(to, "%*s", (int)n, "");
 }
 
-static void write_cell(const struct table_column *c, const char *text, size_t width,
-		       bool last, FILE *to)
+/* Writes the text shortened to that width, which is less than its length. */
+static void write_short(const struct table_column *c, const char *text, size_t width,
+			bool utf8, FILE *to)
 {
-	size_t len = strlen(text), head;
+	size_t left = width - (utf8 ? 1 : strlen("..."));
+	size_t head = c->kind == TABLE_MIDDLE ? left / 3 : left;
+
+	(void)fprintf(to, "%.*s%s%s", (int)head, text, utf8 ? ELLIPSIS : "...",
+		      text + strlen(text) - (left - head));
+}
+
+static void write_cell(const struct table_column *c, const char *text, size_t width,
+		       bool last, bool utf8, FILE *to)
+{
+	size_t len = strlen(text);
 
 	if (len > width) {
-		head = c->kind == TABLE_MIDDLE ? (width - 1) / 3 : width - 1;
-		(void)fprintf(to, "%.*s" ELLIPSIS "%s", (int)head, text,
-			      text + len - (width - 1 - head));
+		write_short(c, text, width, utf8, to);
 		return;
 	}
 	if (c->kind == TABLE_RIGHT)
@@ -144,7 +153,7 @@ static void write_cell(const struct table_column *c, const char *text, size_t wi
 }
 
 static void write_row(const struct table *t, const struct table_cell *cells,
-		      const size_t *widths, FILE *to)
+		      const size_t *widths, bool utf8, FILE *to)
 {
 	size_t last = t->n;
 	bool begun = false;
@@ -158,7 +167,7 @@ static void write_row(const struct table *t, const struct table_cell *cells,
 			(void)fputc(' ', to);
 		begun = true;
 		write_cell(&t->columns[i], cells ? shown(&cells[i]) : t->columns[i].name,
-			   widths[i], i + 1 == last, to);
+			   widths[i], i + 1 == last, utf8, to);
 	}
 }
 
@@ -171,11 +180,11 @@ void table_write(const struct table *t, const struct table_style *style, FILE *t
 	widths_fit(t, style->columns, widths);
 	if (style->legend) {
 		(void)fputs(style->colour ? BOLD : "", to);
-		write_row(t, NULL, widths, to);
+		write_row(t, NULL, widths, style->utf8, to);
 		(void)fputs(style->colour ? NORMAL "\n" : "\n", to);
 	}
 	for (size_t i = 0; i < t->used && rows > 0; i += t->n, rows--) {
-		write_row(t, &t->cells[i], widths, to);
+		write_row(t, &t->cells[i], widths, style->utf8, to);
 		(void)fputc('\n', to);
 	}
 	free(widths);

@@ -35,6 +35,7 @@ struct table {
 struct table_style {
 	bool legend; /* a header */
 	bool colour;
+	bool utf8;        /* else a shortened cell has three dots */
 	unsigned columns; /* the width at most; 0: any */
 	unsigned rows;    /* lines at most; 0: any */
 };

@@ -2,8 +2,21 @@
 #include "ctl/text.h"
 
 #include <inttypes.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+bool text_is_utf8(void)
+{
+	locale_t user = newlocale(LC_CTYPE_MASK, "", NULL);
+	bool is_utf8 = user && strcmp(nl_langinfo_l(CODESET, user), "UTF-8") == 0;
+
+	if (user)
+		freelocale(user);
+	return is_utf8;
+}
 
 void text_bytes(uint64_t bytes, char ret[static TEXT_MAX])
 {

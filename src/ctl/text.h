@@ -2,7 +2,11 @@
 /* Numbers and times as people read them, in the forms of systemctl(1). */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* The user's locale has UTF-8, so that more than ASCII can be printed. */
+bool text_is_utf8(void);
 
 /* Room for each of these texts, in bytes. */
 #define TEXT_MAX 64

@@ -446,6 +446,7 @@ def test_the_status_of_a_stopped_gate(started_again):
     gate.run("systemctl", "stop", "novnc-gate")
     out = ctl(gate, "status", code=3)
     assert out.startswith("○ novnc-gate - accepts no new connections\n")
+    assert gate.run("env", "LANG=C", "novnc-gatectl", "status", check=False).startswith("* novnc-gate - ")
     assert "novnc-gate.service: does not listen (inactive)\n" in out
 
 
