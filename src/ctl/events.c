@@ -104,7 +104,6 @@ static const struct row refusals[] = {
 	{ .label = "other" },
 };
 
-
 static const struct table {
 	const struct row *row;
 	size_t n;

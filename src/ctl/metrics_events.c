@@ -7,7 +7,6 @@
 
 #include "ctl/memory.h"
 
-
 /* ---- histograms */
 
 const uint64_t metrics_durations_ms[] = { 1000,     10000,    60000,   300000,

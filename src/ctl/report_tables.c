@@ -9,7 +9,6 @@
 #include "ctl/memory.h"
 #include "ctl/text.h"
 
-
 /* The rows of a table; what is left is in one more. */
 #define ROWS_MAX 20
 
