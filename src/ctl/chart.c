@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
-#include <string.h>
 
 #include "ctl/html.h"
 
@@ -17,9 +16,10 @@
 #define BASE    (HEIGHT - BOTTOM)
 #define BAR_MAX 48.0
 
-#define CHARACTER 7 /* a tick's, and the space between two ticks is two */
+/* The width of a character in the text of a tick. Between two texts there is room for two. */
+#define CHARACTER 7
 
-#define LINES 5 /* at most, across */
+#define LINES 5 /* horizontal ones, at most */
 
 static const char *const classes[CHART_SERIES] = { "up", "down" };
 
@@ -38,7 +38,7 @@ static uint64_t largest(const struct chart *c)
 	return max;
 }
 
-/* 1, 2, 5, 10, 20, ...: so many lines reach at least max. */
+/* The distance between two horizontal lines, 1, 2, 5, 10, 20 and so on: LINES of them reach max. */
 static uint64_t step_for(uint64_t max)
 {
 	static const uint64_t factors[] = { 1, 2, 5 };
@@ -69,7 +69,7 @@ static double x_of(const struct scale *s, size_t i)
 static void write_lines(const struct scale *s, FILE *to)
 {
 	for (uint64_t v = 0; v <= s->top; v += s->step) {
-		bool thousands = v >= 100000; /* of which it is a multiple */
+		bool thousands = v >= 100000; /* such a step is a multiple of 1000 */
 		double y = y_of(s, v);
 
 		(void)fprintf(to,
@@ -173,7 +173,7 @@ static void write_tips(const struct chart *c, const struct scale *s, FILE *to)
 static void write_table(const struct chart *c, FILE *to)
 {
 	const struct html_column columns[] = {
-		{ c->label, HTML_TIME },
+		{ c->label, HTML_LABEL },
 		{ c->series[0], HTML_NUMBER },
 		{ c->series[1], HTML_NUMBER },
 	};

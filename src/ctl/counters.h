@@ -16,7 +16,7 @@ struct counters {
 	int lock;      /* owned, locked; -1: none */
 };
 
-/* The directory of the file: StateDirectory= of the unit, or the same for others. Borrowed. */
+/* The directory of the file: what StateDirectory= of the unit has set, or else the same one. Borrowed. */
 const char *counters_directory(void);
 
 /*
@@ -43,13 +43,15 @@ void counters_follow_begin(struct counters *c, bool anew);
 void counters_follow(struct counters *c, const char *key, const char *source,
 		     uint64_t value);
 
-/* Other texts; NULL: none. A text of NULL removes it. */
+/* Texts that are kept in the same file; NULL: there is none. Setting it to NULL removes it. */
 const char *counters_text(const struct counters *c, const char *name);
 void counters_set_text(struct counters *c, const char *name, const char *text);
 
-/* When something has begun that is not yet complete, in microseconds since 1970; 0: not known. */
+/* Keeps the time at which something with this id has begun, in microseconds since 1970, until it ends. */
 void counters_begin(struct counters *c, const char *id, uint64_t time_us);
+
+/* Returns that time, and forgets it; 0: it is not known. */
 uint64_t counters_end(struct counters *c, const char *id);
 
-/* Forgets what has begun before that time. */
+/* Forgets all that has begun before that time. */
 void counters_forget(struct counters *c, uint64_t before_us);

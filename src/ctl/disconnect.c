@@ -113,7 +113,7 @@ static void on_stop(void *userdata, size_t i, int result)
 		say(d->options, s);
 }
 
-/* ---- which */
+/* ---- the sessions that match */
 
 /* Returns the exit code; with 0, marked[] has all that are to be ended. */
 static int choose(const struct ctl *o, const struct sessions *s, char *words[],

@@ -20,7 +20,8 @@
 struct stopped {
 	const struct ctl *options;
 	struct systemd_unit *unit; /* owned: those that were active */
-	int n, kept;               /* and the first of them that was not stopped */
+	int n;                     /* of them */
+	int kept;                  /* the first that could not be stopped; n: none */
 };
 
 static void on_stop(void *userdata, size_t i, int result)
@@ -106,7 +107,7 @@ static void print_change(const struct sessions *before, const struct sessions *n
 	(void)fflush(stdout);
 }
 
-/* The units' names, for print_change(), because the next sessions_read() takes the rest. */
+/* Copies what print_change() needs, because the next sessions_read() frees or takes over *s. */
 static struct sessions copy_names(const struct sessions *s)
 {
 	struct sessions copy = { memory_array(NULL, s->n, sizeof(*s->session)), s->n };

@@ -32,8 +32,8 @@ bool entries_are_readable(void);
 struct entries_query {
 	bool user;      /* --user: of the caller's gate */
 	unsigned kinds; /* 1 << enum event_kind, of each that is wanted */
-	const char *
-		cursor; /* only entries after this one, or the first after it that is left; NULL: all */
+	/* only entries after the one with this cursor, which need not be in the journal any more; NULL: all */
+	const char *cursor;
 	uint64_t until_us; /* no later ones; UINT64_MAX: all */
 	size_t most;       /* no more than that; 0: all */
 };

@@ -22,15 +22,15 @@ struct event {
 	enum event_kind kind;
 };
 
-/* In units/novnc-gatectl.catalog, too. */
+/* units/novnc-gatectl.catalog has it, too. */
 #define EVENT_DISCONNECT_ID "5a5fc13451c94dc991b50c878634f521"
 
-/* With an id of NULL at the end. */
+/* The last one has an id of NULL. */
 extern const struct event events[];
 
 enum event_kind event_kind(const struct entry *e);
 
-/* A session that the master-controller has not accepted, or could not be asked for. */
+/* The entry says that the master-controller failed or has not accepted a session. */
 bool event_is_not_opened(const struct entry *e);
 
 /* The reason of an EVENT_CLOSED, EVENT_REFUSAL or EVENT_FAILURE, as one of few words: "client_closed". */

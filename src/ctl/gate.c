@@ -130,7 +130,7 @@ const char *gate_config(const struct ctl *o, char *room)
 static int start(const struct ctl *o, const char *what, const char *program, int to,
 		 pid_t *ret)
 {
-	/* of the credentials that the units pass to connections: /etc/novnc-gate */
+	/* /etc/novnc-gate, which has the credentials that the units pass to connections */
 	char *directory =
 		memory_print("%.*s", (int)(strlen(NOVNC_GATE_CONF) - strlen(".conf")),
 			     NOVNC_GATE_CONF);
@@ -168,7 +168,7 @@ static char *read_all(int fd)
 
 	if (!f || getdelim(&text, &room, '\0', f) < 0) {
 		free(text);
-		text = memory_copy(SLICE("")); /* as if it had said nothing */
+		text = memory_copy(SLICE("")); /* as if it had printed nothing */
 	}
 	(void)(f ? fclose(f) : close(fd));
 	return text;

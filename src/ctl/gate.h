@@ -30,8 +30,9 @@ struct gate_report {
 /* "good", "note" and so on */
 extern const char *const gate_level_names[GATE_LEVELS];
 
-#define GATE_NOT_READY 1  /* the exit codes of `novnc-gate --check` */
-#define GATE_INVALID   78 /* EX_CONFIG */
+/* Exit codes of `novnc-gate --check`. */
+#define GATE_NOT_READY 1  /* a backend or the certificate is not fine */
+#define GATE_INVALID   78 /* EX_CONFIG: the configuration is invalid */
 
 /* The configuration of --config=, or that of the service. *room has PATH_MAX bytes. */
 const char *gate_config(const struct ctl *o, char *room);
@@ -57,9 +58,12 @@ void gate_report_done(struct gate_report *r);
 /* The path of the program novnc-gate, beside this one, in *room of PATH_MAX bytes. Returns 0 or -errno. */
 int gate_program(char *room);
 
-/* The same for people without the configuration, and as JSON (json_decref()). In gate_print.c. */
+/*
+ * In gate_print.c: the report as text, without the configuration; and as JSON, for which the caller calls
+ * json_decref().
+ */
 void gate_report_write(const struct gate_report *r);
 json_t *gate_report_json(const struct gate_report *r, bool with_settings);
 
-/* Prints the verdict and each result, or JSON. */
+/* Prints the report as the options want it. */
 void gate_report_print(const struct ctl *o, const struct gate_report *r);

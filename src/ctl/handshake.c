@@ -15,11 +15,12 @@
 
 #define SUBJECT        "session"
 #define HANDSHAKE_ROOM 65536
-/* That of RFC 6455 1.3: only a browser needs one that nobody can guess. */
+/* The example of RFC 6455 1.3. It need not be random, because no cache is between this program and the gate. */
 #define HANDSHAKE_KEY  "dGhlIHNhbXBsZSBub25jZQ=="
-#define HANDSHAKE_MS \
-	5000 /* for the first frame; and for a response, in addition to the gate's own limits */
-#define LINE_LEN 200 /* of a peer's text, at most */
+/* For the first frame; and for the response, in addition to the gate's own limits. */
+#define HANDSHAKE_MS   5000
+/* Of a peer's text, at most. */
+#define LINE_LEN       200
 
 struct handshake {
 	const struct ctl *options;
@@ -44,12 +45,12 @@ static void passed(struct handshake *h, const char *text)
 static void ignore(void *userdata, const char *error)
 {
 	(void)userdata;
-	(void)error; /* novnc-gate --check has reported it */
+	(void)error; /* novnc-gate --check, which ran before, has reported it */
 }
 
 /* ---- the request */
 
-/* A glob's path for this session: its first star is the id. NULL: it has none, or more. */
+/* The path that this glob has for this session, with the id in place of its star. NULL: not exactly one star. */
 static char *path_of(const char *glob, const char *id)
 {
 	const char *star = strchr(glob, '*');

@@ -45,7 +45,7 @@ void html_text(FILE *to, const char *text)
 static const char *const classes[] = {
 	[HTML_TEXT] = "",
 	[HTML_NUMBER] = " class=\"number\"",
-	[HTML_TIME] = " class=\"time\"",
+	[HTML_LABEL] = " class=\"time\"",
 	[HTML_SHARE] = " class=\"share\"",
 };
 

@@ -15,9 +15,9 @@ struct html_column {
 	const char *name;
 	enum {
 		HTML_TEXT,
-		HTML_NUMBER, /* right */
-		HTML_TIME,   /* in one line */
-		HTML_SHARE, /* "0" to "100": a bar; the name is for readers who do not see it */
+		HTML_NUMBER, /* at the right */
+		HTML_LABEL,  /* a time or a short text, never broken into two lines */
+		HTML_SHARE, /* "0" to "100", drawn as a bar; only screen readers get the column's name */
 	} kind;
 };
 

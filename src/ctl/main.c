@@ -73,7 +73,7 @@ static void help(void)
 	(void)fputs(help_options, stdout);
 }
 
-/* These return as option_apply(). */
+/* These return -1 to continue, or the exit code after a message. */
 static int json_parse(const char *text, enum ctl_json *ret)
 {
 	static const char *const forms[] = {

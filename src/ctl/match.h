@@ -5,14 +5,14 @@
 #include "base/buf.h"
 #include "ctl/sessions.h"
 
-/* "192.0.2.1" of "192.0.2.1:51234", "2001:db8::1" of "[2001:db8::1]:51234"; others stay. */
+/* The address without brackets and port: "2001:db8::1" of "[2001:db8::1]:51234". Other texts stay. */
 struct slice match_address(struct slice client);
 
 enum match {
 	MATCH_NONE,
 	MATCH_EXACT, /* a name: each session that has it */
-	MATCH_GLOB,  /* glob(7), and not all sessions, or only one */
-	MATCH_ALL,   /* a glob that more than one session matches, and all of them */
+	MATCH_GLOB,  /* a pattern, for some of the sessions, or for the only one */
+	MATCH_ALL,   /* a pattern, for all sessions, of which there are several */
 };
 
 /*

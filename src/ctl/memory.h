@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that is always there: these end the program if there is none, with a message and exit code 1.
- * Nothing that novnc-gatectl holds would be worth an attempt to go on.
+ * Allocation without failures: if there is no memory, these functions print a message and end the program with
+ * exit code 1. Nothing has to be saved then, because files are written as a whole.
  */
 #pragma once
 

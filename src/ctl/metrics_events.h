@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the entries of the gate count for, and the metrics in Prometheus' text format. No I/O but *to. */
+/* Counts the entries of the gate, and writes the counters in Prometheus' text format. No I/O but *to. */
 #pragma once
 
 #include <stdio.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/parse.h"
 
-#include <stdlib.h>
-
 #include "base/network.h"
 #include "ctl/memory.h"
 

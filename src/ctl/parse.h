@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The texts in which systemd has what a connection is: its status and the name of its unit. No I/O. */
+/* Parsers of what systemd knows of a connection: the status and the name of its unit. No I/O. */
 #pragma once
 
 #include <netinet/in.h>
@@ -24,7 +24,7 @@ struct parse_status {
 	struct parse_ends ends;
 };
 
-/* Reads a status, also one of a gate from before novnc-gatectl, which says nothing of the connection. */
+/* Reads a status. Those of earlier gates do not name the connection to the master-controller. */
 void parse_status(struct slice text, struct parse_status *ret);
 
 /* "127.0.0.1:40001-127.0.0.1:4000", "[::1]:40001-[::1]:4000". Returns false for anything else. */

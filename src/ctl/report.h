@@ -30,8 +30,8 @@ struct report {
 	uint64_t last_us; /* of the last entry, also before since_us */
 	char *boot;       /* owned; its id; NULL: there was no entry */
 	struct open_sessions open;
-	bool inside; /* since_us has passed */
-	bool empty;  /* nothing has happened since, and no session was open */
+	bool inside; /* an entry from since_us or later has come */
+	bool empty;  /* since then no entry has come, and no session was open */
 
 	uint64_t begun, ended, not_opened, open_at_end, cuts_made;
 	uint64_t ms;       /* of all sessions, in the span */

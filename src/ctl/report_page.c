@@ -28,7 +28,7 @@ static void fact_number(FILE *to, const char *name, uint64_t n)
 	fact(to, name, text);
 }
 
-static void fact_different(FILE *to, const char *name, const struct tally *t)
+static void fact_distinct(FILE *to, const char *name, const struct tally *t)
 {
 	char text[TEXT_MAX];
 
@@ -52,8 +52,8 @@ static void write_summary(const struct report *r, FILE *to)
 	fact_number(to, "Most at the same time", most);
 	fact_number(to, "Open at the end", r->open_at_end);
 	fact_number(to, "Not opened", r->not_opened);
-	fact_different(to, "Users", &r->users);
-	fact_different(to, "Client addresses", &r->clients);
+	fact_distinct(to, "Users", &r->users);
+	fact_distinct(to, "Client addresses", &r->clients);
 	fact(to, "Time of all sessions", time);
 	fact(to, "Bytes up", up);
 	fact(to, "Bytes down", down);

@@ -68,7 +68,7 @@ static const struct html_column who_columns[] = {
 	{ "", HTML_TEXT },       { "Sessions", HTML_NUMBER },
 	{ "Share", HTML_SHARE }, { "Time open", HTML_NUMBER },
 	{ "Up", HTML_NUMBER },   { "Down", HTML_NUMBER },
-	{ "Last", HTML_TIME },
+	{ "Last", HTML_LABEL },
 };
 
 static void write_who_row(const struct tally_row *row, const char *text, uint64_t sum,
@@ -103,8 +103,8 @@ static void write_who(const struct tally *t, const char *caption, const char *na
 /* ---- reasons */
 
 static const struct html_column reason_columns[] = {
-	{ "Reason", HTML_TIME }, { "Sentence", HTML_TEXT }, { "Number", HTML_NUMBER },
-	{ "Share", HTML_SHARE }, { "Last", HTML_TIME },
+	{ "Reason", HTML_LABEL }, { "Sentence", HTML_TEXT }, { "Number", HTML_NUMBER },
+	{ "Share", HTML_SHARE },  { "Last", HTML_LABEL },
 };
 
 /* The text is a label, a tab and a sentence. */
@@ -142,7 +142,7 @@ static void write_reasons(const struct tally *t, const char *caption, FILE *to)
 /* ---- administrators */
 
 static const struct html_column cut_columns[] = {
-	{ "Time", HTML_TIME },   { "Session", HTML_TEXT }, { "User", HTML_TEXT },
+	{ "Time", HTML_LABEL },  { "Session", HTML_TEXT }, { "User", HTML_TEXT },
 	{ "Client", HTML_TEXT }, { "By", HTML_TEXT },      { "Why", HTML_TEXT },
 };
 

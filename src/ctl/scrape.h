@@ -15,5 +15,5 @@ struct scrape {
  */
 bool scrape_read(struct scrape *ret, int fd);
 
-/* Sends the response, with status 200 that of metrics, and waits until the client has it. */
+/* Sends a response with this text (status 200: metrics), and waits until the client has it. */
 void scrape_respond(const struct scrape *s, unsigned status, struct slice text);

@@ -73,7 +73,7 @@ static void take_known(struct sessions *from, const struct tcp *tcp, struct sess
 		if (!known || !known->has_ends || !tcp_find(tcp, &known->ends))
 			continue;
 		old = *known;
-		known->unit = s->unit; /* which is freed with the old ones */
+		known->unit = s->unit; /* the caller frees it with the others in `from` */
 		known->status = known->id = known->user = NULL;
 		known->client = known->invocation = NULL;
 		*s = old;

@@ -43,7 +43,7 @@ struct table_style {
 void table_init(struct table *ret, const struct table_column *columns, size_t n);
 void table_done(struct table *t);
 
-/* Append a cell. `known` false, or text NULL or "": "-", null in JSON. */
+/* Append a cell. If `known` is false or the text is NULL or "", it is "-", in JSON null. */
 void table_text(struct table *t, const char *text);
 void table_bytes(struct table *t, bool known, uint64_t bytes);
 void table_span(struct table *t, bool known, uint64_t ms); /* JSON: microseconds */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts by text: how often it came, with how much, and when last. The number of texts is limited. */
+/* Sums for each of many texts, such as users. The number of texts is limited. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Peers choose some of the texts: those that are new when there are so many share a row. */
+/* Peers choose some of the texts. When there are so many, all new ones share a row. */
 #define TALLY_MAX 50000
 
 struct tally_row {
@@ -21,7 +21,7 @@ struct tally {
 	struct tally_row others;
 };
 
-/* The row of that text, to count in; it stays until tally_done(). */
+/* The row of that text, for the caller to count in; it stays valid until tally_done(). */
 struct tally_row *tally_row(struct tally *t, const char *text);
 
 /*

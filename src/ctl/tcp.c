@@ -53,7 +53,7 @@ static void append(struct tcp *t, const struct tcp_connection *c)
 	t->connections[t->n++] = *c;
 }
 
-/* One connection, without regard to those that come without counters. */
+/* Appends one connection; those without counters are left out. */
 static void message_read(const struct nlmsghdr *h, struct tcp *t)
 {
 	const struct inet_diag_msg *m = NLMSG_DATA(h);

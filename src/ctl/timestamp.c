@@ -79,8 +79,8 @@ static int start(const char *text, pid_t *ret, FILE **ret_output)
 }
 
 /*
- * libsystemd has no function for it, and the forms differ from one version of systemd to the next. systemd-analyze
- * is a part of systemd, as journalctl is, and reads them with the same function.
+ * libsystemd has no function that reads times, and their forms depend on the version of systemd. systemd-analyze
+ * has the same parser as journalctl, and is always installed with it.
  */
 bool timestamp_parse(const char *option, const char *text, uint64_t *ret_us)
 {

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
 import subprocess
@@ -217,6 +218,23 @@ def test_disconnect_ends_that_session_and_no_other_and_says_which(gate):
         assert ctl(gate, "disconnect", "4711") == f"Disconnected session 4711, client {client} ({unit})\n"
         assert first.ended() and second.echoes()
         assert unit not in gate.instances()
+
+
+def test_disconnect_ends_all_also_if_nobody_reads_its_output(gate):
+    with sessions(gate, "pipe-1", "pipe-2", "other") as (first, second, other):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([*gate.enter, "/usr/local/bin/novnc-gatectl", "disconnect", "pipe-*"],
+                              stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, text=True)
+        os.close(writer)
+        assert done.returncode == 1 and done.stderr.startswith("Cannot write to standard output")
+        assert first.ended() and second.ended() and other.echoes()
+
+
+def test_disconnect_without_waiting_says_that_it_goes_on(gate):
+    with sessions(gate, "4711") as (session,):
+        assert ctl(gate, "disconnect", "--no-block", "4711").startswith("Disconnecting session 4711, client ")
+        assert session.ended()
 
 
 def test_disconnect_writes_who_and_why(gate):
