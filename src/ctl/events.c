@@ -4,38 +4,23 @@
 #include <string.h>
 
 #include "base/buf.h"
-
-/* As in the table of events in log/log.c. */
-#define HANDLING  "72d0afd52f154dfeb3a0b56188c70f13"
-#define PROXYING  "f6f9792c04fb43ac86cbf1932436eb7b"
-#define CLOSED    "930ee7b5ab8f48f2b1fb9892c90e56b8"
-#define PATH      "9dd68c76318b4b9b83f916c91559c17c"
-#define ORIGIN    "207d5b6cb83f4258a744161287c60e3e"
-#define DENIED    "cedf267f466b41c1bf9bfbc775bbbd76"
-#define TLS       "762047d94182474d8ff0aabe5a53e569"
-#define PROXY     "0817c2f0710e49d1b95da35f65c319d6"
-#define REFUSED   "172f8e3d92354f67b33d181747e5601f"
-#define WS_ERROR  "3f3a3d11331348c7ae8f7499bb3e7f7e"
-#define UNCHECKED "1623bc7d2dae4f5abeeae007e38d09d4"
-#define BACKEND   "6a41f540a2854f87b431e3a36b6c8097"
-#define CONFIG    "e4230f61c2d94f63ab11f3179af458cb"
-#define FAULT     "338945922f3743d38e9eb3f55f014def"
+#include "log/ids.h"
 
 const struct event events[] = {
-	{ HANDLING, EVENT_HANDLING },
-	{ PROXYING, EVENT_PROXYING },
-	{ CLOSED, EVENT_CLOSED },
-	{ PATH, EVENT_REFUSAL },
-	{ ORIGIN, EVENT_REFUSAL },
-	{ DENIED, EVENT_REFUSAL },
-	{ TLS, EVENT_REFUSAL },
-	{ PROXY, EVENT_REFUSAL },
-	{ REFUSED, EVENT_REFUSAL },
-	{ WS_ERROR, EVENT_FAILURE },
-	{ UNCHECKED, EVENT_FAILURE },
-	{ BACKEND, EVENT_FAILURE },
-	{ CONFIG, EVENT_FAILURE },
-	{ FAULT, EVENT_FAILURE },
+	{ LOG_ID_HANDLING, EVENT_HANDLING },
+	{ LOG_ID_PROXYING, EVENT_PROXYING },
+	{ LOG_ID_CLOSED, EVENT_CLOSED },
+	{ LOG_ID_REFUSED_PATH, EVENT_REFUSAL },
+	{ LOG_ID_ORIGIN, EVENT_REFUSAL },
+	{ LOG_ID_DENIED, EVENT_REFUSAL },
+	{ LOG_ID_TLS, EVENT_REFUSAL },
+	{ LOG_ID_NO_HEADER, EVENT_REFUSAL },
+	{ LOG_ID_REFUSED, EVENT_REFUSAL },
+	{ LOG_ID_WS_ERROR, EVENT_FAILURE },
+	{ LOG_ID_UNDECIDED, EVENT_FAILURE },
+	{ LOG_ID_BACKEND, EVENT_FAILURE },
+	{ LOG_ID_CONFIG, EVENT_FAILURE },
+	{ LOG_ID_FAULT, EVENT_FAILURE },
 	{ EVENT_DISCONNECT_ID, EVENT_DISCONNECT },
 	{ NULL, EVENT_OTHER },
 };
@@ -68,8 +53,8 @@ static const struct row ends[] = {
 };
 
 static const struct row failures[] = {
-	{ .label = "configuration", .id = CONFIG },
-	{ .label = "internal", .id = FAULT },
+	{ .label = "configuration", .id = LOG_ID_CONFIG },
+	{ .label = "internal", .id = LOG_ID_FAULT },
 	{ .label = "tls", .text = "TLS handshake with" },
 	{ .label = "resolve", .text = "cannot resolve" },
 	{ .label = "connect_timeout", .text = "timed out connecting" },
@@ -86,21 +71,21 @@ static const struct row failures[] = {
 };
 
 static const struct row refusals[] = {
-	{ .label = "path", .id = PATH },
-	{ .label = "origin", .id = ORIGIN },
-	{ .label = "authorization", .id = DENIED },
-	{ .label = "tls", .id = TLS },
-	{ .label = "proxy_header", .id = PROXY },
-	{ .label = "malformed", .id = REFUSED, .status = 400 },
-	{ .label = "method", .id = REFUSED, .status = 405 },
-	{ .label = "timeout", .id = REFUSED, .status = 408 },
-	{ .label = "too_large", .id = REFUSED, .status = 414 },
-	{ .label = "too_large", .id = REFUSED, .status = 431 },
-	{ .label = "websocket_version", .id = REFUSED, .status = 426 },
-	{ .label = "not_implemented", .id = REFUSED, .status = 501 },
-	{ .label = "stopped", .id = REFUSED, .status = 503 },
-	{ .label = "http_version", .id = REFUSED, .status = 505 },
-	{ .label = "plain_http", .id = REFUSED, .status = 308 },
+	{ .label = "path", .id = LOG_ID_REFUSED_PATH },
+	{ .label = "origin", .id = LOG_ID_ORIGIN },
+	{ .label = "authorization", .id = LOG_ID_DENIED },
+	{ .label = "tls", .id = LOG_ID_TLS },
+	{ .label = "proxy_header", .id = LOG_ID_NO_HEADER },
+	{ .label = "malformed", .id = LOG_ID_REFUSED, .status = 400 },
+	{ .label = "method", .id = LOG_ID_REFUSED, .status = 405 },
+	{ .label = "timeout", .id = LOG_ID_REFUSED, .status = 408 },
+	{ .label = "too_large", .id = LOG_ID_REFUSED, .status = 414 },
+	{ .label = "too_large", .id = LOG_ID_REFUSED, .status = 431 },
+	{ .label = "websocket_version", .id = LOG_ID_REFUSED, .status = 426 },
+	{ .label = "not_implemented", .id = LOG_ID_REFUSED, .status = 501 },
+	{ .label = "stopped", .id = LOG_ID_REFUSED, .status = 503 },
+	{ .label = "http_version", .id = LOG_ID_REFUSED, .status = 505 },
+	{ .label = "plain_http", .id = LOG_ID_REFUSED, .status = 308 },
 	{ .label = "other" },
 };
 
@@ -124,7 +109,7 @@ enum event_kind event_kind(const struct entry *e)
 
 bool event_is_not_opened(const struct entry *e)
 {
-	return strcmp(e->id, WS_ERROR) == 0 && e->session[0];
+	return strcmp(e->id, LOG_ID_WS_ERROR) == 0 && e->session[0];
 }
 
 /* In the reason of an end, a peer's text is in parentheses: "closed by the client (1000: bye)". */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "log/combined.h"
+#include "log/ids.h"
 #include "log/journal.h"
 
 /* For room in the journal after a failed assertion. */
@@ -17,51 +18,47 @@
 /*
  * The table of events. In a sentence, @NAME@ stands for the value of NOVNC_GATE_NAME=, as in
  * units/novnc-gate.catalog, which explains each event under the same MESSAGE_ID. @WHO@ stands for
- * the request and its client, @COMBINED@ for the line of combined.h. A new row gets its id from `systemd-id128 new`; an id that was
- * published keeps its meaning.
+ * the request and its client, @COMBINED@ for the line of combined.h.
  */
 static const struct {
 	int level;
 	const char *id;
 	const char *sentence;
 } events[LOG_EVENTS] = {
-	[LOG_HANDLING] = { LOG_NOTICE, "72d0afd52f154dfeb3a0b56188c70f13",
+	[LOG_HANDLING] = { LOG_NOTICE, LOG_ID_HANDLING,
 			   "Handling noVNC connection: @PATH@ (client @CLIENT@)" },
-	[LOG_PROXYING] = { LOG_NOTICE, "f6f9792c04fb43ac86cbf1932436eb7b",
+	[LOG_PROXYING] = { LOG_NOTICE, LOG_ID_PROXYING,
 			   "Proxying: @PATH@ (client @CLIENT@)" },
-	[LOG_CLOSED] = { LOG_NOTICE, "930ee7b5ab8f48f2b1fb9892c90e56b8",
+	[LOG_CLOSED] = { LOG_NOTICE, LOG_ID_CLOSED,
 			 "noVNC session closed: @PATH@ (@REASON@; @UP_BYTES@ bytes up, "
 			 "@DOWN_BYTES@ bytes down, @DURATION_PRETTY@; client @CLIENT@)" },
-	[LOG_REFUSED_PATH] = { LOG_NOTICE, "9dd68c76318b4b9b83f916c91559c17c",
+	[LOG_REFUSED_PATH] = { LOG_NOTICE, LOG_ID_REFUSED_PATH,
 			       "Rejecting non-noVNC connection: @PATH@ (client @CLIENT@)" },
-	[LOG_ORIGIN] = { LOG_NOTICE, "207d5b6cb83f4258a744161287c60e3e",
+	[LOG_ORIGIN] = { LOG_NOTICE, LOG_ID_ORIGIN,
 			 "Rejecting WebSocket from another site: @PATH@ (@REASON@; "
 			 "client @CLIENT@)" },
-	[LOG_DENIED] = { LOG_NOTICE, "cedf267f466b41c1bf9bfbc775bbbd76",
+	[LOG_DENIED] = { LOG_NOTICE, LOG_ID_DENIED,
 			 "Refusing unauthorized request with @STATUS@@WHO@" },
-	[LOG_TLS] = { LOG_NOTICE, "762047d94182474d8ff0aabe5a53e569",
+	[LOG_TLS] = { LOG_NOTICE, LOG_ID_TLS,
 		      "TLS handshake with @CLIENT@ failed: @REASON@" },
-	[LOG_NO_HEADER] = { LOG_NOTICE, "0817c2f0710e49d1b95da35f65c319d6",
+	[LOG_NO_HEADER] = { LOG_NOTICE, LOG_ID_NO_HEADER,
 			    "Refusing connection from @CLIENT@: @REASON@" },
-	[LOG_UNVERIFIED] = { LOG_NOTICE, "d05a0fe7789d4c0caf98d9b83879bee8",
+	[LOG_UNVERIFIED] = { LOG_NOTICE, LOG_ID_UNVERIFIED,
 			     "The certificate of @BACKEND@ is not verified "
 			     "(VerifyTls=no)@WHO@" },
-	[LOG_REFUSED] = { LOG_NOTICE, "172f8e3d92354f67b33d181747e5601f",
+	[LOG_REFUSED] = { LOG_NOTICE, LOG_ID_REFUSED,
 			  "Refusing request with @STATUS@: @REASON@@WHO@" },
-	[LOG_WS_ERROR] = { LOG_WARNING, "3f3a3d11331348c7ae8f7499bb3e7f7e",
+	[LOG_WS_ERROR] = { LOG_WARNING, LOG_ID_WS_ERROR,
 			   "WebSocket proxy error: @REASON@@WHO@" },
-	[LOG_UNDECIDED] = { LOG_WARNING, "1623bc7d2dae4f5abeeae007e38d09d4",
+	[LOG_UNDECIDED] = { LOG_WARNING, LOG_ID_UNDECIDED,
 			    "Session cannot be authorized again: @REASON@@WHO@" },
-	[LOG_BACKEND] = { LOG_WARNING, "6a41f540a2854f87b431e3a36b6c8097",
-			  "Proxy error: @REASON@@WHO@" },
-	[LOG_PAGE] = { LOG_INFO, "7410a07c4af74bc28cd51187a8a50141", "@COMBINED@" },
-	[LOG_DROPPED] = { LOG_DEBUG, "17490223442a41cfa3107dcbec4db009",
+	[LOG_BACKEND] = { LOG_WARNING, LOG_ID_BACKEND, "Proxy error: @REASON@@WHO@" },
+	[LOG_PAGE] = { LOG_INFO, LOG_ID_PAGE, "@COMBINED@" },
+	[LOG_DROPPED] = { LOG_DEBUG, LOG_ID_DROPPED,
 			  "Dropping header fields with _ in their names: @REASON@@WHO@" },
-	[LOG_SANDBOX] = { LOG_DEBUG, "badb50fc926342aa8d8359f82f324943",
-			  "Sandbox degraded: @REASON@@WHO@" },
-	[LOG_CONFIG] = { LOG_ERR, "e4230f61c2d94f63ab11f3179af458cb", "@REASON@@WHO@" },
-	[LOG_FAULT] = { LOG_ERR, "338945922f3743d38e9eb3f55f014def",
-			"Internal error: @REASON@@WHO@" },
+	[LOG_SANDBOX] = { LOG_DEBUG, LOG_ID_SANDBOX, "Sandbox degraded: @REASON@@WHO@" },
+	[LOG_CONFIG] = { LOG_ERR, LOG_ID_CONFIG, "@REASON@@WHO@" },
+	[LOG_FAULT] = { LOG_ERR, LOG_ID_FAULT, "Internal error: @REASON@@WHO@" },
 };
 
 /* ---- text */
