@@ -55,6 +55,8 @@ static pid_t serve(int fd, struct slice response, bool stays)
 		while (recv(client, request, sizeof(request), 0) > 0)
 			;
 	}
+	(void)close(client);
+	(void)close(fd);
 	_exit(0);
 }
 
