@@ -325,6 +325,7 @@ void journal_wait(uint64_t room_ms)
 		if (pause_ms > JOURNAL_RETRY_MS)
 			pause_ms = JOURNAL_RETRY_MS;
 	}
+	fd_close_auto(&journal.notify_fd);
 }
 
 void journal_close(void)

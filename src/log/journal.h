@@ -57,7 +57,7 @@ void journal_notify(struct slice state);
 
 /*
  * Sends the entries that are kept. It waits up to room_ms for room, since thousands of connections
- * that end together fill the journal's queue.
+ * that end together fill the journal's queue. Then it closes the socket to systemd.
  */
 void journal_wait(uint64_t room_ms);
 
