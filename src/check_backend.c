@@ -147,7 +147,7 @@ static const char *fault_note(const struct probe *p)
 	return "";
 }
 
-/* What to do; the section of Url= is that of the backend. */
+/* The advice; the section of Url= is that of the backend. */
 static const char *fault_hint(const struct probe *p)
 {
 	const char *type = p->fault.type ? p->fault.type : "";

@@ -1115,7 +1115,7 @@ START_TEST(it_is_told_how_a_tunnel_of_frames_ended)
 }
 END_TEST
 
-/* Whether or not it answers its Close: a reset might overtake that. */
+/* Also if it does not answer its Close: a reset might overtake that. */
 START_TEST(a_backend_hears_the_end_after_a_client_has_reset)
 {
 	struct exchanging w;

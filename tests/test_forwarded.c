@@ -573,7 +573,7 @@ static bool lies_in_a_value(struct slice s)
 	return s.len == 0;
 }
 
-/* What goes on names the same client, if the next proxy reads it. */
+/* The field that is passed on names the same client, if the next proxy reads it. */
 static void expect_same_client(const struct forwarded *f)
 {
 	static struct http1_head next = { .fields = 1 };

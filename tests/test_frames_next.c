@@ -4,7 +4,7 @@
 
 static const struct slice own = SLICE_INIT("payload\0");
 
-/* What has been read, in a block of exactly its size, and what has been passed on. */
+/* The bytes read, in a block of exactly their size, and those passed on. */
 struct passing {
 	struct frames frames;
 	struct buf in;

@@ -213,7 +213,7 @@ static void expect_valid(const struct proxy_header *h, const char *address, unsi
 	ck_assert_uint_eq(h->port, port);
 }
 
-/* What follows a header: each of these could be taken for a part of it. */
+/* Bytes behind a header: each of these could be taken for a part of it. */
 static const char *const followers[] = { "\r\nGET / HTTP/1.1\r\n\r\n",
 					 " 1 2 3 4 5 6 7\r\n", "\n\n\n\n\n\n\n\n",
 					 "0000000000" };

@@ -4,7 +4,7 @@
 
 #include "relaying.h"
 
-/* What the source of a direction masks its frames with, and the gate those that it puts in. */
+/* The key with which the source of a direction masks its frames, and the gate those that it inserts. */
 static inline const unsigned char *source_key(enum direction d)
 {
 	return d == UP ? client_key : NULL;

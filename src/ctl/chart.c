@@ -154,7 +154,7 @@ static void write_bars(const struct chart *c, const struct scale *s, FILE *to)
 		}
 }
 
-/* What is shown of a bar under the pointer; the place is as high as the chart, so that it is easy to hit. */
+/* The text that the pointer shows for a bar; its place is as high as the chart, so that it is easy to hit. */
 static void write_tips(const struct chart *c, const struct scale *s, FILE *to)
 {
 	for (size_t i = 0; i < c->n; i++) {

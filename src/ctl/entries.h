@@ -13,7 +13,7 @@ struct entries {
 	size_t n;
 };
 
-/* Who has disconnected: root's own words, or else the user that wrote the entry. free() it. */
+/* The administrator who has disconnected: in root's own words, or else the user that wrote the entry. free() it. */
 char *entry_by(const struct entry *e);
 
 /*

@@ -37,7 +37,7 @@ extern const char *const gate_level_names[GATE_LEVELS];
 /* The configuration of --config=, or that of the service. *room has PATH_MAX bytes. */
 const char *gate_config(const struct ctl *o, char *room);
 
-/* What is checked: all, or the certificate without anything else. */
+/* The extent of a check: all, or only the certificate. */
 #define GATE_CHECK_ALL         "--check=report"
 #define GATE_CHECK_CERTIFICATE "--check=certificate"
 

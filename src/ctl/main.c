@@ -160,7 +160,7 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-/* Where the text of that option goes; NULL: it is another one. */
+/* The member for the text of that option; NULL: it is another one. */
 static const char **option_text(int option, struct ctl *o)
 {
 	switch (option) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which sessions a word on the command line names. No I/O. */
+/* Finds the sessions that a word on the command line names. No I/O. */
 #pragma once
 
 #include "base/buf.h"

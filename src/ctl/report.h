@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the entries of the journal say about a span of time, and the page about it. No I/O but *to. */
+/* A span of time as the journal's entries tell it, and the page about it. Writes only to *to. */
 #pragma once
 
 #include <stdbool.h>

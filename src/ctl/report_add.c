@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each entry counts for. */
+/* Counts each entry. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -29,7 +29,7 @@ static void percent_text(uint64_t n, uint64_t of, char ret[static TEXT_MAX])
 	number_text((n * 100 + of / 2) / of, ret);
 }
 
-/* What is in none of the first rows. */
+/* The sum of all but the first rows. */
 static struct tally_row rest_of(const struct tally *t, struct tally_row *const row[])
 {
 	struct tally_row rest = t->others;

@@ -63,7 +63,7 @@ static int read_units(sd_bus *bus, struct sessions *ret)
 	return 0;
 }
 
-/* What is known of a session does not change until its TCP connection ends. */
+/* A session's data does not change until its TCP connection ends. */
 static void take_known(struct sessions *from, const struct tcp *tcp, struct sessions *to)
 {
 	for (size_t i = 0; i < to->n; i++) {

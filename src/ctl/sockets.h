@@ -11,7 +11,7 @@
 /* The services that start them, in the order http, tls, proxy, with NULL at the end. */
 extern const char *const sockets_umbrellas[SOCKETS_KINDS + 1];
 
-/* What one socket has accepted and refused since systemd has loaded it. */
+/* Connections that one socket has accepted and refused since systemd has loaded it. */
 struct sockets_count {
 	char *unit;
 	uint64_t accepted, refused;
@@ -33,5 +33,5 @@ struct sockets {
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
 
-/* Where the sockets for plain HTTP listen; address ::: everywhere. */
+/* The address and port of the sockets for plain HTTP; address ::: everywhere. */
 int sockets_address(sd_bus *bus, struct in6_addr *ret_address, uint16_t *ret_port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel counts for each TCP connection of this machine: sock_diag(7), for any user. */
+/* The kernel's counters of each TCP connection of this machine: sock_diag(7), for any user. */
 #pragma once
 
 #include <stddef.h>

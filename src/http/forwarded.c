@@ -209,7 +209,7 @@ static bool take_pair(struct slice *s, struct element *e)
 	return true;
 }
 
-/* What for= may name (RFC 7239 6): an address, "unknown", or "_" and a name; each may have a port. */
+/* The value of for= (RFC 7239 6): an address, "unknown", or "_" and a name; each may have a port. */
 static bool is_node(struct slice s)
 {
 	struct slice host, port;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a trusted proxy says of a request: X-Forwarded-For, -Proto, -Host and -Port; or Forwarded
+ * The client and its request, as a trusted proxy tells them: X-Forwarded-For, -Proto, -Host and -Port; or Forwarded
  * (RFC 7239), if it sends none of these four; and X-Request-Id. No I/O.
  */
 #pragma once

@@ -22,7 +22,7 @@ struct conn_request {
 		fields; /* point to the members above, the peer, or the client's head */
 };
 
-/* What a page's entry quotes of its head. */
+/* The parts of its head that a page's entry quotes. */
 struct conn_page {
 	char referer[LOG_VALUE_MAX + 1], user_agent[LOG_VALUE_MAX + 1];
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What follows from the response to an authorization request. */
+/* Acts on the response to an authorization request. */
 #include "proxy/exchange.h"
 
 /* 401, 403 or 404: the client gets this response, as if it had made the request itself. */

@@ -31,7 +31,7 @@ static bool explain_close(const struct tunnel *t, struct fault *ret)
 	return true;
 }
 
-/* Who ended its direction first, without a Close. */
+/* Names the peer that ended its direction first, without a Close. */
 static void explain_end(const struct tunnel *t, enum tunnel_peer peer,
 			enum fault_blame blame, struct fault *ret)
 {
