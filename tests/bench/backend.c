@@ -7,7 +7,7 @@
  *   GET /page                   1 KiB
  *   GET /length/N, /chunked/N   N bytes
  *   POST /upload                counts the body, then answers
- *   WebSocket ...?echo          answers each message with as long a one
+ *   WebSocket ...?echo          answers each message with as long a one, and a Close
  *   WebSocket ...?down=N        waits for a message, then sends N bytes of frames of 64 KiB
  *   WebSocket ...?raw=N         the same, but the bytes are no frames
  *   WebSocket ...?up=N          takes N bytes, then sends one
@@ -240,8 +240,12 @@ static bool on_input(struct conn *c)
 		break;
 	default:
 		n = recv(c->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-		if (n > 0 && c->state == ECHO)
+		if (n == sizeof(close_up) && c->left == 0 && scratch[0] == close_up[0]) {
+			put(c, close_down, sizeof(close_down));
+			(void)shutdown(c->fd, SHUT_WR); /* the peer's end brings drop() */
+		} else if (n > 0 && c->state == ECHO) {
 			c->left += (uint64_t)n;
+		}
 	}
 	if (n < 0)
 		return errno == EAGAIN;

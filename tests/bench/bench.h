@@ -22,6 +22,10 @@
 static const char ping[PING_SIZE] = { (char)0x82, (char)(0x80 | MESSAGE_SIZE) };
 static const char pong[PONG_SIZE] = { (char)0x82, MESSAGE_SIZE };
 
+/* A Close with the code 1000, likewise. */
+static const char close_up[] = { (char)0x88, (char)0x82, 0, 0, 0, 0, 0x03, (char)0xe8 };
+static const char close_down[] = { (char)0x88, 2, 0x03, (char)0xe8 };
+
 #define PAGE_SIZE 1024
 
 /* A frame of 64 KiB as a backend sends it. */

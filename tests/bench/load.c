@@ -152,7 +152,7 @@ static uint64_t connect_once(enum connect_what what)
 
 	if (what == CONNECT_TUNNEL) {
 		c = echoing_tunnel(&end);
-		conn_shut(&c);
+		conn_put(&c, close_up, sizeof(close_up));
 		(void)conn_discard(&c, 0);
 	} else if (what == CONNECT_PAGE) {
 		size_t n =

@@ -27,6 +27,10 @@ static void echo(struct conn *c)
 	char message[PING_SIZE];
 
 	while (conn_get(c, message, 1) == 1) {
+		if (message[0] == close_up[0]) {
+			conn_put(c, close_down, sizeof(close_down));
+			return;
+		}
 		conn_get_all(c, message + 1, sizeof(message) - 1);
 		conn_put(c, pong, sizeof(pong));
 	}
