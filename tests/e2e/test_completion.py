@@ -77,10 +77,16 @@ def test_all_commands_and_options_are_offered_and_in_the_manual():
     zsh = (TREE / "units/completion.zsh").read_text()
     commands = [line.split()[0] for line in text.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
     options = [word.partition("=")[0].partition("[")[0] for word in text.split() if word.startswith("--")]
-    assert f".Os novnc-gate {said('--version').split()[1]}\n" in manual
     assert offered("") == commands and len(options) > 5
     for option in options:
         assert option in [offer.rstrip("=") for offer in offered(option)]
         assert option in zsh and re.search(f"(Fl|,) -{option.removeprefix('--')}( |$)", manual, re.M), option
     for command in commands:
         assert f"'{command}:" in zsh and f".It Cm {command}" in manual
+
+
+def test_each_page_of_the_manual_has_the_version():
+    pages = sorted((TREE / "man").glob("*.[158]"))
+    assert len(pages) == 3
+    for page in pages:
+        assert f"\n.Os novnc-gate {said('--version').split()[1]}\n" in page.read_text(), page.name
