@@ -12,6 +12,7 @@
 #define CLOSED       "930ee7b5ab8f48f2b1fb9892c90e56b8"
 #define WS_ERROR     "3f3a3d11331348c7ae8f7499bb3e7f7e"
 #define REFUSED      "172f8e3d92354f67b33d181747e5601f"
+#define KILLED       "d9b373ed55a64feb8242e02dbe79a49c"
 #define DISCONNECTED "5a5fc13451c94dc991b50c878634f521"
 
 #define SECOND 1000000ULL
@@ -26,12 +27,15 @@ static const struct entry plain = {
 	.pid = "",
 	.uid = "0",
 	.boot = "1",
+	.invocation = "",
 	.session = "4711",
 	.request_id = "1",
 	.user = "alice",
 	.client = "192.0.2.1:51234",
 	.reason = "",
 	.by = "",
+	.ended = "",
+	.result = "",
 };
 
 static inline void opened(struct report *r, uint64_t time_us, const char *request_id)

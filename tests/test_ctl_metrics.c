@@ -14,6 +14,7 @@
 #define HANDLING "72d0afd52f154dfeb3a0b56188c70f13"
 #define PROXYING "f6f9792c04fb43ac86cbf1932436eb7b"
 #define CLOSED   "930ee7b5ab8f48f2b1fb9892c90e56b8"
+#define KILLED   "d9b373ed55a64feb8242e02dbe79a49c"
 #define WS_ERROR "3f3a3d11331348c7ae8f7499bb3e7f7e"
 #define BACKEND  "6a41f540a2854f87b431e3a36b6c8097"
 #define REFUSED  "172f8e3d92354f67b33d181747e5601f"
@@ -85,6 +86,7 @@ START_TEST(each_sentence_has_its_label)
 		{ CLOSED, "closed by the client (4000: stopped by SIGTERM)", 101,
 		  ENDED("client_closed") },
 		{ CLOSED, "stopped by SIGTERM", 0, ENDED("abandoned") },
+		{ KILLED, "the process was killed by a signal", 0, ENDED("killed") },
 		{ WS_ERROR, "cannot connect to a:1: Connection refused", 502,
 		  ENDED("not_opened") },
 #define FAILED(label) "novnc_gate_failures_total{reason=\"" label "\"}"
@@ -129,6 +131,21 @@ START_TEST(a_value_at_a_bound_is_in_its_bucket)
 	ck_assert_uint_eq(BYTES("bucket{direction=\"down\",le=\"+Inf\"}"), 1);
 	ck_assert_uint_eq(BYTES("sum{direction=\"down\"}"), 1001);
 	ck_assert_uint_eq(BYTES("count{direction=\"down\"}"), 1);
+	end(&c);
+}
+END_TEST
+
+START_TEST(of_a_killed_session_only_the_duration_counts)
+{
+	struct counters c;
+
+	begin(&c);
+	entry(&c, KILLED, 0, "the process crashed");
+	ck_assert_uint_eq(counters_get(&c, "novnc_gate_session_duration_seconds_count"),
+			  1);
+	ck_assert_uint_eq(counters_get(&c, "novnc_gate_session_duration_seconds_sum"),
+			  1500);
+	ck_assert_uint_eq(BYTES("count{direction=\"down\"}"), 0);
 	end(&c);
 }
 END_TEST
@@ -250,6 +267,7 @@ int main(void)
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, each_sentence_has_its_label);
 	tcase_add_test(t, a_value_at_a_bound_is_in_its_bucket);
+	tcase_add_test(t, of_a_killed_session_only_the_duration_counts);
 	tcase_add_test(t, the_file_keeps_the_counters_and_what_has_begun);
 	tcase_add_test(t, only_its_owner_can_lock_the_counters);
 	tcase_add_test(t, what_never_ends_is_forgotten);

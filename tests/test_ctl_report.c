@@ -12,7 +12,7 @@ START_TEST(a_session_counts_where_it_begins_and_while_it_is_open)
 	opened(&r, BEGIN + 2 * HOUR, "2");
 	closed(&r, BEGIN + 3 * HOUR, "1", 2 * 3600000);
 	closed(&r, BEGIN + 5 * HOUR, "2", 3 * 3600000);
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.slots.n, 48); /* half hours */
 	ck_assert_uint_eq(r.slots.slot[1].most, 0);
 	ck_assert_uint_eq(r.slots.slot[2].most, 1);
@@ -41,7 +41,7 @@ START_TEST(sessions_that_follow_each_other_are_not_open_at_the_same_time)
 		opened(&r, BEGIN + HOUR + 2 * i * SECOND, "1");
 		closed(&r, BEGIN + HOUR + (2 * i + 1) * SECOND, "1", 1000);
 	}
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.slots.slot[2].most, 1);
 	ck_assert_uint_eq(r.slots.slot[2].begun, 10);
 	report_done(&r);
@@ -56,7 +56,7 @@ START_TEST(a_session_from_before_the_span_is_open_in_it)
 	opened(&r, BEGIN - 5 * DAY, "ended");
 	closed(&r, BEGIN - DAY, "ended", 4 * 86400000ULL);
 	failed(&r, BEGIN - DAY, REFUSED, "too early");
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert(!r.empty);
 	ck_assert_uint_eq(r.begun, 0);
 	ck_assert_uint_eq(r.ended, 0);
@@ -76,7 +76,7 @@ START_TEST(what_comes_after_the_span_does_not_count)
 	opened(&r, BEGIN + HOUR, "1");
 	closed(&r, BEGIN + DAY + 1, "1", 23 * 3600000);
 	opened(&r, BEGIN + 2 * DAY, "2");
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.begun, 1);
 	ck_assert_uint_eq(r.ended, 0);
 	ck_assert_uint_eq(r.open_at_end, 1);
@@ -91,7 +91,7 @@ START_TEST(a_session_whose_opening_entry_is_gone_is_known_from_its_end)
 
 	closed(&r, BEGIN + 4 * HOUR, "1", 2 * 3600000);
 	closed(&r, BEGIN + 4 * HOUR, "2", 48 * 3600000);
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.begun, 1);
 	ck_assert_uint_eq(r.slots.slot[0].most, 1);
 	ck_assert_uint_eq(r.slots.slot[4].begun, 1);
@@ -113,10 +113,59 @@ START_TEST(no_session_survives_a_restart_of_the_machine)
 	e.id = REFUSED;
 	e.time_us = BEGIN + 5 * HOUR;
 	report_add(&r, &e);
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.open_at_end, 0);
 	ck_assert_uint_eq(r.ms, 3600000); /* up to the last entry before it */
 	has(&r, "<td class=\"time\">lost</td>");
+	report_done(&r);
+}
+END_TEST
+
+/* As killed.c completes the entry of systemd. */
+START_TEST(a_session_whose_process_was_killed_ends_there_with_unknown_bytes)
+{
+	struct report r = begun_at(BEGIN, BEGIN + DAY);
+	struct entry e = plain;
+
+	opened(&r, BEGIN + HOUR, "1");
+	e.id = KILLED;
+	e.time_us = BEGIN + 3 * HOUR;
+	e.reason = "the process was killed by a signal";
+	e.duration_ms = 2 * 3600000;
+	report_add(&r, &e);
+	report_end(&r, NULL, NULL);
+	ck_assert_uint_eq(r.open_at_end, 0);
+	ck_assert_uint_eq(r.ended, 1);
+	ck_assert_uint_eq(r.ms, 2 * 3600000);
+	ck_assert_uint_eq(r.slots.slot[6].most, 1); /* up to 3:00 */
+	ck_assert_uint_eq(r.slots.slot[7].most, 0);
+	ck_assert_uint_eq(r.durations[7], 1); /* up to 4 hours */
+	ck_assert_uint_eq(r.ups[0], 0);
+	has(&r,
+	    "<td class=\"time\">killed</td><td dir=\"auto\">the process was killed by a "
+	    "signal</td>");
+	report_done(&r);
+}
+END_TEST
+
+static bool is_second(void *userdata, const struct open_session *s)
+{
+	(void)userdata;
+	return strcmp(s->request_id, "2") == 0;
+}
+
+START_TEST(a_session_that_is_not_open_any_more_has_ended_at_an_unknown_time)
+{
+	struct report r = begun_at(BEGIN, BEGIN + DAY);
+
+	opened(&r, BEGIN + HOUR, "1");
+	opened(&r, BEGIN + 22 * HOUR, "2");
+	report_end(&r, is_second, NULL);
+	ck_assert_uint_eq(r.open_at_end, 1);
+	ck_assert_uint_eq(r.ms, 2 * 3600000);
+	has(&r,
+	    "<td class=\"time\">unknown</td><td dir=\"auto\">it is not open any more, "
+	    "but no entry says when it ended</td><td class=\"number\">1</td>");
 	report_done(&r);
 }
 END_TEST
@@ -126,7 +175,7 @@ START_TEST(the_span_begins_with_the_first_entry_unless_it_is_said)
 	struct report r = begun_at(0, BEGIN + DAY);
 
 	failed(&r, BEGIN, REFUSED, "x");
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.since_us, BEGIN);
 	report_done(&r);
 }
@@ -142,7 +191,7 @@ START_TEST(failures_and_refusals_count_by_sentence)
 	failed(&r, BEGIN + 2, WS_ERROR, sentence);
 	failed(&r, BEGIN + 3, WS_ERROR, "cannot resolve a: x");
 	failed(&r, BEGIN + 4, REFUSED, "a bare CR");
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_uint_eq(r.not_opened, 3);
 	ck_assert_uint_eq(r.failures.n, 2);
 	ck_assert_uint_eq(row(&r.failures, label)->n, 2);
@@ -166,7 +215,7 @@ START_TEST(who_has_ended_a_session_is_known_from_the_kernel)
 	report_add(&r, &e);
 	e.uid = "65534";
 	report_add(&r, &e);
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert_str_eq(r.cuts[0].by, "bob");
 	ck_assert_str_eq(r.cuts[1].by, "nobody");
 	has(&r, "<td dir=\"auto\">bob</td><td dir=\"auto\">has left</td>");
@@ -187,7 +236,7 @@ START_TEST(the_last_ones_that_were_ended_are_listed)
 		(void)snprintf(id, sizeof(id), "id%03u", i);
 		report_add(&r, &e);
 	}
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	has(&r, ">id104<");
 	has(&r, ">id005<");
 	has(&r, "<p>5 earlier ones are not listed.</p>");
@@ -207,6 +256,10 @@ int main(void)
 	tcase_add_test(t, what_comes_after_the_span_does_not_count);
 	tcase_add_test(t, a_session_whose_opening_entry_is_gone_is_known_from_its_end);
 	tcase_add_test(t, no_session_survives_a_restart_of_the_machine);
+	tcase_add_test(t,
+		       a_session_whose_process_was_killed_ends_there_with_unknown_bytes);
+	tcase_add_test(t,
+		       a_session_that_is_not_open_any_more_has_ended_at_an_unknown_time);
 	tcase_add_test(t, the_span_begins_with_the_first_entry_unless_it_is_said);
 	tcase_add_test(t, failures_and_refusals_count_by_sentence);
 	tcase_add_test(t, who_has_ended_a_session_is_known_from_the_kernel);

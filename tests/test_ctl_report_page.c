@@ -7,7 +7,7 @@ START_TEST(no_entries_are_said)
 {
 	struct report r = begun_at(BEGIN, BEGIN + DAY);
 
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	ck_assert(r.empty);
 	has(&r, "<p>The journal has no entries of novnc-gate from this time.</p>");
 	report_done(&r);
@@ -36,7 +36,7 @@ START_TEST(all_texts_of_peers_are_escaped)
 		e.id = ids[i];
 		report_add(&r, &e);
 	}
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	page = page_of(&r);
 	ck_assert_ptr_null(strstr(page, "<script"));
 	ck_assert_ptr_null(strstr(page, "\xff"));
@@ -111,7 +111,7 @@ START_TEST(the_page_of_one_session_is_written)
 
 	opened(&r, BEGIN + 9 * HOUR, "1");
 	closed(&r, BEGIN + 10 * HOUR, "1", 3600000);
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	page_save(&r, "one");
 	report_done(&r);
 }
@@ -121,7 +121,7 @@ START_TEST(the_page_without_entries_is_written)
 {
 	struct report r = begun_at(BEGIN, BEGIN + DAY);
 
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	page_save(&r, "none");
 	report_done(&r);
 }
@@ -132,7 +132,7 @@ START_TEST(the_page_of_one_second_is_written)
 	struct report r = begun_at(BEGIN, BEGIN);
 
 	opened(&r, BEGIN, "1");
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	page_save(&r, "second");
 	report_done(&r);
 }
@@ -217,7 +217,7 @@ START_TEST(the_page_of_many_sessions_is_written)
 	e.user = "<script>alert(1)</script>";
 	e.reason = LONG_NAME;
 	report_add(&r, &e);
-	report_end(&r);
+	report_end(&r, NULL, NULL);
 	page_save(&r, "many");
 	report_done(&r);
 }

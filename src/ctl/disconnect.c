@@ -16,6 +16,7 @@
 #include "ctl/match.h"
 #include "ctl/memory.h"
 #include "ctl/table.h"
+#include "ctl/writer.h"
 
 /* ---- who does it */
 
@@ -86,7 +87,8 @@ static void write_entry(const struct disconnect *d, const struct session *s)
 		"NOVNC_GATE_SESSION=%s", id, "NOVNC_GATE_CLIENT=%s", s->client,
 		"NOVNC_GATE_BY=%s", d->by, "NOVNC_GATE_REASON=%s", why ? why : "-",
 		"NOVNC_GATE_UNIT=%s", s->unit.name, "NOVNC_GATE_INVOCATION=%s",
-		s->invocation ? s->invocation : "-",
+		s->invocation ? s->invocation : "-", WRITER_MANAGER "=%s",
+		WRITER_MANAGER_OF(d->options->user),
 		/* the last field is left out without a user: NULL ends the list */
 		s->user ? "NOVNC_GATE_USER=%s" : NULL, s->user, NULL);
 }

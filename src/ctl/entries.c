@@ -2,172 +2,61 @@
 #include "ctl/entries.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
-#include <sys/types.h>
 #include <systemd/sd-id128.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "ctl/events.h"
+#include "ctl/killed.h"
 #include "ctl/memory.h"
-
-#define GATE_USER "novnc-gate"
-
-/* ---- one entry */
-
-static const struct {
-	const char *name;
-	size_t offset; /* of a char * in struct entry */
-} texts[] = {
-	{ "MESSAGE_ID", offsetof(struct entry, id) },
-	{ "MESSAGE", offsetof(struct entry, message) },
-	{ "SYSLOG_IDENTIFIER", offsetof(struct entry, program) },
-	{ "_PID", offsetof(struct entry, pid) },
-	{ "_UID", offsetof(struct entry, uid) },
-	{ "_BOOT_ID", offsetof(struct entry, boot) },
-	{ "NOVNC_GATE_SESSION", offsetof(struct entry, session) },
-	{ "NOVNC_GATE_REQUEST_ID", offsetof(struct entry, request_id) },
-	{ "NOVNC_GATE_USER", offsetof(struct entry, user) },
-	{ "NOVNC_GATE_CLIENT", offsetof(struct entry, client) },
-	{ "NOVNC_GATE_REASON", offsetof(struct entry, reason) },
-	{ "NOVNC_GATE_BY", offsetof(struct entry, by) },
-};
-
-static const struct {
-	const char *name;
-	size_t offset; /* of a uint64_t */
-} numbers[] = {
-	/* when it was sent, which the kernel notes */
-	{ "_SOURCE_REALTIME_TIMESTAMP", offsetof(struct entry, time_us) },
-	{ "NOVNC_GATE_STATUS", offsetof(struct entry, status) },
-	{ "NOVNC_GATE_UP_BYTES", offsetof(struct entry, up) },
-	{ "NOVNC_GATE_DOWN_BYTES", offsetof(struct entry, down) },
-	{ "NOVNC_GATE_DURATION_MS", offsetof(struct entry, duration_ms) },
-};
-
-static char **text_of(struct entry *e, size_t i)
-{
-	return (char **)((char *)e + texts[i].offset);
-}
-
-static char *value_copy(struct slice value)
-{
-	char *text = memory_copy(value);
-
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' '; /* they would control the terminal */
-	return text;
-}
-
-static void take_field(struct entry *e, struct slice name, struct slice value)
-{
-	for (size_t i = 0; i < COUNT(texts); i++)
-		if (!*text_of(e, i) && slice_eq(name, slice_str(texts[i].name))) {
-			*text_of(e, i) = value_copy(value);
-			return;
-		}
-	for (size_t i = 0; i < COUNT(numbers); i++)
-		if (slice_eq(name, slice_str(numbers[i].name))) {
-			char *digits = memory_copy(value);
-
-			*(uint64_t *)((char *)e + numbers[i].offset) =
-				strtoull(digits, NULL, 10);
-			free(digits);
-		}
-}
-
-static void entry_read(sd_journal *j, struct entry *ret)
-{
-	const void *data;
-	size_t len;
-
-	*ret = (struct entry){ 0 };
-	SD_JOURNAL_FOREACH_DATA(j, data, len)
-	{
-		struct slice field = { data, len };
-		size_t end = slice_find(field, '=');
-
-		if (end < len)
-			take_field(ret, (struct slice){ data, end },
-				   slice_from(field, end + 1));
-	}
-	for (size_t i = 0; i < COUNT(texts); i++)
-		if (!*text_of(ret, i))
-			*text_of(ret, i) = memory_copy(SLICE(""));
-	if (ret->time_us == 0)
-		(void)sd_journal_get_realtime_usec(
-			j, &ret->time_us); /* 0 if it is damaged */
-}
-
-static void entry_done(struct entry *e)
-{
-	for (size_t i = 0; i < COUNT(texts); i++)
-		free(*text_of(e, i));
-}
-
-char *entry_by(const struct entry *e)
-{
-	const struct passwd *user = NULL;
-
-	if (strcmp(e->uid, "0") == 0)
-		return memory_copy(slice_str(e->by));
-	if (e->uid[0])
-		user = getpwuid((uid_t)strtoul(e->uid, NULL, 10));
-	return memory_copy(slice_str(user ? user->pw_name : e->uid));
-}
+#include "ctl/writer.h"
 
 /* ---- the last ones of a connection or session */
 
-static int match(sd_journal *j, const char *name, const char *value)
-{
-	char *text = memory_print("%s=%s", name, value);
-	int r = sd_journal_add_match(j, text, 0);
-
-	free(text);
-	return r;
-}
-
-/* The user that runs the gate: the kernel tells the journal who it is, so nobody can forge its entries. */
-static int match_gate(sd_journal *j, bool user)
-{
-	const struct passwd *gate = user ? NULL : getpwnam(GATE_USER);
-	char *uid = memory_print("%u", gate ? gate->pw_uid : getuid());
-	int r = match(j, "_UID", uid);
-
-	free(uid);
-	return r;
-}
-
-/* An administrator who disconnects can be any user; but only the caller ends sessions of the caller's gate. */
-static int match_administrator(sd_journal *j, bool user)
-{
-	return user ? match_gate(j, user) : 0;
-}
-
 static int select_session(sd_journal *j, bool user, const char *session)
 {
-	int r = match(j, "NOVNC_GATE_SESSION", session);
+	int r = entry_match(j, "NOVNC_GATE_SESSION", session);
 
 	if (r >= 0)
-		r = match_gate(j, user);
+		r = writer_gate(j, user);
 	if (r >= 0)
 		r = sd_journal_add_disjunction(j);
 	if (r >= 0)
-		r = match(j, "NOVNC_GATE_SESSION", session);
+		r = entry_match(j, "NOVNC_GATE_SESSION", session);
 	if (r >= 0)
-		r = match(j, "MESSAGE_ID", EVENT_DISCONNECT_ID);
-	return r < 0 ? r : match_administrator(j, user);
+		r = entry_match(j, "MESSAGE_ID", EVENT_DISCONNECT_ID);
+	return r < 0 ? r : writer_administrator(j, user);
 }
 
 static int select_connection(sd_journal *j, const char *invocation)
 {
-	int r = match(j, "_SYSTEMD_INVOCATION_ID", invocation);
+	int r = entry_match(j, "_SYSTEMD_INVOCATION_ID", invocation);
 
 	if (r >= 0)
 		r = sd_journal_add_disjunction(j);
-	return r < 0 ? r : match(j, "NOVNC_GATE_INVOCATION", invocation);
+	return r < 0 ? r : entry_match(j, "NOVNC_GATE_INVOCATION", invocation);
+}
+
+/* The last one says that the session is open: appends systemd's entry about its end, if there is one. */
+static int append_killed(bool user, size_t most, struct entries *e)
+{
+	struct killed k = { .user = user };
+	struct entry killed;
+	int r = e->n > 0 && event_kind(&e->entry[e->n - 1]) == EVENT_PROXYING
+			? killed_find(&k, e->entry[e->n - 1].invocation, &killed)
+			: 0;
+
+	killed_done(&k);
+	if (r <= 0)
+		return r;
+	if (e->n == most) {
+		entry_done(&e->entry[0]);
+		memmove(e->entry, e->entry + 1, --e->n * sizeof(*e->entry));
+	}
+	e->entry = memory_array(e->entry, e->n + 1, sizeof(*e->entry));
+	e->entry[e->n++] = killed;
+	return 0;
 }
 
 int entries_read(bool user, const char *invocation, const char *session, size_t most,
@@ -190,6 +79,8 @@ int entries_read(bool user, const char *invocation, const char *session, size_t 
 		r = sd_journal_next(j);
 	}
 	sd_journal_close(j);
+	if (r >= 0 && session)
+		r = append_killed(user, most, ret);
 	return r < 0 ? r : 0;
 }
 
@@ -223,29 +114,42 @@ bool entries_are_readable(void)
 
 /* ---- all of some kinds */
 
-static int select_kinds(sd_journal *j, unsigned kinds, bool disconnect)
+/* The kinds whose entries the gate itself does not write. */
+#define KINDS_OF_OTHERS (1U << EVENT_DISCONNECT | 1U << EVENT_KILLED)
+
+static int select_kinds(sd_journal *j, unsigned kinds)
 {
 	int r = 0;
 
 	for (const struct event *e = events; r >= 0 && e->id; e++)
-		if (kinds & 1U << e->kind && (e->kind == EVENT_DISCONNECT) == disconnect)
-			r = match(j, "MESSAGE_ID", e->id);
+		if (kinds & 1U << e->kind)
+			r = entry_match(j, "MESSAGE_ID", e->id);
 	return r;
+}
+
+/* The entries of one kind, by another writer. */
+static int select_others(sd_journal *j, const struct entries_query *q,
+			 enum event_kind kind, int (*writer)(sd_journal *j, bool user))
+{
+	int r;
+
+	if (!(q->kinds & 1U << kind))
+		return 0;
+	r = sd_journal_add_disjunction(j);
+	if (r >= 0)
+		r = select_kinds(j, 1U << kind);
+	return r < 0 ? r : writer(j, q->user);
 }
 
 static int select_events(sd_journal *j, const struct entries_query *q)
 {
-	int r = match_gate(j, q->user);
+	int r = writer_gate(j, q->user);
 
 	if (r >= 0)
-		r = select_kinds(j, q->kinds, false);
+		r = select_kinds(j, q->kinds & ~KINDS_OF_OTHERS);
 	if (r >= 0)
-		r = sd_journal_add_disjunction(j);
-	if (r >= 0)
-		r = select_kinds(j, q->kinds, true);
-	return r < 0 || !(q->kinds & 1U << EVENT_DISCONNECT)
-		       ? r
-		       : match_administrator(j, q->user);
+		r = select_others(j, q, EVENT_DISCONNECT, writer_administrator);
+	return r < 0 ? r : select_others(j, q, EVENT_KILLED, writer_systemd);
 }
 
 /*
@@ -275,13 +179,29 @@ static bool is_late(sd_journal *j, uint64_t until_us)
 	return sd_journal_get_realtime_usec(j, &time_us) >= 0 && time_us > until_us;
 }
 
+/* Reads the entry, and calls on() unless it is about no session. Returns 0 or -errno. */
+static int deliver(sd_journal *j, struct killed *killed,
+		   void (*on)(void *userdata, const struct entry *e), void *userdata)
+{
+	struct entry e;
+	int r = 1;
+
+	entry_read(j, &e);
+	if (event_kind(&e) == EVENT_KILLED)
+		r = killed_complete(killed, &e);
+	if (r > 0)
+		on(userdata, &e);
+	entry_done(&e);
+	return r < 0 ? r : 0;
+}
+
 int entries_each(const struct entries_query *q,
 		 void (*on)(void *userdata, const struct entry *e), void *userdata,
 		 char **ret_cursor)
 {
+	struct killed killed = { .user = q->user };
 	sd_journal *j = NULL;
 	char *cursor = NULL;
-	struct entry e;
 	size_t n = 0;
 	int r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
 
@@ -290,17 +210,16 @@ int entries_each(const struct entries_query *q,
 	if (r >= 0)
 		r = go_on(j, q->cursor);
 	while (r > 0 && !is_late(j, q->until_us) && (q->most == 0 || n++ < q->most)) {
-		entry_read(j, &e);
-		on(userdata, &e);
-		entry_done(&e);
+		r = deliver(j, &killed, on, userdata);
 		free(cursor);
 		cursor = NULL;
-		if (ret_cursor)
+		if (r >= 0 && ret_cursor)
 			r = sd_journal_get_cursor(j, &cursor);
 		if (r >= 0)
 			r = sd_journal_next(j);
 	}
 	sd_journal_close(j);
+	killed_done(&killed);
 	if (ret_cursor)
 		*ret_cursor = cursor;
 	return r < 0 ? r : q->most > 0 && n > q->most;

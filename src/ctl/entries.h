@@ -13,12 +13,10 @@ struct entries {
 	size_t n;
 };
 
-/* The administrator who has disconnected: in root's own words, or else the user that wrote the entry. free() it. */
-char *entry_by(const struct entry *e);
-
 /*
  * Reads the last `most` entries: those of the connection with this invocation id, and of novnc-gatectl about it;
- * or, if that is NULL, all about the session with this id, of the caller's gate (user) or of the system's.
+ * or, if that is NULL, all about the session with this id, of the caller's gate (user) or of the system's, with
+ * systemd's entry if its process was killed.
  * Returns 0 or -errno.
  */
 int entries_read(bool user, const char *invocation, const char *session, size_t most,

@@ -22,6 +22,7 @@ const struct event events[] = {
 	{ LOG_ID_CONFIG, EVENT_FAILURE },
 	{ LOG_ID_FAULT, EVENT_FAILURE },
 	{ EVENT_DISCONNECT_ID, EVENT_DISCONNECT },
+	{ EVENT_KILLED_ID, EVENT_KILLED },
 	{ NULL, EVENT_OTHER },
 };
 
@@ -47,6 +48,8 @@ static const struct row ends[] = {
 	{ .label = "controller_closed", .text = "master-controller closed" },
 	{ .label = "both_closed", .text = "both sides closed" },
 	{ .label = "other" },
+	/* those without a closing entry */
+	{ .label = "killed" },
 	/* those that were not opened */
 	{ .label = "not_opened" },
 	{ .label = "abandoned" },
@@ -132,6 +135,8 @@ const char *event_label(const struct entry *e)
 	enum event_kind kind = event_kind(e);
 	const struct row *row = tables[kind].row;
 
+	if (kind == EVENT_KILLED)
+		return "killed";
 	if (kind == EVENT_CLOSED && e->status != 101)
 		return "abandoned";
 	while (!fits(row, e))

@@ -27,7 +27,7 @@ static int count_some(struct counters *c)
 {
 	const struct entries_query q = {
 		.kinds = 1 << EVENT_HANDLING | 1 << EVENT_PROXYING | 1 << EVENT_CLOSED |
-			 1 << EVENT_REFUSAL | 1 << EVENT_FAILURE,
+			 1 << EVENT_KILLED | 1 << EVENT_REFUSAL | 1 << EVENT_FAILURE,
 		.cursor = counters_text(c, "cursor"),
 		.until_us = UINT64_MAX,
 		.most = AT_ONCE,

@@ -121,6 +121,13 @@ static void count_closed(struct counters *c, const struct entry *e)
 	observe(c, &histograms[DOWN], e->down);
 }
 
+/* Nobody knows its bytes. */
+static void count_killed(struct counters *c, const struct entry *e)
+{
+	count_label(c, SESSIONS, "outcome", event_label(e));
+	observe(c, &histograms[DURATION], e->duration_ms);
+}
+
 static void count_failure(struct counters *c, const struct entry *e)
 {
 	(void)counters_end(c, e->request_id);
@@ -138,6 +145,7 @@ void metrics_count(struct counters *c, const struct entry *e)
 		break;
 	case EVENT_PROXYING: count_opened(c, e); break;
 	case EVENT_CLOSED: count_closed(c, e); break;
+	case EVENT_KILLED: count_killed(c, e); break;
 	case EVENT_REFUSAL: count_label(c, REFUSALS, "reason", event_label(e)); break;
 	case EVENT_FAILURE: count_failure(c, e); break;
 	case EVENT_DISCONNECT:

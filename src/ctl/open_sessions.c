@@ -7,7 +7,8 @@
 #include "ctl/memory.h"
 
 struct open_session *open_session_make(const char *request_id, const char *user,
-				       struct slice client, uint64_t begun_us)
+				       struct slice client, const char *invocation,
+				       uint64_t begun_us)
 {
 	struct open_session *s = memory_array(NULL, 1, sizeof(*s));
 
@@ -15,6 +16,7 @@ struct open_session *open_session_make(const char *request_id, const char *user,
 		.request_id = memory_copy(slice_str(request_id)),
 		.user = memory_copy(slice_str(user)),
 		.client = memory_copy(client),
+		.invocation = memory_copy(slice_str(invocation)),
 		.begun_us = begun_us,
 	};
 	return s;
@@ -25,6 +27,7 @@ void open_session_free(struct open_session *s)
 	free(s->request_id);
 	free(s->user);
 	free(s->client);
+	free(s->invocation);
 	free(s);
 }
 

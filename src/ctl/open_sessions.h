@@ -12,6 +12,7 @@
 
 struct open_session {
 	char *request_id, *user, *client; /* owned; the client without its port */
+	char *invocation;                 /* owned; "": not known */
 	uint64_t begun_us;
 };
 
@@ -23,7 +24,8 @@ struct open_sessions {
 
 /* These copy the texts. */
 struct open_session *open_session_make(const char *request_id, const char *user,
-				       struct slice client, uint64_t begun_us);
+				       struct slice client, const char *invocation,
+				       uint64_t begun_us);
 void open_session_free(struct open_session *s);
 
 /* Takes over *s, whose id is not there yet. */

@@ -13,6 +13,7 @@
 #include "ctl/events.h"
 #include "ctl/file.h"
 #include "ctl/memory.h"
+#include "ctl/sessions.h"
 #include "ctl/timestamp.h"
 
 #define FILE_NAME "report.html"
@@ -52,13 +53,51 @@ static int journal_read(const struct ctl *o, struct report *r)
 	const struct entries_query q = {
 		.user = o->user,
 		.kinds = 1 << EVENT_PROXYING | 1 << EVENT_CLOSED | 1 << EVENT_REFUSAL |
-			 1 << EVENT_FAILURE | 1 << EVENT_DISCONNECT,
+			 1 << EVENT_FAILURE | 1 << EVENT_DISCONNECT | 1 << EVENT_KILLED,
 		.until_us = r->until_us,
 	};
-	int code = entries_each(&q, add, r, NULL);
+	return entries_each(&q, add, r, NULL);
+}
 
-	report_end(r);
-	return code;
+/* ---- sessions without an end */
+
+/* What systemd knows, before the journal is read: what ends later may have no entry in the span. */
+struct live {
+	uint64_t time_us;  /* when it was asked; 0: it was not, or it has not answered */
+	char **invocation; /* owned; sorted */
+	size_t n;
+};
+
+static void live_read(const struct ctl *o, struct live *ret)
+{
+	sd_bus *bus = NULL;
+
+	*ret = (struct live){ .time_us = timestamp_now_us() };
+	if (systemd_open(o->user, &bus) < 0 ||
+	    sessions_invocations(bus, &ret->invocation, &ret->n) < 0)
+		ret->time_us = 0;
+	sd_bus_flush_close_unref(bus);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_open(void *userdata, const struct open_session *s)
+{
+	const struct live *live = userdata;
+
+	return s->begun_us >= live->time_us || s->invocation[0] == '\0' ||
+	       (live->n > 0 && bsearch(&s->invocation, live->invocation, live->n,
+				       sizeof(char *), compare));
+}
+
+static void live_done(struct live *live)
+{
+	for (size_t i = 0; i < live->n; i++)
+		free(live->invocation[i]);
+	free(live->invocation);
 }
 
 /* ---- where it is written */
@@ -104,15 +143,22 @@ static int report_make(const struct ctl *o, const struct report *r)
 int ctl_report(const struct ctl *o, char *args[])
 {
 	struct report r;
+	struct live live;
 	uint64_t since_us, until_us;
 	int code = EXIT_FAILURE, error;
 
 	(void)args;
 	(void)setlocale(LC_TIME, "C"); /* the page is in English */
-	if (!span_read(o, &since_us, &until_us))
+	live_read(o, &live);
+	if (!span_read(o, &since_us, &until_us)) {
+		live_done(&live);
 		return EXIT_FAILURE;
+	}
 	report_init(&r, since_us, until_us);
 	error = journal_read(o, &r);
+	/* at an earlier time, a session could be open that is not any more */
+	report_end(&r, until_us >= live.time_us ? is_open : NULL, &live);
+	live_done(&live);
 	if (error < 0)
 		(void)fprintf(stderr, "Cannot read the journal: %s\n", strerror(-error));
 	else

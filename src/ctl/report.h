@@ -47,8 +47,12 @@ void report_init(struct report *ret, uint64_t since_us, uint64_t until_us);
 /* In order of time; those from after the span do not count. The entries from before the span have to come as well, for sessions that were open when it began. */
 void report_add(struct report *r, const struct entry *e);
 
-/* No more entries come. */
-void report_end(struct report *r);
+/*
+ * No more entries come. is_open() tells of each session that has no end if it can still be open; NULL: all can.
+ */
+void report_end(struct report *r,
+		bool (*is_open)(void *userdata, const struct open_session *s),
+		void *userdata);
 
 /* Writes the page, as HTML. Its times are local; host is the name of the machine. */
 void report_write(const struct report *r, const char *host, FILE *to);

@@ -14,7 +14,8 @@
 static struct open_session *session_make(const struct entry *e)
 {
 	return open_session_make(e->request_id, e->user,
-				 match_address(slice_str(e->client)), e->time_us);
+				 match_address(slice_str(e->client)), e->invocation,
+				 e->time_us);
 }
 
 /* ---- the end of a session, or of the span */
@@ -52,7 +53,20 @@ static void count_who(struct tally *t, const char *name, const struct entry *clo
 	row->last_us = until_us > row->last_us ? until_us : row->last_us;
 }
 
-/* closed: its closing entry; NULL: it has none. Takes over *s. */
+static void count_end(struct report *r, const struct entry *closed)
+{
+	r->ended++;
+	r->durations[bucket(metrics_durations_ms, closed->duration_ms)]++;
+	count_reason(&r->ends, event_label(closed), closed->reason, closed->time_us);
+	if (event_kind(closed) == EVENT_KILLED)
+		return; /* nobody knows its bytes */
+	r->up += closed->up;
+	r->down += closed->down;
+	r->ups[bucket(metrics_bytes, closed->up)]++;
+	r->downs[bucket(metrics_bytes, closed->down)]++;
+}
+
+/* closed: the entry about its end; NULL: it has none. Takes over *s. */
 static void session_count(struct report *r, struct open_session *s, uint64_t until_us,
 			  const struct entry *closed)
 {
@@ -64,28 +78,22 @@ static void session_count(struct report *r, struct open_session *s, uint64_t unt
 		count_who(&r->users, s->user, closed, ms, until_us);
 		count_who(&r->clients, s->client, closed, ms, until_us);
 	}
-	if (r->inside && closed) {
-		r->ended++;
-		r->up += closed->up;
-		r->down += closed->down;
-		r->durations[bucket(metrics_durations_ms, closed->duration_ms)]++;
-		r->ups[bucket(metrics_bytes, closed->up)]++;
-		r->downs[bucket(metrics_bytes, closed->down)]++;
-		count_reason(&r->ends, event_label(closed), closed->reason, until_us);
-	}
+	if (r->inside && closed)
+		count_end(r, closed);
 	open_session_free(s);
 }
 
-/* All sessions that are open end now. */
-static void end_all(struct report *r, uint64_t now_us, const char *label,
-		    const char *sentence)
+/* All sessions that are open end now, with the machine. */
+static void lose_all(struct report *r, uint64_t now_us)
 {
 	struct open_session *s;
 
 	while ((s = open_sessions_take_any(&r->open))) {
 		session_count(r, s, now_us, NULL);
-		if (r->inside && label)
-			count_reason(&r->ends, label, sentence, now_us);
+		if (r->inside)
+			count_reason(&r->ends, "lost",
+				     "the machine was restarted without a closing entry",
+				     now_us);
 	}
 }
 
@@ -157,7 +165,7 @@ static void add_closed(struct report *r, const struct entry *e)
 {
 	struct open_session *s = open_sessions_take(&r->open, e->request_id);
 
-	if (e->status != 101) { /* it was not opened */
+	if (event_kind(e) == EVENT_CLOSED && e->status != 101) { /* it was not opened */
 		if (r->inside) {
 			r->not_opened++;
 			count_reason(&r->ends, event_label(e), e->reason, e->time_us);
@@ -205,8 +213,7 @@ static void change_boot(struct report *r, const struct entry *e)
 	if (r->boot && strcmp(r->boot, e->boot) == 0)
 		return;
 	/* no session stays open when the machine restarts, also if there was no time for its entry */
-	end_all(r, r->last_us, "lost",
-		"the machine was restarted without a closing entry");
+	lose_all(r, r->last_us);
 	free(r->boot);
 	r->boot = memory_copy(slice_str(e->boot));
 }
@@ -230,7 +237,8 @@ void report_add(struct report *r, const struct entry *e)
 	r->empty = r->empty && !r->inside;
 	switch (event_kind(e)) {
 	case EVENT_PROXYING: add_opened(r, e); return;
-	case EVENT_CLOSED: add_closed(r, e); return;
+	case EVENT_CLOSED:
+	case EVENT_KILLED: add_closed(r, e); return;
 	case EVENT_HANDLING:
 	case EVENT_OTHER: return;
 	case EVENT_REFUSAL:
@@ -247,11 +255,25 @@ void report_add(struct report *r, const struct entry *e)
 		add_cut(r, e);
 }
 
-void report_end(struct report *r)
+void report_end(struct report *r,
+		bool (*is_open)(void *userdata, const struct open_session *s),
+		void *userdata)
 {
+	struct open_session *s;
+
 	advance(r, r->until_us);
-	r->open_at_end = r->open.n;
-	end_all(r, r->until_us, NULL, NULL);
+	while ((s = open_sessions_take_any(&r->open))) {
+		if (is_open && !is_open(userdata, s)) {
+			count_reason(&r->ends, "unknown",
+				     "it is not open any more, but no entry says when it "
+				     "ended",
+				     s->begun_us);
+			session_count(r, s, s->begun_us, NULL);
+			continue;
+		}
+		r->open_at_end++;
+		session_count(r, s, r->until_us, NULL);
+	}
 }
 
 void report_done(struct report *r)

@@ -197,3 +197,36 @@ int sessions_read(sd_bus *bus, enum sessions_which which, bool invocations,
 	*s = now;
 	return 0;
 }
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int sessions_invocations(sd_bus *bus, char ***ret, size_t *ret_n)
+{
+	static const char *const patterns[] = { PARSE_CONNECTIONS, NULL };
+	struct systemd_unit *units;
+	struct systemd_get *gets;
+	int n = systemd_units(bus, patterns, NULL, &units), r;
+
+	if (n < 0)
+		return n;
+	*ret = memory_array(NULL, (size_t)n, sizeof(char *));
+	gets = memory_array(NULL, (size_t)n, sizeof(*gets));
+	for (int i = 0; i < n; i++) {
+		(*ret)[i] = NULL;
+		gets[i] = (struct systemd_get){ units[i].path, SYSTEMD_UNIT,
+						"InvocationID", 'y', &(*ret)[i] };
+	}
+	r = systemd_read(bus, gets, (size_t)n);
+	free(gets);
+	systemd_units_done(units, n);
+	for (int i = 0; i < n; i++)
+		if (!(*ret)[i]) /* it has ended meanwhile */
+			(*ret)[i] = memory_copy(SLICE(""));
+	if (n > 0)
+		qsort(*ret, (size_t)n, sizeof(char *), compare_texts);
+	*ret_n = (size_t)n;
+	return r;
+}

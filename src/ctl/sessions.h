@@ -37,5 +37,11 @@ int sessions_read(sd_bus *bus, enum sessions_which which, bool invocations,
 		  struct sessions *s);
 void sessions_done(struct sessions *s);
 
+/*
+ * The invocation ids of all connections, also of those that are being stopped, sorted; the caller frees each, and
+ * the array. Returns 0 or -errno.
+ */
+int sessions_invocations(sd_bus *bus, char ***ret, size_t *ret_n);
+
 /* The one with this unit, or NULL. */
 struct session *sessions_find(const struct sessions *s, const char *unit);

@@ -129,6 +129,18 @@ static void show_open(const struct ctl *o, struct session *s, json_t *list)
 	entries_done(&entries);
 }
 
+/* How a session has ended, if the gate could not say it any more. */
+static void print_ended(const char *id, const struct entry *last)
+{
+	(void)printf("%s %s - noVNC session, not open",
+		     text_is_utf8() ? "\xe2\x97\x8b" : "*", id);
+	if (event_kind(last) == EVENT_KILLED)
+		(void)printf(": %s", last->reason);
+	if (event_kind(last) == EVENT_PROXYING)
+		(void)printf(": it ended at an unknown time, without a closing entry");
+	(void)putchar('\n');
+}
+
 /* A session that has ended is known to the journal only. Returns the exit code. */
 static int show_ended(const struct ctl *o, const char *id, json_t *list)
 {
@@ -148,8 +160,7 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 							    id, "open", 0, "entries",
 							    json_entries(o, &entries)));
 	else
-		(void)printf("%s %s - noVNC session, not open\n",
-			     text_is_utf8() ? "\xe2\x97\x8b" : "*", id);
+		print_ended(id, &entries.entry[entries.n - 1]);
 	if (known && !list)
 		print_entries(o, &entries);
 	entries_done(&entries);

@@ -394,13 +394,36 @@ def test_the_status_of_a_session_that_was_cut_names_who_did_it(gate):
     assert ctl(gate, "status", "nobody-has-it", code=4) == "No session matches nobody-has-it\n"
 
 
+def test_the_status_of_a_session_whose_process_was_killed_says_so(gate):
+    with sessions(gate, "status-killed") as (session,):
+        gate.run("systemctl", "kill", "--signal=KILL", gate.instance_of(session.sock))
+        assert session.ended()
+    gate.sync()
+    out = ctl(gate, "status", "status-killed", code=3)
+    assert out.startswith("○ status-killed - noVNC session, not open: the process was killed by a signal\n")
+    assert out.count(" novnc-gate[") == 2 and "systemd[1]: novnc-gate-http-" in out.splitlines()[-1]
+    last = ctl(gate, "status", "status-killed", "--lines=1", code=3)
+    assert last.splitlines()[0] == out.splitlines()[0] and last.splitlines()[2:] == out.splitlines()[-1:]
+
+
+def test_the_status_of_a_session_without_any_entry_of_its_end_says_so(gate):
+    """For systemd, SIGHUP is no failure."""
+    with sessions(gate, "status-hup") as (session,):
+        gate.run("systemctl", "kill", "--signal=HUP", gate.instance_of(session.sock))
+        assert session.ended()
+    gate.sync()
+    assert ctl(gate, "status", "status-hup", code=3).splitlines()[0] == \
+        "○ status-hup - noVNC session, not open: it ended at an unknown time, without a closing entry"
+
+
 def test_entries_that_others_have_written_are_left_out_or_name_the_writer(gate):
     with sessions(gate, "status-3"):
         pass
-    for id, field in ("930ee7b5ab8f48f2b1fb9892c90e56b8", ""), ("5a5fc13451c94dc991b50c878634f521", "NOVNC_GATE_BY=root"):
+    for id, fields in ("930ee7b5ab8f48f2b1fb9892c90e56b8", []), \
+            ("5a5fc13451c94dc991b50c878634f521", ["NOVNC_GATE_BY=root", "NOVNC_GATE_MANAGER=system"]):
         gate.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-ec",
                  'printf "%s\\n" "$@" | logger --journald', "sh", f"MESSAGE_ID={id}", "MESSAGE=forged for root",
-                 "NOVNC_GATE_SESSION=status-3", "SYSLOG_IDENTIFIER=novnc-gatectl", *filter(None, [field]))
+                 "NOVNC_GATE_SESSION=status-3", "SYSLOG_IDENTIFIER=novnc-gatectl", *fields)
     gate.sync()
     assert len([e for e in gate.journal("NOVNC_GATE_SESSION=status-3") if e["MESSAGE"] == "forged for root"]) == 2
     [forged] = [line for line in ctl(gate, "status", "status-3", code=3).splitlines() if "forged" in line]

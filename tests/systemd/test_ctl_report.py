@@ -3,6 +3,7 @@
 import html.parser
 import json
 import re
+import socket
 import subprocess
 import time
 
@@ -12,6 +13,7 @@ from machine import PATIENCE, Session, wait_for
 
 CLOSED = "930ee7b5ab8f48f2b1fb9892c90e56b8"
 DISCONNECT = "5a5fc13451c94dc991b50c878634f521"
+FAILED = "d9b373ed55a64feb8242e02dbe79a49c"     # systemd: a unit has failed
 
 
 class Checked(html.parser.HTMLParser):
@@ -89,7 +91,7 @@ def closed_session(gate, name):
 
 @pytest.fixture(scope="module", autouse=True)
 def empty_journal(gate):
-    """Processes that an earlier test killed have no closing entry, so their sessions would count as open."""
+    """A report reads the whole journal, of other tests as well."""
     gate.run("journalctl", "--rotate")
     gate.run("journalctl", "--vacuum-time=1us")
 
@@ -131,6 +133,48 @@ def test_what_administrators_cut_is_there_with_who_and_why(gate, since):
     assert any(row[:2] == ["stopped", "stopped by SIGTERM"] for row in rows)
 
 
+def test_a_session_whose_process_was_killed_has_ended(gate, since):
+    with Session("killed") as session, Session("stays") as other, \
+            socket.create_connection(("::1", 3000), timeout=PATIENCE) as page:
+        assert session.echoes() and other.echoes()
+        page.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3000\r\n\r\n")
+        assert page.recv(100).startswith(b"HTTP/1.1 200")
+        earlier = now()
+        for sock in session.sock, page:
+            gate.run("systemctl", "kill", "--signal=KILL", gate.instance_of(sock))
+        assert session.ended()
+        wait_for(lambda: len(gate.instances()) == 1)
+        facts, rows = report(gate, since)
+        assert (facts["Sessions begun"], facts["Open at the end"], facts["Bytes up"]) == (2, 1, "0B")
+        assert [row[1:3] for row in rows if row[:1] == ["killed"]] == [["the process was killed by a signal", "1"]]
+        assert report(gate, since, "--until=" + earlier)[0]["Open at the end"] == 2
+    wait_for(lambda: not gate.instances())
+
+
+def test_a_session_that_is_not_open_any_more_has_ended_also_without_any_entry(gate, since):
+    """For systemd, SIGHUP is no failure."""
+    with Session("hup") as session, Session("stays") as other:
+        assert session.echoes() and other.echoes()
+        gate.run("systemctl", "kill", "--signal=HUP", gate.instance_of(session.sock))
+        assert session.ended()
+        wait_for(lambda: len(gate.instances()) == 1)
+        facts, rows = report(gate, since)
+        assert (facts["Sessions begun"], facts["Open at the end"]) == (2, 1)
+        assert [row[2] for row in rows if row[:1] == ["unknown"]] == ["1"]
+    wait_for(lambda: not gate.instances())
+
+
+def test_a_process_that_is_killed_after_its_closing_entry_has_closed(gate, since):
+    """As one does that waits before it exits: here systemd kills it."""
+    with gate.drop_in("novnc-gate-http-@.service", "[Service]\n"
+                      "ExecStopPost=/bin/sh -c 'kill -KILL $$$$'\n"):
+        closed_session(gate, "closed")
+    gate.sync()
+    assert gate.journal(f"MESSAGE_ID={FAILED}", "UNIT_RESULT=signal")
+    facts, rows = report(gate, since)
+    assert [row[:1] for row in rows if row[:1] in (["killed"], ["client closed"])] == [["client closed"]]
+
+
 def test_failures_have_their_sentence(gate, since):
     with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n"):
         for _ in range(2):
@@ -157,13 +201,24 @@ def test_names_of_peers_are_text(gate, since):
 
 
 def test_nobody_else_can_write_entries_that_count(gate, since):
-    for lines in f"{CLOSED}\\nNOVNC_GATE_STATUS=101", f"{DISCONNECT}\\nNOVNC_GATE_BY=root\\nNOVNC_GATE_SESSION=forged":
+    for lines in f"{CLOSED}\\nNOVNC_GATE_STATUS=101", f"{DISCONNECT}\\nNOVNC_GATE_BY=root\\nNOVNC_GATE_MANAGER=system\\nNOVNC_GATE_SESSION=forged":
         gate.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-ec",
                  f"printf 'MESSAGE_ID={lines}\\nMESSAGE=x\\n' | logger --journald")
     assert gate.journal("_UID=65534", f"MESSAGE_ID={CLOSED}")
     facts, rows = report(gate, since)
     assert facts["Sessions begun"] == 0
     assert [row[4] for row in rows if row[1:2] == ["forged"]] == ["nobody"]
+
+
+def test_only_systemd_itself_can_say_that_a_process_was_killed(gate, since):
+    with Session("alive") as session:
+        assert session.echoes()
+        invocation = gate.property(gate.instance_of(session.sock), "InvocationID")
+        gate.run("sh", "-ec", f"printf 'MESSAGE_ID={FAILED}\\nMESSAGE=x\\nUNIT_RESULT=signal\\n"
+                 f"INVOCATION_ID={invocation}\\n' | logger --journald")
+        assert gate.journal(f"MESSAGE_ID={FAILED}", f"INVOCATION_ID={invocation}")
+        assert report(gate, since)[0]["Open at the end"] == 1
+    wait_for(lambda: not gate.instances())
 
 
 def test_since_and_until_take_what_journalctl_takes(gate, since):

@@ -10,6 +10,7 @@ import pytest
 from machine import TREE, Session, get, wait_for
 
 ACCEPTED = "72d0afd52f154dfeb3a0b56188c70f13"  # a MESSAGE_ID of the catalog
+DISCONNECTED = "5a5fc13451c94dc991b50c878634f521"    # novnc-gatectl's
 UMBRELLAS = "novnc-gate.service", "novnc-gate-tls.service", "novnc-gate-proxy.service"
 CONF = "/etc/novnc-gate.conf"
 COPY = "/usr/local/share/novnc-gate/novnc-gate.conf"
@@ -398,6 +399,7 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
     bare.run("useradd", "--create-home", "dev")
     try:
         bare.run("systemctl", "start", "systemd-logind")
+        bare.run("usermod", "--append", "--groups", "systemd-journal", "dev")
         bare.run("loginctl", "enable-linger", "dev")
         bare.run("systemctl", "start", f"user@{bare.run('id', '-u', 'dev').strip()}.service")
         fresh = listing(bare)
@@ -421,6 +423,23 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
             assert control("check").startswith("novnc-gate is ready")
             assert control("disconnect", "mine").startswith("Disconnected session mine")
             assert session.ended()
+        instances = lambda: [line.split()[0] for line in bare.run(
+            "systemctl", "--user", "list-units", "--plain", "--no-legend", "--full", "novnc-gate-*@*.service",
+            user="dev").splitlines()]
+        wait_for(lambda: not instances())
+        with Session("killed") as session:
+            assert session.echoes()
+            bare.run("systemctl", "--user", "kill", "--signal=KILL", *instances(), user="dev")
+            assert session.ended()
+        wait_for(lambda: not instances())
+        # dev ends a session of the system as well, if polkit allows it
+        bare.run("sh", "-ec", "printf '%s\\n' \"$@\" | logger --journald", "sh", "MESSAGE=x", f"MESSAGE_ID={DISCONNECTED}",
+                 "NOVNC_GATE_SESSION=other", "NOVNC_GATE_BY=dev", "NOVNC_GATE_MANAGER=system", user="dev")
+        bare.sync()
+        mine = control("report", "--output=-")
+        system = bare.run("/home/dev/.local/bin/novnc-gatectl", "report", "--output=-")
+        assert (">mine<" in mine, ">other<" in mine, ">mine<" in system, ">other<" in system) == (True, False, False, True)
+        assert "<td dir=\"auto\">the process was killed by a signal</td><td class=\"number\">1</td>" in mine
         verify = bare.run("systemd-analyze", "--man=no", "--user", "verify", "novnc-gate.service",
                           "novnc-gate-http-00.socket", "novnc-gate-http-00@1.service", "novnc-gate.slice", user="dev")
         assert [line for line in verify.splitlines() if "novnc" in line] == []

@@ -214,6 +214,22 @@ def test_a_session_that_is_stopped_counts_as_stopped(metrics):
     assert grown(before, scrape())['novnc_gate_sessions_ended_total{outcome="stopped"}'] == 1
 
 
+def test_a_session_whose_process_was_killed_counts_as_killed(metrics):
+    before = scrape()
+    with Session() as session:
+        assert session.echoes()
+        metrics.run("systemctl", "kill", "--signal=KILL", metrics.instance_of(session.sock))
+        assert session.ended()
+    wait_for(lambda: not metrics.instances())
+    metrics.sync()
+    after = scrape()
+    more = grown(before, after)
+    assert more['novnc_gate_sessions_ended_total{outcome="killed"}'] == 1
+    assert more["novnc_gate_session_duration_seconds_count"] == 1
+    assert 'novnc_gate_session_bytes_count{direction="up"}' not in more
+    assert after["novnc_gate_sessions_open"] == 0
+
+
 def test_nobody_else_can_write_entries_that_count(metrics):
     before = scrape()
     metrics.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-ec",
