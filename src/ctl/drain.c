@@ -37,7 +37,9 @@ static int stop_sockets(sd_bus *bus, const struct systemd_wait *wait, struct sto
 {
 	static const char *const states[] = { "active", NULL };
 	const struct systemd_unit *units[SOCKETS_KINDS];
-	int n = systemd_units(bus, sockets_umbrellas, states, &s->unit), r;
+	int n = s->unit ? s->n /* again */
+			: systemd_units(bus, sockets_umbrellas, states, &s->unit);
+	int r;
 
 	if (n < 0)
 		return n;
@@ -140,16 +142,32 @@ static int signals_open(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Reads them again, and prints who has ended. After a failure, *s has those that were open before. */
+static int look_again(const struct ctl *o, sd_bus **bus, const struct systemd_wait *wait,
+		      struct sessions *s)
+{
+	struct sessions before = copy_names(s);
+	int r = sessions_read_again(o->user, bus, wait, SESSIONS_ALL, false, s);
+
+	if (r < 0) {
+		*s = before;
+		return r;
+	}
+	if (o->json == CTL_JSON_OFF)
+		print_change(&before, s);
+	sessions_done(&before);
+	return 0;
+}
+
 /* 0: none is left; -ETIMEDOUT, -ECANCELED (a signal), or another -errno. */
-static int wait_for_end(const struct ctl *o, sd_bus *bus, const struct systemd_wait *wait,
-			struct sessions *s)
+static int wait_for_end(const struct ctl *o, sd_bus **bus,
+			const struct systemd_wait *wait, struct sessions *s)
 {
 	int r = 0;
 
 	while (r == 0 && s->n > 0) {
 		struct pollfd signal = { .fd = wait->sigfd };
 		uint64_t now_ms = clock_ms();
-		struct sessions before;
 
 		if (now_ms >= wait->end_ms)
 			return -ETIMEDOUT;
@@ -157,20 +175,16 @@ static int wait_for_end(const struct ctl *o, sd_bus *bus, const struct systemd_w
 			       clock_earlier(now_ms + DRAIN_LOOK_MS, wait->end_ms));
 		if (r != -ETIMEDOUT)
 			break;
-		before = copy_names(s);
-		r = sessions_read(bus, SESSIONS_ALL, false, s);
-		if (r == 0 && o->json == CTL_JSON_OFF)
-			print_change(&before, s);
-		sessions_done(&before);
+		r = look_again(o, bus, wait, s);
 	}
 	return r;
 }
 
-static int show_and_wait(const struct stopped *stopped, sd_bus *bus,
+static int show_and_wait(const struct stopped *stopped, sd_bus **bus,
 			 const struct systemd_wait *wait, struct sessions *s)
 {
 	const struct ctl *o = stopped->options;
-	int r = sessions_read(bus, SESSIONS_ALL, false, s);
+	int r = sessions_read_again(o->user, bus, wait, SESSIONS_ALL, false, s);
 
 	if (r == 0 && o->json == CTL_JSON_OFF) {
 		if (stopped->n == 0)
@@ -196,17 +210,20 @@ static bool is_end(int error)
 	return error == -ETIMEDOUT || error == -ECANCELED;
 }
 
-static int drain(const struct ctl *o, sd_bus *bus, const struct systemd_wait *wait,
+static int drain(const struct ctl *o, sd_bus **bus, const struct systemd_wait *wait,
 		 struct sessions *s)
 {
 	struct stopped stopped = { .options = o };
-	int r = stop_sockets(bus, wait, &stopped), error = 0;
+	int r = stop_sockets(*bus, wait, &stopped), error = 0;
 	bool text = o->json == CTL_JSON_OFF;
 
+	if (systemd_is_lost(r) &&
+	    sessions_read_again(o->user, bus, wait, SESSIONS_ALL, false, s) == 0)
+		r = stop_sockets(*bus, wait, &stopped);
 	if (r == 0)
 		r = show_and_wait(&stopped, bus, wait, s);
 	else if (is_end(r))
-		error = sessions_read(bus, SESSIONS_ALL, false, s);
+		error = sessions_read(*bus, SESSIONS_ALL, false, s);
 	r = error < 0 ? error : r;
 	if (text && is_end(r))
 		print_end(r, s);
@@ -230,7 +247,7 @@ int ctl_drain(const struct ctl *o, char *args[])
 
 	(void)args;
 	if (r == 0)
-		r = drain(o, bus, &wait, &s);
+		r = drain(o, &bus, &wait, &s);
 	if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
 		(void)fprintf(stderr, "Cannot drain: %s\n", systemd_strerror(r));
 	sessions_done(&s);

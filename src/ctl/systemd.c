@@ -12,59 +12,6 @@
 /* Requests on their way: the D-Bus daemon allows 128 by default. */
 #define WINDOW      100
 
-/* ---- the connection */
-
-/* As systemctl(1): without the D-Bus daemon in between, which need not run. */
-static int open_directly(const char *runtime, sd_bus **ret)
-{
-	char *address = memory_print("unix:path=%s/systemd/private", runtime);
-	sd_bus *bus = NULL;
-	int r = sd_bus_new(&bus);
-
-	if (r >= 0)
-		r = sd_bus_set_address(bus, address);
-	if (r >= 0)
-		r = sd_bus_start(bus);
-	free(address);
-	if (r < 0)
-		sd_bus_unref(bus);
-	else
-		*ret = bus;
-	return r;
-}
-
-int systemd_open(bool user, sd_bus **ret)
-{
-	/* PID 1 talks to root only; a user's manager to that user */
-	const char *runtime = user             ? getenv("XDG_RUNTIME_DIR")
-			      : geteuid() == 0 ? "/run"
-					       : NULL;
-	int r = runtime ? open_directly(runtime, ret) : -EPERM;
-
-	if (r < 0)
-		r = user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
-	if (r >= 0)
-		(void)sd_bus_set_allow_interactive_authorization(*ret, true); /* polkit */
-	/* these also are errors of files, which systemd_strerror() would not tell apart */
-	if (r == -ENOENT || r == -ECONNREFUSED)
-		return -EHOSTDOWN;
-	return r < 0 ? r : 0;
-}
-
-const char *systemd_strerror(int error)
-{
-	switch (error) {
-	case -EHOSTDOWN: return "systemd does not run here";
-	case -ENOMEDIUM:
-		return "There is no service manager for this user; is this a login session?";
-	case -EACCES:
-	case -EPERM: return "Access denied; try it as root";
-	case -EBUSY: return "systemd does not respond";
-	case -EREMOTEIO: return "the job of systemd failed or was canceled";
-	default: return strerror(-error);
-	}
-}
-
 /* ---- errors, and waiting */
 
 /* -ETIMEDOUT is for the time that a caller of systemd_stop() has set. */

@@ -17,6 +17,24 @@ struct systemd_unit {
  */
 int systemd_open(bool user, sd_bus **ret);
 
+/* How long to wait. */
+struct systemd_wait {
+	int sigfd; /* ends the wait when it is readable; -1: none */
+	uint64_t end_ms;
+};
+
+/*
+ * True if the error can be that systemd re-executes itself (systemctl daemon-reexec), which cuts all connections
+ * to it for a moment.
+ */
+bool systemd_is_lost(int error);
+
+/*
+ * Replaces the connection after such an error, as soon as systemd accepts one. Returns 0; or, with *bus as it was,
+ * -ECANCELED for a signal, or the error, if it is another one or end_ms has come.
+ */
+int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus **bus);
+
 /* All loaded units with such a name, in the given states (NULL: any). Returns how many. */
 int systemd_units(sd_bus *bus, const char *const patterns[], const char *const states[],
 		  struct systemd_unit **ret);
@@ -41,12 +59,6 @@ struct systemd_get {
 
 /* Reads n properties, with many requests on their way at the same time. After a failure some may be read. */
 int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n);
-
-/* How long to wait. */
-struct systemd_wait {
-	int sigfd; /* ends the wait when it is readable; -1: none */
-	uint64_t end_ms;
-};
 
 /*
  * Stops units, one after the other, and waits until they have stopped; with a wait of NULL, only until systemd

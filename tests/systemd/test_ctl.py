@@ -161,6 +161,28 @@ def test_watch_redraws(gate):
             watch.wait()
 
 
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_watch_goes_on_when_systemd_re_executes_itself(gate, user):
+    gate.run("systemctl", "start", "dbus.socket")
+    program = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if user else []
+    with sessions(gate, "4711"):
+        watch = subprocess.Popen([*gate.enter, *program, "/usr/local/bin/novnc-gatectl", "--watch=50ms", "--json=short"],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            names = lambda: [row["session"] for row in json.loads(watch.stdout.readline())]
+            assert names() == ["4711"]
+            for _ in range(3):
+                gate.run("systemctl", "daemon-reexec")
+                with Session("4712") as second:
+                    assert second.echoes()
+                    wait_for(lambda: names() == ["4711", "4712"])
+                wait_for(lambda: names() == ["4711"])
+            assert watch.poll() is None
+        finally:
+            gate.run("pkill", "-INT", "-x", "novnc-gatectl")
+            watch.wait()
+
+
 def terminal(gate, columns, *arguments, environment=()):
     """What it prints on a terminal of that width."""
     return gate.run("script", "--quiet", "--return", "--command",
@@ -358,6 +380,22 @@ def test_ctrl_c_ends_drain_and_the_sockets_stay_stopped(started_again):
         assert drain.stdout.read() == "Interrupted: 1 connection is open.\n" + SAYS
         assert drain.wait() == 1
         assert session.echoes()
+
+
+def test_drain_goes_on_when_systemd_re_executes_itself(started_again):
+    gate = started_again
+    with sessions(gate, "4711", "4712") as (first, second):
+        drain = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "drain"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(lambda: drain.stdout.readline() == "2 connections are open.\n")
+        gate.run("systemctl", "daemon-reexec")
+        first.close()
+        assert drain.stdout.readline() == "1 connection is open: 4711 has ended.\n"
+        gate.run("systemctl", "daemon-reexec")
+        assert second.echoes()
+        second.close()
+        assert drain.stdout.read() == "No connection is open: 4712 has ended.\n" + SAYS
+        assert drain.wait() == 0
 
 
 # ---- status

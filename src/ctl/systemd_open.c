@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection to the service manager, and its errors. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "ctl/memory.h"
+#include "ctl/systemd.h"
+
+/* Between two attempts to connect again. */
+#define REOPEN_MS 100
+
+/* As systemctl(1): without the D-Bus daemon in between, which need not run. */
+static int open_directly(const char *runtime, sd_bus **ret)
+{
+	char *address = memory_print("unix:path=%s/systemd/private", runtime);
+	sd_bus *bus = NULL;
+	int r = sd_bus_new(&bus);
+
+	if (r >= 0)
+		r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	free(address);
+	if (r < 0)
+		sd_bus_unref(bus);
+	else
+		*ret = bus;
+	return r;
+}
+
+int systemd_open(bool user, sd_bus **ret)
+{
+	/* PID 1 talks to root only; a user's manager to that user */
+	const char *runtime = user             ? getenv("XDG_RUNTIME_DIR")
+			      : geteuid() == 0 ? "/run"
+					       : NULL;
+	int r = runtime ? open_directly(runtime, ret) : -EPERM;
+
+	if (r < 0)
+		r = user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
+	if (r >= 0)
+		(void)sd_bus_set_allow_interactive_authorization(*ret, true); /* polkit */
+	/* these also are errors of files, which systemd_strerror() would not tell apart */
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		return -EHOSTDOWN;
+	return r < 0 ? r : 0;
+}
+
+bool systemd_is_lost(int error)
+{
+	switch (error) {
+	case -EACCES:
+	case -EPERM:
+	case -ENOMEM:
+	case -ECANCELED:
+	case -EREMOTEIO:
+	case -ETIMEDOUT: return false;
+	default: return error < 0;
+	}
+}
+
+int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus **bus)
+{
+	struct pollfd signal = { .fd = wait->sigfd };
+	uint64_t now_ms;
+	sd_bus *again;
+
+	while (systemd_is_lost(error) && (now_ms = clock_ms()) < wait->end_ms) {
+		int r = clock_wait(&signal, 1, now_ms,
+				   clock_earlier(now_ms + REOPEN_MS, wait->end_ms));
+
+		if (r != -ETIMEDOUT)
+			return r;
+		error = systemd_open(user, &again);
+		if (error < 0)
+			continue;
+		sd_bus_flush_close_unref(*bus);
+		*bus = again;
+		return 0;
+	}
+	return error;
+}
+
+const char *systemd_strerror(int error)
+{
+	switch (error) {
+	case -EHOSTDOWN: return "systemd does not run here";
+	case -ENOMEDIUM:
+		return "There is no service manager for this user; is this a login session?";
+	case -EACCES:
+	case -EPERM: return "Access denied; try it as root";
+	case -EBUSY: return "systemd does not respond";
+	case -EREMOTEIO: return "the job of systemd failed or was canceled";
+	default: return strerror(-error);
+	}
+}
