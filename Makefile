@@ -141,6 +141,7 @@ $(call ctl_unit_tests,$1): $1/%: $1/%.o $(call tested_ctl_objects,$1)
 $1/novnc-gatectl: $(call ctl_objects,$1)
 	$$(link_ctl)
 $1/test_program: $1/process/gen/program.o
+$1/test_ctl_handshake: | $1/novnc-gate-tls.so
 $(call tls_module_objects,$1): position_flags = -fPIC -fvisibility=hidden
 $1/novnc-gate-tls.so: $(call tls_module_objects,$1)
 	$$(link_tls_module)

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "testing.h"
 
 /* The response to the key that handshake.c sends, which is that of RFC 6455 1.3. */
@@ -68,10 +69,10 @@ static void check(const struct in6_addr *listens, const struct in6_addr *asked,
 	const struct ctl o = { .session = "4711", .config = "/dev/null" };
 	struct gate_report r = { 0 };
 	const struct gate_result *last;
-	uint16_t port;
-	int fd = listener(listens, &port), status;
+	struct sockets_address at = { .listens = true, .address = *asked };
+	int fd = listener(listens, &at.port), status;
 	pid_t child = serve(fd, response, stays);
-	int code = handshake_run(&o, asked, port, &r);
+	int code = handshake_run(&o, &at, &r);
 
 	last = &r.result[r.n - 1];
 	ck_assert_msg(strncmp(last->text, text, strlen(text)) == 0, "%s, not %s",
@@ -131,6 +132,57 @@ START_TEST(a_long_line_is_cut)
 }
 END_TEST
 
+#define LIMIT 65536
+
+/* The head has `len` bytes, all but a few of them in one field. */
+static size_t long_head(char *room, size_t len)
+{
+	static const char begin[] = "HTTP/1.1 101 Switching Protocols\r\nX: ";
+	static const char end[] = "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+				  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+				  "\r\n\r\n";
+
+	memset(room, 'x', len);
+	memcpy(room, begin, strlen(begin));
+	memcpy(room + len - strlen(end), end, strlen(end));
+	memcpy(room + len, RFB, strlen(RFB));
+	return len + strlen(RFB);
+}
+
+START_TEST(it_reads_64_kilobytes_of_a_head_and_no_more)
+{
+	static char response[LIMIT + 100];
+
+	check(&loopback, &in6addr_any,
+	      (struct slice){ response, long_head(response, LIMIT) }, true, GATE_GOOD,
+	      "the VM speaks RFB 003.008");
+	check(&loopback, &in6addr_any,
+	      (struct slice){ response, long_head(response, LIMIT + 1) }, true,
+	      GATE_ERROR, "the head of the response is longer than 64K");
+}
+END_TEST
+
+/* It neither waits for the rest nor has room for it. */
+START_TEST(it_reads_no_more_of_a_body_or_a_frame_than_it_has_room_for)
+{
+	static char response[20 * LIMIT];
+	uint64_t begun_ms = clock_ms();
+	size_t n =
+		(size_t)sprintf(response, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: "
+					  "2000000\r\n\r\n");
+
+	memset(response + n, 'x', sizeof(response) - n);
+	check(&loopback, &in6addr_any, (struct slice){ response, sizeof(response) }, true,
+	      GATE_ERROR, "the response is 502: xxx");
+	n = (size_t)sprintf(response, "%s", OPENED);
+	memcpy(response + n, "\x82\x7f\0\0\0\0\0\x1e\x84\x80", 10); /* 2,000,000 */
+	memcpy(response + n + 10, "RFB 003.008\n", 12);
+	check(&loopback, &in6addr_any, (struct slice){ response, sizeof(response) }, true,
+	      GATE_GOOD, "the VM speaks RFB 003.008");
+	ck_assert_uint_lt(clock_ms() - begun_ms, 4000);
+}
+END_TEST
+
 START_TEST(it_connects_where_the_gate_listens)
 {
 	static const char response[] = OPENED RFB;
@@ -148,6 +200,8 @@ int main(void)
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, the_last_step_says_how_it_went);
 	tcase_add_test(t, a_long_line_is_cut);
+	tcase_add_test(t, it_reads_64_kilobytes_of_a_head_and_no_more);
+	tcase_add_test(t, it_reads_no_more_of_a_body_or_a_frame_than_it_has_room_for);
 	tcase_add_test(t, it_connects_where_the_gate_listens);
 	return suite_run(suite);
 }

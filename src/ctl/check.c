@@ -45,22 +45,32 @@ static int cookie_read(const char *option, char **ret)
 	return n > 0 ? 0 : -ENODATA;
 }
 
+static int where(const struct ctl *o, struct sockets_address *ret)
+{
+	sd_bus *bus = NULL;
+	int r = systemd_open(o->user, &bus);
+
+	if (r == 0)
+		r = sockets_address(bus, ret);
+	sd_bus_flush_close_unref(bus);
+	return r;
+}
+
 /* The exit code: the worse one of the check and of the handshake. */
 static int handshake(const struct ctl *o, struct gate_report *r)
 {
-	struct in6_addr address;
-	uint16_t port;
-	sd_bus *bus = NULL;
-	int error = systemd_open(o->user, &bus), code;
+	struct sockets_address at;
+	int error = where(o, &at), code = GATE_NOT_READY;
 
-	if (error == 0)
-		error = sockets_address(bus, &address, &port);
-	sd_bus_flush_close_unref(bus);
-	if (error < 0) {
+	if (error < 0)
 		gate_report_add(r, GATE_ERROR, "session", systemd_strerror(error), "");
-		return r->code == 0 ? GATE_NOT_READY : r->code;
-	}
-	code = handshake_run(o, &address, port, r);
+	else if (!at.listens)
+		gate_report_add(
+			r, GATE_ERROR, "session",
+			"neither novnc-gate.service nor novnc-gate-tls.service listens",
+			"systemctl start novnc-gate");
+	else
+		code = handshake_run(o, &at, r);
 	return r->code == 0 ? code : r->code;
 }
 

@@ -94,10 +94,8 @@ void gate_report_done(struct gate_report *r)
 
 /* ---- files */
 
-/* novnc-gatectl is in bin, novnc-gate in sbin or, where everything is in one directory, beside it. */
-int gate_program(char *room)
+int gate_path(const char *relative, char *room)
 {
-	static const char *const places[] = { "../sbin/novnc-gate", "novnc-gate" };
 	char own[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
 
@@ -105,9 +103,18 @@ int gate_program(char *room)
 		return -errno;
 	own[len] = '\0';
 	*strrchr(own, '/') = '\0';
+	return snprintf(room, PATH_MAX, "%s/%s", own, relative) < PATH_MAX
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+/* novnc-gatectl is in bin, novnc-gate in sbin or, where everything is in one directory, beside it. */
+int gate_program(char *room)
+{
+	static const char *const places[] = { "../sbin/novnc-gate", "novnc-gate" };
+
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (snprintf(room, PATH_MAX, "%s/%s", own, places[i]) < PATH_MAX &&
-		    access(room, X_OK) == 0)
+		if (gate_path(places[i], room) == 0 && access(room, X_OK) == 0)
 			return 0;
 	return -ENOENT;
 }

@@ -58,6 +58,9 @@ void gate_report_done(struct gate_report *r);
 /* The path of the program novnc-gate, beside this one, in *room of PATH_MAX bytes. Returns 0 or -errno. */
 int gate_program(char *room);
 
+/* Appends a path to the directory of this program, in *room of PATH_MAX bytes. Returns 0 or -errno. */
+int gate_path(const char *relative, char *room);
+
 /*
  * In gate_print.c: the report as text, without the configuration; and as JSON, for which the caller calls
  * json_decref().

@@ -4,16 +4,18 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/network.h"
 #include "config/config_load.h"
+#include "ctl/channel.h"
 #include "ctl/memory.h"
 #include "http/body.h"
 #include "http/frames.h"
 #include "http/upgrade.h"
 
 #define SUBJECT        "session"
+/* Of the response's head, and of what is read of its body, at most; both are less than that from the gate itself. */
 #define HANDSHAKE_ROOM 65536
 /* The example of RFC 6455 1.3. It need not be random, because no cache is between this program and the gate. */
 #define HANDSHAKE_KEY  "dGhlIHNhbXBsZSBub25jZQ=="
@@ -24,10 +26,10 @@
 
 struct handshake {
 	const struct ctl *options;
+	const struct sockets_address *at;
 	struct gate_report *report;
 	struct config cfg;
-	int fd;
-	uint64_t end_ms;
+	struct channel channel;
 	struct buf in;
 };
 
@@ -60,92 +62,105 @@ static char *path_of(const char *glob, const char *id)
 	return memory_print("%.*s%s%s", (int)(star - glob), glob, id, star + 1);
 }
 
-/* Returns a descriptor, or -1. */
-static int connect_to(const struct in6_addr *address, uint16_t port)
+static int dial(struct handshake *h)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(port),
-				   .sin6_addr = *address };
-	bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
-	const struct sockaddr *sa =
-		is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	memcpy(&v4.sin_addr, &address->s6_addr[12], sizeof(v4.sin_addr));
-	if (fd >= 0 && connect(fd, sa, is_v4 ? sizeof(v4) : sizeof(v6)) < 0)
-		fd_close_auto(&fd);
-	return fd;
-}
-
-static int dial(struct handshake *h, const struct in6_addr *address, uint16_t port)
-{
-	static const struct in6_addr any = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
-	static const struct in6_addr loopback = {
-		.s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }
-	};
-	bool everywhere =
-		IN6_IS_ADDR_UNSPECIFIED(address) || IN6_ARE_ADDR_EQUAL(address, &any);
+	const struct in6_addr *address = &h->at->address;
 	char where[INET6_ADDRSTRLEN] = "this machine", text[128];
+	int r = channel_open(&h->channel, address, h->at->port);
 
-	if (!everywhere)
+	if (!channel_is_everywhere(address))
 		network_format(address, where);
-	h->fd = connect_to(everywhere ? &loopback : address, port);
-	if (h->fd < 0 && everywhere)
-		h->fd = connect_to(&in6addr_loopback, port);
 	(void)snprintf(text, sizeof(text), "%s port %u of %s",
-		       h->fd < 0 ? "cannot connect to" : "connected to", port, where);
-	if (h->fd < 0)
-		return failed(h, text, "systemctl start novnc-gate");
+		       r < 0 ? "cannot connect to" : "connected to", h->at->port, where);
+	if (r < 0)
+		return failed(h, text, "see novnc-gatectl status");
 	passed(h, text);
 	return 0;
 }
 
-static int request(struct handshake *h, uint16_t port)
+static int start_tls(struct handshake *h)
+{
+	int r = channel_start_tls(&h->channel);
+	char *text;
+
+	if (r == 0) {
+		passed(h, "the TLS handshake is done; the certificate is not verified, "
+			  "because the gate is on this machine");
+		return 0;
+	}
+	text = memory_print("TLS handshake: %s", r == -ETIMEDOUT
+							 ? "no response came in time"
+							 : channel_why(&h->channel, r));
+	(void)failed(h, text, "see novnc-gatectl check without --session=");
+	free(text);
+	return GATE_NOT_READY;
+}
+
+/* free() it. */
+static char *request_text(const struct handshake *h, const char *path)
+{
+	const char *cookie = h->options->cookie;
+	unsigned port = h->at->port;
+
+	return memory_print("GET %s HTTP/1.1\r\nHost: localhost:%u\r\n"
+			    "Origin: http%s://localhost:%u\r\nUpgrade: websocket\r\n"
+			    "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
+			    "Sec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+			    path, port, h->at->tls ? "s" : "", port, HANDSHAKE_KEY,
+			    cookie ? "Cookie: " : "", cookie ? cookie : "",
+			    cookie ? "\r\n" : "");
+}
+
+static int request(struct handshake *h)
 {
 	const struct ctl *o = h->options;
 	char *path =
 		h->cfg.novnc_path[0] ? path_of(h->cfg.novnc_path[0], o->session) : NULL;
 	char *text;
-	ssize_t n;
+	int r;
 
 	if (!path)
 		return failed(h,
 			      "the first path of NoVncPath= does not have exactly one *",
 			      "name a path of one session there");
-	text = memory_print("GET %s HTTP/1.1\r\nHost: localhost:%u\r\n"
-			    "Origin: http://localhost:%u\r\nUpgrade: websocket\r\n"
-			    "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
-			    "Sec-WebSocket-Version: 13\r\n%s%s%s\r\n",
-			    path, port, port, HANDSHAKE_KEY, o->cookie ? "Cookie: " : "",
-			    o->cookie ? o->cookie : "", o->cookie ? "\r\n" : "");
-	n = send(h->fd, text, strlen(text), MSG_NOSIGNAL);
+	text = request_text(h, path);
+	r = channel_write(&h->channel, slice_str(text));
 	free(text);
 	text = memory_print("requested %s%s", path, o->cookie ? "" : " without cookies");
 	free(path);
-	if (n > 0)
+	if (r == 0)
 		passed(h, text);
 	free(text);
-	return n > 0 ? 0 : failed(h, "the gate has closed the connection", "");
+	return r == 0 ? 0 : failed(h, "the gate has closed the connection", "");
 }
 
 /* ---- the response */
 
-/* Reads once more. Returns 1; 0 at the end of the connection; -ETIMEDOUT, or -ENOBUFS if there is no room. */
+/* Reads once more. Returns 1; 0 at the end of the connection; -ENOBUFS if there is no room, or another -errno. */
 static int more(struct handshake *h)
 {
-	struct pollfd p[] = { { .fd = -1 }, { .fd = h->fd, .events = POLLIN } };
 	ssize_t n;
-	int r;
 
 	if (buf_room(&h->in) == 0)
 		return -ENOBUFS;
-	r = clock_wait(p, 2, clock_ms(), h->end_ms);
-	if (r < 0)
-		return r;
-	n = recv(h->fd, h->in.data + h->in.end, buf_room(&h->in), 0);
-	h->in.end += n > 0 ? (size_t)n : 0;
-	return n > 0;
+	n = channel_read(&h->channel, &h->in);
+	return n < 0 ? (int)n : n > 0;
+}
+
+/* No response has come: more() has returned this. */
+static int unanswered(struct handshake *h, int r)
+{
+	char *text;
+
+	if (r == 0 || r == -ETIMEDOUT)
+		return failed(h,
+			      r == 0 ? "the connection was closed without a response"
+				     : "no response came in time",
+			      "see novnc-gatectl status");
+	text = memory_print("no response came: %s", channel_why(&h->channel, r));
+	(void)failed(h, text, "see novnc-gatectl status");
+	free(text);
+	return GATE_NOT_READY;
 }
 
 /*
@@ -198,11 +213,10 @@ static int response(struct handshake *h)
 
 	while ((len = lines_scan(&scan, buf_slice(&h->in), HANDSHAKE_ROOM)) == -EAGAIN)
 		if ((r = more(h)) <= 0)
-			return failed(h,
-				      r == 0 ? "the connection was closed without a "
-					       "response"
-					     : "no response came in time",
-				      "see novnc-gatectl status");
+			return unanswered(h, r);
+	if (len == -EMSGSIZE)
+		return failed(h, "the head of the response is longer than 64K",
+			      "another program may listen there");
 	if (len < 0 || http1_parse_response((struct slice){ h->in.data, (size_t)len },
 					    SLICE("GET"), &head, &fault) < 0)
 		return failed(h, "what came is no HTTP response",
@@ -285,9 +299,9 @@ static int first_frame(struct handshake *h)
 	struct frames f;
 	int r;
 
-	h->end_ms = clock_deadline_ms(clock_ms(), HANDSHAKE_MS);
+	h->channel.end_ms = clock_deadline_ms(clock_ms(), HANDSHAKE_MS);
 	r = read_frame(h, &f);
-	if (r == 0)
+	if (r <= 0 && r != -ETIMEDOUT && r != -ENOBUFS)
 		return failed(h, "the connection was closed without a Close",
 			      "see novnc-gatectl status with the id of the session");
 	if (f.state == FRAMES_CLOSED)
@@ -309,7 +323,7 @@ static void say_goodbye(struct handshake *h)
 	size_t len = frames_close(1000, SLICE(""), payload);
 
 	if (frames_put(FRAMES_CLOSE, (struct slice){ payload, len }, key, &out) == 0)
-		(void)send(h->fd, out.data, out.end, MSG_NOSIGNAL); /* it may be closed */
+		(void)channel_write(&h->channel, buf_slice(&out)); /* it may be closed */
 }
 
 /* When the gate has responded at the latest: it asks Next.js first, if so configured. */
@@ -326,27 +340,29 @@ static uint64_t response_end_ms(const struct config *cfg)
 	return clock_earlier(end_ms, now_ms + CONFIG_SPAN_MAX);
 }
 
-int handshake_run(const struct ctl *o, const struct in6_addr *address, uint16_t port,
+int handshake_run(const struct ctl *o, const struct sockets_address *at,
 		  struct gate_report *r)
 {
-	struct handshake h = { .options = o, .report = r, .fd = -1 };
+	struct handshake h = { .options = o, .at = at, .report = r, .channel.fd = -1 };
 	char room[PATH_MAX];
 	int code;
 
 	(void)config_load(gate_config(o, room), ignore, NULL, &h.cfg);
-	h.end_ms = response_end_ms(&h.cfg);
+	h.channel.end_ms = response_end_ms(&h.cfg);
 	h.in = (struct buf){ .data = memory_array(NULL, HANDSHAKE_ROOM, 1),
 			     .cap = HANDSHAKE_ROOM };
-	code = dial(&h, address, port);
+	code = dial(&h);
+	if (code == 0 && at->tls)
+		code = start_tls(&h);
 	if (code == 0)
-		code = request(&h, port);
+		code = request(&h);
 	if (code == 0)
 		code = response(&h);
 	if (code == 0) {
 		code = first_frame(&h);
 		say_goodbye(&h);
 	}
-	fd_close_auto(&h.fd);
+	channel_done(&h.channel);
 	free(h.in.data);
 	config_done(&h.cfg);
 	return code;

@@ -130,18 +130,20 @@ void sockets_done(struct sockets list[static SOCKETS_KINDS])
 	memset(list, 0, SOCKETS_KINDS * sizeof(*list));
 }
 
-int sockets_address(sd_bus *bus, struct in6_addr *ret_address, uint16_t *ret_port)
+int sockets_address(sd_bus *bus, struct sockets_address *ret)
 {
 	struct sockets list[SOCKETS_KINDS];
 	int r = sockets_read(bus, list);
-	bool found =
-		r == 0 && list[0].listen &&
-		parse_end((struct slice){ list[0].listen, strcspn(list[0].listen, " ") },
-			  ret_address, ret_port);
 
-	if (!found) { /* none is loaded: that of the units */
-		*ret_address = in6addr_any;
-		*ret_port = 3000;
+	*ret = (struct sockets_address){ 0 };
+	for (size_t i = 0; i < 2 && !ret->listens;
+	     i++) { /* the proxy's are for no browser */
+		const char *listen = list[i].listening > 0 ? list[i].listen : NULL;
+
+		ret->tls = i == 1;
+		ret->listens = listen &&
+			       parse_end((struct slice){ listen, strcspn(listen, " ") },
+					 &ret->address, &ret->port);
 	}
 	sockets_done(list);
 	return r;

@@ -33,5 +33,12 @@ struct sockets {
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
 
-/* The address and port of the sockets for plain HTTP; address ::: everywhere. */
-int sockets_address(sd_bus *bus, struct in6_addr *ret_address, uint16_t *ret_port);
+/* Where a browser can connect: where plain HTTP or, if that does not, TLS listens. */
+struct sockets_address {
+	bool listens; /* false: neither does */
+	bool tls;
+	struct in6_addr address; /* :: and 0.0.0.0: everywhere */
+	uint16_t port;
+};
+
+int sockets_address(sd_bus *bus, struct sockets_address *ret);

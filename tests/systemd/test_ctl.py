@@ -606,6 +606,50 @@ def test_check_opens_a_session_step_by_step(gate):
     assert (closed["NOVNC_GATE_CLOSED_BY"], closed["NOVNC_GATE_CLOSE_CODE"]) == ("client", "1000")
 
 
+@contextlib.contextmanager
+def tls_only(gate):
+    """Only novnc-gate-tls.service listens; its certificate is for another host."""
+    gate.run("sh", "-ec", "mkdir -p /etc/novnc-gate; cd /etc/novnc-gate; umask 077; openssl req -x509 -newkey ec "
+             "-pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other.example -days 1 -keyout tls.key -out tls.crt "
+             "2>/dev/null")
+    gate.start("novnc-gate-tls")
+    gate.run("systemctl", "stop", "novnc-gate")
+    try:
+        yield
+    finally:
+        gate.run("systemctl", "stop", "novnc-gate-tls")
+        gate.run("rm", "-r", "/etc/novnc-gate")
+        gate.start()
+
+
+def test_check_opens_a_session_over_tls_if_only_that_listens(gate):
+    with tls_only(gate):
+        out = ctl(gate, "check", "--session=over-tls")
+        steps = ["connected to port 3443 of this machine",
+                 "the TLS handshake is done; the certificate is not verified, because the gate is on this machine",
+                 "requested /api/auth/session/over-tls/novnc/websock without cookies",
+                 "the response is 101, with the right Sec-WebSocket-Accept"]
+        places = [out.index(f"  ok       {step}\n") for step in steps]
+        assert places == sorted(places)
+        wait_for(lambda: gate.journal("NOVNC_GATE_SESSION=over-tls", CLOSED))
+        [closed] = gate.journal("NOVNC_GATE_SESSION=over-tls", CLOSED)
+        assert (closed["NOVNC_GATE_CLOSED_BY"], closed["NOVNC_GATE_CLOSE_CODE"]) == ("client", "1000")
+        with gate.configured("[MasterController]\nUrl=http://127.0.0.1:9\n"):
+            assert "the response is 502: WebSocket proxy error: " in ctl(gate, "check", "--session=x", code=1)
+        gate.write("/etc/novnc-gate/tls.crt", "")
+        out = ctl(gate, "check", "--session=x", code=78)
+        assert "  ok       connected to port 3443 of this machine\n" in out and "requested" not in out
+        assert re.search("  error    TLS handshake: .+; see novnc-gatectl check without --session=\n", out)
+    wait_for(lambda: not gate.instances())
+
+
+def test_check_opens_no_session_if_nothing_listens(started_again):
+    gate = started_again
+    gate.run("systemctl", "stop", "novnc-gate")
+    assert "  error    neither novnc-gate.service nor novnc-gate-tls.service listens; systemctl start novnc-gate\n" \
+        in ctl(gate, "check", "--session=x", code=1)
+
+
 def test_check_sends_the_cookies_of_a_file(gate):
     gate.write("/tmp/cookies", "session=3f9a1c5e; a=b\nsecond line\n")
     with socket.create_server(("127.0.0.1", 0)) as controller, ThreadPoolExecutor() as pool, \
