@@ -158,14 +158,33 @@ START_TEST(a_session_that_is_not_open_any_more_has_ended_at_an_unknown_time)
 {
 	struct report r = begun_at(BEGIN, BEGIN + DAY);
 
+	opened(&r, BEGIN - HOUR, "0");
 	opened(&r, BEGIN + HOUR, "1");
 	opened(&r, BEGIN + 22 * HOUR, "2");
 	report_end(&r, is_second, NULL);
 	ck_assert_uint_eq(r.open_at_end, 1);
 	ck_assert_uint_eq(r.ms, 2 * 3600000);
+	ck_assert_uint_eq(r.slots.slot[1].most, 0);
+	ck_assert_uint_eq(r.slots.slot[2].most, 1); /* where it began */
+	ck_assert_uint_eq(r.slots.slot[3].most, 0);
+	ck_assert_uint_eq(r.slots.slot[44].most, 1);
+	ck_assert_uint_eq(r.slots.slot[47].most, 1);
 	has(&r,
 	    "<td class=\"time\">unknown</td><td dir=\"auto\">it is not open any more, "
 	    "but no entry says when it ended</td><td class=\"number\">1</td>");
+	report_done(&r);
+}
+END_TEST
+
+START_TEST(a_session_that_ended_at_an_unknown_time_before_the_span_is_not_in_it)
+{
+	struct report r = begun_at(BEGIN, BEGIN + DAY);
+
+	opened(&r, BEGIN - HOUR, "1");
+	report_end(&r, is_second, NULL);
+	ck_assert(r.empty);
+	ck_assert_uint_eq(r.open_at_end, 0);
+	ck_assert_uint_eq(r.users.n, 0);
 	report_done(&r);
 }
 END_TEST
@@ -260,6 +279,8 @@ int main(void)
 		       a_session_whose_process_was_killed_ends_there_with_unknown_bytes);
 	tcase_add_test(t,
 		       a_session_that_is_not_open_any_more_has_ended_at_an_unknown_time);
+	tcase_add_test(
+		t, a_session_that_ended_at_an_unknown_time_before_the_span_is_not_in_it);
 	tcase_add_test(t, the_span_begins_with_the_first_entry_unless_it_is_said);
 	tcase_add_test(t, failures_and_refusals_count_by_sentence);
 	tcase_add_test(t, who_has_ended_a_session_is_known_from_the_kernel);

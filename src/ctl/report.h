@@ -31,9 +31,9 @@ struct report {
 	char *boot;       /* owned; its id; NULL: there was no entry */
 	struct open_sessions open;
 	bool inside; /* an entry from since_us or later has come */
-	bool empty;  /* since then no entry has come, and no session was open */
+	bool empty; /* since then no entry has come; at the end: and no session was open */
 
-	uint64_t begun, ended, not_opened, open_at_end, cuts_made;
+	uint64_t begun, ended, not_opened, open_at_begin, open_at_end, cuts_made;
 	uint64_t ms;       /* of all sessions, in the span */
 	uint64_t up, down; /* of those that have ended in it, as are the next three */
 	uint64_t durations[REPORT_BUCKETS], ups[REPORT_BUCKETS], downs[REPORT_BUCKETS];

@@ -116,7 +116,7 @@ static void advance(struct report *r, uint64_t now_us)
 		slots_init(&r->slots, r->since_us, r->until_us);
 		r->inside = true;
 		r->at = 0;
-		r->empty = r->open.n == 0;
+		r->open_at_begin = r->open.n;
 		note_most(r, &r->slots.slot[0]);
 	}
 	for (size_t to = slots_find(&r->slots, now_us); r->at < to;)
@@ -255,6 +255,28 @@ void report_add(struct report *r, const struct entry *e)
 		add_cut(r, e);
 }
 
+/*
+ * Its end is not known: it only counts where it began. It was in the numbers of all later slots, whose largest ones
+ * are one less without it.
+ */
+static void take_back(struct report *r, struct open_session *s)
+{
+	bool before = s->begun_us < r->since_us;
+
+	for (size_t i = before ? 0 : slots_find(&r->slots, s->begun_us) + 1; i <= r->at;
+	     i++)
+		r->slots.slot[i].most--;
+	if (before) {
+		r->open_at_begin--;
+		open_session_free(s);
+		return;
+	}
+	count_reason(&r->ends, "unknown",
+		     "it is not open any more, but no entry says when it ended",
+		     s->begun_us);
+	session_count(r, s, s->begun_us, NULL);
+}
+
 void report_end(struct report *r,
 		bool (*is_open)(void *userdata, const struct open_session *s),
 		void *userdata)
@@ -264,16 +286,13 @@ void report_end(struct report *r,
 	advance(r, r->until_us);
 	while ((s = open_sessions_take_any(&r->open))) {
 		if (is_open && !is_open(userdata, s)) {
-			count_reason(&r->ends, "unknown",
-				     "it is not open any more, but no entry says when it "
-				     "ended",
-				     s->begun_us);
-			session_count(r, s, s->begun_us, NULL);
+			take_back(r, s);
 			continue;
 		}
 		r->open_at_end++;
 		session_count(r, s, r->until_us, NULL);
 	}
+	r->empty = r->empty && r->open_at_begin == 0;
 }
 
 void report_done(struct report *r)
