@@ -210,7 +210,7 @@ lint: packages-for-check build/filters.h
 # The flags that tests/lint compiles with.
 write_flags = $(file >build/flags,$(gate_cflags))
 
-# ---- tests: one part after the other, the quick ones first
+# ---- tests: two parts at a time, the longest ones first
 
 ifdef SAN
 check: packages-for-browser $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/novnc-gate-tls.so
@@ -218,7 +218,7 @@ check: packages-for-browser $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/nov
 else
 check: packages-for-browser build/bench/debian all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
 	$(write_flags)
-	tests/run unit lint san valgrind instructions e2e systemd browser
+	tests/run -j 2 valgrind e2e systemd browser san lint unit instructions
 endif
 
 check-long: packages-for-check-long all build/novnc-gate-unconfined build/san/novnc-gatectl build/test_sandbox build/hold \

@@ -54,13 +54,30 @@ static inline void write_header(struct written *w, unsigned first, uint64_t len,
 	write_bytes(w, header, (size_t)(end - header));
 }
 
+/* By words, since there are megabytes of it. */
+static inline void mask(unsigned char *p, size_t len, const unsigned char *key)
+{
+	uint64_t keys, word;
+	size_t i = 0;
+
+	memcpy(&keys, key, 4);
+	memcpy((char *)&keys + 4, key, 4);
+	for (; i + sizeof(word) <= len; i += sizeof(word)) {
+		memcpy(&word, p + i, sizeof(word));
+		word ^= keys;
+		memcpy(p + i, &word, sizeof(word));
+	}
+	for (; i < len; i++)
+		p[i] ^= key[i % 4];
+}
+
 static inline void write_frame(struct written *w, unsigned first, const void *payload,
 			       size_t len, const unsigned char *key)
 {
 	write_header(w, first, len, key);
 	write_bytes(w, payload, len);
-	for (size_t i = 0; key && i < len; i++)
-		w->data[w->len - len + i] ^= key[i % 4];
+	if (key)
+		mask(w->data + w->len - len, len, key);
 }
 
 static inline void write_text(struct written *w, unsigned first, const char *text,

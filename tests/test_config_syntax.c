@@ -190,11 +190,12 @@ START_TEST(a_file_may_have_any_byte_anywhere)
 {
 	static const char odd[] = "\0\n\r\\ =[]#/*%:.@\xff"
 				  "09";
+	size_t step = RUNNING_ON_VALGRIND ? 5 : 1;
 	char text[sizeof(everything)];
 	struct config c;
 
 	for (size_t n = 0; n < sizeof(everything) - 1; n++)
-		for (size_t i = 0; i < sizeof(odd) - 1; i++) {
+		for (size_t i = n % step; i < sizeof(odd) - 1; i += step) {
 			memcpy(text, everything, sizeof(text));
 			text[n] = odd[i];
 			(void)parse_bytes(&c, text, sizeof(text) - 1);

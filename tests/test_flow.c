@@ -101,7 +101,7 @@ START_TEST(what_is_passed_on_reads_as_what_came)
 	bool rechunk = _i > 0;
 	uint64_t seed = 7 + (uint64_t)_i;
 
-	for (int i = 0; i < 300; i++) {
+	for (size_t n = rounds(300); n > 0; n--) {
 		static struct drawn text, heard, payload, passed;
 		struct pump w;
 

@@ -196,7 +196,7 @@ START_TEST(a_stream_with_a_wrong_byte_is_read_as_the_other_reading_has_it)
 	uint64_t seed = (uint64_t)_i + 1;
 	bool masked = _i & 1;
 
-	for (int i = 0; i < 1000; i++) {
+	for (size_t n = rounds(1000); n > 0; n--) {
 		w.len = 0;
 		while (draw_frame(&seed, &w, masked))
 			;

@@ -243,9 +243,10 @@ START_TEST(pieces_of_any_size_arrive_in_order)
 			second = (size_t)rand_r(&seed) % 70000;
 		}
 		n = get(server, 1 + (size_t)rand_r(&seed) % sizeof(room), room, &wants);
-		for (ssize_t i = 0; i < n; i++)
-			ck_assert_int_eq(room[i], pattern(seen++));
 		ck_assert(n > 0 || n == -EAGAIN);
+		if (n > 0)
+			ck_assert_mem_eq(room, data + seen, (size_t)n);
+		seen += n > 0 ? (size_t)n : 0;
 	}
 	ck_assert_uint_eq(sent, sizeof(data));
 }

@@ -155,6 +155,7 @@ START_TEST(a_poll_that_always_fails_does_not_keep_the_codes_back)
 	still_fail(UINT_MAX);
 	say_frame(&w, UP, FIN | FRAMES_PING, "");
 	(void)relaying_end(&w);
+	still_fail(0);
 	stream_shut(&w.client);
 	stream_shut(&w.upstream.stream);
 	hear_frame(&w, UP, FIN | FRAMES_PING, "");

@@ -185,7 +185,7 @@ static void flood_start(struct flood *f, struct relaying *w, unsigned first, siz
 	*f = (struct flood){ .s = side_of(w, DOWN), .frames = written_open(2 << 20) };
 	while (f->frames.len + len + 14 < f->frames.size)
 		write_frame(&f->frames, first, payload, len, NULL);
-	f->until_ms = clock_ms() + 3 * SPAN_MS;
+	f->until_ms = clock_ms() + SPAN_MS;
 	ck_assert_int_eq(pthread_create(&f->sink, NULL, flood_read, f), 0);
 	ck_assert_int_eq(pthread_create(&f->source, NULL, flood_send, f), 0);
 }

@@ -4,10 +4,20 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <valgrind/valgrind.h>
 
 #include "http/http1.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * How often a test repeats itself with other inputs. Under valgrind, where each round takes a hundred times as
+ * long, the first ones are enough: the others run without it, and with the sanitizers.
+ */
+static inline size_t rounds(size_t n)
+{
+	return RUNNING_ON_VALGRIND && n > 100 ? 100 + n / 200 : n;
+}
 
 /* Hands a descriptor on: returns it and leaves -1 behind. */
 static inline int fd_take(int *fd)
