@@ -1,6 +1,6 @@
 # novnc-gate: `make help` lists the targets.
 
-VERSION = 0.1.0
+VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' units/debian/changelog)
 
 PREFIX = /usr/local
 SYSCONFDIR = /etc
@@ -180,13 +180,19 @@ build/filters.h: build/filter-generator
 	$< >$@
 $(foreach variant,build build/san build/debug,$(call sandbox_object,$(variant))) build/unconfined.o: build/filters.h
 
-# The configuration's path is in the programs: these files are compiled again for another SYSCONFDIR=. Their
-# old objects are removed first, since `sudo make install` may have made them.
-sysconfdir_objects = $(foreach variant,build build/san build/debug,$(addprefix $(variant)/,main.o ctl/gate.o))
+# The configuration's path and the version are in the programs: these files are compiled again for another
+# SYSCONFDIR= or VERSION. Their old objects are removed first, since `sudo make install` may have made them.
+sysconfdir_objects = $(call in_variants,main.o ctl/gate.o)
+version_objects = $(call in_variants,main.o ctl/main.o ctl/metrics.o ctl/report_page.o \
+	process/loader_dynamic.o tls/tls_module.o)
+in_variants = $(foreach variant,build build/san build/debug,$(addprefix $(variant)/,$1))
 $(sysconfdir_objects): build/sysconfdir
-build/sysconfdir: ALWAYS
-	@mkdir -p $(@D); echo '$(SYSCONFDIR)' | cmp -s - $@ || { \
-		rm -f $@ $(sysconfdir_objects) $(sysconfdir_objects:.o=.d); echo '$(SYSCONFDIR)' >$@; }
+$(version_objects): build/version
+build/sysconfdir build/version: ALWAYS
+	@mkdir -p $(@D); echo '$(value_of_$(@F))' | cmp -s - $@ || { \
+		rm -f $@ $($(@F)_objects) $($(@F)_objects:.o=.d); echo '$(value_of_$(@F))' >$@; }
+value_of_sysconfdir = $(SYSCONFDIR)
+value_of_version = $(VERSION)
 
 # ---- for developers (src/README.md)
 

@@ -98,7 +98,9 @@ static int options_parse(int argc, char *argv[], struct options *ret)
 			(void)printf(help, program_invocation_name);
 			return EXIT_SUCCESS;
 		case 'v':
-			(void)puts("novnc-gate " NOVNC_GATE_VERSION);
+			(void)printf("novnc-gate " NOVNC_GATE_VERSION
+				     "\n%s +LIBMD +LLHTTP +OPENSSL\n",
+				     sandbox_parts);
 			return EXIT_SUCCESS;
 		default: return EXIT_USAGE;
 		}

@@ -118,7 +118,7 @@ install: all
 	install -D -m 755 -t $(DESTDIR)$(libdir) $(UNIT_PROGRAMS:%=units/%)
 	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/bin|$(bindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
 	echo 's|/usr/local/lib/systemd|$(PREFIX)/lib/systemd|g; s|/usr/local/share/doc/novnc-gate|$(docdir)|g' >>"$$script"; \
-	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g' >>"$$script"; \
+	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g; s|^\.Os$$|.Os novnc-gate $(VERSION)|' >>"$$script"; \
 	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls proxy; \
 	for f in $(INSTALLED_FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \

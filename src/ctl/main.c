@@ -202,7 +202,7 @@ static int option_apply(int option, struct ctl *o)
 	case OPTION_SYSTEM: o->user = false; return -1;
 	case 'h': help(); return EXIT_SUCCESS;
 	case OPTION_VERSION:
-		(void)puts("novnc-gatectl " NOVNC_GATE_VERSION);
+		(void)puts("novnc-gatectl " NOVNC_GATE_VERSION "\n+JANSSON +LIBSYSTEMD");
 		return EXIT_SUCCESS;
 	default: return EXIT_FAILURE;
 	}

@@ -23,6 +23,12 @@
  */
 #define SANDBOX_FILES 32
 
+#ifdef NOVNC_GATE_UNCONFINED
+const char sandbox_parts[] = "-LANDLOCK -SECCOMP";
+#else
+const char sandbox_parts[] = "+LANDLOCK +SECCOMP";
+#endif
+
 #define DNS_PORT 53 /* by TCP, for a response that a datagram does not hold */
 
 /* From linux/landlock.h of Linux 6.12; older headers, and older kernels, have less of it. */

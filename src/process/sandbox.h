@@ -19,6 +19,9 @@ enum sandbox_need {
 	SANDBOX_TLS = 8, /* TLS with a client or a backend; never without SANDBOX_LOAD */
 };
 
+/* Parts of the sandbox in this build, for --version. */
+extern const char sandbox_parts[];
+
 /* The sandbox that the process is in. */
 struct sandbox {
 	/* a sentence about the parts that the system lacks, or NULL */

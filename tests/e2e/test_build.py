@@ -18,9 +18,9 @@ pytestmark = pytest.mark.skipif(SANITIZED, reason="these flags are not for sanit
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory):
     tree = tmp_path_factory.mktemp("tree")
-    for part in ("Makefile", "src", "units/install.mk", "tests/need"):
+    for part in ("Makefile", "src", "units/install.mk", "units/debian/changelog", "tests/need"):
         copy = shutil.copytree if (TREE / part).is_dir() else shutil.copy
-        (tree / part).parent.mkdir(exist_ok=True)
+        (tree / part).parent.mkdir(parents=True, exist_ok=True)
         copy(TREE / part, tree / part)
     subprocess.run(["make", "-s", "-C", tree, *FLAGS], check=True, timeout=300)
     return tree / "build/novnc-gate"

@@ -63,6 +63,9 @@ def test_installed_files_name_the_directories_of_the_installation(tmp_path):
              and not (text := file.read_bytes()).startswith(b"\x7fELF")}
     assert tmp_path / "usr/share/man/man8/novnc-gate.8" in texts
     assert [str(file) for file, text in texts.items() if b"/usr/local/" in text] == []
+    version = (TREE / "units/debian/changelog").read_text().split("(")[1].split(")")[0]
+    assert all(f"\n.Os novnc-gate {version}\n".encode() in text for file, text in texts.items()
+               if "man" in file.parts)
 
 
 def test_uninstall_removes_a_drop_in_for_a_systemd_that_is_gone(tmp_path):

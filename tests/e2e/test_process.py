@@ -1,6 +1,7 @@
 """The process: how it is started, what it costs, how it ends."""
 
 import os
+import pathlib
 import pty
 import re
 import signal
@@ -15,6 +16,8 @@ from gate import (BINARY, GROWTH_KB, HOST, NOVNC, RESET, SANITIZED, Direct, Ende
                   switching, upgrade)
 from websocket import closed, unframed
 
+TREE = pathlib.Path(__file__).parents[2]
+
 
 def run(*args, stdin=subprocess.DEVNULL):
     return subprocess.run([BINARY, *args], stdin=stdin, capture_output=True, text=True,
@@ -26,6 +29,17 @@ def run(*args, stdin=subprocess.DEVNULL):
 def test_help_and_version(option, word):
     r = run(option)
     assert r.returncode == 0 and word in r.stdout and r.stderr == ""
+
+
+@pytest.mark.parametrize("program, parts", [
+    ("novnc-gate", f"{'-' if SANITIZED else '+'}LANDLOCK {'-' if SANITIZED else '+'}SECCOMP +LIBMD +LLHTTP +OPENSSL"),
+    ("novnc-gatectl", "+JANSSON +LIBSYSTEMD"),
+])
+def test_version_is_that_of_the_changelog_and_names_the_libraries(program, parts):
+    changelog = (TREE / "units/debian/changelog").read_text()
+    binary = BINARY if program == "novnc-gate" else TREE / "build/novnc-gatectl"
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said == f"{program} {changelog.split('(')[1].split(')')[0]}\n{parts}\n"
 
 
 def test_help_names_the_program_as_it_was_called():

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
+VERSION = re.match(r"novnc-gate \((.*?)\)", (TREE / "units/debian/changelog").read_text())[1]
 # The longest wait of a step before its test fails, s. Only a broken gate takes so long.
 PATIENCE = 90
 BELOW = os.environ.get("MACHINE_ROOT", "/")
@@ -90,20 +91,32 @@ class Machine:
         return ["sh", "-ec", 'for group in $0; do echo $$ >"$group/cgroup.procs"; done; exec "$@"',
                 " ".join(map(str, self.groups))]
 
-    def count_processes(self):
+    def count_processes(self, prefix="/usr/local"):
         """With control groups of version 1 a container has no pids.current: a file of our own replaces it."""
         self.run("sh", "-ec", f"echo 1 >{PIDS}; cd /run/systemd/system; for kind in http tls proxy; do "
                  "mkdir -p novnc-gate-$kind-@.service.d; done; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --spread=%s\\n' "
-                 f"/usr/local/sbin/novnc-gate {PIDS} >novnc-gate-http-@.service.d/10-pids.conf; "
+                 f"{prefix}/sbin/novnc-gate {PIDS} >novnc-gate-http-@.service.d/10-pids.conf; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --proxy-protocol --spread=%s\\n' "
-                 f"/usr/local/sbin/novnc-gate {PIDS} >novnc-gate-proxy-@.service.d/10-pids.conf; "
+                 f"{prefix}/sbin/novnc-gate {PIDS} >novnc-gate-proxy-@.service.d/10-pids.conf; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%s --tls --spread=%s\\n' "
-                 f"/usr/local/lib/novnc-gate/novnc-gate-dynamic {PIDS} >novnc-gate-tls-@.service.d/10-pids.conf; "
+                 f"{prefix}/lib/novnc-gate/novnc-gate-dynamic {PIDS} >novnc-gate-tls-@.service.d/10-pids.conf; "
                  "mkdir -p /run/systemd/user/novnc-gate-http-@.service.d; cd /run/systemd/user; "
                  "printf '[Service]\\nExecStart=\\nExecStart=%%h/.local/bin/novnc-gate "
                  f"--config=%%h/.config/novnc-gate.conf --spread=%s\\n' {PIDS} "
                  ">novnc-gate-http-@.service.d/10-pids.conf; systemctl daemon-reload")
+
+    @contextlib.contextmanager
+    def programs_in(self, prefix):
+        """While the programs are in another directory than that of `make install`."""
+        counted = not Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        if counted:
+            self.count_processes(prefix)
+        try:
+            yield
+        finally:
+            if counted:
+                self.count_processes()
 
     def has_booted(self, children):
         """systemd-nspawn's first child is not PID 1 there, but starts it."""

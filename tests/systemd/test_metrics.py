@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from machine import PATIENCE, TREE, Session, accept_of, wait_for
+from machine import PATIENCE, TREE, VERSION, Session, accept_of, wait_for
 
 PORT = 9464
 STATE = "/var/lib/novnc-gate/metrics.json"
@@ -84,7 +84,7 @@ def test_it_is_a_complete_response_in_prometheus_text_format(metrics):
     assert status == 200 and fields["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert fields["Connection"] == "close" and int(fields["Content-Length"]) == len(content)
     assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", fields["Date"])
-    assert content.endswith("\n") and parsed(content)["novnc_gate_build_info{version=\"0.1.0\"}"] == 1
+    assert content.endswith("\n") and parsed(content)[f'novnc_gate_build_info{{version="{VERSION}"}}'] == 1
 
 
 @pytest.mark.parametrize("message, status", [
