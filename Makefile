@@ -17,8 +17,9 @@ BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 	libllhttp-dev|node-llhttp libsystemd-dev libjansson-dev
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	openssl curl clang clang-format shellcheck mandoc groff-base systemd systemd-container libpam-systemd \
-	dbus iproute2 strace haproxy
-CHECK_LONG_PACKAGES = testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
+	dbus iproute2 strace haproxy lintian
+DEB_PACKAGES = debhelper dpkg-dev git xz-utils systemd-dev|systemd
+CHECK_LONG_PACKAGES = mmdebstrap testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
 BENCH_PACKAGES = $(call listed_in,tests/bench/packages)
@@ -31,7 +32,9 @@ need = @tests/need $(may_install) 'to $1' $(foreach package,$2,'$(package)')
 
 packages-for-build:
 	$(call need,build novnc-gate,$(BUILD_PACKAGES))
-packages-for-check: packages-for-build
+packages-for-deb: packages-for-build
+	$(call need,make the Debian package,$(DEB_PACKAGES))
+packages-for-check: packages-for-deb
 	$(call need,run its tests,$(CHECK_PACKAGES))
 packages-for-demo: packages-for-build
 	$(call need,run the demo,$(DEMO_PACKAGES))
@@ -222,16 +225,18 @@ ifdef SAN
 check: packages-for-browser $(SAN_UNIT_TESTS) build/san/novnc-gate build/san/novnc-gate-tls.so
 	tests/run san e2e-san
 else
-check: packages-for-browser build/bench/debian all $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
+check: packages-for-browser build/bench/debian all deb $(UNIT_TESTS) $(SAN_UNIT_TESTS) build/novnc-gate-unconfined
 	$(write_flags)
-	tests/run -j 2 valgrind e2e systemd browser san lint unit instructions
+	tests/run -j 2 valgrind e2e systemd browser san lint package unit instructions
 endif
 
-check-long: packages-for-check-long all build/novnc-gate-unconfined build/san/novnc-gatectl build/test_sandbox build/hold \
+check-long: packages-for-check-long all deb build/novnc-gate-unconfined build/san/novnc-gatectl build/test_sandbox build/hold \
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long
-	tests/run long quiet systemd-13 systemd-san
+	tests/run long quiet package-again systemd-13 systemd-san
+	$(MAKE) deb SUITE=trixie
+	tests/run package-13
 	tests/kernels/run 12 13
 	tests/kernels/run --systemd 13 -- 'python3 -B tests/kernels/ends.py 300 return stop reboot'
 	tests/kernels/run --systemd --counted 12 13 backports -- 'python3 -B tests/kernels/pid1.py 32 0 400 800'
@@ -270,6 +275,18 @@ build/bench:
 
 include units/install.mk
 
+# ---- archive and Debian package (units/debian). The first entry of the changelog there has the version.
+
+ARCHIVE = build/novnc-gate-$(VERSION).tar.xz
+
+dist:
+	@mkdir -p build
+	units/put-archive $(ARCHIVE) novnc-gate-$(VERSION)
+
+# SUITE= is a release of Debian, such as trixie: its package is made in a root of its own, into build/deb/SUITE.
+deb: dist $(if $(SUITE),,packages-for-deb)
+	units/put-package $(ARCHIVE) novnc-gate-$(VERSION) build/deb$(SUITE:%=/%) $(SUITE)
+
 clean:
 	rm -rf build compile_commands.json
 
@@ -280,6 +297,9 @@ help:
 	@echo 'make uninstall       remove everything that was installed, except an edited configuration'
 	@echo 'make install-user    install for your own systemd --user, on loopback, without root'
 	@echo 'make uninstall-user  remove that again'
+	@echo
+	@echo 'make deb             make the Debian package in build/deb, of this release of Debian; SUITE=trixie: of another one'
+	@echo 'make dist            make the archive of the sources, from which `make deb` starts'
 	@echo
 	@echo 'make demo            run Next.js, noVNC, a VM and the gate, on port 3000 (PORT=)'
 	@echo 'make check           run all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
@@ -294,6 +314,6 @@ help:
 	@echo
 	@echo 'Defaults of the first installation: NEXTJS=$(NEXTJS) CONTROLLER=$(CONTROLLER)'
 
-.PHONY: ALWAYS all debug lint check check-long demo bench deps clean help packages-for-build \
+.PHONY: ALWAYS all debug lint check check-long demo bench deps clean help dist deb packages-for-build packages-for-deb \
 	packages-for-check packages-for-demo packages-for-browser packages-for-check-long packages-for-bench
 .DELETE_ON_ERROR:

@@ -88,7 +88,8 @@ install_conf = @units/put-conf $1 $2/novnc-gate.conf \
 
 # $(call remove_conf,FILE,DIRECTORY)
 define remove_conf
-@if cmp -s $1 $2/novnc-gate.conf; then rm -f $1; \
+@if dpkg-query -S $1 >/dev/null 2>&1; then echo "$1 belongs to a Debian package and stays."; \
+elif cmp -s $1 $2/novnc-gate.conf; then rm -f $1; \
 elif [ -e $1 ]; then echo "$1 was edited and stays."; fi
 rm -f $1.new $2/novnc-gate.conf
 endef
@@ -105,6 +106,9 @@ fi
 rm -f $(foreach kind,http tls proxy,$2/novnc-gate-$(kind)-[0-9]*.socket $2/novnc-gate-$(kind)-[0-9]*@.service) \
 	$(call umbrellas,$2)
 endef
+
+# The version of Debian's package if it is installed, too.
+package = $(shell dpkg-query -W -f '$${db:Status-Status} $${Version}\n' novnc-gate 2>/dev/null | sed -n 's/^installed //p')
 
 remove_empty_dirs = for d in $1; do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
 
@@ -130,6 +134,8 @@ ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@[ ! -d /run/systemd/system ] || units/move-over systemctl $(unitdir) /etc/systemd/system
+	@[ -z "$(package)" ] || echo "The Debian package novnc-gate $(package) is installed, too. Until 'make uninstall'," \
+		"its units and programs are not used, but those in $(PREFIX)."
 	@echo "Next, as root: systemctl enable --now novnc-gate   (novnc-gate --check shows errors)"
 endif
 
@@ -138,7 +144,7 @@ uninstall:
 	$(call refuse_white_space,DESTDIR PREFIX SYSCONFDIR)
 	$(call remove_socket_units,$(if $(DESTDIR),:,systemctl),$(DESTDIR)$(unitdir))
 ifeq ($(DESTDIR),)
-	rm -rf /run/novnc-gate-tls /var/lib/novnc-gate
+	$(if $(package),,rm -rf /run/novnc-gate-tls /var/lib/novnc-gate)
 endif
 	$(call remove_conf,$(DESTDIR)$(SYSCONFDIR)/novnc-gate.conf,$(DESTDIR)$(sharedir))
 	$(call remove_programs,$(DESTDIR)$(sbindir),$(DESTDIR)$(libdir),$(DESTDIR)$(bindir))
@@ -148,7 +154,8 @@ endif
 ifeq ($(DESTDIR),)
 	journalctl --update-catalog
 	[ ! -d /run/systemd/system ] || systemctl daemon-reload
-	@echo "The user novnc-gate is kept; it owns no files. To remove it: userdel novnc-gate"
+	@echo $(if $(package),"To start the gate of the Debian package again: systemctl enable --now novnc-gate", \
+		"The user novnc-gate is kept; it owns no files. To remove it: userdel novnc-gate")
 endif
 
 # The same units for one's own `systemd --user`: on loopback only, without root. The first sed command removes

@@ -18,7 +18,7 @@ def make(*argv):
 
 @pytest.mark.parametrize("goal, installs", [
     ("deps", True), ("demo", True), ("check", True),
-    *((goal, False) for goal in ("all", "install", "install-user", "lint", "debug", "bench", "check-long")),
+    *((goal, False) for goal in ("all", "deb", "install", "install-user", "lint", "debug", "bench", "check-long")),
 ])
 def test_few_targets_install_packages(goal, installs):
     commands = make("--dry-run", "--what-if=tests/bench/unpack", goal)
