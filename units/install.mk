@@ -12,6 +12,7 @@ bindir = $(PREFIX)/bin
 sbindir = $(PREFIX)/sbin
 libdir = $(PREFIX)/lib/novnc-gate
 unitdir = $(PREFIX)/lib/systemd/system
+presetdir = $(PREFIX)/lib/systemd/system-preset
 sharedir = $(PREFIX)/share/novnc-gate
 docdir = $(PREFIX)/share/doc/novnc-gate
 mandir = $(PREFIX)/share/man
@@ -45,7 +46,7 @@ INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS) $(METRICS_UNITS),u
 	units/novnc-gate.sysusers:$(PREFIX)/lib/sysusers.d/novnc-gate.conf \
 	units/novnc-gate.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gate.catalog \
 	units/novnc-gatectl.catalog:$(PREFIX)/lib/systemd/catalog/novnc-gatectl.catalog \
-	units/novnc-gate.preset:$(PREFIX)/lib/systemd/system-preset/90-novnc-gate.preset \
+	units/novnc-gate.preset:$(presetdir)/90-novnc-gate.preset \
 	units/novnc-gate-nextjs.service:$(docdir)/novnc-gate-nextjs.service \
 	units/strict.conf:$(docdir)/strict.conf \
 	units/haproxy.cfg:$(docdir)/haproxy.cfg \
@@ -56,7 +57,7 @@ INSTALLED_FILES = $(foreach unit,$(COMMON_UNITS) $(TLS_UNITS) $(METRICS_UNITS),u
 	$(foreach page,$(wildcard man/*.8),$(page):$(mandir)/man8/$(notdir $(page)))
 # The directories that `make uninstall` removes once they are empty.
 INSTALLED_DIRS = $(libdir) $(unitdir)/novnc-gate-.socket.d $(unitdir) \
-	$(PREFIX)/lib/systemd/catalog $(PREFIX)/lib/systemd/system-preset \
+	$(PREFIX)/lib/systemd/catalog $(presetdir) \
 	$(PREFIX)/lib/systemd $(PREFIX)/lib/sysusers.d $(docdir) $(PREFIX)/share/doc $(sharedir) \
 	$(mandir)/man1 $(mandir)/man5 $(mandir)/man8 \
 	$(bashdir) $(PREFIX)/share/bash-completion $(zshdir) $(PREFIX)/share/zsh
