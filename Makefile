@@ -18,7 +18,8 @@ BUILD_PACKAGES = gcc libc6-dev pkgconf libssl-dev libseccomp-dev libmd-dev \
 CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-xdist \
 	openssl curl clang clang-format shellcheck mandoc groff-base systemd systemd-container libpam-systemd \
 	dbus iproute2 strace haproxy lintian
-DEB_PACKAGES = debhelper dpkg-dev git xz-utils systemd-dev|systemd
+ARCHIVE_PACKAGES = git xz-utils
+DEB_PACKAGES = debhelper dpkg-dev systemd-dev|systemd
 CHECK_LONG_PACKAGES = mmdebstrap testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
@@ -32,9 +33,13 @@ need = @tests/need $(may_install) 'to $1' $(foreach package,$2,'$(package)')
 
 packages-for-build:
 	$(call need,build novnc-gate,$(BUILD_PACKAGES))
-packages-for-deb: packages-for-build
-	$(call need,make the Debian package,$(DEB_PACKAGES))
-packages-for-check: packages-for-deb
+packages-for-deb: $(if $(may_install),packages-for-build)
+	$(call need,make the Debian package,$(BUILD_PACKAGES) $(ARCHIVE_PACKAGES) $(DEB_PACKAGES))
+packages-for-archive: $(if $(may_install),packages-for-deb)
+	$(call need,make the archive,$(ARCHIVE_PACKAGES))
+packages-for-suite:
+	$(call need,make a Debian package,$(ARCHIVE_PACKAGES) mmdebstrap)
+packages-for-check: packages-for-build packages-for-deb
 	$(call need,run its tests,$(CHECK_PACKAGES))
 packages-for-demo: packages-for-build
 	$(call need,run the demo,$(DEMO_PACKAGES))
@@ -279,12 +284,12 @@ include units/install.mk
 
 ARCHIVE = build/novnc-gate-$(VERSION).tar.xz
 
-dist:
+dist: packages-for-archive
 	@mkdir -p build
 	units/put-archive $(ARCHIVE) novnc-gate-$(VERSION)
 
 # SUITE= is a release of Debian, such as trixie: its package is made in a root of its own, into build/deb/SUITE.
-deb: dist $(if $(SUITE),,packages-for-deb)
+deb: $(if $(SUITE),packages-for-suite,packages-for-deb) dist
 	units/put-package $(ARCHIVE) novnc-gate-$(VERSION) build/deb$(SUITE:%=/%) $(SUITE)
 
 clean:
@@ -315,5 +320,6 @@ help:
 	@echo 'Defaults of the first installation: NEXTJS=$(NEXTJS) CONTROLLER=$(CONTROLLER)'
 
 .PHONY: ALWAYS all debug lint check check-long demo bench deps clean help dist deb packages-for-build packages-for-deb \
+	packages-for-archive packages-for-suite \
 	packages-for-check packages-for-demo packages-for-browser packages-for-check-long packages-for-bench
 .DELETE_ON_ERROR:

@@ -49,6 +49,31 @@ def test_one_line_installs_the_packages_that_are_missing(tmp_path):
         f"    {sudo}apt-get install --no-install-recommends a known known c e"]
 
 
+def test_the_package_is_built_with_the_packages_of_the_build():
+    control = (TREE / "units/debian/control").read_text().split("Build-Depends:")[1].split("\n\n")[0]
+    depends = {"|".join(part.split("(")[0].split()).replace("|||", "|") for part in control.split(",")}
+    listed = make("-s", "--no-print-directory", "--eval=list: ; @echo '$(BUILD_PACKAGES)'", "list").split()
+    assert set(listed) - {"gcc", "libc6-dev"} == depends - {     # those are in every root for builds
+        "debhelper-compat", "dh-sequence-installsysusers", "systemd-dev|systemd"}
+
+
+def test_an_archive_has_the_same_bytes_again(tmp_path):
+    for name in "first", "second":
+        subprocess.run([TREE / "units/put-archive", tmp_path / name, "novnc-gate"], check=True)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    names = subprocess.run(["tar", "-tf", tmp_path / "first"], check=True, capture_output=True, text=True).stdout
+    assert "novnc-gate/Makefile\n" in names and "novnc-gate/build/" not in names
+
+
+def test_an_unpacked_archive_is_archived_to_the_same_bytes(tmp_path):
+    subprocess.run([TREE / "units/put-archive", tmp_path / "first", "tree"], check=True)
+    subprocess.run(["tar", "-C", tmp_path, "-xf", tmp_path / "first"], check=True)
+    (tmp_path / "tree/build").mkdir()
+    (tmp_path / "tree/build/made").touch()
+    subprocess.run([tmp_path / "tree/units/put-archive", tmp_path / "second", "tree"], check=True)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
 def test_compile_commands_have_every_source(tmp_path):
     make("compile_commands.json")
     entries = {entry["file"]: entry for entry in json.loads((TREE / "compile_commands.json").read_text())}
