@@ -83,10 +83,3 @@ def test_all_commands_and_options_are_offered_and_in_the_manual():
         assert option in zsh and re.search(f"(Fl|,) -{option.removeprefix('--')}( |$)", manual, re.M), option
     for command in commands:
         assert f"'{command}:" in zsh and f".It Cm {command}" in manual
-
-
-def test_each_page_of_the_manual_has_the_version():
-    pages = sorted((TREE / "man").glob("*.[158]"))
-    assert len(pages) == 3
-    for page in pages:
-        assert f"\n.Os novnc-gate {said('--version').split()[1]}\n" in page.read_text(), page.name
