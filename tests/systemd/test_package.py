@@ -180,3 +180,9 @@ def test_the_package_says_that_there_is_an_installation_in_usr_local(installed, 
         installed.run("rm", unit)
         installed.run("rmdir", "-p", "--ignore-fail-on-non-empty", "/usr/local/lib/systemd/system")
         installed.run("systemctl", "daemon-reload")
+
+
+@pytest.mark.skipif(BELOW != "/", reason="the demo is made for this machine")
+def test_the_demo_is_served_by_the_package(installed):
+    said = installed.run("/src/units/debian/tests/demo")
+    assert "/dashboard/remote-cli and its terminal were served." in said
