@@ -140,6 +140,8 @@ def test_a_response_without_a_length_that_breaks_off_is_reset_at_once(world, spr
 
 
 def test_the_wait_ends_by_itself(world, spread):
-    for c in spread(101, MANY):    # within 0.8 s
+    clients = spread(101, MANY)
+    for c in clients:
         ended(page(world, c, "Connection: close"))
+    for c in clients:       # within 0.8 s
         assert c.exited() == 0
