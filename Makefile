@@ -19,7 +19,7 @@ CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-
 	openssl curl clang clang-format shellcheck mandoc groff-base systemd systemd-container libpam-systemd \
 	dbus iproute2 strace haproxy lintian
 ARCHIVE_PACKAGES = git xz-utils
-DEB_PACKAGES = build-essential debhelper dpkg-dev systemd-dev|systemd
+DEB_PACKAGES = build-essential debhelper dpkg-dev
 CHECK_LONG_PACKAGES = mmdebstrap testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
