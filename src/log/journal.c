@@ -16,10 +16,10 @@
 
 #include "base/clock.h"
 
-#define JOURNAL_DRAIN_MS  200  /* until the journal has read the last entry */
-#define JOURNAL_STDERR_MS 200  /* for room on standard error, once in a process */
-#define JOURNAL_RETRY_MS  2000 /* the longest pause between two attempts to send */
-#define JOURNAL_KEPT_MAX  8    /* entries */
+#define JOURNAL_DRAIN_MS  200   /* until the journal has read the last entry */
+#define JOURNAL_STDERR_MS 200   /* for room on standard error, once in a process */
+#define JOURNAL_RETRY_MS  10000 /* the longest pause between two attempts to send */
+#define JOURNAL_KEPT_MAX  8     /* entries */
 
 enum sink {
 	SINK_NONE,
@@ -316,14 +316,12 @@ void journal_notify(struct slice state)
 void journal_wait(uint64_t room_ms)
 {
 	uint64_t now_ms = clock_ms(), end_ms = now_ms + room_ms;
-	int pause_ms = 50 + getpid() % 50;
+	uint64_t pause_ms = 50 + (uint64_t)getpid() % 50;
 
 	forget_status();
 	for (; send_kept() == -EAGAIN && now_ms < end_ms; now_ms = clock_ms()) {
-		(void)poll(NULL, 0, pause_ms);
-		pause_ms += pause_ms / 2;
-		if (pause_ms > JOURNAL_RETRY_MS)
-			pause_ms = JOURNAL_RETRY_MS;
+		(void)poll(NULL, 0, (int)clock_earlier(pause_ms, end_ms - now_ms));
+		pause_ms = clock_earlier(pause_ms + pause_ms / 2, JOURNAL_RETRY_MS);
 	}
 	fd_close_auto(&journal.notify_fd);
 }
