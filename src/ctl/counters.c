@@ -12,6 +12,7 @@
 
 #include "ctl/file.h"
 #include "ctl/memory.h"
+#include "ctl/timestamp.h"
 
 #define DIRECTORY "/var/lib/novnc-gate"
 #define FILE_NAME "metrics.json"
@@ -43,10 +44,13 @@ static int file_read(struct counters *c)
 {
 	int fd = openat(c->directory, FILE_NAME, O_RDONLY | O_CLOEXEC);
 	json_error_t error;
+	struct stat st;
 
 	if (fd < 0 && errno != ENOENT)
 		return -errno;
 	if (fd >= 0) {
+		if (fstat(fd, &st) == 0)
+			c->saved_us = timestamp_us(st.st_mtim);
 		c->root = json_loadfd(fd, JSON_REJECT_DUPLICATES, &error);
 		(void)close(fd);
 	}

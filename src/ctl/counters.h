@@ -10,10 +10,11 @@
 #include <stdint.h>
 
 struct counters {
-	json_t *root;  /* owned */
-	json_t *last;  /* owned: what counters_follow() has seen the last time */
-	int directory; /* owned; -1: none */
-	int lock;      /* owned, locked; -1: none */
+	json_t *root;      /* owned */
+	json_t *last;      /* owned: what counters_follow() has seen the last time */
+	uint64_t saved_us; /* when the file was written; 0: there was none */
+	int directory;     /* owned; -1: none */
+	int lock;          /* owned, locked; -1: none */
 };
 
 /* The directory of the file: what StateDirectory= of the unit has set, or else the same one. Borrowed. */

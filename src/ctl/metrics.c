@@ -59,7 +59,7 @@ static int count_journal(struct counters *c)
 struct state {
 	struct sockets kinds[SOCKETS_KINDS];
 	size_t sessions;
-	char boot[SD_ID128_STRING_MAX];
+	uint64_t started_us;       /* when this systemd was started */
 	int64_t certificate_until; /* 0: there is none */
 };
 
@@ -70,10 +70,15 @@ static int state_read(const struct ctl *o, struct state *ret)
 	struct sessions s = { 0 };
 	struct gate_report report;
 	sd_bus *bus = NULL;
-	sd_id128_t boot;
+	/* constant when systemd re-executes itself; the boot id differs between a container and a unit's sandbox in it */
+	const struct systemd_get started = { SYSTEMD_PATH, SYSTEMD_MANAGER,
+					     "UserspaceTimestamp", 't',
+					     &ret->started_us };
 	int r = systemd_open(o->user, &bus);
 
 	*ret = (struct state){ 0 };
+	if (r == 0)
+		r = systemd_read(bus, &started, 1);
 	if (r == 0)
 		r = sockets_read(bus, ret->kinds);
 	if (r == 0)
@@ -87,10 +92,7 @@ static int state_read(const struct ctl *o, struct state *ret)
 	if (gate_check(o, GATE_CHECK_CERTIFICATE, &report) == 0 && report.certificate)
 		ret->certificate_until = report.certificate_until;
 	gate_report_done(&report);
-	r = sd_id128_get_boot(&boot);
-	if (r == 0)
-		(void)sd_id128_to_string(boot, ret->boot);
-	return r;
+	return 0;
 }
 
 #define ACCEPTED "novnc_gate_connections_accepted_total"
@@ -117,10 +119,15 @@ static void follow_kind(struct counters *c, const struct sockets *kind, size_t i
 
 static void follow(struct counters *c, const struct state *s)
 {
-	const char *boot = counters_text(c, "boot");
+	const char *last = counters_text(c, "started");
+	char *now = memory_print("%" PRIu64, s->started_us);
 
-	counters_follow_begin(c, !boot || strcmp(boot, s->boot) != 0);
-	counters_set_text(c, "boot", s->boot);
+	/* a file without this time is of an earlier version */
+	counters_follow_begin(c, last ? strcmp(last, now) != 0
+				      : c->saved_us < s->started_us);
+	counters_set_text(c, "started", now);
+	counters_set_text(c, "boot", NULL); /* as well */
+	free(now);
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
 		follow_kind(c, &s->kinds[i], i);
 }

@@ -8,7 +8,7 @@
 #include "ctl/memory.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
-#define MANAGER     "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
+#define MANAGER     SYSTEMD_PATH, SYSTEMD_MANAGER
 /* Requests on their way: the D-Bus daemon allows 128 by default. */
 #define WINDOW      100
 

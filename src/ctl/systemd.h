@@ -53,6 +53,8 @@ struct systemd_get {
 	void *ret; /* stays as it is if the unit is gone */
 };
 
+#define SYSTEMD_PATH    "/org/freedesktop/systemd1" /* of the manager itself */
+#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 #define SYSTEMD_UNIT    "org.freedesktop.systemd1.Unit"
 #define SYSTEMD_SERVICE "org.freedesktop.systemd1.Service"
 #define SYSTEMD_SOCKET  "org.freedesktop.systemd1.Socket"

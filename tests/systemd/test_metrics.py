@@ -271,6 +271,43 @@ def test_a_reboot_shrinks_no_counter(metrics):
     assert grown(before, scrape())['novnc_gate_connections_accepted_total{kind="http"}'] == 1
 
 
+def by_hand(gate):
+    return parsed(gate.run("novnc-gatectl", "metrics"))
+
+
+def totals(values):
+    return {name: value for name, value in values.items() if "_total{kind=" in name}
+
+
+def test_the_shell_and_the_socket_count_each_connection_once(metrics):
+    """In a container, the boot id in the sandbox of the unit is another one than in the shell."""
+    with closed_session(metrics):
+        pass
+    before = totals(scrape())
+    assert before['novnc_gate_connections_accepted_total{kind="http"}'] > 0
+    assert totals(by_hand(metrics)) == totals(scrape()) == totals(by_hand(metrics)) == before
+    metrics.run("systemctl", "daemon-reexec")
+    assert totals(by_hand(metrics)) == totals(scrape()) == before
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["upgrade", "upgrade and reboot"])
+def test_a_file_of_an_earlier_version_neither_doubles_nor_loses_a_count(metrics, again):
+    name = 'novnc_gate_connections_accepted_total{kind="http"}'
+    with closed_session(metrics):
+        pass
+    before = by_hand(metrics)[name]
+    state = json.loads(metrics.read(STATE))
+    state.pop("started", None)
+    metrics.write(STATE, json.dumps(state | {"boot": "0" * 32}))
+    if again:
+        # as it is after a reboot since then, when each socket has accepted as many connections as before
+        metrics.run("touch", "--date=2020-01-01", STATE)
+    accepted = metrics.accepted() if again else 0
+    assert by_hand(metrics)[name] == before + accepted
+    assert by_hand(metrics)[name] == before + accepted
+    assert "boot" not in json.loads(metrics.read(STATE))
+
+
 def test_many_scrapes_at_the_same_time_count_each_entry_once(metrics):
     before = scrape()
     with closed_session(metrics):
