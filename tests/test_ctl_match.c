@@ -66,6 +66,38 @@ START_TEST(a_word_names_sessions)
 }
 END_TEST
 
+/* Each text is REPEATED the given number of times, and the rest. */
+START_TEST(a_long_word_is_cut_as_the_log_cuts_it)
+{
+	static const struct {
+		const char *repeated;
+		size_t times;
+		const char *rest, *cut_rest;
+		size_t cut_times;
+	} table[] = {
+		{ "a", 511, "b", "b", 511 },          { "a", 512, "b", "...", 509 },
+		{ "a", 2000, "", "...", 509 },        { "\\x0a", 128, "", "", 128 },
+		{ "\\x0a", 128, "a", "...", 127 },    { "a", 508, "\\x0ab", "...", 508 },
+		{ "a", 508, "b*\\x0a", "b...", 508 },
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		size_t len = strlen(table[i].repeated);
+		char whole[2100] = "", cut[600] = "", *result;
+
+		for (size_t k = 0; k < table[i].times; k++)
+			strcpy(whole + k * len, table[i].repeated);
+		strcat(whole, table[i].rest);
+		for (size_t k = 0; k < table[i].cut_times; k++)
+			strcpy(cut + k * len, table[i].repeated);
+		strcat(cut, table[i].cut_rest);
+		result = match_cut(whole);
+		ck_assert_str_eq(result, cut);
+		free(result);
+	}
+}
+END_TEST
+
 START_TEST(a_session_named_as_a_glob_does_not_protect_others_from_it)
 {
 	static struct session three[] = {
@@ -132,6 +164,7 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, a_word_names_sessions);
+	tcase_add_test(t, a_long_word_is_cut_as_the_log_cuts_it);
 	tcase_add_test(t, a_session_named_as_a_glob_does_not_protect_others_from_it);
 	tcase_add_test(t, a_glob_for_the_only_session_is_no_glob_for_all);
 	tcase_add_test(t, a_name_that_all_have_is_exact);

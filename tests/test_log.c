@@ -418,10 +418,10 @@ START_TEST(the_status_goes_to_systemd_only_if_it_listens)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	socklen_t len = sizeof(sa.sun_family); /* the kernel picks an abstract name */
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	char expected[8 + TEXT_MAX + 1], junk[TEXT_MAX + 1];
+	char expected[64 + 3 * TEXT_MAX], junk[TEXT_MAX + 1], escapes[TEXT_MAX];
 
 	capture_lines();
-	log_status(SLICE("nobody hears it"));
+	log_status((struct slice[]){ SLICE("nobody hears it") }, 1);
 
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
 	len = sizeof(sa);
@@ -430,15 +430,23 @@ START_TEST(the_status_goes_to_systemd_only_if_it_listens)
 	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
 	journal_close();
 	journal_open();
-	log_status(SLICE("noVNC session s-1\nREADY=1"));
-	ck_assert_str_eq(packet(fd), "STATUS=noVNC session s-1\\x0aREADY=1");
+	log_status((struct slice[]){ SLICE("id "), SLICE("s-1\nREADY=1") }, 2);
+	ck_assert_str_eq(packet(fd), "STATUS=id s-1\\x0aREADY=1");
 
+	/* each part is as long as a field of the journal */
 	memset(junk, 'a', sizeof(junk));
-	log_status((struct slice){ junk, TEXT_MAX });
-	snprintf(expected, sizeof(expected), "STATUS=%.*s", TEXT_MAX, junk);
-	ck_assert_str_eq(packet(fd), expected);
-	log_status((struct slice){ junk, TEXT_MAX + 1 });
-	snprintf(expected, sizeof(expected), "STATUS=%.*s...", TEXT_MAX - 3, junk);
+	memset(escapes, '\n', sizeof(escapes));
+	log_status((struct slice[]){ { junk, TEXT_MAX },
+				     SLICE(", id "),
+				     { junk, TEXT_MAX + 1 },
+				     SLICE(", user "),
+				     { escapes, sizeof(escapes) } },
+		   5);
+	snprintf(expected, sizeof(expected), "STATUS=%.*s, id %.*s..., user ", TEXT_MAX,
+		 junk, TEXT_MAX - 3, junk);
+	for (size_t i = 0; i < TEXT_MAX / 4 - 1; i++)
+		strcat(expected, "\\x0a");
+	strcat(expected, "...");
 	ck_assert_str_eq(packet(fd), expected);
 	journal_close();
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "ctl/memory.h"
+#include "log/log.h"
 
 static bool equal(const char *word, const char *text)
 {
@@ -28,6 +29,20 @@ struct slice match_address(struct slice client)
 		return (struct slice){ host.p + 1, host.len - 2 };
 	/* several colons without brackets: an address alone, that a proxy has named */
 	return slice_find(host, ':') < host.len ? client : host;
+}
+
+/* Cuts no \xNN apart, as put_escaped() in log.c. */
+char *match_cut(const char *word)
+{
+	size_t len = strlen(word), next = 0, kept = 0;
+
+	if (len <= LOG_VALUE_MAX)
+		return memory_copy(slice_str(word));
+	while (next <= LOG_VALUE_MAX - strlen("...")) {
+		kept = next;
+		next += strncmp(word + next, "\\x", 2) == 0 ? strlen("\\xNN") : 1;
+	}
+	return memory_print("%.*s...", (int)kept, word);
 }
 
 static bool names(const struct session *s, const char *word,
@@ -64,8 +79,10 @@ static size_t mark(const struct sessions *s, const char *word,
 enum match match_sessions(const struct sessions *s, const char *word, bool also_glob,
 			  bool marked[])
 {
-	size_t exact = mark(s, word, equal, marked), n;
+	char *cut = match_cut(word);
+	size_t exact = mark(s, cut, equal, marked), n;
 
+	free(cut);
 	if (exact > 0 && !also_glob)
 		return MATCH_EXACT; /* also if it looks like a glob */
 	n = strpbrk(word, "*?[") ? mark(s, word, globs, marked) : 0;

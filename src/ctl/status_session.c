@@ -142,9 +142,10 @@ static void print_ended(const char *id, const struct entry *last)
 }
 
 /* A session that has ended is known to the journal only. Returns the exit code. */
-static int show_ended(const struct ctl *o, const char *id, json_t *list)
+static int show_ended(const struct ctl *o, const char *word, json_t *list)
 {
 	struct entries entries;
+	char *id = match_cut(word);
 	bool known;
 
 	/* one is enough to know that it was there */
@@ -164,6 +165,7 @@ static int show_ended(const struct ctl *o, const char *id, json_t *list)
 	if (known && !list)
 		print_entries(o, &entries);
 	entries_done(&entries);
+	free(id);
 	return known ? CTL_NOT_ACTIVE : CTL_NO_SUCH;
 }
 

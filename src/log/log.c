@@ -316,14 +316,16 @@ void log_event(enum log_event ev, const struct log_fields *f)
 		entry_write(ev, f);
 }
 
-void log_status(struct slice text)
+void log_status(const struct slice parts[], size_t n)
 {
 	/* an escape may go past the limit before the text is cut */
-	char line[sizeof("STATUS=") + LOG_VALUE_MAX + 3];
+	char line[sizeof("STATUS=") + LOG_STATUS_MAX + 3];
 	struct buf b = { .data = line, .cap = sizeof(line) };
 
+	_Static_assert(sizeof(line) <= PIPE_BUF, "systemd takes it");
 	(void)buf_put_slice(&b, SLICE("STATUS="));
-	put_escaped(&b, text);
+	for (size_t i = 0; i < n; i++)
+		put_escaped(&b, parts[i]);
 	journal_notify(buf_slice(&b));
 }
 

@@ -70,5 +70,9 @@ bool log_enabled(enum log_event ev);
 /* Reports an event; writes an entry if its level is logged. Never fails. */
 void log_event(enum log_event ev, const struct log_fields *f);
 
-/* Sets the status of this connection in `systemctl status` (STATUS= of sd_notify(3)). */
-void log_status(struct slice text);
+/*
+ * Sets the status of this connection in `systemctl status` (STATUS= of sd_notify(3)): all parts, each of them escaped
+ * and cut like a field. LOG_STATUS_MAX bytes have room for four parts of that length; systemd takes PIPE_BUF.
+ */
+#define LOG_STATUS_MAX (4 * LOG_VALUE_MAX)
+void log_status(const struct slice parts[], size_t n);

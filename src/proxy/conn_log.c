@@ -216,42 +216,40 @@ void conn_log_forwarded(struct conn_request *q, const struct backend *be,
 	log_dropped(q, h);
 }
 
-/*
- * novnc-gatectl reads this (src/ctl/parse.c). The id and the user come last, because they are text
- * of others: the rest is complete even if a long id is cut.
- */
+/* novnc-gatectl reads this (src/ctl/parse.c). The id and the user come last, because they are text of others. */
 static void status_of_session(const struct log_fields *f, int upstream_fd)
 {
-	char storage[4 * LOG_VALUE_MAX]; /* longer, so the log marks a cut */
-	struct buf b = { .data = storage, .cap = sizeof(storage) };
 	char ends[CLIENT_ENDS_MAX];
+	bool has_ends = client_ends(upstream_fd, ends);
+	const struct slice parts[] = {
+		SLICE("noVNC session, client "),
+		f->client,
+		has_ends ? SLICE(", connection ") : SLICE(""),
+		has_ends ? slice_str(ends) : SLICE(""),
+		SLICE(", id "),
+		f->session,
+		f->user.len > 0 ? SLICE(", user ") : SLICE(""),
+		f->user,
+	};
 
-	/* all of it fits: an id, a user and two addresses */
-	(void)BUF_PUT(&b, SLICE("noVNC session, client "), f->client);
-	if (client_ends(upstream_fd, ends))
-		(void)BUF_PUT(&b, SLICE(", connection "), slice_str(ends));
-	(void)BUF_PUT(&b, SLICE(", id "), f->session);
-	if (f->user.len > 0)
-		(void)BUF_PUT(&b, SLICE(", user "), f->user);
-	log_status(buf_slice(&b));
+	/* of these, client, id and user can be long */
+	log_status(parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 void conn_log_opened(struct conn_request *q, int upstream_fd)
 {
 	const struct log_fields *f = &q->fields;
-	char status[LOG_VALUE_MAX + 128]; /* longer, so the log marks a cut */
+	const struct slice other[] = { SLICE("WebSocket of "), f->client, SLICE(" to "),
+				       f->backend };
 
 	if (is_session(&q->verdict))
 		conn_log(q, LOG_PROXYING, 101, "");
 	if (!journal_has_manager())
 		return;
-	if (is_session(&q->verdict)) {
+	if (is_session(&q->verdict))
 		status_of_session(f, upstream_fd);
-		return;
-	}
-	(void)snprintf(status, sizeof(status), "WebSocket of %.*s to %.*s",
-		       SLICE_FMT(f->client), SLICE_FMT(f->backend));
-	log_status(slice_str(status));
+	else
+		log_status(other, sizeof(other) / sizeof(other[0]));
 }
 
 void conn_log_undecided(struct conn_request *q, const struct recheck *r)

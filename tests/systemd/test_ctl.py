@@ -242,6 +242,40 @@ def test_disconnect_ends_that_session_and_no_other_and_says_which(gate):
         assert unit not in gate.instances()
 
 
+@contextlib.contextmanager
+def authorizing(user):
+    """A Next.js that lets everybody open every session. Yields the configuration for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def respond():
+            with contextlib.suppress(OSError):  # when it is closed
+                while True:
+                    with listener.accept()[0] as sock:
+                        sock.recv(65536)
+                        sock.sendall(f"HTTP/1.1 200 OK\r\nX-Novnc-User: {user}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        threading.Thread(target=respond, daemon=True).start()
+        yield f"[NextJs]\nUrl=http://127.0.0.1:{listener.getsockname()[1]}\n[Authorization]\nPath=/may\n"
+
+
+@pytest.mark.parametrize("id", ["i" * 415, "i" * 512, "i" * 513, "i" * 2000], ids=len)
+def test_a_long_id_hides_neither_the_session_nor_its_user(gate, id):
+    """The status has the id and the user as the journal has them."""
+    shown = id if len(id) <= 512 else id[:509] + "..."
+    with authorizing("alice" * 20) as authorization, gate.configured(authorization), \
+            sessions(gate, id, id[:300]) as (first, second):
+        rows = listed(gate)
+        assert rows.keys() == {shown, id[:300]} and {row["user"] for row in rows.values()} == {"alice" * 20}
+        [row] = json.loads(ctl(gate, "status", id, "--json=short"))
+        assert row["open"] is True and row["session"] == shown
+        assert ctl(gate, "disconnect", id).startswith(f"Disconnected session {shown} of alice")
+        assert first.ended() and second.echoes()
+        gate.sync()
+        [row] = json.loads(ctl(gate, "status", id, "--json=short", code=3))
+        assert row["session"] == shown and "Disconnecting session" in str(row["entries"])
+        assert ctl(gate, "disconnect", "alice" * 20).startswith(f"Disconnected session {id[:300]} of alice")
+        assert second.ended()
+
+
 def test_disconnect_ends_all_also_if_nobody_reads_its_output(gate):
     with sessions(gate, "pipe-1", "pipe-2", "other") as (first, second, other):
         reader, writer = os.pipe()
