@@ -53,7 +53,8 @@ struct disconnect {
 	const struct ctl *options;
 	const struct session **session;   /* those that are to be ended, borrowed */
 	const struct systemd_unit **unit; /* their units */
-	size_t n;
+	size_t n, told; /* all of them; those that on_stop() has handled */
+	bool again; /* systemd has re-executed itself, and all are stopped once more */
 	char *by;
 	struct table table; /* those that systemd ends */
 };
@@ -98,10 +99,16 @@ static void on_stop(void *userdata, size_t i, int result)
 	struct disconnect *d = userdata;
 	const struct session *s = d->session[i];
 
+	if (result < 0 || i < d->told)
+		return;
+	/* when the connection was lost, systemd had the request to stop this one */
+	if (result == 0 && d->again && i == d->told)
+		result = 1;
+	d->told = i + 1;
 	if (result == 0)
 		(void)fprintf(stderr, "Session %s has ended meanwhile\n",
 			      s->id ? s->id : s->client);
-	if (result <= 0)
+	if (result == 0)
 		return;
 	write_entry(d, s);
 	table_text(&d->table, s->id);
@@ -144,10 +151,20 @@ static int choose(const struct ctl *o, const struct sessions *s, char *words[],
 	return code;
 }
 
-static int disconnect(const struct ctl *o, sd_bus *bus, const struct sessions *s,
-		      const bool marked[])
+static int stop_all(sd_bus *bus, void *userdata)
 {
 	const struct systemd_wait wait = { -1, CLOCK_INFINITY };
+	struct disconnect *d = userdata;
+	int r = systemd_stop(bus, d->unit, d->n, d->options->no_block ? NULL : &wait,
+			     on_stop, d);
+
+	d->again = true;
+	return r;
+}
+
+static int disconnect(const struct ctl *o, sd_bus **bus, const struct sessions *s,
+		      const bool marked[])
+{
 	struct disconnect d = {
 		.options = o,
 		.session = memory_array(NULL, s->n, sizeof(*d.session)),
@@ -162,7 +179,7 @@ static int disconnect(const struct ctl *o, sd_bus *bus, const struct sessions *s
 			d.session[d.n] = &s->session[i];
 			d.unit[d.n++] = &s->session[i].unit;
 		}
-	r = systemd_stop(bus, d.unit, d.n, o->no_block ? NULL : &wait, on_stop, &d);
+	r = systemd_again(o->user, bus, NULL, stop_all, &d);
 	if (o->json != CTL_JSON_OFF)
 		table_print_json(o->json, table_json(&d.table));
 	table_done(&d.table);
@@ -182,13 +199,13 @@ int ctl_disconnect(const struct ctl *o, char *args[])
 	/* all sessions are ended, also if nobody reads the output any more; main() reports the error */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (r == 0)
-		r = sessions_read(bus, SESSIONS_ONLY, true, &s);
+		r = sessions_read_again(o->user, &bus, NULL, SESSIONS_ONLY, true, &s);
 	if (r == 0) {
 		marked = memory_array(NULL, s.n, sizeof(*marked));
 		memset(marked, 0, s.n * sizeof(*marked));
 		code = choose(o, &s, args, marked);
 		if (code != EXIT_FAILURE)
-			r = disconnect(o, bus, &s, marked);
+			r = disconnect(o, &bus, &s, marked);
 	}
 	if (r < 0)
 		(void)fprintf(stderr, "Cannot disconnect: %s\n", systemd_strerror(r));

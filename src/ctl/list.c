@@ -66,7 +66,6 @@ static void wait_ms(uint64_t span_ms)
 
 int ctl_list(const struct ctl *o, char *args[])
 {
-	static const struct systemd_wait unlimited = { -1, CLOCK_INFINITY };
 	enum sessions_which which = o->all ? SESSIONS_ALL : SESSIONS_ONLY;
 	bool invocations = o->json != CTL_JSON_OFF;
 	struct sessions s = { 0 };
@@ -75,14 +74,13 @@ int ctl_list(const struct ctl *o, char *args[])
 
 	(void)args;
 	if (r == 0)
-		r = sessions_read(bus, which, invocations, &s);
+		r = sessions_read_again(o->user, &bus, NULL, which, invocations, &s);
 	if (r == 0 && o->watch_ms == 0)
 		print(o, &s, 0);
 	while (r == 0 && o->watch_ms > 0 && !ferror(stdout)) {
 		redraw(o, &s);
 		wait_ms(o->watch_ms);
-		r = sessions_read_again(o->user, &bus, &unlimited, which, invocations,
-					&s);
+		r = sessions_read_again(o->user, &bus, NULL, which, invocations, &s);
 	}
 	if (r < 0)
 		(void)fprintf(stderr, "Cannot list the sessions: %s\n",

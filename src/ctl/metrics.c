@@ -65,26 +65,34 @@ struct state {
 
 static const char *const kind_names[SOCKETS_KINDS] = { "http", "tls", "proxy" };
 
-static int state_read(const struct ctl *o, struct state *ret)
+static int units_read(sd_bus *bus, void *userdata)
 {
+	struct state *to = userdata;
 	struct sessions s = { 0 };
-	struct gate_report report;
-	sd_bus *bus = NULL;
 	/* constant when systemd re-executes itself; the boot id differs between a container and a unit's sandbox in it */
 	const struct systemd_get started = { SYSTEMD_PATH, SYSTEMD_MANAGER,
-					     "UserspaceTimestamp", 't',
-					     &ret->started_us };
+					     "UserspaceTimestamp", 't', &to->started_us };
+	int r = systemd_read(bus, &started, 1);
+
+	sockets_done(to->kinds); /* of an earlier call */
+	if (r == 0)
+		r = sockets_read(bus, to->kinds);
+	if (r == 0)
+		r = sessions_read(bus, SESSIONS_ONLY, false, &s);
+	to->sessions = s.n;
+	sessions_done(&s);
+	return r;
+}
+
+static int state_read(const struct ctl *o, struct state *ret)
+{
+	struct gate_report report;
+	sd_bus *bus = NULL;
 	int r = systemd_open(o->user, &bus);
 
 	*ret = (struct state){ 0 };
 	if (r == 0)
-		r = systemd_read(bus, &started, 1);
-	if (r == 0)
-		r = sockets_read(bus, ret->kinds);
-	if (r == 0)
-		r = sessions_read(bus, SESSIONS_ONLY, false, &s);
-	ret->sessions = s.n;
-	sessions_done(&s);
+		r = systemd_again(o->user, &bus, NULL, units_read, ret);
 	sd_bus_flush_close_unref(bus);
 	if (r < 0)
 		return r;

@@ -3,12 +3,8 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "ctl/memory.h"
 #include "ctl/tcp.h"
-
-/* For systemd to re-execute itself, which takes seconds with thousands of units. */
-#define SESSIONS_AGAIN_MS 30000
 
 static void session_done(struct session *s)
 {
@@ -235,17 +231,23 @@ int sessions_invocations(sd_bus *bus, char ***ret, size_t *ret_n)
 	return r;
 }
 
+struct query {
+	enum sessions_which which;
+	bool invocations;
+	struct sessions *s;
+};
+
+static int read_once(sd_bus *bus, void *userdata)
+{
+	const struct query *q = userdata;
+
+	return sessions_read(bus, q->which, q->invocations, q->s);
+}
+
 int sessions_read_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
 			enum sessions_which which, bool invocations, struct sessions *s)
 {
-	const struct systemd_wait limit = {
-		.sigfd = wait->sigfd,
-		.end_ms = clock_earlier(wait->end_ms, clock_ms() + SESSIONS_AGAIN_MS),
-	};
-	int r;
+	struct query q = { which, invocations, s };
 
-	do
-		r = sessions_read(*bus, which, invocations, s);
-	while (r < 0 && (r = systemd_reopen(r, user, &limit, bus)) == 0);
-	return r < 0 && clock_ms() >= wait->end_ms ? -ETIMEDOUT : r;
+	return systemd_again(user, bus, wait, read_once, &q);
 }

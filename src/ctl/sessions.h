@@ -37,8 +37,7 @@ int sessions_read(sd_bus *bus, enum sessions_which which, bool invocations,
 		  struct sessions *s);
 
 /*
- * The same; if systemd re-executes itself, waits for it, half a minute at most, and connects to it again. Also
- * returns -ETIMEDOUT or -ECANCELED for the end of the wait.
+ * The same, with systemd_again().
  */
 int sessions_read_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
 			enum sessions_which which, bool invocations, struct sessions *s);

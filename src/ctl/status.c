@@ -45,12 +45,23 @@ static int read_connections(sd_bus *bus, struct overview *v)
 
 	v->installed_us = installed_us();
 	v->connections = s.n;
+	v->sessions = v->earlier = 0;
 	for (size_t i = 0; i < s.n; i++) {
 		v->sessions += s.session[i].is_session;
 		v->earlier += s.session[i].since_us < v->installed_us;
 	}
 	sessions_done(&s);
 	return r;
+}
+
+static int read_units(sd_bus *bus, void *userdata)
+{
+	struct overview *v = userdata;
+	int r;
+
+	sockets_done(v->kinds); /* of an earlier call */
+	r = sockets_read(bus, v->kinds);
+	return r == 0 ? read_connections(bus, v) : r;
 }
 
 static int overview_read(const struct ctl *o, struct overview *ret)
@@ -60,9 +71,7 @@ static int overview_read(const struct ctl *o, struct overview *ret)
 
 	*ret = (struct overview){ 0 };
 	if (r == 0)
-		r = sockets_read(bus, ret->kinds);
-	if (r == 0)
-		r = read_connections(bus, ret);
+		r = systemd_again(o->user, &bus, NULL, read_units, ret);
 	sd_bus_flush_close_unref(bus);
 	if (r == 0)
 		ret->check_error = gate_check(o, GATE_CHECK_ALL, &ret->report);

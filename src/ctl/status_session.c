@@ -205,7 +205,7 @@ int status_sessions(const struct ctl *o, char *words[])
 	int r = systemd_open(o->user, &bus), code = EXIT_FAILURE;
 
 	if (r == 0)
-		r = sessions_read(bus, SESSIONS_ALL, true, &s);
+		r = sessions_read_again(o->user, &bus, NULL, SESSIONS_ALL, true, &s);
 	if (r < 0) {
 		(void)fprintf(stderr, "Cannot read the sessions: %s\n",
 			      systemd_strerror(r));

@@ -277,9 +277,11 @@ static int on_stopping(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	s->pending--;
 	if (sd_bus_message_is_method_error(m, NULL)) {
 		s->result = response_error(m);
-	} else if (s->active && (s->result = sd_bus_message_read(m, "o", &job)) > 0) {
+	} else if ((s->result = sd_bus_message_read(m, "o", &job)) > 0) {
+		/* also of a unit that is being stopped already, so that its end is waited for */
 		s->jobs[s->at] = memory_copy(slice_str(job));
 		s->left++;
+		s->result = s->active;
 	}
 	return 1;
 }

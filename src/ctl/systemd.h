@@ -13,7 +13,7 @@ struct systemd_unit {
 
 /*
  * Connects to the service manager of the system or to the user's: directly if it is the caller's own, else
- * through the D-Bus daemon. The caller calls sd_bus_flush_close_unref().
+ * through the D-Bus daemon. *ret is NULL before. The caller calls sd_bus_flush_close_unref().
  */
 int systemd_open(bool user, sd_bus **ret);
 
@@ -34,6 +34,14 @@ bool systemd_is_lost(int error);
  * -ECANCELED for a signal, or the error, if it is another one or end_ms has come.
  */
 int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus **bus);
+
+/*
+ * Calls call(). If that fails because systemd re-executes itself, waits for systemd, half a minute at most, connects
+ * again and calls it again, 20 times at most. Returns what it has returned; or, for the end of the wait (NULL: there is
+ * none), -ETIMEDOUT or -ECANCELED.
+ */
+int systemd_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
+		  int (*call)(sd_bus *bus, void *userdata), void *userdata);
 
 /* All loaded units with such a name, in the given states (NULL: any). Returns how many. */
 int systemd_units(sd_bus *bus, const char *const patterns[], const char *const states[],
@@ -64,7 +72,7 @@ int systemd_read(sd_bus *bus, const struct systemd_get *gets, size_t n);
 
 /*
  * Stops units, one after the other, and waits until they have stopped; with a wait of NULL, only until systemd
- * has accepted it. Calls each() with 1 for a unit that systemd stops, 0 for one that was not active any more,
+ * has accepted it. Calls each() with 1 for an active unit, which systemd stops, 0 for one that was not active any more,
  * or -errno, with which it also ends. Returns 0, -ECANCELED or -ETIMEDOUT for the end of the wait, after which
  * systemd may still stop units, or another -errno.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection to the service manager, and its errors. */
 #include <stdlib.h>
+#include <systemd/sd-daemon.h>
 
 #include "base/clock.h"
 #include "ctl/memory.h"
@@ -8,6 +9,10 @@
 
 /* Between two attempts to connect again. */
 #define REOPEN_MS 100
+/* For systemd to re-execute itself, which takes seconds with thousands of units. */
+#define AGAIN_MS  30000
+/* Calls that fail one after the other because systemd re-executes itself. */
+#define CALLS     20
 
 /* As systemctl(1): without the D-Bus daemon in between, which need not run. */
 static int open_directly(const char *runtime, sd_bus **ret)
@@ -28,7 +33,7 @@ static int open_directly(const char *runtime, sd_bus **ret)
 	return r;
 }
 
-int systemd_open(bool user, sd_bus **ret)
+static int open_once(bool user, sd_bus **ret)
 {
 	/* PID 1 talks to root only; a user's manager to that user */
 	const char *runtime = user             ? getenv("XDG_RUNTIME_DIR")
@@ -44,6 +49,17 @@ int systemd_open(bool user, sd_bus **ret)
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return -EHOSTDOWN;
 	return r < 0 ? r : 0;
+}
+
+int systemd_open(bool user, sd_bus **ret)
+{
+	const struct systemd_wait limit = { -1, clock_ms() + AGAIN_MS };
+	int r = open_once(user, ret);
+
+	/* PID 1 listens for root, except while it re-executes itself */
+	if (r == -EHOSTDOWN && !user && geteuid() == 0 && sd_booted() > 0)
+		r = systemd_reopen(r, user, &limit, ret);
+	return r;
 }
 
 bool systemd_is_lost(int error)
@@ -71,7 +87,7 @@ int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus
 
 		if (r != -ETIMEDOUT)
 			return r;
-		error = systemd_open(user, &again);
+		error = open_once(user, &again);
 		if (error < 0)
 			continue;
 		sd_bus_flush_close_unref(*bus);
@@ -79,6 +95,23 @@ int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus
 		return 0;
 	}
 	return error;
+}
+
+int systemd_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
+		  int (*call)(sd_bus *bus, void *userdata), void *userdata)
+{
+	uint64_t end_ms = wait ? wait->end_ms : CLOCK_INFINITY;
+	struct systemd_wait limit = { .sigfd = wait ? wait->sigfd : -1 };
+	int r = call(*bus, userdata);
+
+	for (int n = 1; r < 0 && n < CALLS; n++) {
+		limit.end_ms = clock_earlier(end_ms, clock_ms() + AGAIN_MS);
+		r = systemd_reopen(r, user, &limit, bus);
+		if (r < 0)
+			break;
+		r = call(*bus, userdata);
+	}
+	return r < 0 && clock_ms() >= end_ms ? -ETIMEDOUT : r;
 }
 
 const char *systemd_strerror(int error)

@@ -353,6 +353,47 @@ def test_disconnect_says_what_it_has_ended_before_it_waits(gate):
         gate.run("rm", "/run/may-end")
 
 
+@pytest.mark.parametrize("arguments", [["disconnect"], ["disconnect", "--json=short"]])
+def test_disconnect_waits_on_when_systemd_re_executes_itself(gate, arguments):
+    with gate.drop_in("novnc-gate-http-@.service", "[Service]\nTimeoutStopSec=60s\nExecStopPost=/bin/sh -c "
+                      "'until [ -e /run/may-end ]; do sleep 0.1; done'\n"), sessions(gate, "4711", "4712") as both:
+        units = [gate.instance_of(session.sock) for session in both]
+        disconnect = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", *arguments, "4711", "4712"],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                      text=True)
+        try:
+            for unit in units:
+                wait_for(lambda: gate.property(unit, "ActiveState") == "deactivating")
+            gate.run("systemctl", "daemon-reexec")
+            assert {gate.property(unit, "ActiveState") for unit in units} == {"deactivating"}
+            assert disconnect.poll() is None
+        finally:
+            gate.run("touch", "/run/may-end")
+        out = disconnect.stdout.read()
+        assert disconnect.wait(PATIENCE) == 0, out
+        gate.run("rm", "/run/may-end")
+        if "--json=short" in arguments:
+            assert sorted(row["session"] for row in json.loads(out)) == ["4711", "4712"]
+        else:
+            assert sorted(line.split(",")[0] for line in out.splitlines()) == \
+                ["Disconnected session 4711", "Disconnected session 4712"]
+
+
+@pytest.mark.parametrize("arguments", ["list", "status -n0 4711", "status", "metrics"])
+def test_what_is_read_is_read_again_when_systemd_re_executes_itself(gate, arguments):
+    with sessions(gate, "4711"):
+        reader = subprocess.Popen([*gate.enter, "sh", "-c", "until [ -e /run/may-end ]; do "
+                                   f"/usr/local/bin/novnc-gatectl {arguments} 2>&1 >/dev/null || echo $?; done"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            for _ in range(5):
+                gate.run("systemctl", "daemon-reexec")
+        finally:
+            gate.run("touch", "/run/may-end")
+        assert reader.communicate(timeout=PATIENCE)[0] == ""
+        gate.run("rm", "/run/may-end")
+
+
 def test_others_may_not_disconnect(gate):
     gate.run("systemctl", "start", "dbus.socket")
     with sessions(gate, "4711") as (session,):
