@@ -109,6 +109,12 @@ static void print_change(const struct sessions *before, const struct sessions *n
 	(void)fflush(stdout);
 }
 
+/* They are in the JSON only. */
+static bool with_invocations(const struct ctl *o)
+{
+	return o->json != CTL_JSON_OFF;
+}
+
 /* Copies what print_change() needs, because the next sessions_read() frees or takes over *s. */
 static struct sessions copy_names(const struct sessions *s)
 {
@@ -147,7 +153,8 @@ static int look_again(const struct ctl *o, sd_bus **bus, const struct systemd_wa
 		      struct sessions *s)
 {
 	struct sessions before = copy_names(s);
-	int r = sessions_read_again(o->user, bus, wait, SESSIONS_ALL, false, s);
+	int r = sessions_read_again(o->user, bus, wait, SESSIONS_ALL, with_invocations(o),
+				    s);
 
 	if (r < 0) {
 		*s = before;
@@ -184,7 +191,8 @@ static int show_and_wait(const struct stopped *stopped, sd_bus **bus,
 			 const struct systemd_wait *wait, struct sessions *s)
 {
 	const struct ctl *o = stopped->options;
-	int r = sessions_read_again(o->user, bus, wait, SESSIONS_ALL, false, s);
+	int r = sessions_read_again(o->user, bus, wait, SESSIONS_ALL, with_invocations(o),
+				    s);
 
 	if (r == 0 && o->json == CTL_JSON_OFF) {
 		if (stopped->n == 0)
@@ -217,13 +225,13 @@ static int drain(const struct ctl *o, sd_bus **bus, const struct systemd_wait *w
 	int r = stop_sockets(*bus, wait, &stopped), error = 0;
 	bool text = o->json == CTL_JSON_OFF;
 
-	if (systemd_is_lost(r) &&
-	    sessions_read_again(o->user, bus, wait, SESSIONS_ALL, false, s) == 0)
+	if (systemd_is_lost(r) && sessions_read_again(o->user, bus, wait, SESSIONS_ALL,
+						      with_invocations(o), s) == 0)
 		r = stop_sockets(*bus, wait, &stopped);
 	if (r == 0)
 		r = show_and_wait(&stopped, bus, wait, s);
 	else if (is_end(r))
-		error = sessions_read(*bus, SESSIONS_ALL, false, s);
+		error = sessions_read(*bus, SESSIONS_ALL, with_invocations(o), s);
 	r = error < 0 ? error : r;
 	if (text && is_end(r))
 		print_end(r, s);

@@ -154,20 +154,26 @@ static json_t *json_kind(const struct sockets *k)
 			 (json_int_t)k->accepted, "refused", (json_int_t)k->refused);
 }
 
+static json_t *json_if(bool known, uint64_t value)
+{
+	return known ? json_integer((json_int_t)value) : json_null();
+}
+
 static void print_json(const struct ctl *o, const struct overview *v)
 {
 	json_t *kinds = json_array();
 
 	for (size_t i = 0; i < SOCKETS_KINDS; i++)
 		(void)json_array_append_new(kinds, json_kind(&v->kinds[i]));
-	table_print_json(
-		o->json,
-		json_pack("{s:o, s:I, s:I, s:I, s:I, s:o}", "units", kinds, "sessions",
-			  (json_int_t)v->sessions, "connections",
-			  (json_int_t)v->connections, "earlier", (json_int_t)v->earlier,
-			  "installed", (json_int_t)v->installed_us, "check",
-			  v->check_error < 0 ? json_null()
-					     : gate_report_json(&v->report, o->verbose)));
+	table_print_json(o->json,
+			 json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "units", kinds,
+				   "sessions", (json_int_t)v->sessions, "connections",
+				   (json_int_t)v->connections, "earlier",
+				   json_if(v->installed_us > 0, v->earlier), "installed",
+				   json_if(v->installed_us > 0, v->installed_us), "check",
+				   v->check_error < 0
+					   ? json_null()
+					   : gate_report_json(&v->report, o->verbose)));
 }
 
 int ctl_status(const struct ctl *o, char *args[])

@@ -445,6 +445,14 @@ def test_drain_ends_after_its_time_and_the_sockets_stay_stopped(started_again):
         assert again.startswith("No socket listens.\n") and again.endswith("systemctl start novnc-gate.service\n")
 
 
+def test_json_of_drain_has_the_invocations(started_again):
+    gate = started_again
+    with sessions(gate, "4711") as (session,):
+        invocation = gate.property(gate.instance_of(session.sock), "InvocationID")
+        [row] = json.loads(ctl(gate, "drain", "--timeout=1500ms", "--json=short", code=1))
+        assert (row["session"], row["invocation"]) == ("4711", invocation)
+
+
 def test_ctrl_c_ends_drain_and_the_sockets_stay_stopped(started_again):
     gate = started_again
     with sessions(gate, "4711") as (session,):
@@ -639,8 +647,11 @@ def test_json_has_the_error_also_if_it_is_not_utf_8(gate):
 
 def test_check_says_why_it_could_not_check(gate):
     program, aside = "/usr/local/sbin/novnc-gate", "/usr/local/sbin/aside"
+    assert json.loads(ctl(gate, "status", "--json=short"))["installed"] > 0
     gate.run("mv", program, aside)
     try:
+        status = json.loads(gate.run("sh", "-c", "novnc-gatectl status --json=short 2>/dev/null"))
+        assert (status["installed"], status["earlier"], status["check"]) == (None, None, None)
         assert ctl(gate, "check", code=1) == "Cannot run novnc-gate: No such file or directory\n"
         gate.run("sh", "-ec", f"printf '#!/bin/sh\\nkill $$\\n' >{program}; chmod +x {program}")
         assert ctl(gate, "check", code=1) == ("novnc-gate is not ready: 1 error.\n"
