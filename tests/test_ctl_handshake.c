@@ -62,9 +62,9 @@ static pid_t serve(int fd, struct slice response, bool stays)
 }
 
 /* Runs the check; the last result has this level and begins with this text. */
-static void check(const struct in6_addr *listens, const struct in6_addr *asked,
-		  struct slice response, bool stays, enum gate_level level,
-		  const char *text)
+static void check_hint(const struct in6_addr *listens, const struct in6_addr *asked,
+		       struct slice response, bool stays, enum gate_level level,
+		       const char *text, const char *hint)
 {
 	const struct ctl o = { .session = "4711", .config = "/dev/null" };
 	struct gate_report r = { 0 };
@@ -78,6 +78,11 @@ static void check(const struct in6_addr *listens, const struct in6_addr *asked,
 	ck_assert_msg(strncmp(last->text, text, strlen(text)) == 0, "%s, not %s",
 		      last->text, text);
 	ck_assert_msg(last->level == level, "%s: %d", text, last->level);
+	ck_assert_msg(!hint || strncmp(last->hint, hint, strlen(hint)) == 0, "%s: %s",
+		      text, last->hint);
+	ck_assert_msg(!hint || text[strlen(text) - 1] ==
+				       last->text[strlen(last->text) - 1],
+		      "%s", last->text);
 	ck_assert_msg(strlen(last->text) < 300, "%s: %zu", text, strlen(last->text));
 	ck_assert_int_eq(code, level == GATE_ERROR ? GATE_NOT_READY : 0);
 	gate_report_done(&r);
@@ -86,7 +91,39 @@ static void check(const struct in6_addr *listens, const struct in6_addr *asked,
 	ck_assert_int_eq(status, 0);
 }
 
+static void check(const struct in6_addr *listens, const struct in6_addr *asked,
+		  struct slice response, bool stays, enum gate_level level,
+		  const char *text)
+{
+	check_hint(listens, asked, response, stays, level, text, NULL);
+}
+
 #define RFB "\x82\x0cRFB 003.008\n"
+
+START_TEST(the_hint_of_a_refusal_is_about_what_was_refused)
+{
+	static const struct {
+		struct slice response;
+		const char *text, *hint;
+	} table[] = {
+#define REFUSAL(head, body, text, hint) \
+	{ SLICE_INIT("HTTP/1.1 " head "\r\nConnection: close\r\n\r\n" body), text, hint }
+		REFUSAL("403 Forbidden\r\nServer: novnc-gate", "not on this path.\nx",
+			"the response is 403: not on this path", "correct --session="),
+		REFUSAL("403 Forbidden\r\nServer: nginx", "no.\n",
+			"the response is 403: no", "set --cookie="),
+		REFUSAL("403 Forbidden", "", "the response is 403", "set --cookie="),
+		REFUSAL("401 Unauthorized\r\nServer: novnc-gate", ".",
+			"the response is 401", "set --cookie="),
+		REFUSAL("502 Bad Gateway\r\nServer: novnc-gate", "down",
+			"the response is 502: down", "see Troubleshoot"),
+	};
+
+	for (size_t i = 0; i < LENGTH(table); i++)
+		check_hint(&loopback, &in6addr_any, table[i].response, false, GATE_ERROR,
+			   table[i].text, table[i].hint);
+}
+END_TEST
 
 START_TEST(the_last_step_says_how_it_went)
 {
@@ -198,6 +235,7 @@ int main(void)
 	TCase *t = tcase_create("ctl_handshake");
 
 	suite_add_tcase(suite, t);
+	tcase_add_test(t, the_hint_of_a_refusal_is_about_what_was_refused);
 	tcase_add_test(t, the_last_step_says_how_it_went);
 	tcase_add_test(t, a_long_line_is_cut);
 	tcase_add_test(t, it_reads_64_kilobytes_of_a_head_and_no_more);

@@ -13,6 +13,7 @@
 #include "http/body.h"
 #include "http/frames.h"
 #include "http/upgrade.h"
+#include "proxy/error_response.h"
 
 #define SUBJECT        "session"
 /* Of the response's head, and of what is read of its body, at most; both are less than that from the gate itself. */
@@ -179,6 +180,20 @@ static char *first_line(struct slice text)
 	return line;
 }
 
+/* Only with a response of the gate itself does 403 say nothing about the user. */
+static const char *refusal_hint(const struct http1_head *head)
+{
+	const struct field *server = http1_field(head, SLICE("Server"));
+	bool of_gate = server && slice_eq(server->value, SLICE(ERROR_RESPONSE_SERVER));
+
+	if (head->status == 403 && of_gate)
+		return "correct --session=, or NoVncPath= and AllowedOrigins= of the service, which may differ "
+		       "from those in --config=";
+	if (head->status == 401 || head->status == 403)
+		return "set --cookie= to the cookies of a user who may open it";
+	return "see Troubleshoot in README.md, and novnc-gatectl status";
+}
+
 static int refused(struct handshake *h, const struct http1_head *head, size_t len)
 {
 	struct slice payload = { 0 };
@@ -190,13 +205,12 @@ static int refused(struct handshake *h, const struct http1_head *head, size_t le
 	while (body_next(&body, &h->in, &payload) == 0 && !body.done && more(h) > 0)
 		;
 	line = first_line(payload);
+	if (line[0] && line[strlen(line) - 1] == '.') /* a hint follows */
+		line[strlen(line) - 1] = '\0';
 	text = memory_print("the response is %u%s%s", head->status, line[0] ? ": " : "",
 			    line);
 	free(line);
-	(void)failed(h, text,
-		     head->status == 401 || head->status == 403
-			     ? "set --cookie= to the cookies of a user who may open it"
-			     : "see Troubleshoot in README.md, and novnc-gatectl status");
+	(void)failed(h, text, refusal_hint(head));
 	free(text);
 	return GATE_NOT_READY;
 }
@@ -351,7 +365,13 @@ int handshake_run(const struct ctl *o, const struct sockets_address *at,
 	h.channel.end_ms = response_end_ms(&h.cfg);
 	h.in = (struct buf){ .data = memory_array(NULL, HANDSHAKE_ROOM, 1),
 			     .cap = HANDSHAKE_ROOM };
-	code = dial(&h);
+	if (h.cfg.proxy_protocol)
+		code = failed(&h,
+			      "each connection must begin with a PROXY header "
+			      "(ProxyProtocol=yes), which only a proxy sends",
+			      "open the session in a browser, through the proxy");
+	else
+		code = dial(&h);
 	if (code == 0 && at->tls)
 		code = start_tls(&h);
 	if (code == 0)

@@ -782,6 +782,15 @@ def test_check_shows_the_step_at_which_a_session_fails(gate):
         assert "error    the response is 401: Who are you?; set --cookie= to the cookies of" in out
         assert time.monotonic() - start < 10     # the connection stays open
     assert "must be one segment" in ctl(gate, "check", "--session=a/b", code=1)
+    assert re.search("error    the response is 403: .*[^.]; correct --session=", ctl(gate, "check", "--session=%2e%2e",
+                                                                                   code=1))
+
+
+def test_check_opens_no_session_where_each_connection_needs_a_proxy(gate):
+    with gate.configured("[Client]\nProxyProtocol=yes\nTrustedProxies=192.0.2.9\n"):
+        out = ctl(gate, "check", "--session=x", code=1)
+        assert "error    each connection must begin with a PROXY header (ProxyProtocol=yes)" in out
+        assert "connected to" not in out and "TLS handshake" not in out
 
 
 # ---- many
