@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # bash completion for novnc-gatectl(1)
 
-# Ids of open sessions, without those that have white space or characters of a glob.
+# Ids of open sessions, without those that have white space or characters of a glob or begin as an option does.
 _novnc_gatectl_ids() {
 	novnc-gatectl "$@" list --no-legend --no-pager 2>/dev/null |
-		awk '$1 ~ /^[[:alnum:]_.-]+$/ && $1 != "-" { print $1 }'
+		awk '$1 ~ /^[[:alnum:]_.][[:alnum:]_.-]*$/ { print $1 }'
 }
 
 _novnc_gatectl() {

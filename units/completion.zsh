@@ -48,7 +48,7 @@ session | id)
 	[[ $state == id || $line[1] == (disconnect|status) ]] || return ret
 	(( $+opt_args[--user] )) && manager=(--user)
 	sessions=(${${(f)"$(novnc-gatectl $manager list --no-legend --no-pager 2>/dev/null)"}%% *})
-	sessions=(${sessions:#-})
+	sessions=(${sessions:#-*})
 	compadd -a sessions && ret=0
 	;;
 esac

@@ -50,7 +50,7 @@ def test_bash_completes(words, expected):
 LIST = """#!/bin/sh
 case "$*" in
 "--user list"*) echo 'mine - local' ;;
-*list*) printf '%s alice 192.0.2.1:1\\n' 4711 4712 - a* ;;
+*list*) printf '%s alice 192.0.2.1:1\\n' 4711 4712 - a* --all -n ;;
 esac
 """
 
