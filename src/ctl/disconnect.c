@@ -18,6 +18,8 @@
 #include "ctl/table.h"
 #include "ctl/writer.h"
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
 /* ---- who does it */
 
 /* The user of the login, which stays through su(1) and sudo(8); (uid_t)-1: no login. */
@@ -54,6 +56,7 @@ struct disconnect {
 	const struct session **session;   /* those that are to be ended, borrowed */
 	const struct systemd_unit **unit; /* their units */
 	size_t n, told; /* all of them; those that on_stop() has handled */
+	bool unlogged;  /* the journal has not taken an entry, which was printed */
 	bool again; /* systemd has re-executed itself, and all are stopped once more */
 	char *by;
 	struct table table; /* those that systemd ends */
@@ -75,12 +78,11 @@ static void say(const struct ctl *o, const struct session *s)
 	(void)fflush(stdout); /* the wait may be long, and be interrupted */
 }
 
-static void write_entry(const struct disconnect *d, const struct session *s)
+static int send_entry(const struct disconnect *d, const struct session *s)
 {
 	const char *why = d->options->reason, *id = s->id ? s->id : "-";
 
-	/* if the journal does not take it, there is nowhere else to write it */
-	(void)sd_journal_send(
+	return sd_journal_send(
 		"MESSAGE=Disconnecting session %s%s%s (client %s) for %s%s%s", id,
 		s->user ? " of " : "", s->user ? s->user : "", s->client, d->by,
 		why ? ": " : "", why ? why : "", "MESSAGE_ID=" EVENT_DISCONNECT_ID,
@@ -92,6 +94,21 @@ static void write_entry(const struct disconnect *d, const struct session *s)
 		WRITER_MANAGER_OF(d->options->user),
 		/* the last field is left out without a user: NULL ends the list */
 		s->user ? "NOVNC_GATE_USER=%s" : NULL, s->user, NULL);
+}
+
+static void write_entry(struct disconnect *d, const struct session *s)
+{
+	int r = send_entry(d, s);
+
+	/* sd_journal_send() returns 0 without a socket as well */
+	if (r == 0 && access(JOURNAL_SOCKET, F_OK) < 0)
+		r = -errno;
+	if (r < 0 && !d->unlogged)
+		(void)fprintf(
+			stderr,
+			"The journal takes no entry about who has ended session %s: %s\n",
+			s->id ? s->id : s->client, strerror(-r));
+	d->unlogged = d->unlogged || r < 0;
 }
 
 static void on_stop(void *userdata, size_t i, int result)

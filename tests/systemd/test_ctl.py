@@ -311,6 +311,19 @@ def test_disconnect_writes_who_and_why(gate):
     assert "root has ended session who" in explained
 
 
+@pytest.mark.parametrize("change", ["mv socket aside", "mv socket aside; touch socket"])
+def test_disconnect_says_if_the_journal_takes_no_entry(gate, change):
+    with sessions(gate, "4711", "4712") as both:
+        gate.run("sh", "-ec", f"cd /run/systemd/journal; {change}")
+        try:
+            out = ctl(gate, "disconnect", "4711", "4712")
+        finally:
+            gate.run("mv", "/run/systemd/journal/aside", "/run/systemd/journal/socket")
+        assert out.count("Disconnected session") == 2
+        assert out.count("The journal takes no entry about who has ended session 471") == 1
+        assert all(session.ended() for session in both)
+
+
 @pytest.mark.parametrize("word", ["{address}", "{address}:{port}", "{unit}", "{short}", "471[12]", "none 4711"])
 def test_disconnect_takes_addresses_units_and_globs(gate, word):
     with sessions(gate, "4711", address="::1") as (first,), Session("4713") as other:
