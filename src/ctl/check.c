@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `novnc-gatectl check`: `novnc-gate --check`, verdict first; with --session=, a handshake as well. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +8,9 @@
 #include "ctl/handshake.h"
 #include "ctl/memory.h"
 #include "ctl/sockets.h"
+
+/* Of the line of a file. */
+#define COOKIE_MAX 65536
 
 /* An id is one segment of a path, as it is written in a URL. */
 static bool is_id(const char *id)
@@ -25,24 +29,43 @@ static bool is_cookie(const char *cookie)
 	return true;
 }
 
-/* "@FILE" is the first line of a file. Returns 0 or -errno; free() *ret, which can be NULL. */
-static int cookie_read(const char *option, char **ret)
+/* The first line of a file. Returns NULL; or why it cannot be used. */
+static const char *line_read(FILE *f, char *ret)
 {
-	size_t room = 0;
-	ssize_t n;
+	size_t len = 0;
+	int c = EOF;
+
+	while (len <= COOKIE_MAX && (c = getc(f)) != EOF && c != '\n')
+		ret[len++] = c == '\0' ? '\n' : (char)c; /* neither is printable */
+	if (ferror(f))
+		return strerror(errno);
+	if (len > COOKIE_MAX)
+		return "the line is longer than 64K";
+	if (len > 0 && ret[len - 1] == '\r')
+		len--;
+	ret[len] = '\0';
+	return NULL;
+}
+
+/* "@FILE" is the first line of a file. Returns NULL; or why it cannot be used. free() *ret, which can be NULL. */
+static const char *cookie_read(const char *option, char **ret)
+{
+	const char *why = NULL;
 	FILE *f;
 
 	*ret = option ? memory_copy(slice_str(option)) : NULL;
-	if (!option || option[0] != '@')
-		return 0;
-	f = fopen(option + 1, "re");
-	if (!f)
-		return -errno;
-	n = getline(ret, &room, f);
-	(void)fclose(f);
-	if (n > 0 && (*ret)[n - 1] == '\n')
-		(*ret)[n - 1] = '\0';
-	return n > 0 ? 0 : -ENODATA;
+	if (option && option[0] == '@') {
+		f = fopen(option + 1, "re");
+		if (!f)
+			return strerror(errno);
+		free(*ret);
+		*ret = memory_array(NULL, COOKIE_MAX + 2, 1);
+		why = line_read(f, *ret);
+		(void)fclose(f);
+	}
+	if (!why && *ret && (*ret)[0] == '\0')
+		why = "empty";
+	return why || is_cookie(*ret) ? why : "only printable ASCII is allowed";
 }
 
 static int where(const struct ctl *o, struct sockets_address *ret)
@@ -79,9 +102,9 @@ static int check(const struct ctl *o)
 	struct gate_report report;
 	int r, code = EXIT_FAILURE;
 
-	if ((o->session && !is_id(o->session)) || !is_cookie(o->cookie)) {
-		(void)fprintf(stderr, "--session= must be one segment of a path, and "
-				      "--cookie= printable\n");
+	if (o->session && !is_id(o->session)) {
+		(void)fprintf(stderr, "--session=%s must be one segment of a path\n",
+			      o->session);
 		return EXIT_FAILURE;
 	}
 	r = gate_check(o, GATE_CHECK_ALL, &report);
@@ -101,13 +124,14 @@ int ctl_check(const struct ctl *o, char *args[])
 {
 	struct ctl with_cookie = *o;
 	char *cookie;
-	int r = cookie_read(o->cookie, &cookie), code = EXIT_FAILURE;
+	const char *why = cookie_read(o->cookie, &cookie);
+	int code = EXIT_FAILURE;
 
 	(void)args;
 	with_cookie.cookie = cookie;
-	if (r < 0)
-		(void)fprintf(stderr, "Cannot read %s: %s\n", o->cookie + 1,
-			      strerror(-r));
+	if (why) /* without the cookies, which are secret */
+		(void)fprintf(stderr, "--cookie=%s: %s\n",
+			      o->cookie[0] == '@' ? o->cookie : "", why);
 	else
 		code = check(&with_cookie);
 	free(cookie);

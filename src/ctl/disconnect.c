@@ -150,7 +150,8 @@ static int choose(const struct ctl *o, const struct sessions *s, char *words[],
 	for (; *words; words++)
 		switch (match_sessions(s, *words, o->all, marked)) {
 		case MATCH_NONE:
-			(void)fprintf(stderr, "No open session matches %s\n", *words);
+			(void)fprintf(stderr, "No open session matches %s\n",
+				      **words ? *words : "''");
 			code = code == EXIT_SUCCESS ? CTL_NO_SUCH : code;
 			break;
 		case MATCH_ALL:

@@ -11,7 +11,8 @@
 #include "ctl/ctl.h"
 #include "ctl/terminal.h"
 
-#define WATCH_MS 2000
+#define WATCH_MS       2000
+#define WATCH_LEAST_MS 100
 
 static const struct command {
 	const char *name, *arguments, *help;
@@ -101,6 +102,18 @@ static int span_parse(const char *option, const char *text, uint64_t *ret)
 	return why ? EXIT_FAILURE : -1;
 }
 
+/* NULL: the option has no span. */
+static int watch_parse(const char *text, uint64_t *ret)
+{
+	int code = text ? span_parse("watch", text, ret) : -1;
+
+	if (!text)
+		*ret = WATCH_MS;
+	else if (*ret < WATCH_LEAST_MS)
+		*ret = WATCH_LEAST_MS;
+	return code;
+}
+
 static int lines_parse(const char *text, unsigned *ret)
 {
 	char *end;
@@ -187,9 +200,7 @@ static int option_apply(int option, struct ctl *o)
 	switch (option) {
 	case 'a': o->all = true; return -1;
 	case 'l': o->full = true; return -1;
-	case 'w':
-		o->watch_ms = WATCH_MS;
-		return optarg ? span_parse("watch", optarg, &o->watch_ms) : -1;
+	case 'w': return watch_parse(optarg, &o->watch_ms);
 	case OPTION_JSON: return json_parse(optarg, &o->json);
 	case OPTION_NO_LEGEND: o->legend = false; return -1;
 	case OPTION_NO_PAGER: o->pager = false; return -1;
@@ -223,6 +234,20 @@ static bool arguments_fit(const struct command *c, int n)
 		return true;
 	(void)fprintf(stderr, "Usage: novnc-gatectl [OPTION...] %s %s\n", c->name,
 		      c->arguments);
+	return false;
+}
+
+static bool options_fit(const struct command *c, const struct ctl *o)
+{
+	bool is_check = c->run == ctl_check;
+
+	if ((!o->session && !o->cookie) || (is_check && o->session))
+		return true;
+	(void)fprintf(stderr, is_check ? "--cookie= is only for --session=\n"
+				       : "--session= and --cookie= are only for check\n");
+	(void)fputs(
+		"Usage: novnc-gatectl [OPTION...] check --session=ID [--cookie=COOKIES]\n",
+		stderr);
 	return false;
 }
 
@@ -262,5 +287,7 @@ int main(int argc, char *argv[])
 		if (!c || !arguments_fit(c, argc - optind))
 			return EXIT_FAILURE;
 	}
+	if (!options_fit(c, &o))
+		return EXIT_FAILURE;
 	return output_end(c->run(&o, argv + optind));
 }

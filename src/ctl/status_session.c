@@ -146,6 +146,7 @@ static int show_ended(const struct ctl *o, const char *word, json_t *list)
 {
 	struct entries entries;
 	char *id = match_cut(word);
+	const char *shown = *id ? id : "''";
 	bool known;
 
 	/* one is enough to know that it was there */
@@ -153,9 +154,9 @@ static int show_ended(const struct ctl *o, const char *word, json_t *list)
 	known = entries.n > 0;
 	if (!known && !entries_are_readable())
 		(void)fprintf(stderr, "No open session matches %s. " ENTRIES_HINT "\n",
-			      id);
+			      shown);
 	else if (!known)
-		(void)fprintf(stderr, "No session matches %s\n", id);
+		(void)fprintf(stderr, "No session matches %s\n", shown);
 	else if (list)
 		(void)json_array_append_new(list, json_pack("{s:s, s:b, s:o}", "session",
 							    id, "open", 0, "entries",

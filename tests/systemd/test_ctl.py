@@ -224,9 +224,31 @@ def test_what_cannot_be_written_is_said(gate, arguments):
     (["--watch=soon"], "--watch=soon is not a time span; allowed: "),
     (["lsit"], "Unknown command lsit; see novnc-gatectl --help.\n"),
     (["list", "4711"], "Usage: novnc-gatectl [OPTION...] list"),
+    (["list", "--session=4711"], "--session= and --cookie= are only for check\nUsage: "),
+    (["--cookie=a=b"], "--session= and --cookie= are only for check\nUsage: "),
+    (["check", "--cookie=a=b"], "--cookie= is only for --session=\nUsage: "),
+    (["check", "--session=a b"], "--session=a b must be one segment of a path\n"),
+    (["check", "--session=x", "--cookie="], "--cookie=: empty\n"),
+    (["check", "--session=x", "--cookie=a\nb"], "--cookie=: only printable ASCII is allowed\n"),
+    (["check", "--session=x", "--cookie=@/nowhere"], "--cookie=@/nowhere: No such file or directory\n"),
+    (["check", "--session=x", "--cookie=@/"], "--cookie=@/: Is a directory\n"),
+    (["check", "--session=x", "--cookie=@/dev/null"], "--cookie=@/dev/null: empty\n"),
+    (["check", "--session=x", "--cookie=@/dev/zero"], "--cookie=@/dev/zero: the line is longer than 64K\n"),
+    (["check", "--session=x", "--cookie=@/proc/self/cmdline"],
+     "--cookie=@/proc/self/cmdline: only printable ASCII is allowed\n"),
 ])
 def test_a_mistake_is_said(gate, arguments, said):
     assert said in ctl(gate, *arguments, code=1)
+
+
+def test_an_empty_word_is_quoted(gate):
+    assert ctl(gate, "disconnect", "", code=4) == "No open session matches ''\n"
+    assert ctl(gate, "status", "", code=4) == "No session matches ''\n"
+
+
+def test_watch_looks_ten_times_a_second_at_most(gate):
+    out = gate.run("sh", "-c", "timeout 1 novnc-gatectl --watch=1us --json=short; :")
+    assert 3 <= out.count("\n") <= 11
 
 
 # ---- disconnect
@@ -749,8 +771,9 @@ def test_check_opens_no_session_if_nothing_listens(started_again):
         in ctl(gate, "check", "--session=x", code=1)
 
 
-def test_check_sends_the_cookies_of_a_file(gate):
-    gate.write("/tmp/cookies", "session=3f9a1c5e; a=b\nsecond line\n")
+@pytest.mark.parametrize("end", ["\nsecond line\n", "\r\nsecond line\r\n", "", "\r\n"])
+def test_check_sends_the_cookies_of_a_file(gate, end):
+    gate.write("/tmp/cookies", "session=3f9a1c5e; a=b" + end)
     with socket.create_server(("127.0.0.1", 0)) as controller, ThreadPoolExecutor() as pool, \
             gate.configured(f"[MasterController]\nUrl=http://127.0.0.1:{controller.getsockname()[1]}\n"):
         controller.settimeout(PATIENCE)
