@@ -7,7 +7,8 @@
 
 /* Exit codes beyond 0 and 1, those of systemctl(1). */
 #define CTL_NOT_ACTIVE 3 /* status: no socket listens, or the session is ending */
-#define CTL_NO_SUCH    4 /* status, disconnect: there is no such session */
+#define CTL_NO_SUCH \
+	4 /* status, disconnect: no such session; status, drain, metrics: no such unit */
 
 enum ctl_json {
 	CTL_JSON_OFF, /* tables and sentences for people */

@@ -218,6 +218,12 @@ static bool is_end(int error)
 	return error == -ETIMEDOUT || error == -ECANCELED;
 }
 
+static int look_for_units(sd_bus *bus, void *userdata)
+{
+	(void)userdata;
+	return sockets_installed(bus);
+}
+
 static int drain(const struct ctl *o, sd_bus **bus, const struct systemd_wait *wait,
 		 struct sessions *s)
 {
@@ -255,11 +261,13 @@ int ctl_drain(const struct ctl *o, char *args[])
 
 	(void)args;
 	if (r == 0)
+		r = systemd_again(o->user, &bus, &wait, look_for_units, NULL);
+	if (r == 0)
 		r = drain(o, &bus, &wait, &s);
 	if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
 		(void)fprintf(stderr, "Cannot drain: %s\n", systemd_strerror(r));
 	sessions_done(&s);
 	sd_bus_flush_close_unref(bus);
 	(void)close(wait.sigfd);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r == -ENOPKG ? CTL_NO_SUCH : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -76,6 +76,8 @@ static int units_read(sd_bus *bus, void *userdata)
 
 	sockets_done(to->kinds); /* of an earlier call */
 	if (r == 0)
+		r = sockets_installed(bus);
+	if (r == 0)
 		r = sockets_read(bus, to->kinds);
 	if (r == 0)
 		r = sessions_read(bus, SESSIONS_ONLY, false, &s);
@@ -266,5 +268,5 @@ int ctl_metrics(const struct ctl *o, char *args[])
 	else if (r == 0)
 		(void)fwrite(text, 1, len, stdout);
 	free(text);
-	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return r == 0 ? EXIT_SUCCESS : r == -ENOPKG ? CTL_NO_SUCH : EXIT_FAILURE;
 }

@@ -100,6 +100,20 @@ static int read_sockets(sd_bus *bus, struct sockets *ret)
 	return r;
 }
 
+int sockets_installed(sd_bus *bus)
+{
+	char *state = NULL;
+	/* systemd loads the unit for it */
+	const struct systemd_get get = { SYSTEMD_PATH "/unit/novnc_2dgate_2eservice",
+					 SYSTEMD_UNIT, "LoadState", 's', &state };
+	int r = systemd_read(bus, &get, 1);
+
+	if (r == 0 && state && strcmp(state, "not-found") == 0)
+		r = -ENOPKG;
+	free(state);
+	return r;
+}
+
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS])
 {
 	struct systemd_unit *units;

@@ -29,6 +29,9 @@ struct sockets {
 	struct sockets_count *count;     /* owned: the two above, of each socket */
 };
 
+/* Returns 0; -ENOPKG, if systemd finds no novnc-gate.service; or another -errno. */
+int sockets_installed(sd_bus *bus);
+
 /* Reads all kinds, in that order. Returns 0 or -errno. */
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);

@@ -60,7 +60,9 @@ static int read_units(sd_bus *bus, void *userdata)
 	int r;
 
 	sockets_done(v->kinds); /* of an earlier call */
-	r = sockets_read(bus, v->kinds);
+	r = sockets_installed(bus);
+	if (r == 0)
+		r = sockets_read(bus, v->kinds);
 	return r == 0 ? read_connections(bus, v) : r;
 }
 
@@ -188,7 +190,7 @@ int ctl_status(const struct ctl *o, char *args[])
 	if (r < 0) {
 		(void)fprintf(stderr, "Cannot read the status: %s\n",
 			      systemd_strerror(r));
-		code = EXIT_FAILURE;
+		code = r == -ENOPKG ? CTL_NO_SUCH : EXIT_FAILURE;
 	} else if (o->json != CTL_JSON_OFF) {
 		print_json(o, &v);
 	} else {

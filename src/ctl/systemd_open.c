@@ -68,6 +68,7 @@ bool systemd_is_lost(int error)
 	case -EACCES:
 	case -EPERM:
 	case -ENOMEM:
+	case -ENOPKG:
 	case -ECANCELED:
 	case -EREMOTEIO:
 	case -ETIMEDOUT: return false;
@@ -117,6 +118,7 @@ int systemd_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
 const char *systemd_strerror(int error)
 {
 	switch (error) {
+	case -ENOPKG: return "there is no novnc-gate.service; is novnc-gate installed?";
 	case -EHOSTDOWN: return "systemd does not run here";
 	case -ENOMEDIUM:
 		return "There is no service manager for this user; is this a login session?";

@@ -516,6 +516,21 @@ def test_drain_goes_on_when_systemd_re_executes_itself(started_again):
         assert drain.wait() == 0
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json=short"], ["drain"], ["metrics"]])
+def test_where_nothing_is_installed_that_is_said(started_again, arguments):
+    gate = started_again
+    unit = gate.property("novnc-gate.service", "FragmentPath")
+    gate.run("systemctl", "stop", "novnc-gate")
+    gate.run("mv", unit, "/tmp/aside.service")
+    try:
+        gate.run("systemctl", "daemon-reload")
+        assert re.fullmatch("Cannot .*: there is no novnc-gate.service; is novnc-gate installed\\?\n",
+                            ctl(gate, *arguments, code=4))
+    finally:
+        gate.run("mv", "/tmp/aside.service", unit)
+        gate.run("systemctl", "daemon-reload")
+
+
 # ---- status
 
 def test_the_status_of_a_session_has_its_entries(gate):
