@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "ctl/memory.h"
+#include "ctl/systemd.h"
 
 const char *const gate_level_names[GATE_LEVELS] = {
 	[GATE_GOOD] = "good",
@@ -108,11 +109,33 @@ int gate_path(const char *relative, char *room)
 		       : -ENAMETOOLONG;
 }
 
+/* False: the user's service manager knows no such program. */
+static bool users_program(char *room)
+{
+	char *path = NULL;
+	const struct systemd_get get = { SYSTEMD_GATE, SYSTEMD_SERVICE, "ExecStart", 'x',
+					 &path };
+	sd_bus *bus = NULL;
+	const char *name;
+	bool found;
+
+	if (systemd_open(true, &bus) == 0)
+		(void)systemd_read(bus, &get, 1);
+	sd_bus_flush_close_unref(bus);
+	name = path ? strrchr(path, '/') : NULL;
+	found = name && strcmp(name, "/novnc-gate") == 0 &&
+		snprintf(room, PATH_MAX, "%s", path) < PATH_MAX;
+	free(path);
+	return found;
+}
+
 /* novnc-gatectl is in bin, novnc-gate in sbin or, where everything is in one directory, beside it. */
-int gate_program(char *room)
+int gate_program(const struct ctl *o, char *room)
 {
 	static const char *const places[] = { "../sbin/novnc-gate", "novnc-gate" };
 
+	if (o->user && users_program(room))
+		return 0;
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (gate_path(places[i], room) == 0 && access(room, X_OK) == 0)
 			return 0;
@@ -184,7 +207,7 @@ static char *read_all(int fd)
 int gate_check(const struct ctl *o, const char *what, struct gate_report *ret)
 {
 	char program[PATH_MAX], *output;
-	int ends[2], status, r = gate_program(program);
+	int ends[2], status, r = gate_program(o, program);
 	pid_t child;
 
 	*ret = (struct gate_report){ 0 };

@@ -55,8 +55,11 @@ void gate_report_add(struct gate_report *r, enum gate_level level, const char *s
 void gate_report_parse(const char *output, struct gate_report *ret);
 void gate_report_done(struct gate_report *r);
 
-/* The path of the program novnc-gate, beside this one, in *room of PATH_MAX bytes. Returns 0 or -errno. */
-int gate_program(char *room);
+/*
+ * The path of the program novnc-gate, in *room of PATH_MAX bytes: beside this one; with --user, that of the user's
+ * service, if there is one. Returns 0 or -errno.
+ */
+int gate_program(const struct ctl *o, char *room);
 
 /* Appends a path to the directory of this program, in *room of PATH_MAX bytes. Returns 0 or -errno. */
 int gate_path(const char *relative, char *room);

@@ -104,8 +104,8 @@ int sockets_installed(sd_bus *bus)
 {
 	char *state = NULL;
 	/* systemd loads the unit for it */
-	const struct systemd_get get = { SYSTEMD_PATH "/unit/novnc_2dgate_2eservice",
-					 SYSTEMD_UNIT, "LoadState", 's', &state };
+	const struct systemd_get get = { SYSTEMD_GATE, SYSTEMD_UNIT, "LoadState", 's',
+					 &state };
 	int r = systemd_read(bus, &get, 1);
 
 	if (r == 0 && state && strcmp(state, "not-found") == 0)

@@ -28,12 +28,12 @@ struct overview {
 /* ---- reading */
 
 /* Renaming a new program into its place sets its ctime. */
-static uint64_t installed_us(void)
+static uint64_t installed_us(const struct ctl *o)
 {
 	char program[PATH_MAX];
 	struct stat st;
 
-	if (gate_program(program) < 0 || stat(program, &st) < 0)
+	if (gate_program(o, program) < 0 || stat(program, &st) < 0)
 		return 0;
 	return timestamp_us(st.st_ctim);
 }
@@ -43,7 +43,6 @@ static int read_connections(sd_bus *bus, struct overview *v)
 	struct sessions s = { 0 };
 	int r = sessions_read(bus, SESSIONS_ALL, false, &s);
 
-	v->installed_us = installed_us();
 	v->connections = s.n;
 	v->sessions = v->earlier = 0;
 	for (size_t i = 0; i < s.n; i++) {
@@ -71,7 +70,7 @@ static int overview_read(const struct ctl *o, struct overview *ret)
 	sd_bus *bus = NULL;
 	int r = systemd_open(o->user, &bus);
 
-	*ret = (struct overview){ 0 };
+	*ret = (struct overview){ .installed_us = installed_us(o) };
 	if (r == 0)
 		r = systemd_again(o->user, &bus, NULL, read_units, ret);
 	sd_bus_flush_close_unref(bus);

@@ -164,10 +164,27 @@ static int listen_read(sd_bus_message *m, char **ret)
 	return r;
 }
 
+/* a(sasbttttuii): programs, arguments and so on */
+static int program_read(sd_bus_message *m, char **ret)
+{
+	const char *program;
+	int r = sd_bus_message_enter_container(m, 'a', "(sasbttttuii)");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, 'r', "sasbttttuii");
+	if (r <= 0)
+		return r; /* 0: no command */
+	r = sd_bus_message_read_basic(m, 's', &program);
+	if (r > 0)
+		*ret = memory_copy(slice_str(program));
+	return r;
+}
+
 static int value_read(sd_bus_message *m, const struct systemd_get *g)
 {
 	const char *type = g->type == 'y'   ? "ay"
 			   : g->type == 'l' ? "a(ss)"
+			   : g->type == 'x' ? "a(sasbttttuii)"
 					    : (char[]){ g->type, '\0' };
 	const char *text;
 	int r = sd_bus_message_enter_container(m, 'v', type);
@@ -178,6 +195,8 @@ static int value_read(sd_bus_message *m, const struct systemd_get *g)
 		return id_read(m, g->ret);
 	if (g->type == 'l')
 		return listen_read(m, g->ret);
+	if (g->type == 'x')
+		return program_read(m, g->ret);
 	if (g->type != 's')
 		return sd_bus_message_read_basic(m, g->type, g->ret);
 	r = sd_bus_message_read_basic(m, 's', &text);

@@ -55,13 +55,16 @@ struct systemd_get {
 	const char *property;
 	/*
 	 * The type of ret: 's' char **, a copy; 't' uint64_t *; 'u' uint32_t *; 'y' char **, an id as
-	 * hexadecimal digits; 'l' char **, where a socket listens, with spaces in between
+	 * hexadecimal digits; 'l' char **, where a socket listens, with spaces in between; 'x' char **, the
+	 * program of the first command of a service
 	 */
 	char type;
 	void *ret; /* stays as it is if the unit is gone */
 };
 
 #define SYSTEMD_PATH    "/org/freedesktop/systemd1" /* of the manager itself */
+/* The object of the unit that starts the sockets. */
+#define SYSTEMD_GATE    SYSTEMD_PATH "/unit/novnc_2dgate_2eservice"
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 #define SYSTEMD_UNIT    "org.freedesktop.systemd1.Unit"
 #define SYSTEMD_SERVICE "org.freedesktop.systemd1.Service"

@@ -1,6 +1,7 @@
 """The files that `make install` installs, and that `make uninstall` removes exactly those."""
 
 import itertools
+import json
 import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -416,6 +417,12 @@ def test_user_units_serve_a_user_on_loopback_without_root(bare, backends):
         # without a D-Bus daemon
         control = lambda *words: bare.run("env", "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere",
                                           "/home/dev/.local/bin/novnc-gatectl", "--user", *words, user="dev")
+        # the user's program is looked at also if novnc-gatectl is elsewhere
+        bare.run("cp", "/home/dev/.local/bin/novnc-gatectl", "/tmp", user="dev")
+        elsewhere = lambda *words: bare.run("/tmp/novnc-gatectl", "--user", *words, user="dev")
+        assert elsewhere("check").startswith("novnc-gate is ready")
+        assert json.loads(elsewhere("status", "--json=short"))["installed"] > 0
+        bare.run("rm", "/tmp/novnc-gatectl")
         with Session("mine") as session:
             assert session.echoes()
             assert control().splitlines()[1].startswith("mine ")
