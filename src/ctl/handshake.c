@@ -13,9 +13,10 @@
 #include "http/body.h"
 #include "http/frames.h"
 #include "http/upgrade.h"
-#include "proxy/error_response.h"
 
 #define SUBJECT        "session"
+/* The Server field of a response that the gate has made itself, as in proxy/error_response.h. */
+#define SERVER         "novnc-gate"
 /* Of the response's head, and of what is read of its body, at most; both are less than that from the gate itself. */
 #define HANDSHAKE_ROOM 65536
 /* The example of RFC 6455 1.3. It need not be random, because no cache is between this program and the gate. */
@@ -184,7 +185,7 @@ static char *first_line(struct slice text)
 static const char *refusal_hint(const struct http1_head *head)
 {
 	const struct field *server = http1_field(head, SLICE("Server"));
-	bool of_gate = server && slice_eq(server->value, SLICE(ERROR_RESPONSE_SERVER));
+	bool of_gate = server && slice_eq(server->value, SLICE(SERVER));
 
 	if (head->status == 403 && of_gate)
 		return "correct --session=, or NoVncPath= and AllowedOrigins= of the service, which may differ "
