@@ -47,11 +47,12 @@ def test_metrics_are_those_of_the_system():
 
 def test_a_file_without_cookies_is_an_error(tmp_path):
     file = tmp_path / "cookies"
-    assert said("check", "--session=x", f"--cookie=@{file}") == f"Cannot read {file}: No such file or directory\n"
+    assert said("check", "--session=x", f"--cookie=@{file}") == f"--cookie=@{file}: No such file or directory\n"
     file.write_text("")
-    assert said("check", "--session=x", f"--cookie=@{file}") == f"Cannot read {file}: No data available\n"
+    assert said("check", "--session=x", f"--cookie=@{file}") == f"--cookie=@{file}: empty\n"
     file.write_text("a=b\tc\n")
-    assert "--cookie= printable\n" in said("check", "--session=x", f"--cookie=@{file}")
+    assert said("check", "--session=x", f"--cookie=@{file}") == (
+        f"--cookie=@{file}: only printable ASCII is allowed\n")
 
 
 CHOSEN = "sh -c 'echo chosen $LESSSECURE; cat'"

@@ -79,7 +79,7 @@ def test_dpkg_knows_all_files_and_none_is_in_usr_local(installed):
     assert {"/usr/sbin/novnc-gate", "/usr/bin/novnc-gatectl", "/usr/lib/novnc-gate/novnc-gate-tls.so",
             "/usr/share/bash-completion/completions/novnc-gatectl", "/usr/share/man/man8/novnc-gate.8.gz",
             "/usr/lib/systemd/catalog/novnc-gate.catalog",
-            "/usr/share/doc/novnc-gate/examples/strict.conf"} <= set(files)
+            "/usr/share/doc/novnc-gate/examples/strict.conf", "/usr/share/doc/novnc-gate/README.md.gz"} <= set(files)
     assert [file for file in files if "local" in file] == []
     assert installed.run("dpkg-query", "-W", "-f", "${Conffiles}", "novnc-gate").split()[0] == CONF
     assert installed.run("grep", "-lIs", "/usr/local/", *files, check=False) == ""
@@ -126,6 +126,17 @@ def test_an_upgrade_neither_enables_nor_starts_what_is_off(installed, newer):
     installed.run("systemctl", "disable", "--now", "novnc-gate-metrics.socket")
 
 
+def test_an_upgrade_starts_what_is_enabled_and_has_failed(installed, newer):
+    with socket.create_server(("127.0.0.1", 3080)):
+        installed.run("systemctl", "enable", "--now", "novnc-gate-proxy", check=False)
+        assert installed.property("novnc-gate-proxy", "ActiveState") == "failed"
+    try:
+        dpkg(installed, "-i", newer)
+        assert installed.property("novnc-gate-proxy", "ActiveState") == "active"
+    finally:
+        installed.run("systemctl", "disable", "--now", "novnc-gate-proxy")
+
+
 def test_an_edited_configuration_stays_until_the_purge(installed, newer):
     edited = installed.read(CONF) + "# mine\n"
     installed.write(CONF, edited)
@@ -151,7 +162,8 @@ def test_removal_ends_sessions_with_a_close_and_leaves_no_unit(installed):
 def test_a_taken_port_does_not_break_the_installation(installed, package):
     dpkg(installed, "--purge", "novnc-gate")
     with socket.create_server(("127.0.0.1", 3000)):
-        dpkg(installed, "-i", package)
+        said = dpkg(installed, "-i", package)
+        assert "novnc-gate.service does not listen; for the reason: systemctl status novnc-gate.service\n" in said
         assert installed.property("novnc-gate", "ActiveState") == "failed"
         assert "already listens there" in installed.run("systemctl", "status", "novnc-gate", check=False)
     installed.run("systemctl", "restart", "novnc-gate")
@@ -176,6 +188,7 @@ def test_the_package_says_that_there_is_an_installation_in_usr_local(installed, 
     installed.write(unit, "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n")
     try:
         assert "`make install`, are used instead of those of this package" in dpkg(installed, "-i", newer)
+        assert "has put into /usr/local stops as well" in dpkg(installed, "--remove", "novnc-gate")
     finally:
         installed.run("rm", unit)
         installed.run("rmdir", "-p", "--ignore-fail-on-non-empty", "/usr/local/lib/systemd/system")
