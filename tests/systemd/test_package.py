@@ -127,14 +127,15 @@ def test_an_upgrade_neither_enables_nor_starts_what_is_off(installed, newer):
 
 
 def test_an_upgrade_starts_what_is_enabled_and_has_failed(installed, newer):
-    with socket.create_server(("127.0.0.1", 3080)):
-        installed.run("systemctl", "enable", "--now", "novnc-gate-proxy", check=False)
-        assert installed.property("novnc-gate-proxy", "ActiveState") == "failed"
+    installed.run("systemctl", "enable", "--now", "novnc-gate-proxy", check=False)
+    assert installed.property("novnc-gate-proxy", "ActiveState") == "failed"    # there is no TrustedProxies=
+    installed.write("/etc/novnc-gate.conf.d/mended.conf", "[Client]\nTrustedProxies=127.0.0.1\n")
     try:
         dpkg(installed, "-i", newer)
         assert installed.property("novnc-gate-proxy", "ActiveState") == "active"
     finally:
         installed.run("systemctl", "disable", "--now", "novnc-gate-proxy")
+        installed.run("rm", "-r", "/etc/novnc-gate.conf.d")
 
 
 def test_an_edited_configuration_stays_until_the_purge(installed, newer):
