@@ -61,7 +61,7 @@ static int journal_read(const struct ctl *o, struct report *r)
 
 /* ---- sessions without an end */
 
-/* What systemd knows, before the journal is read: what ends later may have no entry in the span. */
+/* The open sessions, asked of systemd before the journal is read: one that ends later may have no entry yet. */
 struct live {
 	uint64_t time_us;  /* when it was asked; 0: it was not, or it has not answered */
 	char **invocation; /* owned; sorted */

@@ -36,7 +36,7 @@ int sockets_installed(sd_bus *bus);
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
 
-/* Where a browser can connect: where plain HTTP or, if that does not, TLS listens. */
+/* An address to which a browser can connect: of plain HTTP or, if that does not listen, of TLS. */
 struct sockets_address {
 	bool listens; /* false: neither does */
 	bool tls;
