@@ -79,18 +79,12 @@ static void live_read(const struct ctl *o, struct live *ret)
 	sd_bus_flush_close_unref(bus);
 }
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool is_open(void *userdata, const struct open_session *s)
 {
 	const struct live *live = userdata;
 
 	return s->begun_us >= live->time_us || s->invocation[0] == '\0' ||
-	       (live->n > 0 && bsearch(&s->invocation, live->invocation, live->n,
-				       sizeof(char *), compare));
+	       sessions_has_invocation(live->invocation, live->n, s->invocation);
 }
 
 static void live_done(struct live *live)

@@ -231,6 +231,12 @@ int sessions_invocations(sd_bus *bus, char ***ret, size_t *ret_n)
 	return r;
 }
 
+bool sessions_has_invocation(char *const list[], size_t n, const char *invocation)
+{
+	return n > 0 &&
+	       bsearch(&invocation, list, n, sizeof(*list), compare_texts) != NULL;
+}
+
 struct query {
 	enum sessions_which which;
 	bool invocations;

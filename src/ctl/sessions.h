@@ -49,5 +49,8 @@ void sessions_done(struct sessions *s);
  */
 int sessions_invocations(sd_bus *bus, char ***ret, size_t *ret_n);
 
+/* Looks into the list of sessions_invocations(). */
+bool sessions_has_invocation(char *const list[], size_t n, const char *invocation);
+
 /* The one with this unit, or NULL. */
 struct session *sessions_find(const struct sessions *s, const char *unit);
