@@ -1162,7 +1162,7 @@ START_TEST(it_is_told_that_a_frame_was_open)
 		peer_say(w.backend, half);
 	}
 	ends(&w, _i < 2 ? EXCHANGE_GONE : EXCHANGE_LAST, 101, FAULT_NOBODY,
-	     _i < 2 ? "stopped by SIGTERM, in the middle of a frame"
+	     _i < 2 ? "stopped by SIGTERM, in the middle of a frame to the client"
 		    : "stopped by SIGTERM");
 	ck_assert(_i < 2 || !strstr(w.x.fault.reason, "frame"));
 	peer_hears_nothing(w.client);

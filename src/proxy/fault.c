@@ -63,11 +63,14 @@ const char *fault_type_of(int error)
 	}
 }
 
-void fault_append(struct fault *f, const char *text)
+void fault_append(struct fault *f, const char *format, ...)
 {
 	size_t len = strlen(f->reason);
+	va_list ap;
 
-	(void)snprintf(f->reason + len, sizeof(f->reason) - len, "%s", text);
+	va_start(ap, format);
+	(void)vsnprintf(f->reason + len, sizeof(f->reason) - len, format, ap);
+	va_end(ap);
 }
 
 void fault_show(struct fault *f, const char *format, ...)

@@ -37,7 +37,8 @@ void fault_set_type(struct fault *f, const char *type);
 const char *fault_type_of(int error);
 
 /* Appends to the reason. */
-void fault_append(struct fault *f, const char *text);
+void fault_append(struct fault *f, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* After fault_set(): sets the sentence for the client. */
 void fault_show(struct fault *f, const char *format, ...)

@@ -107,14 +107,20 @@ static void side_stop(struct tunnel *t, struct tunnel_side *to, const struct flo
 	}
 }
 
+/* The other peer may have ended in a frame, which is cut by that. */
+static void note_cut(struct tunnel_side *to)
+{
+	if (flow_complete(to->flow) && flow_in_frame(to->flow))
+		to->close = TUNNEL_CLOSE_CUT;
+}
+
 void tunnel_stop(struct tunnel *t, enum tunnel_end end, uint64_t now_ms)
 {
 	if (t->end != TUNNEL_OPEN || end == TUNNEL_OPEN)
 		return;
 	t->end = end;
-	/* the backend has ended in a frame, which is cut by that */
-	if (flow_complete(t->client.flow) && flow_in_frame(t->client.flow))
-		t->client.close = TUNNEL_CLOSE_CUT;
+	note_cut(&t->client);
+	note_cut(&t->backend);
 	if (end == TUNNEL_CLOSED || end == TUNNEL_ENDED)
 		return;
 	t->boundary_ms = now_ms + TUNNEL_BOUNDARY_MS;

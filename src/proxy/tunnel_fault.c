@@ -111,10 +111,24 @@ static void explain(const struct tunnel *t, int poll_error, struct fault *ret)
 	}
 }
 
+/* Names the peers that could get no Close, because a frame to them had begun and has not ended. */
+static void append_cut(const struct tunnel *t, struct fault *ret)
+{
+	bool client = t->client.close == TUNNEL_CLOSE_CUT;
+	bool backend = t->backend.close == TUNNEL_CLOSE_CUT;
+	enum tunnel_peer peer = client && backend ? TUNNEL_BOTH
+				: client	  ? TUNNEL_CLIENT
+						  : TUNNEL_BACKEND;
+
+	if (!client && !backend)
+		return;
+	fault_append(ret, ", in the middle of a frame to %s%s", article(t, peer),
+		     peer_name(t, peer));
+}
+
 void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
 {
 	if (!explain_close(t, ret))
 		explain(t, poll_error, ret);
-	if (t->client.close == TUNNEL_CLOSE_CUT)
-		fault_append(ret, ", in the middle of a frame");
+	append_cut(t, ret);
 }

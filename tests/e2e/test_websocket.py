@@ -23,6 +23,7 @@ LEFT = "master-controller closed the connection"
 RESET = "master-controller reset the connection"
 STOPPED = "the session was ended by the server"
 NAMES = {"client": "the client", "controller": "the master-controller"}
+OTHER = {"client": "controller", "controller": "client"}
 
 either_side = pytest.mark.parametrize("who", NAMES)
 
@@ -354,7 +355,7 @@ def test_a_frame_that_does_not_end_is_cut(world, who):
         stop(c)
         assert receive_close(first)[0] == 1001      # which it cannot answer within its frame
         assert second.end() in ("FIN", "RST")
-    assert why(c) == "stopped by SIGTERM" + ", in the middle of a frame" * (who == "controller")
+    assert why(c) == f"stopped by SIGTERM, in the middle of a frame to {NAMES[OTHER[who]]}"
 
 
 @pytest.mark.parametrize("how, reason", [
@@ -368,7 +369,34 @@ def test_a_controller_that_ends_in_the_middle_of_a_frame(world, how, reason):
     getattr(b, how)()
     assert c.end() == ("FIN" if how == "close" else "RST")
     c.close()
-    assert why(c) == f"{reason}, in the middle of a frame"
+    assert why(c) == f"{reason}, in the middle of a frame to the client"
+
+
+@pytest.mark.parametrize("how, reason", [
+    ("close", "the client closed first"),
+    ("reset", "the connection to the client failed: Connection reset by peer")])
+def test_a_client_that_ends_in_the_middle_of_a_frame(world, how, reason):
+    c, b = world.tunnel()
+    data = frame(c, BINARY, b"x" * 1000)
+    c.send(data[:-1])
+    assert b.exactly(len(data) - 1) == data[:-1]
+    getattr(c, how)()
+    assert b.end() == ("FIN" if how == "close" else "RST")
+    b.close()
+    assert why(c) == f"{reason}, in the middle of a frame to the master-controller"
+
+
+@with_and_without_tls
+def test_frames_to_both_sides_are_cut(world):
+    c, b = world.tunnel()
+    for sender, receiver in (c, b), (b, c):
+        data = frame(sender, BINARY, b"x" * 1000)
+        sender.send(data[:-1])
+        assert receiver.exactly(len(data) - 1) == data[:-1]
+    stop(c)
+    assert c.end() in ("FIN", "RST")
+    assert b.end() in ("FIN", "RST")
+    assert why(c) == "stopped by SIGTERM, in the middle of a frame to both sides"
 
 
 @with_and_without_tls
