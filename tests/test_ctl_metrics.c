@@ -71,6 +71,10 @@ START_TEST(each_sentence_has_its_label)
 		{ CLOSED, "the client closed first", 101, ENDED("client_closed") },
 		{ CLOSED, "master-controller closed first, without TLS close_notify", 101,
 		  ENDED("controller_closed") },
+		{ CLOSED,
+		  "the client closed first, then the connection to master-controller "
+		  "failed: Connection reset by peer",
+		  101, ENDED("client_closed") },
 		{ CLOSED, "both sides closed at the same time", 101,
 		  ENDED("both_closed") },
 		{ CLOSED, "the connection to the client failed: Connection reset by peer",

@@ -41,12 +41,12 @@ static const struct row ends[] = {
 	{ .label = "vanished", .text = "answered no Ping" },
 	{ .label = "idle_timeout", .text = "IdleTimeoutSec=" },
 	{ .label = "session_timeout", .text = "SessionTimeoutSec=" },
-	{ .label = "connection_failed", .text = "the connection to " },
 	{ .label = "client_closed", .text = "closed by the client" },
 	{ .label = "client_closed", .text = "the client closed" },
 	{ .label = "controller_closed", .text = "closed by the " },
 	{ .label = "controller_closed", .text = "master-controller closed" },
 	{ .label = "both_closed", .text = "both sides closed" },
+	{ .label = "connection_failed", .text = "the connection to " },
 	{ .label = "other" },
 	/* those without a closing entry */
 	{ .label = "killed" },

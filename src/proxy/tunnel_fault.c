@@ -116,14 +116,11 @@ static void append_cut(const struct tunnel *t, struct fault *ret)
 {
 	bool client = t->client.close == TUNNEL_CLOSE_CUT;
 	bool backend = t->backend.close == TUNNEL_CLOSE_CUT;
-	enum tunnel_peer peer = client && backend ? TUNNEL_BOTH
-				: client	  ? TUNNEL_CLIENT
-						  : TUNNEL_BACKEND;
+	enum tunnel_peer peer = client ? TUNNEL_CLIENT : TUNNEL_BACKEND;
 
-	if (!client && !backend)
-		return;
-	fault_append(ret, ", in the middle of a frame to %s%s", article(t, peer),
-		     peer_name(t, peer));
+	if (client || backend)
+		fault_append(ret, ", in the middle of a frame to %s",
+			     peer_name(t, client && backend ? TUNNEL_BOTH : peer));
 }
 
 void tunnel_fault(const struct tunnel *t, int poll_error, struct fault *ret)
