@@ -160,6 +160,29 @@ def test_removal_ends_sessions_with_a_close_and_leaves_no_unit(installed):
     wait_for(lambda: installed.run("systemctl", "list-units", "--no-legend", "novnc-gate*") == "")
 
 
+def test_purge_leaves_no_unit_failed_but_those_of_the_administrator(installed):
+    failed = lambda: {line.split()[0] for line in installed.run(
+        "systemctl", "list-units", "--failed", "--plain", "--no-legend", "novnc-gate*").splitlines()}
+    of_package = {"novnc-gate.service", "novnc-gate-http-07.socket", "novnc-gate-tls.service",
+                  "novnc-gate-proxy.service", "novnc-gate-metrics.socket"}
+    mine = "novnc-gate-nextjs.service"
+    installed.write(f"/etc/systemd/system/{mine}", "[Service]\nType=oneshot\nExecStart=false\n")
+    try:
+        with installed.drop_in("novnc-gate-http-07.socket", "[Socket]\nListenStream=192.0.2.1:3000\n"):
+            installed.run("systemctl", "restart", "novnc-gate-http-07.socket", check=False)
+        installed.run("systemctl", "stop", "novnc-gate")
+        with socket.create_server(("127.0.0.1", 3000)), socket.create_server(("127.0.0.1", 9464)):
+            installed.run("systemctl", "start", "novnc-gate", "novnc-gate-tls", "novnc-gate-proxy",
+                          "novnc-gate-metrics.socket", mine, check=False)
+        assert failed() == of_package | {mine}
+        dpkg(installed, "--purge", "novnc-gate")
+        assert failed() == {mine}
+    finally:
+        installed.run("rm", f"/etc/systemd/system/{mine}")
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "reset-failed", mine)
+
+
 def test_a_taken_port_does_not_break_the_installation(installed, package):
     dpkg(installed, "--purge", "novnc-gate")
     with socket.create_server(("127.0.0.1", 3000)):
