@@ -20,7 +20,7 @@ CHECK_PACKAGES = check valgrind libc6-dbg python3 python3-pytest python3-pytest-
 	dbus iproute2 strace haproxy lintian
 ARCHIVE_PACKAGES = git xz-utils
 DEB_PACKAGES = build-essential debhelper dpkg-dev
-CHECK_LONG_PACKAGES = mmdebstrap testssl.sh debootstrap git qemu-system-x86 busybox-static cpio kmod xz-utils
+CHECK_LONG_PACKAGES = mmdebstrap testssl.sh debootstrap piuparts git qemu-system-x86 busybox-static cpio kmod xz-utils
 DEMO_PACKAGES = $(call listed_in,tests/demo/packages)
 BROWSER_PACKAGES = $(DEMO_PACKAGES) $(call listed_in,tests/browser/packages)
 BENCH_PACKAGES = $(call listed_in,tests/bench/packages)
@@ -239,9 +239,9 @@ check-long: packages-for-check-long all deb build/novnc-gate-unconfined build/sa
 		$(addprefix build/bench/,floor load backend debian)
 	tests/run next
 	tests/systemd/run -q -m long
-	tests/run long quiet package-again systemd-13 systemd-san
+	tests/run long quiet package-again piuparts systemd-13 systemd-san
 	$(MAKE) deb SUITE=trixie
-	tests/run package-13
+	tests/run package-13 piuparts-13
 	tests/kernels/run 12 13
 	tests/kernels/run --systemd 13 -- 'python3 -B tests/kernels/ends.py 300 return stop reboot'
 	tests/kernels/run --systemd --counted 12 13 backports -- 'python3 -B tests/kernels/pid1.py 32 0 400 800'
