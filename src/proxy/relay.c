@@ -216,9 +216,10 @@ static uint64_t body_deadline(const struct relay *r, enum relay_result *ret)
 	uint64_t up_ms = flow_deadline(r, &r->up, &up_end);
 	uint64_t down_ms = flow_deadline(r, &r->down, ret);
 
-	if (up_ms <= down_ms)
-		*ret = up_end;
-	return clock_earlier(up_ms, down_ms);
+	if (r->response_suffices || down_ms < up_ms)
+		return down_ms;
+	*ret = up_end;
+	return up_ms;
 }
 
 /* The next deadline, with *ret for when it passes. */

@@ -363,6 +363,22 @@ def test_a_body_that_trickles_is_not_cut(world):
     assert c.response().body == b"y" * STEPS
 
 
+@pytest.mark.parametrize("lines", [("Expect: 100-continue",), ()], ids=["a 100 is awaited", "it has begun"])
+def test_a_body_that_need_not_come_does_not_cut_the_response(world, lines):
+    """After a final response in place of the 100, or with Connection: close, a client may stop sending."""
+    limits(world, BodyTimeoutSec=LONG)
+    c = world.client(request("POST", "/", "Content-Length: 1000", *lines) + (b"" if lines else b"x"))
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    b.send(head("HTTP/1.1 413 No", "Transfer-Encoding: chunked", "Connection: close"))
+    in_steps(b, chunked(b"y")[:-5])
+    b.send(b"0\r\n\r\n")
+    assert c.response().body == b"y" * STEPS
+    assert c.end() == "FIN"
+    c.close()
+    assert c.exited() == 0
+
+
 # The tunnel: LingerTimeoutSec, IdleTimeoutSec
 
 def test_no_other_time_out_holds_for_a_tunnel(world):
