@@ -63,6 +63,15 @@ static void relay_client_write_failed(struct relay *r, int error, uint64_t now_m
 	flow_fail(&r->up, error);
 }
 
+/* If the response suffices, the client need not complete its body; its connection may still fail later. */
+static void forgive_body(struct relay *r)
+{
+	if (r->up.failure == FLOW_OK || r->up.failure == FLOW_FAILED)
+		return;
+	r->up.failure = FLOW_OK;
+	flow_note_target_closed(&r->up);
+}
+
 /* One step each way; true for progress. Failures are noted in the flows. */
 static bool flows_step(struct relay *r, uint64_t now_ms)
 {
@@ -76,6 +85,8 @@ static bool flows_step(struct relay *r, uint64_t now_ms)
 		stream_watch_begin(r->down.to, now_ms, r->gone_ms);
 	if (up && r->phase == RELAY_REQUEST)
 		upstream_body_sent(r->upstream, now_ms);
+	if (r->response_suffices)
+		forgive_body(r);
 	if (up_error < 0)
 		relay_backend_write_failed(r, up_error);
 	if (down_error < 0)

@@ -355,6 +355,36 @@ def test_a_response_in_place_of_the_continue(world, status):
     world.nextjs.untouched()
 
 
+def ended_in_place_of_its_body(world, length):
+    """A client that got the head and the first bytes of a response in place of a 100, and then ended."""
+    c = world.client(EXPECTING)
+    b = world.nextjs.accept()
+    b.until(b"\r\n\r\n")
+    b.send(head("HTTP/1.1 413 Content Too Large", f"Content-Length: {length}") + b"hello")
+    c.until(b"hello")
+    c.half_close()
+    c.quiet()
+    return c, b
+
+
+def test_a_client_that_ends_in_place_of_its_body_gets_all_of_the_response(world):
+    c, b = ended_in_place_of_its_body(world, 10)
+    b.send(b"world")
+    assert c.exactly(5) == b"world"
+    assert c.end() == "FIN"
+    c.close()
+    assert c.exited() == 0
+
+
+def test_a_client_that_ends_in_place_of_its_body_and_then_goes_is_noticed(world):
+    c, b = ended_in_place_of_its_body(world, BIG)
+    c.reset()
+    with pytest.raises(OSError):
+        while True:
+            b.send(bytes(100000))
+    assert c.exited() == 0
+
+
 def test_a_response_before_the_end_of_the_body_cuts_off_no_body_that_has_begun(world):
     c = world.client(request("POST", "/x", "Content-Length: 10", "Expect: 100-continue", "Connection: close"))
     b = world.nextjs.accept()
