@@ -126,6 +126,23 @@ START_TEST(a_tunnel_ends_whose_bytes_nobody_acknowledges)
 }
 END_TEST
 
+/* What came before is for the client, but not for ever if that does not read. */
+START_TEST(a_vanished_backend_leaves_the_client_the_linger_span)
+{
+	struct relaying w;
+
+	relaying_open(&w, _i);
+	(void)jam(&w.client);
+	relaying_raw_tunnel(&w);
+	w.cfg.linger_ms = SHORT_MS;
+	ck_assert_int_eq(buf_put_slice(w.relay.down.out, SLICE("unread")), 0);
+	flow_fail(&w.relay.down, -ETIMEDOUT);
+	ck_assert_int_eq(relaying_go(&w), RELAY_TUNNEL_OVER);
+	ck_assert_int_eq(w.relay.tunnel.end, TUNNEL_BACKEND_SILENT);
+	relaying_close(&w);
+}
+END_TEST
+
 /* A kept connection whose backend has vanished is like one that was closed. */
 START_TEST(a_request_that_nobody_acknowledges_is_sent_once_more)
 {
@@ -201,6 +218,8 @@ int main(void)
 			    DIRECTIONS);
 	tcase_add_loop_test(t, a_tunnel_ends_whose_bytes_nobody_acknowledges, 0,
 			    DIRECTIONS);
+	tcase_add_loop_test(t, a_vanished_backend_leaves_the_client_the_linger_span, 0,
+			    2);
 	tcase_add_test(t, a_request_that_nobody_acknowledges_is_sent_once_more);
 	tcase_add_loop_test(t, who_acknowledges_and_does_not_read_ends_nothing, 0,
 			    DIRECTIONS);

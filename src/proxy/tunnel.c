@@ -105,6 +105,12 @@ static uint64_t moved_ms(const struct tunnel *t)
 	return later(t->client.flow->moved_ms, t->backend.flow->moved_ms);
 }
 
+/* How it ends because the backend has failed, with the failure of the flow down. */
+static enum tunnel_end backend_failure(const struct flow *down)
+{
+	return down->error == -ETIMEDOUT ? TUNNEL_BACKEND_SILENT : TUNNEL_BACKEND_FAILED;
+}
+
 /* The next limit, with *ret for when it passes. */
 static uint64_t next_limit(const struct tunnel *t, enum tunnel_end *ret)
 {
@@ -114,6 +120,9 @@ static uint64_t next_limit(const struct tunnel *t, enum tunnel_end *ret)
 	if (t->closed_first != TUNNEL_NEITHER) {
 		*ret = TUNNEL_CLOSE_TIMEOUT;
 		limit_ms = clock_deadline_ms(t->close_ms, cfg->linger_ms);
+	} else if (t->client.flow->failure != FLOW_OK) { /* see find_failure() */
+		*ret = backend_failure(t->client.flow);
+		limit_ms = clock_deadline_ms(moved_ms(t), cfg->linger_ms);
 	} else if (is_half_closed(t)) {
 		*ret = TUNNEL_LINGER_TIMEOUT;
 		limit_ms = clock_deadline_ms(moved_ms(t), cfg->linger_ms);
@@ -205,9 +214,8 @@ static enum tunnel_end find_failure(const struct flow *up, const struct flow *do
 		return TUNNEL_OPEN;
 	if (stream_error_is_local(down->error))
 		return TUNNEL_FAULT;
-	if (flow_pending(down)) /* the client gets all that came before */
-		return TUNNEL_OPEN;
-	return down->error == -ETIMEDOUT ? TUNNEL_BACKEND_SILENT : TUNNEL_BACKEND_FAILED;
+	/* the client gets all that came before, while it reads: next_limit() */
+	return flow_pending(down) ? TUNNEL_OPEN : backend_failure(down);
 }
 
 static enum tunnel_end find_end(const struct tunnel *t)
