@@ -77,7 +77,7 @@ static enum check_result check_files(const struct check *c, const struct config_
 	};
 	enum check_result r = CHECK_GOOD;
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+	for (size_t i = 0; i < COUNT(files); i++) {
 		AUTO_FD int fd = -1;
 
 		if (!files[i].file || files[i].file[0] != '/')

@@ -164,7 +164,7 @@ static void stderr_line(const struct journal_entry *e)
 	line[0].iov_len = (size_t)len;
 	if (!stderr_has_room())
 		return;
-	if (writev(STDERR_FILENO, line, sizeof(line) / sizeof(line[0])) < 0)
+	if (writev(STDERR_FILENO, line, COUNT(line)) < 0)
 		return; /* and there is nowhere to report it */
 }
 

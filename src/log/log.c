@@ -159,7 +159,7 @@ static void put_who(struct buf *b, struct slice fields)
 	};
 	bool begun = false;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (size_t i = 0; i < COUNT(parts); i++) {
 		struct slice value = field_value(fields, parts[i].name);
 
 		if (!value.p)

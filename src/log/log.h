@@ -37,7 +37,7 @@ enum log_event {
 };
 
 /*
- * What is known of an event; empty members are left out. Each but `ended` is a journal field
+ * The known facts of an event; empty members are left out. Each but `ended` is a journal field
  * NOVNC_GATE_<MEMBER>=, and a sentence in the table may name it.
  */
 struct log_fields {

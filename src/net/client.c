@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/network.h"
+
 static int option_get(int fd, int option, int *ret)
 {
 	socklen_t len = sizeof(*ret);
@@ -32,8 +34,7 @@ void client_set_address(struct client *c, const struct in6_addr *address, uint16
 {
 	bool v4 = IN6_IS_ADDR_V4MAPPED(address);
 
-	(void)inet_ntop(v4 ? AF_INET : AF_INET6, &address->s6_addr[v4 ? 12 : 0],
-			c->address, sizeof(c->address)); /* fits */
+	network_format(address, c->address);
 	(void)snprintf(c->text, sizeof(c->text), v4 ? "%s:%u" : "[%s]:%u", c->address,
 		       port);
 }

@@ -3,8 +3,6 @@
 
 #include "base/network.h"
 
-#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
-
 static void refuse(struct proxy_header *h, const char *why)
 {
 	h->state = PROXY_HEADER_INVALID;
@@ -29,7 +27,7 @@ static const struct {
 /* The shortest line that can begin like this one; NULL if there is none. */
 static const struct slice *v1_find_shortest(struct slice line)
 {
-	for (size_t i = 0; i < ARRAY_LEN(v1_shortest); i++) {
+	for (size_t i = 0; i < COUNT(v1_shortest); i++) {
 		size_t n = v1_shortest[i].beginning;
 
 		if (memcmp(line.p, v1_shortest[i].line.p, line.len < n ? line.len : n) ==
@@ -91,9 +89,9 @@ static void v1_read_line(struct proxy_header *h, struct slice line)
 		h->state = PROXY_HEADER_ANONYMOUS;
 		return;
 	}
-	while (n < ARRAY_LEN(field) && slice_split(&line, ' ', &field[n]))
+	while (n < COUNT(field) && slice_split(&line, ' ', &field[n]))
 		n++;
-	if (n < ARRAY_LEN(field) || line.p) {
+	if (n < COUNT(field) || line.p) {
 		refuse(h, V1_MALFORMED);
 		return;
 	}

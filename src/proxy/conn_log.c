@@ -233,7 +233,7 @@ static void status_of_session(const struct log_fields *f, int upstream_fd)
 	};
 
 	/* of these, client, id and user can be long */
-	log_status(parts, sizeof(parts) / sizeof(parts[0]));
+	log_status(parts, COUNT(parts));
 }
 
 void conn_log_opened(struct conn_request *q, int upstream_fd)
@@ -249,7 +249,7 @@ void conn_log_opened(struct conn_request *q, int upstream_fd)
 	if (is_session(&q->verdict))
 		status_of_session(f, upstream_fd);
 	else
-		log_status(other, sizeof(other) / sizeof(other[0]));
+		log_status(other, COUNT(other));
 }
 
 void conn_log_undecided(struct conn_request *q, const struct recheck *r)

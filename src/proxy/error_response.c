@@ -73,7 +73,7 @@ int error_response_write(const struct error_response *e, struct buf *out)
 		slice_str(e->log_id),
 		SLICE("\n"),
 	};
-	size_t parts = sizeof(content) / sizeof(content[0]), len = 0;
+	size_t parts = COUNT(content), len = 0;
 	int r = BUF_PUT(out, SLICE("HTTP/1.1 "), status_text(e->status), SLICE("\r\n"));
 
 	for (size_t i = 0; i < parts; i++)

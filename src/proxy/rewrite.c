@@ -173,7 +173,7 @@ static bool is_this_machine(struct slice host)
 		SLICE_INIT("0.0.0.0"),   SLICE_INIT("[::]"),
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < COUNT(names); i++)
 		if (authority_same_host(host, names[i]))
 			return true;
 	return false;
