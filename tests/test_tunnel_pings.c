@@ -239,6 +239,34 @@ START_TEST(behind_half_a_pong_a_close_can_be_put_in)
 }
 END_TEST
 
+/* The first Ping goes out while the client is in a Pong of its own, which comes in three parts. */
+START_TEST(no_close_is_put_into_a_pong_that_has_begun_before_the_first_ping)
+{
+	struct written pong = written_open(20);
+	struct relaying w;
+
+	write_text(&pong, FIN | FRAMES_PONG, "payload", client_key);
+	tunnelling_open(&w, false);
+	w.cfg.heartbeat_ms = BEAT_MS;
+	peer_send(w.client_peer, pong.data, 7);
+	relaying_start(&w);
+	peer_hears_bytes(w.backend_peer, pong.data, 7);
+	hear_ping(&w);
+	peer_send(w.client_peer, pong.data + 7, 2);
+	still_wait();
+	world_terminate(&w.world);
+	told(&w, DOWN, 1001, "the session was ended by the server");
+	peer_send(w.client_peer, pong.data + 9, pong.len - 9);
+	peer_hears_bytes(w.backend_peer, pong.data + 7, pong.len - 7);
+	told(&w, UP, 1001, "");
+	say_close(&w, UP, 1001, "");
+	say_close(&w, DOWN, 1001, "");
+	over_at_once(&w, TUNNEL_STOPPED);
+	written_free(&pong);
+	tunnelling_close(&w);
+}
+END_TEST
+
 START_TEST(pings_and_pongs_of_the_peers_are_their_own)
 {
 	struct relaying w;
@@ -371,6 +399,8 @@ int main(void)
 	t = case_add(s, "pongs");
 	tcase_add_test(t, the_own_pong_is_left_out_however_it_comes);
 	tcase_add_test(t, behind_half_a_pong_a_close_can_be_put_in);
+	tcase_add_test(t,
+		       no_close_is_put_into_a_pong_that_has_begun_before_the_first_ping);
 	tcase_add_test(t, pings_and_pongs_of_the_peers_are_their_own);
 	t = case_add(s, "gone");
 	tcase_add_test(t, a_client_that_answers_no_ping_is_gone);

@@ -37,9 +37,9 @@ struct frames {
 	uint64_t left;
 	uint64_t data; /* bytes of data frames so far, and all that are no frames */
 	/* set by the caller */
-	struct slice
-		own_pong; /* frames_next() leaves out a Pong with this payload; "": none */
-	bool paused;      /* frames_next() stops at the next boundary */
+	/* frames_next() leaves out a Pong with this payload; "": none; not to be set within a Pong */
+	struct slice own_pong;
+	bool paused; /* frames_next() stops at the next boundary */
 	/* after a control frame: its payload, unmasked */
 	unsigned char control[FRAMES_CONTROL_MAX];
 	size_t control_len;

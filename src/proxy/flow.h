@@ -71,7 +71,7 @@ void flow_begin(struct flow *f, enum http1_framing framing, uint64_t length,
  */
 void flow_begin_tunnel(struct flow *f, bool masked, int null_fd);
 
-/* From now on a Pong with this payload is left out. */
+/* From now on a Pong with this payload is left out, unless a part of another Pong has been passed on. */
 void flow_expect_pong(struct flow *f, struct slice payload);
 
 /* In a tunnel: flow_put() may insert a control frame, because no byte of an open frame was passed on. */

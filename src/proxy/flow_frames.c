@@ -26,9 +26,15 @@ void flow_put(struct flow *f, enum frames_opcode opcode, struct slice payload,
 	f->releasable = true;                     /* for `out`'s page */
 }
 
+/* A part of this Pong has been passed on, so the rest must not be held: flow_put() would go in between. */
+static bool in_pong(const struct flow *f)
+{
+	return flow_in_frame(f) && f->frames.opcode == FRAMES_PONG;
+}
+
 void flow_expect_pong(struct flow *f, struct slice payload)
 {
-	if (!stream_ended(f->from))
+	if (!stream_ended(f->from) && !in_pong(f))
 		f->frames.own_pong = payload;
 }
 
