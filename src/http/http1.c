@@ -8,7 +8,7 @@
 /* A longer Keep-Alive time-out is cut to this (seconds). */
 #define HTTP1_KEEP_ALIVE_MAX_SEC 86400
 
-/* The content of the fields that tell the framing. */
+/* The content of Content-Length and Transfer-Encoding. */
 struct framing {
 	bool has_content_length;
 	bool chunked;      /* the last transfer coding is chunked */
@@ -39,7 +39,7 @@ static bool codings_add(struct framing *f, struct slice list)
 }
 
 /*
- * Sets the framing that the fields tell (RFC 9112 6.1 and 6.3), whatever kind of message it is.
+ * Sets the framing that those fields define (RFC 9112 6.1 and 6.3), for every kind of message.
  * Also refuses faults that the RFC lets a recipient repair, such as equal Content-Length values.
  */
 static int framing_parse(struct http1_head *h, bool http10, struct framing *f,

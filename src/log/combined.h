@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request in the words of the combined log format, which programs for web statistics read:
+ * A request in the combined log format, which programs for web statistics read:
  * 192.0.2.1 - alice [30/Nov/2026:09:37:12 +0000] "GET /page HTTP/1.1" 200 1024 "-" "Mozilla/5.0"
  */
 #pragma once

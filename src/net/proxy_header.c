@@ -17,7 +17,7 @@ static void refuse(struct proxy_header *h, const char *why)
 /* The shortest line of each kind, in the order of their lengths. */
 static const struct {
 	struct slice line;
-	size_t beginning; /* so many bytes tell the kind */
+	size_t beginning; /* the kind is known after so many bytes */
 } v1_shortest[] = {
 	{ SLICE_INIT("PROXY UNKNOWN\r\n"), 13 },
 	{ SLICE_INIT("PROXY TCP6 :: :: 0 0\r\n"), 10 },

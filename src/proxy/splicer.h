@@ -34,8 +34,8 @@ static inline bool splicer_has_rest(const struct splicer *s)
 ssize_t splicer_fill(struct splicer *s, struct stream *from, uint64_t len);
 
 /*
- * The same for frames, which are followed. Ready are the bytes before the first small or control
- * frame; if frames are paused, those before the next boundary.
+ * The same for frames, which are followed. The bytes before the first small or control frame are
+ * ready; if frames are paused, only those before the next boundary.
  */
 ssize_t splicer_fill_frames(struct splicer *s, struct stream *from, struct frames *f);
 

@@ -37,8 +37,8 @@ typedef void (*tls_tell)(void *userdata, bool invalid_now, const char *what);
  * the event to poll(2) for: a read may need POLLOUT, and a write POLLIN. Other errors are final,
  * and why() has them in words: -ECONNABORTED if the peer ended without a close_notify, -EKEYREJECTED
  * if its certificate is not accepted, -EREMOTEIO if it sent an alert, -EPROTO for any other fault of
- * TLS, or the socket's -errno. One has no words: -EPIPE, if the connection is no
- * longer open for writing.
+ * TLS, or the socket's -errno. why() has no words for -EPIPE: the connection is no longer open for
+ * writing.
  */
 struct tls_module {
 	/* NOVNC_GATE_VERSION and TLS_LAYOUT; a module with others is not used */
