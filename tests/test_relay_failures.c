@@ -143,6 +143,27 @@ START_TEST(a_vanished_backend_leaves_the_client_the_linger_span)
 }
 END_TEST
 
+/* The same, while each write to that backend fails because of this machine. */
+START_TEST(writes_that_fail_do_not_prolong_the_linger_span)
+{
+	struct relaying w;
+	int unwritable = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	relaying_open(&w, _i);
+	(void)jam(&w.client);
+	relaying_raw_tunnel(&w);
+	w.cfg.linger_ms = SHORT_MS;
+	ck_assert_int_eq(dup2(unwritable, w.upstream.stream.fd), w.upstream.stream.fd);
+	ck_assert_int_eq(buf_put_slice(w.relay.up.out, SLICE("unsent")), 0);
+	ck_assert_int_eq(buf_put_slice(w.relay.down.out, SLICE("unread")), 0);
+	flow_fail(&w.relay.down, -ETIMEDOUT);
+	ck_assert_int_eq(relaying_go(&w), RELAY_TUNNEL_OVER);
+	ck_assert_int_eq(w.relay.tunnel.end, TUNNEL_BACKEND_SILENT);
+	peer_close(&unwritable);
+	relaying_close(&w);
+}
+END_TEST
+
 /* A kept connection whose backend has vanished is like one that was closed. */
 START_TEST(a_request_that_nobody_acknowledges_is_sent_once_more)
 {
@@ -220,6 +241,7 @@ int main(void)
 			    DIRECTIONS);
 	tcase_add_loop_test(t, a_vanished_backend_leaves_the_client_the_linger_span, 0,
 			    2);
+	tcase_add_loop_test(t, writes_that_fail_do_not_prolong_the_linger_span, 0, 2);
 	tcase_add_test(t, a_request_that_nobody_acknowledges_is_sent_once_more);
 	tcase_add_loop_test(t, who_acknowledges_and_does_not_read_ends_nothing, 0,
 			    DIRECTIONS);

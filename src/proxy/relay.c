@@ -37,7 +37,7 @@ static void relay_backend_write_failed(struct relay *r, int error)
 	/* drops the bytes for the client, so that flows_result() reports the failure immediately */
 	if (r->phase != RELAY_TUNNEL)
 		flow_note_target_closed(&r->down);
-	else if (!stream_error_is_local(error))
+	else if (!stream_error_is_local(r->down.error)) /* of the first failure */
 		flow_note_target_closed(&r->up);
 }
 
