@@ -315,6 +315,37 @@ START_TEST(what_is_wrong_with_a_request_is_named_in_order)
 }
 END_TEST
 
+START_TEST(the_request_line_of_a_refused_head_is_known_once_it_is_complete)
+{
+	static const char line[] = "BREW /a?b HTTP/2.0\r\n", rest[] = "A : b\r\n\r\n";
+
+	for (size_t n = 0; n < sizeof(line) - 1; n++) {
+		char *block = exact(line, n);
+
+		ck_assert(!http1_request_line((struct slice){ block, n }, &head));
+		free(block);
+	}
+	for (size_t n = 0; n < sizeof(rest); n++) {
+		struct slice in = exact_str(line);
+		char *block = malloc(in.len + n);
+
+		ck_assert_ptr_nonnull(block);
+		memcpy(block, in.p, in.len);
+		memcpy(block + in.len, rest, n);
+		memset(&head, 0xa5, sizeof(head));
+		ck_assert(http1_request_line((struct slice){ block, in.len + n }, &head));
+		ck_assert_slice_eq(head.method, "BREW");
+		ck_assert_slice_eq(head.target, "/a?b");
+		free(block);
+		slice_free(in);
+	}
+	ck_assert(!http1_request_line(SLICE("GET / HTTP/1.1\rx"), &head));
+	ck_assert(!http1_request_line(SLICE("GET / HTTQ/1.1\r\n"), &head));
+	ck_assert(!http1_request_line(SLICE("\x16\x03\x01\r\n"), &head));
+	ck_assert(!http1_request_line((struct slice){ 0 }, &head));
+}
+END_TEST
+
 /* ---- white space, in requests and in answers */
 
 /* The fields of a head that the parser interprets. */
@@ -779,6 +810,8 @@ int main(void)
 	tcase_add_test(requests_, a_request_is_taken_apart);
 	tcase_add_test(requests_, fields_keep_their_order_and_lose_their_padding);
 	tcase_add_test(requests_, what_is_wrong_with_a_request_is_named_in_order);
+	tcase_add_test(requests_,
+		       the_request_line_of_a_refused_head_is_known_once_it_is_complete);
 	tcase_add_test(requests_, white_space_around_a_value_says_nothing);
 	tcase_add_test(requests_, white_space_within_a_value_still_says_something);
 	tcase_add_test(requests_, a_request_that_ends_anywhere_is_judged);

@@ -164,19 +164,27 @@ static bool is_target(struct slice s)
 	return s.len > 0;
 }
 
+/* The line, without its CRLF, RFC 9112 3. */
+static bool request_line_parse(struct slice line, unsigned *major, struct http1_head *ret)
+{
+	struct slice version;
+
+	return slice_split(&line, ' ', &ret->method) && lines_is_token(ret->method) &&
+	       slice_split(&line, ' ', &ret->target) && is_target(ret->target) &&
+	       slice_split(&line, ' ', &version) && !line.p &&
+	       version_parse(version, major, &ret->minor);
+}
+
 int http1_parse_request(struct slice raw, struct http1_head *ret,
 			struct http1_fault *fault)
 {
-	struct slice rest = raw, words = lines_next(&rest), version;
+	struct slice rest = raw, line = lines_next(&rest);
 	struct framing f = { 0 };
 	unsigned major;
 	llhttp_errno_t err;
 
 	ret->fields = 0;
-	if (!slice_split(&words, ' ', &ret->method) || !lines_is_token(ret->method) ||
-	    !slice_split(&words, ' ', &ret->target) || !is_target(ret->target) ||
-	    !slice_split(&words, ' ', &version) || words.p ||
-	    !version_parse(version, &major, &ret->minor))
+	if (!request_line_parse(line, &major, ret))
 		return refuse(fault, 400, "malformed request line");
 	if (fields_parse(rest, ret, fault) < 0 ||
 	    framing_parse(ret, major == 1 && ret->minor == 0, &f, fault) < 0)
@@ -195,6 +203,15 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 	if (err != HPE_OK)
 		return refuse(fault, 400, "malformed request head");
 	return 0;
+}
+
+bool http1_request_line(struct slice in, struct http1_head *ret)
+{
+	struct slice line = { in.p, slice_find(in, '\r') };
+	unsigned major;
+
+	return in.len - line.len >= 2 && in.p[line.len + 1] == '\n' &&
+	       request_line_parse(line, &major, ret);
 }
 
 /* RFC 9112 4; some servers leave out the space before an empty reason phrase. */

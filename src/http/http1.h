@@ -52,6 +52,12 @@ int http1_parse_request(struct slice raw, struct http1_head *ret,
 int http1_parse_response(struct slice raw, struct slice request_method,
 			 struct http1_head *ret, struct http1_fault *fault);
 
+/*
+ * Sets method and target of a head that is refused, for messages; `in` begins with it, complete or not. False if it
+ * has no complete and well-formed request line.
+ */
+bool http1_request_line(struct slice in, struct http1_head *ret);
+
 /* True if an HTTP response may begin with these bytes, which may be only the first few. */
 bool http1_may_be_response(struct slice in);
 

@@ -72,9 +72,11 @@ static void conn_send_close(struct conn *c, const struct exchange *x)
 /* Refuses a request whose head cannot be used. */
 static void conn_refuse_head(struct conn *c, const struct http1_fault *fault)
 {
+	bool has_line = http1_request_line(buf_slice(&c->down.in), &c->head);
+
 	c->request.verdict = (struct verdict){ .kind = ROUTE_REFUSED };
 	conn_log_begin(&c->request, c->down.cfg, SLICE(""));
-	conn_log(&c->request, LOG_REFUSED, fault->status, fault->why);
+	conn_log_refused_head(&c->request, has_line ? &c->head : NULL, fault);
 	conn_send_error(c, fault->status, NULL, CONN_REFUSED, fault->why);
 }
 

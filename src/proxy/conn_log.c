@@ -142,6 +142,18 @@ void conn_log_fault(struct conn_request *q, const char *failure, int error)
 	conn_log(q, LOG_FAULT, 0, reason);
 }
 
+void conn_log_refused_head(struct conn_request *q, const struct http1_head *h,
+			   const struct http1_fault *fault)
+{
+	/* not copied, because an unknown method may be long */
+	if (h)
+		q->fields.method = h->method;
+	/* another form may have a password */
+	if (h && (h->target.p[0] == '/' || slice_eq(h->target, SLICE("*"))))
+		q->fields.path = h->target;
+	conn_log(q, LOG_REFUSED, fault->status, fault->why);
+}
+
 /* Cuts all before "@" (the scheme, too) and all after "?" or "#"; these characters stay. */
 static struct slice without_secrets(struct slice origin)
 {

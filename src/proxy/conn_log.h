@@ -45,6 +45,10 @@ void conn_log(struct conn_request *q, enum log_event ev, unsigned status,
 /* Writes an entry about a fault of the gate: "cannot ...", and the -errno. */
 void conn_log_fault(struct conn_request *q, const char *failure, int error);
 
+/* Logs that the head is refused; h has its method and target, or is NULL if they are not known. */
+void conn_log_refused_head(struct conn_request *q, const struct http1_head *h,
+			   const struct http1_fault *fault);
+
 /* Logs that the verdict refuses the request; https: the client speaks TLS. */
 void conn_log_refused(struct conn_request *q, const struct http1_head *h, bool https);
 

@@ -289,7 +289,7 @@ class Client(Peer):
     """A client's connection and the gate's process that serves it."""
 
     # the part of an entry that names the request and its client
-    WHO = re.compile(r" \((\S+ \S+, )?(session \S+, )?client \S+\)$|; client \S+(?=\)$)")
+    WHO = re.compile(r" \((\S+( \S+)?, )?(session \S+, )?client \S+\)$|; client \S+(?=\)$)")
 
     def __init__(self, sock, process):
         super().__init__(sock)
