@@ -306,6 +306,50 @@ START_TEST(the_option_for_the_proxy_protocol_is_as_the_key)
 }
 END_TEST
 
+/* ---- mutual TLS with a backend */
+
+START_TEST(the_key_of_a_client_needs_its_certificate_wherever_it_is_set)
+{
+	static const struct {
+		const char *text;
+		unsigned line; /* of the error; 0: none */
+		const char *section;
+	} table[] = {
+		{ "[NextJs]\nClientKey=/k\n", 2, "NextJs" },
+		{ "[MasterController]\n\nClientKey=/k\n", 3, "MasterController" },
+		{ "[NextJs]\nClientKey=/a\nClientKey=/b\n", 3, "NextJs" },
+		{ "[NextJs]\nClientKey=/k\n[MasterController]\nClientCertificate=/c\n", 2,
+		  "NextJs" },
+		{ "[NextJs]\nClientCertificate=/c\nClientKey=/k\nClientCertificate=\n", 3,
+		  "NextJs" },
+		{ "[NextJs]\nClientKey=/k\nClientKey=\n", 0, "" },
+		{ "[NextJs]\nClientKey=/k\nClientCertificate=/c\n", 0, "" },
+		{ "[MasterController]\nClientCertificate=/c\n", 0, "" },
+	};
+	char expected[200];
+	struct config c;
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		bool wrong = table[i].line > 0;
+
+		(void)snprintf(
+			expected, sizeof(expected),
+			":%u: ClientKey= needs ClientCertificate= in section [%s]: "
+			"the certificate of this key\n",
+			table[i].line, table[i].section);
+		ck_assert_int_eq(parse(&c, table[i].text),
+				 wrong ? CONFIG_INVALID : CONFIG_OK);
+		ck_assert_msg(!wrong || strstr(reported, expected), "%s: %s",
+			      table[i].text, reported);
+		ck_assert_uint_eq(reports, wrong);
+		config_done(&c);
+	}
+	parse(&c, "[NextJs]\nClientKey=/k\n[MasterController]\nClientKey=/k\n");
+	ck_assert_uint_eq(reports, 2);
+	config_done(&c);
+}
+END_TEST
+
 /* ---- papers that go with the code */
 
 static char *slurp(const char *path)
@@ -465,6 +509,7 @@ int main(void)
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, the_proxy_protocol_needs_trusted_proxies_wherever_they_are_set);
 	tcase_add_test(t, the_option_for_the_proxy_protocol_is_as_the_key);
+	tcase_add_test(t, the_key_of_a_client_needs_its_certificate_wherever_it_is_set);
 	t = tcase_create("papers");
 	suite_add_tcase(suite, t);
 	tcase_add_test(t, the_installed_file_shows_the_defaults);

@@ -253,6 +253,24 @@ START_TEST(a_list_contains_what_one_of_its_networks_does)
 }
 END_TEST
 
+START_TEST(a_list_is_parsed_word_by_word)
+{
+	static const char *const words[] = { "192.0.2.0/24", "::1", NULL };
+	struct in6_addr v4 = address("192.0.2.7"), other = address("::2");
+	struct network_list list;
+
+	ck_assert_int_eq(network_list_parse(words, &list), 0);
+	ck_assert_uint_eq(list.n, 2);
+	ck_assert(network_list_contains(list, &v4));
+	ck_assert(!network_list_contains(list, &other));
+	network_list_done(&list);
+	ck_assert_uint_eq(list.n, 0);
+	ck_assert_int_eq(network_list_parse(&words[2], &list), 0);
+	ck_assert_uint_eq(list.n, 0);
+	network_list_done(&list);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("network");
@@ -265,6 +283,7 @@ int main(void)
 	tcase_add_test(t, networks_are_read);
 	tcase_add_test(t, networks_contain_what_has_their_prefix);
 	tcase_add_test(t, each_length_covers_its_bits_only);
+	tcase_add_test(t, a_list_is_parsed_word_by_word);
 	tcase_add_test(t, a_list_contains_what_one_of_its_networks_does);
 	return suite_run(suite);
 }

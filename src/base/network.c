@@ -2,6 +2,7 @@
 #include "base/network.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 
 #define V4_BITS     32
 #define V6_BITS     128
@@ -99,4 +100,32 @@ bool network_list_contains(struct network_list list, const struct in6_addr *addr
 		if (network_contains(&list.networks[i], address))
 			return true;
 	return false;
+}
+
+int network_list_parse(const char *const words[], struct network_list *ret)
+{
+	struct network *networks;
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	*ret = (struct network_list){ 0 };
+	if (n == 0)
+		return 0;
+	networks = malloc(n * sizeof(*networks));
+	if (!networks)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		int r = network_parse(slice_str(words[i]), &networks[i]);
+
+		assert(r == 0);
+	}
+	*ret = (struct network_list){ networks, n };
+	return 0;
+}
+
+void network_list_done(struct network_list *list)
+{
+	free((void *)list->networks);
+	*list = (struct network_list){ 0 };
 }

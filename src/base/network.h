@@ -35,3 +35,7 @@ int network_parse(struct slice s, struct network *ret);
 bool network_contains(const struct network *net, const struct in6_addr *address);
 
 bool network_list_contains(struct network_list list, const struct in6_addr *address);
+
+/* Parses words that network_parse() accepts, with NULL at their end. Returns 0, or -ENOMEM; call network_list_done(). */
+int network_list_parse(const char *const words[], struct network_list *ret);
+void network_list_done(struct network_list *list);

@@ -73,6 +73,14 @@ const struct config_key config_keys[] = {
 	{ 0 },
 };
 
+const struct config_key *config_key_find(const char *section, const char *name)
+{
+	for (const struct config_key *k = config_keys; k->section; k++)
+		if (strcmp(k->section, section) == 0 && strcmp(k->name, name) == 0)
+			return k;
+	return NULL;
+}
+
 /* ---- printing */
 
 static void print_value(const struct config_key *k, const void *value)

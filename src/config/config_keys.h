@@ -57,5 +57,8 @@ struct config_key {
 /* Grouped by section; ends with a row whose section is NULL. */
 extern const struct config_key config_keys[];
 
+/* The row of that key, or NULL. */
+const struct config_key *config_key_find(const char *section, const char *name);
+
 /* Prints each key with its effective value, in the syntax of the file, to stdout. */
 void config_print(const struct config *c);

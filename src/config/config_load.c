@@ -42,6 +42,12 @@ enum reader_state {
 	READER_UNKNOWN_SECTION, /* has been reported; its keys are ignored */
 };
 
+/* The last line with a key that needs another one, which is judged when all files have been read. */
+struct needing {
+	char *file; /* allocated; NULL: the key is not set */
+	unsigned line;
+};
+
 struct reader {
 	struct config *c;
 	config_report report;
@@ -52,9 +58,7 @@ struct reader {
 	unsigned line; /* the first of the assignment; 0: the file as a whole */
 	enum reader_state state;
 	const char *section; /* as in the table of keys */
-	/* the last line with ProxyProtocol=, which is judged when all files have been read */
-	char *proxy_file; /* allocated, or NULL */
-	unsigned proxy_line;
+	struct needing proxy_protocol, client_key[CONFIG_BACKENDS];
 };
 
 /* Room for the names of all sections, or of all keys of one. */
@@ -174,26 +178,30 @@ static void assign_list(struct reader *r, const struct config_key *k, char *valu
 		free(words);
 }
 
-static const struct config_key *find_key(const char *section, const char *name)
+/* NULL for most keys. */
+static struct needing *needing_of(struct reader *r, const void *member)
 {
-	for (const struct config_key *k = config_keys; k->section; k++)
-		if (strcmp(k->section, section) == 0 && strcmp(k->name, name) == 0)
-			return k;
+	if (member == &r->c->proxy_protocol)
+		return &r->proxy_protocol;
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++)
+		if (member == &r->c->backend[i].trust.key)
+			return &r->client_key[i];
 	return NULL;
 }
 
-static void note_proxy_protocol(struct reader *r)
+static void note_line(struct reader *r, struct needing *key)
 {
-	free(r->proxy_file);
-	r->proxy_file = strdup(r->file);
-	r->proxy_line = r->line;
-	if (!r->proxy_file)
+	free(key->file);
+	key->file = strdup(r->file);
+	key->line = r->line;
+	if (!key->file)
 		complain_error(r, -ENOMEM);
 }
 
 static void assign(struct reader *r, const char *name, char *value)
 {
-	const struct config_key *k = find_key(r->section, name);
+	const struct config_key *k = config_key_find(r->section, name);
+	struct needing *needing = k ? needing_of(r, member_of(k, r->c)) : NULL;
 	char names[NAMES_TEXT];
 	const char *why;
 
@@ -207,8 +215,8 @@ static void assign(struct reader *r, const char *name, char *value)
 		why = parse_value(k, value[0] != '\0' ? value : k->default_text, r->c);
 		if (why)
 			complain_value(r, k, value, why);
-		else if (member_of(k, r->c) == (void *)&r->c->proxy_protocol)
-			note_proxy_protocol(r);
+		else if (needing)
+			note_line(r, needing);
 	}
 }
 
@@ -291,44 +299,37 @@ static void read_file(void *userdata, const struct config_file *f)
 	}
 }
 
-/* ---- networks, which are parsed once and for all */
-
-static void parse_networks(struct reader *r)
-{
-	config_list words = r->c->trusted_proxies;
-	struct network *networks;
-	size_t n = 0;
-
-	while (words[n])
-		n++;
-	if (n == 0)
-		return;
-	networks = malloc(n * sizeof(*networks));
-	if (!networks) {
-		complain_error(r, -ENOMEM);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		int error = network_parse(slice_str(words[i]), &networks[i]);
-
-		assert(error == 0); /* the word was checked when it was read */
-	}
-	r->c->trusted = (struct network_list){ networks, n };
-}
-
-/* ---- the PROXY protocol, which only trusted proxies may speak */
+/* ---- keys that need another one */
 
 #define NEEDS_PROXIES \
 	" needs TrustedProxies= in section [Client]: the addresses of the proxies"
 
-static void check_proxy_protocol(struct reader *r)
+/* True if an error is to be reported at the line with the key. */
+static bool is_unmet(struct reader *r, const struct needing *key, bool unmet)
 {
-	if (r->c->proxy_protocol && r->c->trusted.n == 0 && r->proxy_file) {
-		r->file = r->proxy_file;
-		r->line = r->proxy_line;
+	r->file = key->file;
+	r->line = key->line;
+	return key->file && unmet;
+}
+
+static void check_needs(struct reader *r)
+{
+	const struct config *c = r->c;
+
+	if (is_unmet(r, &r->proxy_protocol, c->proxy_protocol && c->trusted.n == 0))
 		complain(r, "ProxyProtocol=yes" NEEDS_PROXIES);
+	free(r->proxy_protocol.file);
+	for (size_t i = 0; i < CONFIG_BACKENDS; i++) {
+		const struct backend *be = &c->backend[i];
+
+		if (is_unmet(r, &r->client_key[i],
+			     be->trust.key && !be->trust.certificate))
+			complain(r,
+				 "ClientKey= needs ClientCertificate= in section [%s]: "
+				 "the certificate of this key",
+				 be->section);
+		free(r->client_key[i].file);
 	}
-	free(r->proxy_file);
 }
 
 /* ---- the functions of config_load.h */
@@ -360,8 +361,10 @@ enum config_result config_load(const char *file, config_report report, void *use
 	config_file_read(file, read_file, &r);
 	r.file = file;
 	r.line = 0;
-	parse_networks(&r);
-	check_proxy_protocol(&r);
+	/* each word was checked when it was read */
+	if (network_list_parse(ret->trusted_proxies, &ret->trusted) < 0)
+		complain_error(&r, -ENOMEM);
+	check_needs(&r);
 	return r.result;
 }
 
@@ -385,8 +388,7 @@ void config_done(struct config *c)
 	for (const struct config_key *k = config_keys; k->section; k++)
 		if (k->kind->check_word)
 			list_set(k, member_of(k, c), k->default_words);
-	free((void *)c->trusted.networks);
-	c->trusted = (struct network_list){ 0 };
+	network_list_done(&c->trusted);
 	for (struct config_text *t = c->texts; t; t = next) {
 		next = t->next;
 		free(t);

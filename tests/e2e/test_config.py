@@ -64,6 +64,7 @@ def broken(world, path, line):
         ("[NextJs]\nUrl=unix:relative.sock", 6),
         ("[NextJs]\nUrl=unix:", 6),
         ("[NextJs]\nUrl=unix:/" + "a" * 200, 6),
+        ("[NextJs]\nClientKey=/key.pem", 6),
         ("[MasterController]\nUrl=nonsense", 6),
         ("[Routes]\nNoVncPath=api/x", 6),
         ("[Routes]\nNoVncPath=/ok bad", 6),
