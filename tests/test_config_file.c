@@ -214,6 +214,7 @@ START_TEST(a_path_that_is_too_long_is_an_error)
 	forget();
 	ck_assert_int_eq(config_load(path, report, &reports, &c), CONFIG_INVALID);
 	ck_assert_ptr_nonnull(strstr(reported, ": cannot be read: File name too long\n"));
+	ck_assert_uint_eq(reports, 1); /* none for its drop-ins */
 	config_done(&c);
 }
 END_TEST

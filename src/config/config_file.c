@@ -40,7 +40,8 @@ static enum config_file_result read_whole(char text[static CONFIG_FILE_MAX + 1],
 	return ret->len > CONFIG_FILE_MAX ? CONFIG_FILE_TOO_LARGE : CONFIG_FILE_OK;
 }
 
-static void read_one(const char *path, config_file_callback callback, void *userdata)
+/* Returns the error of CONFIG_FILE_FAILED, or 0. */
+static int read_one(const char *path, config_file_callback callback, void *userdata)
 {
 	/* on the stack, because freed memory would stay a hole in the heap */
 	char text[CONFIG_FILE_MAX + 1];
@@ -50,6 +51,7 @@ static void read_one(const char *path, config_file_callback callback, void *user
 	if (file.result == CONFIG_FILE_FAILED)
 		file.error = -errno;
 	callback(userdata, &file);
+	return file.error;
 }
 
 static int is_drop_in(const struct dirent *d)
@@ -77,7 +79,7 @@ static void read_drop_ins(const char *dir, config_file_callback callback, void *
 							  .error = -errno });
 	for (int i = 0; i < n; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
-		read_one(path, callback, userdata);
+		(void)read_one(path, callback, userdata); /* the caller has been told */
 		free(entries[i]);
 	}
 	free(entries);
@@ -85,9 +87,10 @@ static void read_drop_ins(const char *dir, config_file_callback callback, void *
 
 void config_file_read(const char *file, config_file_callback callback, void *userdata)
 {
-	char dir[PATH_MAX + sizeof(".d")]; /* a longer path cannot be opened anyway */
+	char dir[PATH_MAX + sizeof(".d")];
 
-	read_one(file, callback, userdata);
+	if (read_one(file, callback, userdata) == -ENAMETOOLONG)
+		return; /* the same error would follow for the directory */
 	(void)snprintf(dir, sizeof(dir), "%s.d", file);
 	read_drop_ins(dir, callback, userdata);
 }
