@@ -229,6 +229,74 @@ START_TEST(the_response_is_due_from_the_end_of_the_request_on)
 }
 END_TEST
 
+/* ---- a response before all of the request is sent */
+
+#define LARGE (16 * 1024 * 1024) /* more than the sockets of the kernel take */
+
+/* Goes on until the sockets are full; the backend has accepted the connection and reads nothing. */
+static void asking_fill(struct asking *a)
+{
+	free(a->out.data);
+	a->out = (struct buf){ .data = calloc(1, LARGE), .cap = LARGE, .end = LARGE };
+	ck_assert_ptr_nonnull(a->out.data);
+	ck_assert_int_eq(
+		upstream_start(&a->up, &a->request, &a->in, &a->out, &a->response),
+		UPSTREAM_WAITING);
+	while (a->peer < 0 || upstream_ready(&a->up)) {
+		ck_assert_int_eq(asking_step(a), UPSTREAM_WAITING);
+		if (a->peer < 0 && a->up.phase == UPSTREAM_SENDING)
+			a->peer = peer_accept(a->listener);
+	}
+	ck_assert_int_eq(a->up.phase, UPSTREAM_SENDING);
+	ck_assert_uint_gt(buf_len(&a->out), 0);
+}
+
+START_TEST(a_response_may_come_before_all_of_the_request_is_sent)
+{
+	struct asking a;
+
+	asking_open(&a);
+	asking_fill(&a);
+	peer_say(a.peer, "HTTP/1.1 103 Early Hints\r\n\r\n"
+			 "HTTP/1.1 431 Too Large\r\nContent-Length: 0\r\n\r\n");
+	ck_assert_int_eq(asking_go(&a), UPSTREAM_RESPONSE);
+	ck_assert_uint_eq(a.response.status, 103);
+	ck_assert_int_eq(a.up.phase, UPSTREAM_SENDING);
+	upstream_next(&a.up);
+	ck_assert_int_eq(asking_go(&a), UPSTREAM_RESPONSE);
+	ck_assert_uint_eq(a.response.status, 431);
+	ck_assert_int_eq(a.up.phase, UPSTREAM_RESPONDED);
+	upstream_next(&a.up);
+	/* another head would follow half of this one */
+	upstream_keep(&a.up);
+	ck_assert_int_eq(a.up.phase, UPSTREAM_CLOSED);
+	asking_close(&a);
+}
+END_TEST
+
+static const struct {
+	const char *said, *reason;
+} early[] = {
+	{ "", "closed the connection before its response began" },
+	{ "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+	  "sent 101 before it had read the request" },
+	{ "SSH-2.0-x\r\n", "does not speak HTTP/1.1 (it sent \"SSH-2.0-x\")" },
+};
+
+START_TEST(a_wrong_response_before_all_of_the_request_is_sent)
+{
+	struct asking a;
+
+	asking_open(&a);
+	asking_fill(&a);
+	peer_say(a.peer, early[_i].said);
+	ck_assert_int_eq(shutdown(a.peer, SHUT_WR), 0);
+	ck_assert_int_eq(asking_go(&a), UPSTREAM_FAILED);
+	asking_fails(&a, FAULT_BACKEND, 502, early[_i].reason);
+	asking_close(&a);
+}
+END_TEST
+
 /* ---- the connection is used again */
 
 #define OK   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
@@ -404,6 +472,9 @@ int main(void)
 			    (int)LENGTH(wrong));
 	tcase_add_test(t, a_refusal_is_the_backends_fault);
 	tcase_add_test(t, the_response_is_due_from_the_end_of_the_request_on);
+	tcase_add_test(t, a_response_may_come_before_all_of_the_request_is_sent);
+	tcase_add_loop_test(t, a_wrong_response_before_all_of_the_request_is_sent, 0,
+			    (int)LENGTH(early));
 	t = case_add(s, "kept");
 	tcase_add_loop_test(t, it_obeys_the_response_and_the_time, 0, (int)LENGTH(table));
 	tcase_add_test(t, input_at_rest_spoils_it);

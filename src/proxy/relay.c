@@ -124,7 +124,8 @@ static enum relay_result relay_step_upstream(struct relay *r, uint64_t now_ms,
 	if (flow_pending(&r->down)) /* back-pressure: the client has not read all */
 		return RELAY_RUNNING;
 	result = upstream_step(u);
-	if (before == UPSTREAM_SENDING && u->phase == UPSTREAM_AWAITING) {
+	if (before == UPSTREAM_SENDING &&
+	    (u->phase == UPSTREAM_AWAITING || u->phase == UPSTREAM_RESPONDED)) {
 		stream_watch_begin(&u->stream, now_ms, r->gone_ms);
 		flow_touch(&r->up, now_ms); /* BodyTimeoutSec= begins */
 	}

@@ -7,11 +7,6 @@
 #define UPSTREAM_READ_MAX    (64 * 1024) /* bytes of one read; the rest can be spliced */
 #define UPSTREAM_SHOWN_MAX   63 /* bytes of a response that is not HTTP, in an entry */
 
-/* Only a repeatable request uses a connection that was idle for longer. */
-#define UPSTREAM_TRUST_MS  2000
-/* A connection is given up this long before the backend's own time-out. */
-#define UPSTREAM_MARGIN_MS 1000
-
 #define FAIL(u, blame, status, ...) \
 	(fault_set((u)->request->fault, blame, status, __VA_ARGS__), UPSTREAM_FAILED)
 
@@ -35,52 +30,6 @@ void upstream_close(struct upstream *u)
 	stream_done(&u->stream);
 	u->stream = STREAM_NONE;
 	u->phase = UPSTREAM_CLOSED;
-}
-
-/* ---- between two requests */
-
-void upstream_keep(struct upstream *u)
-{
-	if (u->persistent && !stream_ended(&u->stream) && buf_len(u->in) == 0) {
-		u->phase = UPSTREAM_KEPT;
-		u->since_ms = clock_ms();
-	} else {
-		upstream_close(u);
-	}
-}
-
-int upstream_kept_fd(const struct upstream *u)
-{
-	/* input of TLS need not be HTTP: tickets may come at any time */
-	return u->phase == UPSTREAM_KEPT && stream_is_plain(&u->stream) ? u->stream.fd
-									: -1;
-}
-
-void upstream_kept_events(struct upstream *u, short revents)
-{
-	u->quiet = upstream_kept_fd(u) >= 0 && !revents;
-	if (revents)
-		upstream_close(u);
-}
-
-void upstream_quiet_clear(struct upstream *u)
-{
-	u->quiet = false;
-}
-
-/*
- * The kept connection can be used for the request that begins: it is open, the backend will not
- * close it soon, and for a request that cannot be repeated it was used a moment ago.
- */
-static bool kept_is_good(const struct upstream *u)
-{
-	uint64_t idle_ms = clock_ms() - u->since_ms;
-
-	return u->phase == UPSTREAM_KEPT &&
-	       (u->repeatable || idle_ms < UPSTREAM_TRUST_MS) &&
-	       (u->keep_ms == CLOCK_INFINITY ||
-		idle_ms + UPSTREAM_MARGIN_MS < u->keep_ms) &&
-	       (u->quiet || stream_is_quiet(&u->stream));
 }
 
 /* ---- dialling */
@@ -140,7 +89,7 @@ enum upstream_result upstream_start(struct upstream *u,
 	u->repeatable = request->repeatable;
 	u->interim = 0;
 	u->scan = (struct lines_scan){ 0 };
-	u->reused = !request->new_connection && kept_is_good(u);
+	u->reused = !request->new_connection && upstream_kept_is_good(u);
 	return u->reused ? upstream_connected(u) : upstream_dial(u);
 }
 
@@ -281,6 +230,9 @@ static enum upstream_result upstream_parse(struct upstream *u)
 				 method, u->response, &fault) < 0)
 		return FAIL(u, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
 			    u->be->name, fault.why);
+	if (u->response->status == 101 && u->phase == UPSTREAM_SENDING)
+		return FAIL(u, FAULT_BACKEND, 502,
+			    "%s sent 101 before it had read the request", u->be->name);
 	if (u->response->status >= 200 || u->response->status == 101) {
 		u->phase = UPSTREAM_RESPONDED;
 		u->persistent = http1_persistent(u->response);
@@ -330,7 +282,8 @@ bool upstream_ready(const struct upstream *u)
 {
 	switch (u->phase) {
 	case UPSTREAM_DIALLING: return u->dial_events != 0;
-	case UPSTREAM_SENDING: return u->stream.can_write;
+	case UPSTREAM_SENDING:
+		return u->stream.can_write || u->stream.can_read || has_more(u);
 	case UPSTREAM_AWAITING: return u->stream.can_read || has_more(u);
 	default: return false;
 	}
@@ -338,14 +291,19 @@ bool upstream_ready(const struct upstream *u)
 
 enum upstream_result upstream_step(struct upstream *u)
 {
+	enum upstream_result result = UPSTREAM_WAITING;
+
 	if (!upstream_ready(u))
 		return UPSTREAM_WAITING;
-	switch (u->phase) {
-	case UPSTREAM_DIALLING:
+	if (u->phase == UPSTREAM_DIALLING)
 		return upstream_on_dial(u, dial_step(&u->dial, u->dial_events));
-	case UPSTREAM_SENDING: return upstream_send(u);
-	default: return upstream_await(u);
+	if (u->phase == UPSTREAM_SENDING && u->stream.can_write) {
+		result = upstream_send(u);
+		if (u->phase != UPSTREAM_SENDING)
+			return result;
 	}
+	/* a backend may refuse a head that its socket has no room for */
+	return result == UPSTREAM_WAITING ? upstream_await(u) : result;
 }
 
 void upstream_next(struct upstream *u)
@@ -358,8 +316,9 @@ void upstream_next(struct upstream *u)
 
 struct pollfd upstream_poll(const struct upstream *u, bool to_read, bool to_write)
 {
-	bool reads = u->phase == UPSTREAM_AWAITING && to_read;
-	bool writes = u->phase == UPSTREAM_SENDING || to_write;
+	bool sends = u->phase == UPSTREAM_SENDING;
+	bool reads = to_read && (sends || u->phase == UPSTREAM_AWAITING);
+	bool writes = sends || to_write;
 
 	if (u->phase == UPSTREAM_DIALLING)
 		return dial_poll(&u->dial);

@@ -14,7 +14,7 @@ enum upstream_phase {
 	UPSTREAM_CLOSED,
 	UPSTREAM_KEPT, /* idle, open for another request */
 	UPSTREAM_DIALLING,
-	UPSTREAM_SENDING, /* the request's head */
+	UPSTREAM_SENDING, /* the request's head; a response may come before all of it is sent */
 	UPSTREAM_AWAITING, /* a response's head, while the caller sends the request's body */
 	UPSTREAM_RESPONDED, /* the final head has come; the caller uses the stream */
 };
@@ -109,6 +109,12 @@ void upstream_keep(struct upstream *u);
  */
 int upstream_kept_fd(const struct upstream *u);
 void upstream_kept_events(struct upstream *u, short revents);
+
+/*
+ * The kept connection can be used for the request that begins: it is open, the backend will not
+ * close it soon, and for a request that cannot be repeated it was used a moment ago.
+ */
+bool upstream_kept_is_good(const struct upstream *u);
 
 /* Clears `quiet`, which is out of date after an exchange. */
 void upstream_quiet_clear(struct upstream *u);

@@ -5,7 +5,7 @@ import select
 
 import pytest
 
-from gate import Ended, chunked, head, request, response
+from gate import NOVNC, Ended, chunked, head, request, response, switching, upgrade
 
 POST_CHUNKED = request("POST", "/upload", "Transfer-Encoding: chunked")
 GET_NEXT = request("GET", "/next")
@@ -459,3 +459,93 @@ def test_an_early_response_to_a_chunked_upload(world):
     b.close()
     assert c.response().status == 403
     assert c.end() in ("FIN", "RST")
+
+
+# Early responses, before the backend has read the request's head, which its socket has no room for
+
+LARGE = tuple(f"X-{i}: {'a' * 1200}" for i in range(200))
+
+
+@pytest.fixture
+def slow_reader(world, tmp_path):
+    """Both backends, on one Unix socket: the kernel holds less of a head on its way than on TCP."""
+    backend = world.backend(path=tmp_path / "backend")
+    world.configure("[Limits]\nHeadMaxBytes=256K\nBodyTimeoutSec=2\n", nextjs=backend.url, controller=backend.url)
+    return backend
+
+
+REFUSAL = response(b"too large", "Connection: close", status="431 Request Header Fields Too Large")
+
+
+@pytest.mark.parametrize("message", [request("GET", "/x", *LARGE), request("POST", "/x", *LARGE, body=b"b" * 70000),
+                                     upgrade(NOVNC, *LARGE)], ids=["GET", "POST", "upgrade"])
+@pytest.mark.parametrize("ending", ["close", "half-close", "none"])
+def test_a_refusal_before_the_head_is_read(world, slow_reader, ending, message):
+    c = world.client(message)
+    b = slow_reader.accept()
+    b.exactly(1000)
+    b.send(REFUSAL)
+    if ending != "none":
+        b.half_close() if ending == "half-close" else b.close()
+    r = c.response()
+    assert r.status == 431 and r.body == b"too large"
+    c.close()
+    assert c.exited() == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"b" * 70000], ids=["GET", "POST"])
+def test_the_rest_of_a_head_follows_an_early_response(world, slow_reader, body):
+    c = world.client(request("POST" if body else "GET", "/x", *LARGE, body=body))
+    b = slow_reader.accept()
+    b.exactly(1)
+    b.buf = b""
+    b.send(head("HTTP/1.1 103 Early Hints", "Link: </a>"))
+    assert c.response().status == 103
+    b.send(response(b"early"))
+    r = c.response()
+    assert r.status == 200 and r.body == b"early" and "close" not in r.options("Connection")
+    rest = b.until(b"\r\n\r\n")
+    assert rest.count(b"\r\nX-") >= len(LARGE) - 60 and rest.count(b"X-199: " + b"a" * 1200) == 1
+    assert b.exactly(len(body)) == body
+    c.send(GET_NEXT)
+    again, m = slow_reader.next()
+    assert again is b and m.target == "/next" and m.method == "GET"
+    b.send(response(b"next"))
+    assert c.response().body == b"next"
+
+
+def test_a_backend_that_never_reads_the_rest_of_a_head(world, slow_reader):
+    c = world.client(request("GET", "/x", *LARGE))
+    b = slow_reader.accept()
+    b.send(response(b"early"))
+    assert c.response().body == b"early"
+    assert c.end() in ("FIN", "RST")
+    assert c.exited() == 0 and any("stalled" in line for line in c.log)
+
+
+def test_a_101_before_the_head_is_read_opens_no_tunnel(world, slow_reader):
+    c = world.client(upgrade(NOVNC, *LARGE))
+    b = slow_reader.accept()
+    b.exactly(1000)
+    b.send(switching())
+    r = world.error(c, 502)
+    assert "101 before it had read the request" in r.body.decode()
+
+
+def test_an_early_authorization_does_not_leave_half_a_head_on_a_connection(world, slow_reader):
+    world.configure("[Limits]\nHeadMaxBytes=256K\n[Authorization]\nPath=/auth\n"
+                    "[Routes]\nControllerPath=/vm\n", nextjs=slow_reader.url)
+    c = world.client(request("GET", "/vm", f"Cookie: {'c' * 240000}"))
+    b = slow_reader.accept()
+    b.exactly(1000)
+    b.send(head("HTTP/1.1 204 No Content", "X-Novnc-User: alice"))
+    world.controller.asked().send(response(b"vm"))
+    assert c.response().body == b"vm"
+    with pytest.raises(Ended):
+        b.until(b"\r\n\r\n")
+    b.close()
+    c.send(GET_NEXT)
+    other, m = slow_reader.next()
+    assert m.target == "/next"
+    other.send(response(b"next"))
+    assert c.response().body == b"next"
