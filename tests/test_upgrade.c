@@ -257,6 +257,9 @@ START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 		{ UPGRADE "Connection: keep-alive, Upgrade\r\n" ACCEPT_FIELD
 			  "Sec-WebSocket-Protocol: binary\r\n",
 		  NULL },
+		{ UPGRADE CONNECTION ACCEPT_FIELD "Sec-WebSocket-Protocol: a\r\n"
+						  "sec-websocket-protocol: a\r\n",
+		  "101 with more than one Sec-WebSocket-Protocol" },
 		{ CONNECTION ACCEPT_FIELD, no_upgrade },
 		{ UPGRADE UPGRADE CONNECTION ACCEPT_FIELD, upgrades },
 		{ "Upgrade: h2c\r\n" UPGRADE CONNECTION ACCEPT_FIELD, upgrades },
@@ -306,6 +309,49 @@ START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 }
 END_TEST
 
+#define OFFER "Sec-WebSocket-Protocol: "
+
+START_TEST(a_subprotocol_is_one_that_the_client_has_offered)
+{
+	static const struct {
+		const char *offers, *chosen, *unoffered;
+	} table[] = {
+		{ "", NULL, "" },
+		{ "", "", "" },
+		{ "", "binary", "binary" },
+		{ OFFER "\r\n", "binary", "binary" },
+		{ OFFER "binary\r\n", NULL, "" },
+		{ OFFER "binary\r\n", "", "" },
+		{ OFFER "binary\r\n", "binary", "" },
+		{ OFFER "binary\r\n", "base64", "base64" },
+		{ OFFER "binary\r\n", "Binary", "Binary" },
+		{ OFFER "binary\r\n", "binar", "binar" },
+		{ OFFER "binary\r\n", "binary, base64", "binary, base64" },
+		{ OFFER "base64,\tbinary \r\n", "binary", "" },
+		{ OFFER "a\r\nX: y\r\nsec-websocket-protocol: b\r\n", "b", "" },
+		{ "X: binary\r\n", "binary", "binary" },
+	};
+	char text[500];
+
+	for (size_t i = 0; i < LENGTH(table); i++) {
+		struct slice raw, request;
+
+		(void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\n%s\r\n",
+			       table[i].offers);
+		request = exact_str(text);
+		(void)snprintf(text, sizeof(text), "HTTP/1.1 101 x\r\n%s%s%s\r\n",
+			       table[i].chosen ? OFFER : "",
+			       table[i].chosen ? table[i].chosen : "",
+			       table[i].chosen ? "\r\n" : "");
+		raw = answer_read(text, &head);
+		ck_assert_slice_eq(upgrade_unoffered_protocol(&head, request),
+				   table[i].unoffered);
+		slice_free(raw);
+		slice_free(request);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("upgrade");
@@ -319,5 +365,6 @@ int main(void)
 	tcase_add_test(tc, every_byte_of_a_key_counts);
 	tcase_add_test(tc, an_accept_belongs_to_its_key);
 	tcase_add_test(tc, only_a_101_that_says_it_all_opens_a_tunnel);
+	tcase_add_test(tc, a_subprotocol_is_one_that_the_client_has_offered);
 	return suite_run(suite);
 }

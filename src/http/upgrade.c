@@ -3,6 +3,8 @@
 
 #include <sha1.h>
 
+#define PROTOCOL SLICE("Sec-WebSocket-Protocol")
+
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -77,13 +79,38 @@ struct slice upgrade_first_protocol(const struct http1_head *h)
 	for (size_t i = 0; i < h->fields && first.len == 0; i++) {
 		struct slice rest = h->field[i].value;
 
-		if (!slice_caseeq(h->field[i].name, SLICE("Sec-WebSocket-Protocol")))
+		if (!slice_caseeq(h->field[i].name, PROTOCOL))
 			continue;
 		/* empty elements do not count (RFC 9110 5.6.1.2) */
 		while (first.len == 0 && slice_split(&rest, ',', &first))
 			first = slice_trim(first);
 	}
 	return first;
+}
+
+/* The head of a request offers it. */
+static bool is_offered(struct slice protocol, struct slice request)
+{
+	struct field field;
+
+	(void)lines_next(&request); /* the request line */
+	while (lines_field(&request, &field) > 0) {
+		struct slice offer;
+
+		if (!slice_caseeq(field.name, PROTOCOL))
+			continue;
+		while (slice_split(&field.value, ',', &offer))
+			if (slice_eq(slice_trim(offer), protocol))
+				return true;
+	}
+	return false;
+}
+
+struct slice upgrade_unoffered_protocol(const struct http1_head *h, struct slice request)
+{
+	struct slice protocol = http1_only(h, PROTOCOL);
+
+	return protocol.len == 0 || is_offered(protocol, request) ? SLICE("") : protocol;
 }
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)
@@ -104,5 +131,7 @@ const char *upgrade_fault(const struct http1_head *h, const char *accept)
 		return "101 with more than one Sec-WebSocket-Accept";
 	if (!slice_eq(http1_only(h, SLICE("Sec-WebSocket-Accept")), slice_str(accept)))
 		return "Sec-WebSocket-Accept does not match the client's key";
+	if (http1_count(h, PROTOCOL) > 1)
+		return "101 with more than one Sec-WebSocket-Protocol";
 	return NULL;
 }

@@ -24,3 +24,9 @@ struct slice upgrade_first_protocol(const struct http1_head *h);
 
 /* The fault of a 101 that must not open a tunnel (RFC 6455 4.1), in words; or NULL. */
 const char *upgrade_fault(const struct http1_head *h, const char *accept);
+
+/*
+ * The subprotocol that a 101 without such a fault chooses, if the client has not offered it: it must fail then
+ * (RFC 6455 4.1). Else "". request: the head that was sent.
+ */
+struct slice upgrade_unoffered_protocol(const struct http1_head *h, struct slice request);

@@ -100,6 +100,34 @@ int exchange_respond(struct exchange *x)
 	return 0;
 }
 
+/* Returns 0, or -1 with the fault, for a 101 that must not open a tunnel. */
+static int exchange_check_101(struct exchange *x)
+{
+	const struct http1_head *h = x->upstream->response;
+	bool expected = x->upgrade && !x->authorizes;
+	/* it is still there after it has been sent */
+	struct slice request = { x->downstream->backend_out.data,
+				 x->upstream->request_len };
+	struct slice protocol = SLICE("");
+	const char *why = expected ? upgrade_fault(h, x->accept) : "unsolicited 101";
+
+	if (!why)
+		protocol = upgrade_unoffered_protocol(h, request);
+	if (protocol.len > 0)
+		why = "101 with a subprotocol that the client has not offered";
+	if (!why)
+		return 0;
+	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
+		  x->upstream->be->name, why);
+	if (protocol.len > 0) {
+		fault_show(&x->fault, "%s", x->fault.reason);
+		fault_append(&x->fault, ": %.*s", SLICE_FMT(protocol));
+	}
+	if (x->upgrade)
+		fault_set_type(&x->fault, "http_upgrade_failed");
+	return -1;
+}
+
 /* A 101 that passes the check opens the tunnel. */
 static int exchange_open_tunnel(struct exchange *x)
 {
@@ -112,17 +140,9 @@ static int exchange_open_tunnel(struct exchange *x)
 		.log_id = journal_id(),
 		.null_fd = d->null_fd,
 	};
-	const char *why = x->upgrade && !x->authorizes
-				  ? upgrade_fault(x->upstream->response, x->accept)
-				  : "unsolicited 101";
 
-	if (why) {
-		fault_set(&x->fault, FAULT_BACKEND, 502,
-			  "%s sent an invalid response: %s", x->upstream->be->name, why);
-		if (x->upgrade)
-			fault_set_type(&x->fault, "http_upgrade_failed");
+	if (exchange_check_101(x) < 0)
 		return -1;
-	}
 	if (exchange_write_head(x, false, false) < 0)
 		return -1;
 	x->status = 101;

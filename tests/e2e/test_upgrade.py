@@ -143,6 +143,34 @@ def test_a_half_close_right_after_the_head_is_passed_on(world):
     assert c.exactly(4) == b"late" and c.end() == "FIN"
 
 
+OFFER = "Sec-WebSocket-Protocol: "
+
+
+@pytest.mark.parametrize("offers, chosen", [
+    ((), None), (("binary",), "binary"), (("binary, base64",), "base64"), (("a", "b"), "b"), (("binary",), None),
+    (("binary",), "")])
+@pytest.mark.parametrize("path", [NOVNC, "/_next/hmr"])
+def test_a_subprotocol_that_is_chosen_or_none(world, path, offers, chosen):
+    c = world.client(upgrade(path, *(OFFER + o for o in offers)))
+    b = (world.controller if path == NOVNC else world.nextjs).asked()
+    b.send(switching(*([] if chosen is None else [OFFER + chosen])))
+    r = c.response()
+    assert r.status == 101 and r["Sec-WebSocket-Protocol"] == chosen
+
+
+@pytest.mark.parametrize("offers, chosen", [
+    ((), "binary"), (("binary",), "base64"), (("binary",), "BINARY"), (("binary, base64",), "binary, base64")])
+def test_a_subprotocol_that_the_client_has_not_offered(world, offers, chosen):
+    """A browser would fail the connection with 1006, and nobody would know why."""
+    c, b = asked(world, upgrade(NOVNC, *(OFFER + o for o in offers)))
+    b.send(switching(OFFER + chosen))
+    why = "master-controller sent an invalid response: 101 with a subprotocol that the client has not offered"
+    r = world.error(c, 502)
+    assert r.body.decode().startswith(f"WebSocket proxy error: {why}.")
+    assert "http_upgrade_failed" in r["Proxy-Status"]
+    assert c.log[-1] == f"WebSocket proxy error: {why}: {chosen}"
+
+
 # Not a 101
 
 @pytest.mark.parametrize("status", ["200 OK", "301 Moved Permanently", "401 Unauthorized",

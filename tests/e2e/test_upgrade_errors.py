@@ -250,6 +250,14 @@ def test_the_first_subprotocol_is_chosen(world, lines, protocol):
     assert closed(c) == [(4403, reason_to(c, declined(403)))]
 
 
+def test_a_subprotocol_that_was_not_offered(world):
+    c = world.client(upgrade(NOVNC, "Sec-WebSocket-Protocol: binary"))
+    world.controller.asked().send(switching("Sec-WebSocket-Protocol: base64"))
+    switched(c, "binary")
+    assert closed(c) == [(4502, reason_to(c, f"{NAME} sent an invalid response: "
+                                             "101 with a subprotocol that the client has not offered"))]
+
+
 @pytest.mark.parametrize("lines", [["Sec-WebSocket-Protocol: , binary"],
                                    ["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: binary"]],
                          ids=["list", "two lines"])
