@@ -19,6 +19,7 @@
 
 struct stopped {
 	const struct ctl *options;
+	const struct systemd_wait *wait;
 	struct systemd_unit *unit; /* owned: those that were active */
 	int n;                     /* of them */
 	int kept;                  /* the first that could not be stopped; n: none */
@@ -33,8 +34,9 @@ static void on_stop(void *userdata, size_t i, int result)
 }
 
 /* Stops the services of the sockets. s->unit is owned by the caller, also after a failure. */
-static int stop_sockets(sd_bus *bus, const struct systemd_wait *wait, struct stopped *s)
+static int stop_sockets(sd_bus *bus, void *userdata)
 {
+	struct stopped *s = userdata;
 	static const char *const states[] = { "active", NULL };
 	const struct systemd_unit *units[SOCKETS_KINDS];
 	int n = s->unit ? s->n /* again */
@@ -46,7 +48,7 @@ static int stop_sockets(sd_bus *bus, const struct systemd_wait *wait, struct sto
 	s->n = s->kept = n;
 	for (int i = 0; i < n; i++)
 		units[i] = &s->unit[i];
-	r = systemd_stop(bus, units, (size_t)n, wait, on_stop, s);
+	r = systemd_stop(bus, units, (size_t)n, s->wait, on_stop, s);
 	for (int i = 0; s->options->json == CTL_JSON_OFF && r == 0 && i < n; i++)
 		(void)printf("Stopped %s: no new connections are accepted.\n",
 			     units[i]->name);
@@ -227,13 +229,10 @@ static int look_for_units(sd_bus *bus, void *userdata)
 static int drain(const struct ctl *o, sd_bus **bus, const struct systemd_wait *wait,
 		 struct sessions *s)
 {
-	struct stopped stopped = { .options = o };
-	int r = stop_sockets(*bus, wait, &stopped), error = 0;
+	struct stopped stopped = { .options = o, .wait = wait };
+	int r = systemd_again(o->user, bus, wait, stop_sockets, &stopped), error = 0;
 	bool text = o->json == CTL_JSON_OFF;
 
-	if (systemd_is_lost(r) && sessions_read_again(o->user, bus, wait, SESSIONS_ALL,
-						      with_invocations(o), s) == 0)
-		r = stop_sockets(*bus, wait, &stopped);
 	if (r == 0)
 		r = show_and_wait(&stopped, bus, wait, s);
 	else if (is_end(r))

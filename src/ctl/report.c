@@ -68,14 +68,31 @@ struct live {
 	size_t n;
 };
 
-static void live_read(const struct ctl *o, struct live *ret)
+static void live_free(struct live *live)
+{
+	for (size_t i = 0; i < live->n; i++)
+		free(live->invocation[i]);
+	free(live->invocation);
+	*live = (struct live){ 0 };
+}
+
+static int live_read(sd_bus *bus, void *userdata)
+{
+	struct live *live = userdata;
+
+	live_free(live); /* of an earlier call */
+	live->time_us = timestamp_now_us();
+	return sessions_invocations(bus, &live->invocation, &live->n);
+}
+
+static void live_ask(const struct ctl *o, struct live *ret)
 {
 	sd_bus *bus = NULL;
 
-	*ret = (struct live){ .time_us = timestamp_now_us() };
+	*ret = (struct live){ 0 };
 	if (systemd_open(o->user, &bus) < 0 ||
-	    sessions_invocations(bus, &ret->invocation, &ret->n) < 0)
-		ret->time_us = 0;
+	    systemd_again(o->user, &bus, NULL, live_read, ret) < 0)
+		live_free(ret);
 	sd_bus_flush_close_unref(bus);
 }
 
@@ -85,13 +102,6 @@ static bool is_open(void *userdata, const struct open_session *s)
 
 	return s->begun_us >= live->time_us || s->invocation[0] == '\0' ||
 	       sessions_has_invocation(live->invocation, live->n, s->invocation);
-}
-
-static void live_done(struct live *live)
-{
-	for (size_t i = 0; i < live->n; i++)
-		free(live->invocation[i]);
-	free(live->invocation);
 }
 
 /* ---- where it is written */
@@ -143,16 +153,16 @@ int ctl_report(const struct ctl *o, char *args[])
 
 	(void)args;
 	(void)setlocale(LC_TIME, "C"); /* the page is in English */
-	live_read(o, &live);
+	live_ask(o, &live);
 	if (!span_read(o, &since_us, &until_us)) {
-		live_done(&live);
+		live_free(&live);
 		return EXIT_FAILURE;
 	}
 	report_init(&r, since_us, until_us);
 	error = journal_read(o, &r);
 	/* at an earlier time, a session could be open that is not any more */
 	report_end(&r, until_us >= live.time_us ? is_open : NULL, &live);
-	live_done(&live);
+	live_free(&live);
 	if (error < 0)
 		(void)fprintf(stderr, "Cannot read the journal: %s\n", strerror(-error));
 	else

@@ -24,21 +24,9 @@ struct systemd_wait {
 };
 
 /*
- * True if the error can be that systemd re-executes itself (systemctl daemon-reexec), which cuts all connections
- * to it for a moment.
- */
-bool systemd_is_lost(int error);
-
-/*
- * Replaces the connection after such an error, as soon as systemd accepts one. Returns 0; or, with *bus as it was,
- * -ECANCELED for a signal, or the error, if it is another one or end_ms has come.
- */
-int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus **bus);
-
-/*
- * Calls call(). If that fails because systemd re-executes itself, waits for systemd, half a minute at most, connects
- * again and calls it again, 20 times at most. Returns what it has returned; or, for the end of the wait (NULL: there is
- * none), -ETIMEDOUT or -ECANCELED.
+ * Calls call(). If that fails because systemd re-executes itself (systemctl daemon-reexec), which cuts all connections
+ * to it for a moment, waits for systemd, half a minute at most, connects again and calls it again, 20 times at most.
+ * Returns what it has returned; or, for the end of the wait (NULL: there is none), -ETIMEDOUT or -ECANCELED.
  */
 int systemd_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
 		  int (*call)(sd_bus *bus, void *userdata), void *userdata);

@@ -51,18 +51,11 @@ static int open_once(bool user, sd_bus **ret)
 	return r < 0 ? r : 0;
 }
 
-int systemd_open(bool user, sd_bus **ret)
-{
-	const struct systemd_wait limit = { -1, clock_ms() + AGAIN_MS };
-	int r = open_once(user, ret);
-
-	/* PID 1 listens for root, except while it re-executes itself */
-	if (r == -EHOSTDOWN && !user && geteuid() == 0 && sd_booted() > 0)
-		r = systemd_reopen(r, user, &limit, ret);
-	return r;
-}
-
-bool systemd_is_lost(int error)
+/*
+ * True if the error can be that systemd re-executes itself (systemctl daemon-reexec), which cuts all connections
+ * to it for a moment.
+ */
+static bool is_lost(int error)
 {
 	switch (error) {
 	case -EACCES:
@@ -76,13 +69,17 @@ bool systemd_is_lost(int error)
 	}
 }
 
-int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus **bus)
+/*
+ * Replaces the connection after such an error, as soon as systemd accepts one. Returns 0; or, with *bus as it was,
+ * -ECANCELED for a signal, or the error, if it is another one or end_ms has come.
+ */
+static int reopen(int error, bool user, const struct systemd_wait *wait, sd_bus **bus)
 {
 	struct pollfd signal = { .fd = wait->sigfd };
 	uint64_t now_ms;
 	sd_bus *again;
 
-	while (systemd_is_lost(error) && (now_ms = clock_ms()) < wait->end_ms) {
+	while (is_lost(error) && (now_ms = clock_ms()) < wait->end_ms) {
 		int r = clock_wait(&signal, 1, now_ms,
 				   clock_earlier(now_ms + REOPEN_MS, wait->end_ms));
 
@@ -98,6 +95,17 @@ int systemd_reopen(int error, bool user, const struct systemd_wait *wait, sd_bus
 	return error;
 }
 
+int systemd_open(bool user, sd_bus **ret)
+{
+	const struct systemd_wait limit = { -1, clock_ms() + AGAIN_MS };
+	int r = open_once(user, ret);
+
+	/* PID 1 listens for root, except while it re-executes itself */
+	if (r == -EHOSTDOWN && !user && geteuid() == 0 && sd_booted() > 0)
+		r = reopen(r, user, &limit, ret);
+	return r;
+}
+
 int systemd_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
 		  int (*call)(sd_bus *bus, void *userdata), void *userdata)
 {
@@ -107,7 +115,7 @@ int systemd_again(bool user, sd_bus **bus, const struct systemd_wait *wait,
 
 	for (int n = 1; r < 0 && n < CALLS; n++) {
 		limit.end_ms = clock_earlier(end_ms, clock_ms() + AGAIN_MS);
-		r = systemd_reopen(r, user, &limit, bus);
+		r = reopen(r, user, &limit, bus);
 		if (r < 0)
 			break;
 		r = call(*bus, userdata);

@@ -516,6 +516,24 @@ def test_drain_goes_on_when_systemd_re_executes_itself(started_again):
         assert drain.wait() == 0
 
 
+def test_drain_stops_the_sockets_although_systemd_re_executes_itself_again_and_again(started_again):
+    gate = started_again
+    with gate.drop_in("novnc-gate.service", "[Service]\nTimeoutStopSec=60s\nExecStop=/bin/sh -c "
+                      "'until [ -e /run/may-end ]; do sleep 0.1; done'\n"):
+        drain = subprocess.Popen([*gate.enter, "/usr/local/bin/novnc-gatectl", "drain"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            wait_for(lambda: gate.property("novnc-gate", "ActiveState") == "deactivating")
+            for _ in range(5):
+                gate.run("systemctl", "daemon-reexec")
+        finally:
+            gate.run("touch", "/run/may-end")
+        out = drain.communicate(timeout=PATIENCE)[0]
+        gate.run("rm", "/run/may-end")
+    assert out == "Stopped novnc-gate.service: no new connections are accepted.\nNo connection is open.\n" + SAYS
+    assert drain.returncode == 0
+
+
 @pytest.mark.parametrize("arguments", [["status"], ["status", "--json=short"], ["drain"], ["metrics"]])
 def test_where_nothing_is_installed_that_is_said(started_again, arguments):
     gate = started_again
