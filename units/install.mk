@@ -124,6 +124,7 @@ install: all
 	@$(with_script); echo 's|/usr/local/sbin|$(sbindir)|g; s|/usr/local/bin|$(bindir)|g; s|/usr/local/lib/novnc-gate|$(libdir)|g' >"$$script"; \
 	echo 's|/usr/local/lib/systemd|$(PREFIX)/lib/systemd|g; s|/usr/local/share/doc/novnc-gate|$(docdir)|g' >>"$$script"; \
 	echo 's|/etc/novnc-gate|$(SYSCONFDIR)/novnc-gate|g; s|^\.Os$$|.Os novnc-gate $(VERSION)|' >>"$$script"; \
+	[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || export SYSTEMCTL=systemctl; \
 	units/put-units "$$script" $(SOCKETS) $(DESTDIR)$(unitdir) http tls proxy; \
 	for f in $(INSTALLED_FILES); do \
 		echo "$(DESTDIR)$${f#*:}"; \

@@ -1,5 +1,6 @@
 """The files that `make install` installs, and that `make uninstall` removes exactly those."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -257,6 +258,38 @@ def test_the_number_of_sockets_stays_until_another_is_given(installed):
     for options, count in ((["SOCKETS=3"], 3), ([], 3), (["SOCKETS=32"], 32)):
         installed.make("install", *options)
         assert sockets() == count
+
+
+def test_after_fewer_sockets_are_installed_only_these_listen_and_no_session_ends(installed, backends):
+    """The kernel distributes connections among all sockets that listen: those without units must not."""
+    installed.start()
+    with contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(Session(str(n))) for n in range(40)]
+        assert all(session.echoes() for session in sessions)
+        units = [installed.instance_of(session.sock) for session in sessions]
+        of_others = [unit for unit in units if not re.match(r"novnc-gate-http-0[012]@", unit)]
+        assert of_others
+        said = installed.make("install", "SOCKETS=3")
+        kept = re.search("Kept for open connections, until the next installation: (.*)", said)[1].split()
+        assert set(kept) == {f"{unit.partition('@')[0]}@.service" for unit in of_others}
+        for _ in range(100):
+            assert get() == (200, b"Next.js")
+        listening = installed.run("systemctl", "list-units", "--plain", "--no-legend", "--full", "--all",
+                                  "novnc-gate-*.socket")
+        assert [line.split()[0] for line in listening.splitlines() if "listening" in line] == [
+            f"novnc-gate-http-0{n}.socket" for n in range(3)]
+        assert all(session.echoes() for session in sessions)
+        listed = json.loads(installed.run("novnc-gatectl", "list", "--json=short"))
+        assert {line["session"] for line in listed} == {str(n) for n in range(40)}
+        installed.run("systemctl", "stop", "novnc-gate")
+        assert installed.run("ss", "-Hltn", "sport = :3000") == ""
+        assert all(session.echoes() for session in sessions)
+        installed.run("systemctl", "stop", "novnc-gate.slice")
+        assert all(session.ended() for session in sessions)
+    wait_for(lambda: not installed.instances())
+    assert "Kept for open connections" not in installed.make("install")
+    assert len(installed.run("sh", "-c", "ls /usr/local/lib/systemd/system/novnc-gate-http-*@.service").split()) == 3
+    installed.make("install", "SOCKETS=32")
 
 
 def test_the_ticket_key_goes_with_the_rest(installed):
