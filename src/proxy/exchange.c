@@ -114,7 +114,7 @@ static int exchange_check_101(struct exchange *x)
 	if (!why)
 		protocol = upgrade_unoffered_protocol(h, request);
 	if (protocol.len > 0)
-		why = "101 with a subprotocol that the client has not offered";
+		why = "101 with an unoffered subprotocol";
 	if (!why)
 		return 0;
 	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
