@@ -97,6 +97,22 @@ static int handshake(const struct ctl *o, struct gate_report *r)
 	return r->code == 0 ? code : r->code;
 }
 
+/* Warns if no socket listens, as far as systemd can be asked. */
+static void check_sockets(const struct ctl *o, struct gate_report *r)
+{
+	struct sockets kinds[SOCKETS_KINDS] = { 0 };
+	sd_bus *bus = NULL;
+
+	if (systemd_open(o->user, &bus) == 0 && sockets_installed(bus) == 0 &&
+	    sockets_read(bus, kinds) == 0 && !sockets_listen(kinds))
+		gate_report_add(r, GATE_WARNING, "sockets",
+				"no socket listens, so nobody can connect",
+				o->user ? "systemctl --user start novnc-gate"
+					: "systemctl start novnc-gate");
+	sockets_done(kinds);
+	sd_bus_flush_close_unref(bus);
+}
+
 static int check(const struct ctl *o)
 {
 	struct gate_report report;
@@ -113,6 +129,8 @@ static int check(const struct ctl *o)
 	} else {
 		if (o->session)
 			report.code = handshake(o, &report);
+		else
+			check_sockets(o, &report);
 		gate_report_print(o, &report);
 		code = report.code;
 	}

@@ -144,6 +144,14 @@ void sockets_done(struct sockets list[static SOCKETS_KINDS])
 	memset(list, 0, SOCKETS_KINDS * sizeof(*list));
 }
 
+bool sockets_listen(const struct sockets kinds[static SOCKETS_KINDS])
+{
+	for (size_t i = 0; i < SOCKETS_KINDS; i++)
+		if (kinds[i].listening > 0)
+			return true;
+	return false;
+}
+
 int sockets_address(sd_bus *bus, struct sockets_address *ret)
 {
 	struct sockets list[SOCKETS_KINDS];

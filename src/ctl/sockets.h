@@ -36,6 +36,9 @@ int sockets_installed(sd_bus *bus);
 int sockets_read(sd_bus *bus, struct sockets ret[static SOCKETS_KINDS]);
 void sockets_done(struct sockets kinds[static SOCKETS_KINDS]);
 
+/* True if any of them listens. */
+bool sockets_listen(const struct sockets kinds[static SOCKETS_KINDS]);
+
 /* An address to which a browser can connect: of plain HTTP or, if that does not listen, of TLS. */
 struct sockets_address {
 	bool listens; /* false: neither does */

@@ -79,15 +79,6 @@ static int overview_read(const struct ctl *o, struct overview *ret)
 	return r;
 }
 
-static bool listens(const struct overview *v)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < SOCKETS_KINDS; i++)
-		n += v->kinds[i].listening;
-	return n > 0;
-}
-
 /* ---- for people */
 
 #define NEAR 80 /* per cent of a limit, to be shown in colour */
@@ -115,7 +106,7 @@ static void print_kind(const struct sockets *k, bool colour)
 
 static void print_overview(const struct overview *v)
 {
-	bool colour = terminal_has_colour(), good = listens(v);
+	bool colour = terminal_has_colour(), good = sockets_listen(v->kinds);
 	size_t others = v->connections - v->sessions;
 	char installed[TEXT_MAX];
 
@@ -185,7 +176,7 @@ int ctl_status(const struct ctl *o, char *args[])
 	if (args[0])
 		return status_sessions(o, args);
 	r = overview_read(o, &v);
-	code = listens(&v) ? EXIT_SUCCESS : CTL_NOT_ACTIVE;
+	code = sockets_listen(v.kinds) ? EXIT_SUCCESS : CTL_NOT_ACTIVE;
 	if (r < 0) {
 		(void)fprintf(stderr, "Cannot read the status: %s\n",
 			      systemd_strerror(r));

@@ -797,9 +797,11 @@ def test_check_opens_a_session_over_tls_if_only_that_listens(gate):
     wait_for(lambda: not gate.instances())
 
 
-def test_check_opens_no_session_if_nothing_listens(started_again):
+def test_check_says_if_nothing_listens_and_opens_no_session_then(started_again):
     gate = started_again
+    assert "listens" not in ctl(gate, "check")
     gate.run("systemctl", "stop", "novnc-gate")
+    assert "  warning  no socket listens, so nobody can connect; systemctl start novnc-gate\n" in ctl(gate, "check")
     assert "  error    neither novnc-gate.service nor novnc-gate-tls.service listens; systemctl start novnc-gate\n" \
         in ctl(gate, "check", "--session=x", code=1)
 
