@@ -22,7 +22,7 @@ def packaged(tmp_path_factory):
         copy = shutil.copytree if (TREE / part).is_dir() else shutil.copy
         (tree / part).parent.mkdir(parents=True, exist_ok=True)
         copy(TREE / part, tree / part)
-    subprocess.run(["make", "-s", "-C", tree, *FLAGS], check=True, timeout=300)
+    subprocess.run(["make", "-s", "-C", tree, *FLAGS], check=True, timeout=900)
     return tree / "build/novnc-gate"
 
 
