@@ -126,7 +126,7 @@ START_TEST(a_tunnel_ends_whose_bytes_nobody_acknowledges)
 }
 END_TEST
 
-/* What came before is for the client, but not for ever if that does not read. */
+/* The client gets all that came before, but only while it reads. */
 START_TEST(a_vanished_backend_leaves_the_client_the_linger_span)
 {
 	struct relaying w;

@@ -22,7 +22,9 @@ from websocket import (BINARY, CLOSE, CONTINUATION, KEY, NO_CODE, PING, PONG, TE
 LEFT = "master-controller closed the connection"
 RESET = "master-controller reset the connection"
 STOPPED = "the session was ended by the server"
-NAMES = {"client": "the client", "controller": "the master-controller"}
+NAMES = {"client": "the client", "controller": "the master-controller"}    # behind "closed by"
+PEERS = {"client": "the client", "controller": "master-controller"}
+OTHER = {"client": "controller", "controller": "client"}
 
 either_side = pytest.mark.parametrize("who", NAMES)
 
@@ -354,36 +356,21 @@ def test_a_frame_that_does_not_end_is_cut(world, who):
         stop(c)
         assert receive_close(first)[0] == 1001      # which it cannot answer within its frame
         assert second.end() in ("FIN", "RST")
-    assert why(c) == ("stopped by SIGTERM, in the middle of a frame to "
-                      + ("master-controller" if who == "client" else "the client"))
+    assert why(c) == f"stopped by SIGTERM, in the middle of a frame to {PEERS[OTHER[who]]}"
 
 
+@either_side
 @pytest.mark.parametrize("how, reason", [
-    ("close", "master-controller closed first"),
-    ("reset", "the connection to master-controller failed: Connection reset by peer")])
-def test_a_controller_that_ends_in_the_middle_of_a_frame(world, how, reason):
-    c, b = world.tunnel()
-    data = frame(b, BINARY, b"x" * 1000)
-    b.send(data[:-1])
-    assert c.exactly(len(data) - 1) == data[:-1]
-    getattr(b, how)()
-    assert c.end() == ("FIN" if how == "close" else "RST")
-    c.close()
-    assert why(c) == f"{reason}, in the middle of a frame to the client"
-
-
-@pytest.mark.parametrize("how, reason", [
-    ("close", "the client closed first"),
-    ("reset", "the connection to the client failed: Connection reset by peer")])
-def test_a_client_that_ends_in_the_middle_of_a_frame(world, how, reason):
-    c, b = world.tunnel()
-    data = frame(c, BINARY, b"x" * 1000)
-    c.send(data[:-1])
-    assert b.exactly(len(data) - 1) == data[:-1]
-    getattr(c, how)()
-    assert b.end() == ("FIN" if how == "close" else "RST")
-    b.close()
-    assert why(c) == f"{reason}, in the middle of a frame to master-controller"
+    ("close", "{} closed first"), ("reset", "the connection to {} failed: Connection reset by peer")])
+def test_one_that_ends_in_the_middle_of_a_frame(world, who, how, reason):
+    c, first, second = ends(world, who)
+    data = frame(first, BINARY, b"x" * 1000)
+    first.send(data[:-1])
+    assert second.exactly(len(data) - 1) == data[:-1]
+    getattr(first, how)()
+    assert second.end() == ("FIN" if how == "close" else "RST")
+    second.close()
+    assert why(c) == f"{reason.format(PEERS[who])}, in the middle of a frame to {PEERS[OTHER[who]]}"
 
 
 @with_and_without_tls

@@ -130,6 +130,19 @@ class Machine:
         self.nspawn.wait(PATIENCE)      # systemd-nspawn ends and has to be started again
         self.boot()
 
+    def repeat_while_reexecuting(self, command):
+        """Runs the shell's command again and again while systemd re-executes itself; returns its output."""
+        loop = subprocess.Popen([*self.enter, "sh", "-c", f"until [ -e /run/may-end ]; do {command}; done"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            for _ in range(5):
+                self.run("systemctl", "daemon-reexec")
+        finally:
+            self.run("touch", "/run/may-end")
+        out = loop.communicate(timeout=PATIENCE)[0]
+        self.run("rm", "/run/may-end")
+        return out
+
     def alive(self):
         assert self.nspawn.poll() is None, "systemd-nspawn ended"
         return True

@@ -417,16 +417,8 @@ def test_disconnect_waits_on_when_systemd_re_executes_itself(gate, arguments):
 @pytest.mark.parametrize("arguments", ["list", "status -n0 4711", "status", "metrics"])
 def test_what_is_read_is_read_again_when_systemd_re_executes_itself(gate, arguments):
     with sessions(gate, "4711"):
-        reader = subprocess.Popen([*gate.enter, "sh", "-c", "until [ -e /run/may-end ]; do "
-                                   f"/usr/local/bin/novnc-gatectl {arguments} 2>&1 >/dev/null || echo $?; done"],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        try:
-            for _ in range(5):
-                gate.run("systemctl", "daemon-reexec")
-        finally:
-            gate.run("touch", "/run/may-end")
-        assert reader.communicate(timeout=PATIENCE)[0] == ""
-        gate.run("rm", "/run/may-end")
+        assert gate.repeat_while_reexecuting(
+            f"/usr/local/bin/novnc-gatectl {arguments} 2>&1 >/dev/null || echo $?") == ""
 
 
 def test_others_may_not_disconnect(gate):

@@ -172,17 +172,9 @@ def test_open_sessions_are_known_when_systemd_re_executes_itself(gate, since):
         assert session.ended()
     wait_for(lambda: not gate.instances())
     gate.sync()
-    reports = subprocess.Popen([*gate.enter, "sh", "-c", "until [ -e /run/may-end ]; do /usr/local/bin/novnc-gatectl "
-                                f"report --output=- {since} | grep -o '<dt>Open at the end</dt><dd>[0-9]*'; done"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    try:
-        for _ in range(5):
-            gate.run("systemctl", "daemon-reexec")
-    finally:
-        gate.run("touch", "/run/may-end")
-    said = reports.communicate(timeout=PATIENCE)[0].splitlines()
-    gate.run("rm", "/run/may-end")
-    assert set(said) == {"<dt>Open at the end</dt><dd>0"}
+    said = gate.repeat_while_reexecuting(f"/usr/local/bin/novnc-gatectl report --output=- {since} | "
+                                         "grep -o '<dt>Open at the end</dt><dd>[0-9]*'")
+    assert set(said.splitlines()) == {"<dt>Open at the end</dt><dd>0"}
 
 
 def test_a_process_that_is_killed_after_its_closing_entry_has_closed(gate, since):
