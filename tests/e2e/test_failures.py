@@ -168,10 +168,10 @@ def test_the_connect_time_is_shared_among_addresses(world, hosts):
     with contextlib.ExitStack() as stack:
         ends = listeners(world, stack, "deaf", "deaf", "deaf")
         gate.config.write_text(f"[NextJs]\nUrl=http://several:{ends[0].port}\n"
-                               "[Limits]\nConnectTimeoutSec=1500ms\n")
+                               "[Limits]\nConnectTimeoutSec=4\n")
         start = time.monotonic()
         assert world.client(request(), gate=gate).response().status == 504
-        assert 1.45 < time.monotonic() - start < 3 * 1.5
+        assert 3.95 < time.monotonic() - start < 3 * 4
 
 
 # The client goes away

@@ -123,7 +123,7 @@ def test_an_entry_names_features_that_the_kernel_lacks(world):
     c.close()
     assert c.exited() == 0
     assert [line for line in c.process.log if line.startswith("Sandbox degraded: ")] == \
-        [f"Sandbox degraded: {what}" for what in [landlock_lacks()] if what]
+        [f"Sandbox degraded: {what} (client {c.address})" for what in [landlock_lacks()] if what]
 
 
 def test_its_limits(world):
