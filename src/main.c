@@ -25,10 +25,13 @@
 #define EXIT_NOT_READY 1 /* --check: valid configuration, but another check failed */
 #define EXIT_USAGE     2
 
-/* For room in the journal, at the end. */
-#define ROOM_MS     15000
-/* From SIGTERM to the exit: three quarters of TimeoutStopSec= in the units. */
-#define STOP_MAX_MS 105000
+/* For room in the journal, at the end, if there are few processes. */
+#define ROOM_MS    15000
+/*
+ * For room and the delay (spread.h) together, if there are many, which fill the journal's queue:
+ * three quarters of TimeoutStopSec= in the units.
+ */
+#define END_MAX_MS 105000
 
 static const char help[] =
 	"novnc-gate [--config=FILE] [--proxy-protocol] [--tls] [--spread=FILE]\n"
@@ -233,24 +236,11 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 }
 
 /*
- * Returns how long to wait for room in the journal. After SIGTERM to many processes, none comes in
- * their place, and each may take the time that systemd gives it.
- */
-static uint64_t room_ms(int sigfd, uint64_t delay_ms)
-{
-	struct pollfd terminated = { .fd = sigfd, .events = POLLIN };
-
-	if (delay_ms > 0 && poll(&terminated, 1, 0) > 0)
-		return STOP_MAX_MS - delay_ms;
-	return ROOM_MS;
-}
-
-/*
  * Writes the entries that are left, and waits before the exit (spread.h). PID 1 has the connection
  * open as well until this process exits, so finish() shuts the connection down if flushing or the
  * delay takes time. SIGTERM does not shorten the delay.
  */
-static void finish(int connection, int sigfd, uint64_t delay_ms)
+static void finish(int connection, uint64_t delay_ms)
 {
 	struct pollfd no_signal = { .fd = -1 };
 	uint64_t now_ms;
@@ -260,7 +250,7 @@ static void finish(int connection, int sigfd, uint64_t delay_ms)
 	fd_close_auto(&connection);
 	if (delay_ms > 0) /* else `systemctl status` would show an open session */
 		journal_notify(SLICE("STATUS=closed; the process ends later"));
-	journal_wait(room_ms(sigfd, delay_ms));
+	journal_wait(delay_ms > 0 ? END_MAX_MS - delay_ms : ROOM_MS);
 	/* the delay starts now, so that a wait for the journal does not use it up */
 	now_ms = clock_ms();
 	if (delay_ms > 0)
@@ -304,7 +294,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	finish(connection, sigfd, o->spread ? spread_exit_delay_ms(spread) : 0);
+	finish(connection, o->spread ? spread_exit_delay_ms(spread) : 0);
 	/* -EBADMSG: conn_serve() has found an error in the configuration */
 	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;

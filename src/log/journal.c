@@ -311,7 +311,8 @@ void journal_notify(struct slice state)
 
 /*
  * Waiting for POLLOUT would wake all processes for each entry that the journal reads. And thousands
- * of processes that try ten times a second leave the journal no CPU: the pauses get longer.
+ * of processes that try ten times a second leave the journal no CPU: the pauses get longer, and
+ * shorter again towards the end.
  */
 void journal_wait(uint64_t room_ms)
 {
@@ -320,7 +321,9 @@ void journal_wait(uint64_t room_ms)
 
 	forget_status();
 	for (; send_kept() == -EAGAIN && now_ms < end_ms; now_ms = clock_ms()) {
-		(void)poll(NULL, 0, (int)clock_earlier(pause_ms, end_ms - now_ms));
+		uint64_t half_ms = (end_ms - now_ms) / 2;
+
+		(void)poll(NULL, 0, (int)clock_earlier(pause_ms, half_ms + 10));
 		pause_ms = clock_earlier(pause_ms + pause_ms / 2, JOURNAL_RETRY_MS);
 	}
 	fd_close_auto(&journal.notify_fd);
