@@ -39,6 +39,7 @@ def control_groups(name):
 
 class Machine:
     """systemd-nspawn on an overlay of this machine's root, or of that in MACHINE_ROOT=; the tree is at /src.
+    It adds no seccomp programs, so that each process there has only those of its unit and its own.
 
     It ends with the caller's process namespace whatever happens (see `run`). It shares the caller's network
     namespace, unless `network`, an option of systemd-nspawn, gives it one of its own. Only such machines can run
@@ -74,6 +75,7 @@ class Machine:
              f"--machine={self.name}", *self.network, "--resolv-conf=off", "--timezone=off",
              "--console=read-only", f"--overlay={TREE}:{self.work}/tree:/src", "-D", self.root,
              "--boot", "systemd.unit=basic.target"],
+            env=os.environ | {"SYSTEMD_SECCOMP": "0"},
             stdin=subprocess.DEVNULL, stdout=console.open("w"), stderr=subprocess.STDOUT)
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         try:
@@ -125,10 +127,14 @@ class Machine:
         return children and "basic.target" in self.run(
             "systemctl", "list-units", "--state=active", "basic.target", check=False)
 
-    def reboot(self):
+    def reboot(self, patience=PATIENCE):
+        """Returns after how many seconds it was down."""
+        start = time.monotonic()
         self.run("systemctl", "reboot", check=False)    # which the reboot may end
-        self.nspawn.wait(PATIENCE)      # systemd-nspawn ends and has to be started again
+        self.nspawn.wait(patience)      # systemd-nspawn ends and has to be started again
+        down = time.monotonic() - start
         self.boot()
+        return down
 
     def repeat_while_reexecuting(self, command):
         """Runs the shell's command again and again while systemd re-executes itself; returns its output."""
@@ -205,10 +211,9 @@ class Machine:
                                  if u.endswith(f"{host}:{port}.service")])[0]
 
     def filters(self, unit):
-        """The number of seccomp programs of its process, without those of the container."""
-        count = lambda pid: int(re.search(r"Seccomp_filters:\s*(\d+)",
-                                          self.run("cat", f"/proc/{pid}/status"))[1])
-        return count(self.property(unit, "MainPID")) - count(1)
+        """The number of seccomp programs of its process."""
+        status = self.run("cat", f"/proc/{self.property(unit, 'MainPID')}/status")
+        return int(re.search(r"Seccomp_filters:\s*(\d+)", status)[1])
 
     def listens(self, umbrella="novnc-gate"):
         """Waits until all sockets of that service listen, which start after it."""
