@@ -186,6 +186,12 @@ class Machine:
         built = ["-o", "packages-for-build"] if BELOW != "/" else []
         return self.run("make", "-C", "/src", *built, *argv, user=user, check=check)
 
+    def keep_journal(self):
+        """From now on it survives a reboot."""
+        self.run("sh", "-ec", "mkdir -p /var/log/journal; "
+                 "sed -i s/volatile/persistent/ /etc/systemd/journald.conf.d/test.conf; "
+                 "systemctl restart systemd-journald; journalctl --flush")
+
     def sync(self):
         self.run("journalctl", "--sync")
 
