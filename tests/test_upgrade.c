@@ -309,43 +309,63 @@ START_TEST(only_a_101_that_says_it_all_opens_a_tunnel)
 }
 END_TEST
 
-#define OFFER "Sec-WebSocket-Protocol: "
+#define PROTOCOL   "Sec-WebSocket-Protocol: "
+#define EXTENSIONS "Sec-WebSocket-Extensions: "
 
-START_TEST(a_subprotocol_is_one_that_the_client_has_offered)
+START_TEST(a_101_chooses_only_what_the_client_has_offered)
 {
 	static const struct {
-		const char *offers, *chosen, *unoffered;
+		const char *offers, *chooses, *unoffered;
 	} table[] = {
-		{ "", NULL, "" },
 		{ "", "", "" },
-		{ "", "binary", "binary" },
-		{ OFFER "\r\n", "binary", "binary" },
-		{ OFFER "binary\r\n", NULL, "" },
-		{ OFFER "binary\r\n", "", "" },
-		{ OFFER "binary\r\n", "binary", "" },
-		{ OFFER "binary\r\n", "base64", "base64" },
-		{ OFFER "binary\r\n", "Binary", "Binary" },
-		{ OFFER "binary\r\n", "binar", "binar" },
-		{ OFFER "binary\r\n", "binary, base64", "binary, base64" },
-		{ OFFER "base64,\tbinary \r\n", "binary", "" },
-		{ OFFER "a\r\nX: y\r\nsec-websocket-protocol: b\r\n", "b", "" },
-		{ "X: binary\r\n", "binary", "binary" },
+		{ "", PROTOCOL "\r\n", "" },
+		{ "", PROTOCOL "binary\r\n", "binary" },
+		{ PROTOCOL "\r\n", PROTOCOL "binary\r\n", "binary" },
+		{ PROTOCOL "binary\r\n", "", "" },
+		{ PROTOCOL "binary\r\n", PROTOCOL "\r\n", "" },
+		{ PROTOCOL "binary\r\n", PROTOCOL "binary\r\n", "" },
+		{ PROTOCOL "binary\r\n", PROTOCOL "base64\r\n", "base64" },
+		{ PROTOCOL "binary\r\n", PROTOCOL "Binary\r\n", "Binary" },
+		{ PROTOCOL "binary\r\n", PROTOCOL "binar\r\n", "binar" },
+		{ PROTOCOL "binary\r\n", PROTOCOL "binary, base64\r\n",
+		  "binary, base64" },
+		{ PROTOCOL "base64,\tbinary \r\n", PROTOCOL "binary\r\n", "" },
+		{ PROTOCOL "a\r\nX: y\r\nsec-websocket-protocol: b\r\n", PROTOCOL "b\r\n",
+		  "" },
+		{ "X: binary\r\n", PROTOCOL "binary\r\n", "binary" },
+		{ EXTENSIONS "binary\r\n", PROTOCOL "binary\r\n", "binary" },
+		{ "", EXTENSIONS " , \r\n", "" },
+		{ "", EXTENSIONS "deflate\r\n", "deflate" },
+		{ "", EXTENSIONS "deflate ; bits=15\r\n", "deflate" },
+		{ PROTOCOL "deflate\r\n", EXTENSIONS "deflate\r\n", "deflate" },
+		{ EXTENSIONS "deflate; bits, deflate\r\n",
+		  EXTENSIONS "deflate;bits=9\r\n", "" },
+		{ EXTENSIONS "deflate\r\n", EXTENSIONS "deflate, mux; a=b\r\n", "mux" },
+		{ EXTENSIONS "deflate; mux\r\n", EXTENSIONS "mux\r\n", "mux" },
+		{ EXTENSIONS "deflate\r\n",
+		  EXTENSIONS "deflate\r\nsec-websocket-extensions: mux\r\n", "mux" },
+		{ EXTENSIONS "deflate\r\nX: y\r\nsec-websocket-extensions: mux\r\n",
+		  EXTENSIONS "mux\r\n" EXTENSIONS "deflate\r\n", "" },
 	};
 	char text[500];
 
 	for (size_t i = 0; i < LENGTH(table); i++) {
+		const char *what = NULL;
 		struct slice raw, request;
 
 		(void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\n%s\r\n",
 			       table[i].offers);
 		request = exact_str(text);
-		(void)snprintf(text, sizeof(text), "HTTP/1.1 101 x\r\n%s%s%s\r\n",
-			       table[i].chosen ? OFFER : "",
-			       table[i].chosen ? table[i].chosen : "",
-			       table[i].chosen ? "\r\n" : "");
+		(void)snprintf(text, sizeof(text), "HTTP/1.1 101 x\r\n%s\r\n",
+			       table[i].chooses);
 		raw = answer_read(text, &head);
-		ck_assert_slice_eq(upgrade_unoffered_protocol(&head, request),
+		ck_assert_slice_eq(upgrade_unoffered(&head, request, &what),
 				   table[i].unoffered);
+		if (table[i].unoffered[0])
+			ck_assert_str_eq(what, strncmp(table[i].chooses, PROTOCOL,
+						       strlen(PROTOCOL)) == 0
+						       ? "subprotocol"
+						       : "extension");
 		slice_free(raw);
 		slice_free(request);
 	}
@@ -365,6 +385,6 @@ int main(void)
 	tcase_add_test(tc, every_byte_of_a_key_counts);
 	tcase_add_test(tc, an_accept_belongs_to_its_key);
 	tcase_add_test(tc, only_a_101_that_says_it_all_opens_a_tunnel);
-	tcase_add_test(tc, a_subprotocol_is_one_that_the_client_has_offered);
+	tcase_add_test(tc, a_101_chooses_only_what_the_client_has_offered);
 	return suite_run(suite);
 }

@@ -3,7 +3,8 @@
 
 #include <sha1.h>
 
-#define PROTOCOL SLICE("Sec-WebSocket-Protocol")
+#define PROTOCOL   SLICE("Sec-WebSocket-Protocol")
+#define EXTENSIONS SLICE("Sec-WebSocket-Extensions")
 
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -88,8 +89,17 @@ struct slice upgrade_first_protocol(const struct http1_head *h)
 	return first;
 }
 
-/* The head of a request offers it. */
-static bool is_offered(struct slice protocol, struct slice request)
+/* An element of a list, without the parameters that an extension has (RFC 6455 9.1). */
+static struct slice without_parameters(struct slice element)
+{
+	struct slice name = SLICE("");
+
+	(void)slice_split(&element, ';', &name);
+	return slice_trim(name);
+}
+
+/* The head of a request offers it in a header of that name. */
+static bool is_offered(struct slice choice, struct slice name, struct slice request)
 {
 	struct field field;
 
@@ -97,20 +107,36 @@ static bool is_offered(struct slice protocol, struct slice request)
 	while (lines_field(&request, &field) > 0) {
 		struct slice offer;
 
-		if (!slice_caseeq(field.name, PROTOCOL))
+		if (!slice_caseeq(field.name, name))
 			continue;
 		while (slice_split(&field.value, ',', &offer))
-			if (slice_eq(slice_trim(offer), protocol))
+			if (slice_eq(without_parameters(offer), choice))
 				return true;
 	}
 	return false;
 }
 
-struct slice upgrade_unoffered_protocol(const struct http1_head *h, struct slice request)
+struct slice upgrade_unoffered(const struct http1_head *h, struct slice request,
+			       const char **ret)
 {
-	struct slice protocol = http1_only(h, PROTOCOL);
+	struct slice choice = http1_only(h, PROTOCOL);
 
-	return protocol.len == 0 || is_offered(protocol, request) ? SLICE("") : protocol;
+	*ret = "subprotocol";
+	if (choice.len > 0 && !is_offered(choice, PROTOCOL, request))
+		return choice;
+	*ret = "extension";
+	for (size_t i = 0; i < h->fields; i++) {
+		struct slice rest = h->field[i].value, element;
+
+		if (!slice_caseeq(h->field[i].name, EXTENSIONS))
+			continue;
+		while (slice_split(&rest, ',', &element)) {
+			choice = without_parameters(element);
+			if (choice.len > 0 && !is_offered(choice, EXTENSIONS, request))
+				return choice;
+		}
+	}
+	return SLICE("");
 }
 
 const char *upgrade_fault(const struct http1_head *h, const char *accept)

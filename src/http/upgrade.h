@@ -26,7 +26,8 @@ struct slice upgrade_first_protocol(const struct http1_head *h);
 const char *upgrade_fault(const struct http1_head *h, const char *accept);
 
 /*
- * The subprotocol that a 101 without such a fault chooses, if the client has not offered it: it must fail then
- * (RFC 6455 4.1). Else "". request: the head that was sent.
+ * What a 101 without such a fault chooses although the client has not offered it: it must fail then (RFC 6455 4.1).
+ * "" if there is nothing; else *ret is "subprotocol" or "extension". request: the head that was sent.
  */
-struct slice upgrade_unoffered_protocol(const struct http1_head *h, struct slice request);
+struct slice upgrade_unoffered(const struct http1_head *h, struct slice request,
+			       const char **ret);

@@ -108,20 +108,23 @@ static int exchange_check_101(struct exchange *x)
 	/* it is still there after it has been sent */
 	struct slice request = { x->downstream->backend_out.data,
 				 x->upstream->request_len };
-	struct slice protocol = SLICE("");
-	const char *why = expected ? upgrade_fault(h, x->accept) : "unsolicited 101";
+	struct slice unoffered = SLICE("");
+	const char *what, *why;
 
+	why = expected ? upgrade_fault(h, x->accept) : "unsolicited 101";
 	if (!why)
-		protocol = upgrade_unoffered_protocol(h, request);
-	if (protocol.len > 0)
-		why = "101 with an unoffered subprotocol";
-	if (!why)
+		unoffered = upgrade_unoffered(h, request, &what);
+	if (!why && unoffered.len == 0)
 		return 0;
-	fault_set(&x->fault, FAULT_BACKEND, 502, "%s sent an invalid response: %s",
-		  x->upstream->be->name, why);
-	if (protocol.len > 0) {
+	if (why) {
+		fault_set(&x->fault, FAULT_BACKEND, 502,
+			  "%s sent an invalid response: %s", x->upstream->be->name, why);
+	} else {
+		fault_set(&x->fault, FAULT_BACKEND, 502,
+			  "%s sent an invalid response: 101 with an unoffered %s",
+			  x->upstream->be->name, what);
 		fault_show(&x->fault, "%s", x->fault.reason);
-		fault_append(&x->fault, ": %.*s", SLICE_FMT(protocol));
+		fault_append(&x->fault, ": %.*s", SLICE_FMT(unoffered));
 	}
 	if (x->upgrade)
 		fault_set_type(&x->fault, "http_upgrade_failed");

@@ -161,14 +161,26 @@ def test_a_subprotocol_that_is_chosen_or_none(world, path, offers, chosen):
 @pytest.mark.parametrize("offers, chosen", [
     ((), "binary"), (("binary",), "base64"), (("binary",), "BINARY"), (("binary, base64",), "binary, base64")])
 def test_a_subprotocol_that_the_client_has_not_offered(world, offers, chosen):
+    chooses_unoffered(world, (OFFER + o for o in offers), OFFER + chosen, "subprotocol", chosen)
+
+
+@pytest.mark.parametrize("offers, chosen, unoffered", [
+    ((), "permessage-deflate; server_max_window_bits=15", "permessage-deflate"),
+    (("permessage-deflate",), "permessage-deflate, mux", "mux")])
+def test_an_extension_that_the_client_has_not_offered(world, offers, chosen, unoffered):
+    extensions = "Sec-WebSocket-Extensions: "
+    chooses_unoffered(world, (extensions + o for o in offers), extensions + chosen, "extension", unoffered)
+
+
+def chooses_unoffered(world, offers, line, what, unoffered):
     """A browser would fail the connection with 1006, and nobody would know why."""
-    c, b = asked(world, upgrade(NOVNC, *(OFFER + o for o in offers)))
-    b.send(switching(OFFER + chosen))
-    why = "master-controller sent an invalid response: 101 with an unoffered subprotocol"
+    c, b = asked(world, upgrade(NOVNC, *offers))
+    b.send(switching(line))
+    why = f"master-controller sent an invalid response: 101 with an unoffered {what}"
     r = world.error(c, 502)
     assert r.body.decode().startswith(f"WebSocket proxy error: {why}.")
     assert "http_upgrade_failed" in r["Proxy-Status"]
-    assert c.log[-1] == f"WebSocket proxy error: {why}: {chosen}"
+    assert c.log[-1] == f"WebSocket proxy error: {why}: {unoffered}"
 
 
 # Not a 101
