@@ -26,12 +26,7 @@
 #define EXIT_USAGE     2
 
 /* For room in the journal, at the end, if there are few processes. */
-#define ROOM_MS    15000
-/*
- * For room and the delay (spread.h) together, if there are many, which fill the journal's queue:
- * three quarters of TimeoutStopSec= in the units.
- */
-#define END_MAX_MS 105000
+#define ROOM_MS 15000
 
 static const char help[] =
 	"novnc-gate [--config=FILE] [--proxy-protocol] [--tls] [--spread=FILE]\n"
@@ -238,22 +233,24 @@ static void enter_sandbox(const struct options *o, struct conn_setup *setup,
 /*
  * Writes the entries that are left, and waits before the exit (spread.h). PID 1 has the connection
  * open as well until this process exits, so finish() shuts the connection down if flushing or the
- * delay takes time. SIGTERM does not shorten the delay.
+ * delay takes time. SIGTERM does not shorten the delay. If the journal has room at last, the delay
+ * starts then, for many processes may have found room at one moment. If it never has room, the
+ * process exits as long before SPREAD_END_MAX_MS as its delay is.
  */
 static void finish(int connection, uint64_t delay_ms)
 {
 	struct pollfd no_signal = { .fd = -1 };
 	uint64_t now_ms;
+	bool written;
 
 	if (!journal_flush() || delay_ms > 0)
 		(void)shutdown(connection, SHUT_RDWR); /* fails if it has ended already */
 	fd_close_auto(&connection);
 	if (delay_ms > 0) /* else `systemctl status` would show an open session */
 		journal_notify(SLICE("STATUS=closed; the process ends later"));
-	journal_wait(delay_ms > 0 ? END_MAX_MS - delay_ms : ROOM_MS);
-	/* the delay starts now, so that a wait for the journal does not use it up */
+	written = journal_wait(delay_ms > 0 ? SPREAD_END_MAX_MS - delay_ms : ROOM_MS);
 	now_ms = clock_ms();
-	if (delay_ms > 0)
+	if (written && delay_ms > 0)
 		(void)clock_wait(&no_signal, 1, now_ms, now_ms + delay_ms);
 	journal_close();
 }
@@ -270,7 +267,7 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	struct conn_setup setup = { .client = client,
 				    .sigfd = sigfd,
 				    .null_fd = STDOUT_FILENO }; /* main() */
-	struct sandbox sandbox;
+	struct sandbox sandbox = { 0 };
 	struct stream_tls tls;
 	struct config cfg;
 	enum config_result config;
@@ -294,7 +291,8 @@ static int serve(const struct options *o, char *argv[], const struct client *cli
 	if (o->tls)
 		stream_tls_done(&tls);
 	config_done(&cfg);
-	finish(connection, o->spread ? spread_exit_delay_ms(spread) : 0);
+	finish(connection,
+	       o->spread ? spread_exit_delay_ms(spread, sandbox.tightened ? 2 : 1) : 0);
 	/* -EBADMSG: conn_serve() has found an error in the configuration */
 	if (config == CONFIG_INVALID || r == -EBADMSG)
 		return EX_CONFIG;

@@ -4,26 +4,43 @@
 
 #include "testing.h"
 
-/* For so many processes, the longest wait that a random number may give. */
+/* For so many processes with so many programs each, the longest wait that a random number may give. */
 static const struct {
-	uint64_t processes, longest_ms;
+	uint64_t processes;
+	unsigned programs;
+	uint64_t longest_ms;
 } table[] = {
-	{ 0, 0 },         { 1, 0 },
-	{ 100, 0 }, /* so many may exit at one moment */
-	{ 101, 808 },     { 1000, 8000 },
-	{ 4000, 32000 },  { 10000, 80000 },
-	{ 11249, 89992 }, { 11250, 90000 },
-	{ 11264, 90000 }, /* as many as the units admit; see TimeoutStopSec= in the units */
-	{ 15000, 90000 }, { UINT64_MAX, 90000 },
+	{ 0, 2, 0 },
+	{ 1, 2, 0 },
+	{ 100, 2, 0 }, /* so many may exit at one moment */
+	{ 101, 2, 808 },
+	{ 101, 1, 404 },
+	{ 1000, 2, 8000 },
+	{ 1000, 1, 4000 },
+	{ 4000, 2, 32000 },
+	{ 10000, 2, 80000 },
+	{ 11249, 2, 89992 },
+	{ 11250, 2, 90000 },
+	{ 11264, 2, 90000 }, /* as many as the units admit */
+	{ 11264, 1, 45000 },
+	{ 15000, 2, 90000 },
+	{ UINT64_MAX, 2, 90000 },
 };
 
 START_TEST(it_grows_with_their_number_up_to_a_limit)
 {
 	uint64_t processes = table[_i].processes, longest_ms = table[_i].longest_ms;
+	unsigned programs = table[_i].programs;
 
-	ck_assert_uint_eq(spread_delay_ms(processes, longest_ms), longest_ms);
-	ck_assert_uint_eq(spread_delay_ms(processes, longest_ms + 1), 0);
-	ck_assert_uint_le(spread_delay_ms(processes, UINT64_MAX), longest_ms);
+	if (longest_ms == 0) {
+		ck_assert_uint_eq(spread_delay_ms(processes, programs, 7), 0);
+		return;
+	}
+	ck_assert_uint_eq(spread_delay_ms(processes, programs, 0), 1);
+	ck_assert_uint_eq(spread_delay_ms(processes, programs, longest_ms - 1),
+			  longest_ms);
+	ck_assert_uint_eq(spread_delay_ms(processes, programs, longest_ms), 1);
+	ck_assert_uint_le(spread_delay_ms(processes, programs, UINT64_MAX), longest_ms);
 }
 END_TEST
 
@@ -34,8 +51,7 @@ START_TEST(random_numbers_spread_evenly)
 
 	for (uint64_t i = 0; i < numbers; i++) {
 		random = random * 6364136223846793005 + 1442695040888963407;
-		in_second[spread_delay_ms(seconds * 125, random) % (seconds * 1000) /
-			  1000]++;
+		in_second[(spread_delay_ms(seconds * 125, 2, random) - 1) / 1000]++;
 	}
 	for (size_t i = 0; i < LENGTH(in_second); i++) {
 		ck_assert_uint_ge(in_second[i], numbers / seconds * 9 / 10);
@@ -44,10 +60,10 @@ START_TEST(random_numbers_spread_evenly)
 }
 END_TEST
 
-/* Longer than with few processes, where it is 0. */
+/* With few it would be 0. */
 START_TEST(a_file_that_cannot_be_read_counts_as_very_many)
 {
-	ck_assert_uint_gt(spread_exit_delay_ms(-1), 0); /* the odds are 1 in 90,001 */
+	ck_assert_uint_gt(spread_exit_delay_ms(-1, 2), 0);
 }
 END_TEST
 

@@ -314,7 +314,7 @@ void journal_notify(struct slice state)
  * of processes that try ten times a second leave the journal no CPU: the pauses get longer, and
  * shorter again towards the end.
  */
-void journal_wait(uint64_t room_ms)
+bool journal_wait(uint64_t room_ms)
 {
 	uint64_t now_ms = clock_ms(), end_ms = now_ms + room_ms;
 	uint64_t pause_ms = 50 + (uint64_t)getpid() % 50;
@@ -327,6 +327,7 @@ void journal_wait(uint64_t room_ms)
 		pause_ms = clock_earlier(pause_ms + pause_ms / 2, JOURNAL_RETRY_MS);
 	}
 	fd_close_auto(&journal.notify_fd);
+	return !kept;
 }
 
 void journal_close(void)

@@ -57,9 +57,10 @@ void journal_notify(struct slice state);
 
 /*
  * Sends the entries that are kept. It waits up to room_ms for room, since thousands of connections
- * that end together fill the journal's queue. Then it closes the socket to systemd.
+ * that end together fill the journal's queue. Then it closes the socket to systemd. Returns true if
+ * no entry is left.
  */
-void journal_wait(uint64_t room_ms);
+bool journal_wait(uint64_t room_ms);
 
 /*
  * Writes the entries that are still kept to standard error, waits up to 200 ms until the journal

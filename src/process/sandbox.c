@@ -340,8 +340,9 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret)
 	return 0;
 }
 
-int sandbox_tighten(const struct sandbox *sandbox, int family)
+int sandbox_tighten(struct sandbox *sandbox, int family)
 {
+	sandbox->tightened = true;
 	if (sandbox->seccomp == SANDBOX_NO_SECCOMP)
 		return 0; /* sandbox_enter() has named it as missing */
 	for (size_t i = 0; i < COUNT(tunnel); i++)

@@ -31,6 +31,7 @@ struct sandbox {
 		SANDBOX_SECCOMP,
 		SANDBOX_SECCOMP_TLS, /* TLS is possible: a tunnel may need OpenSSL's calls */
 	} seccomp;
+	bool tightened; /* for a tunnel, with a second seccomp program */
 };
 
 /* Returns the needs of this configuration, as bits. tls: the client speaks TLS. */
@@ -45,4 +46,4 @@ int sandbox_enter(const struct config *cfg, bool tls, struct sandbox *ret);
  * For RecheckSec= it may still open stream sockets of one address family and connect them; AF_UNSPEC: none.
  * Returns 0, or -errno, after which the tunnel must not go on.
  */
-int sandbox_tighten(const struct sandbox *sandbox, int family);
+int sandbox_tighten(struct sandbox *sandbox, int family);

@@ -7,23 +7,26 @@
 #include <unistd.h>
 
 /* Up to this number, all processes may exit at one moment. */
-#define SPREAD_FEW    100
+#define SPREAD_FEW  100
+/* For more than this number, the delays do not get longer. */
+#define SPREAD_MOST 11250
 /*
- * If there are more, this many exit per second. Each process has at most two seccomp programs.
- * Linux 6.12 locked up, in an emulator, when 2,000 programs were freed in a second
- * (novnc-gate(8), MANY SESSIONS).
+ * Of seccomp programs that are freed per second. Linux 6.12 locked up, in an emulator, when 2,000
+ * were freed in a second (novnc-gate(8), MANY SESSIONS).
  */
-#define SPREAD_RATE   125
-/* With ROOM_MS (main.c), three quarters of TimeoutStopSec= in the units. */
-#define SPREAD_MAX_MS 90000
+#define SPREAD_RATE 250
 
-uint64_t spread_delay_ms(uint64_t processes, uint64_t random)
+/* The longest delay, of a process with two programs. */
+#define SPREAD_MAX_MS (SPREAD_MOST * 2 * 1000 / SPREAD_RATE)
+_Static_assert(SPREAD_MAX_MS < SPREAD_END_MAX_MS, "leaves time for the journal");
+
+uint64_t spread_delay_ms(uint64_t processes, unsigned programs, uint64_t random)
 {
 	if (processes <= SPREAD_FEW)
 		return 0;
-	if (processes > SPREAD_MAX_MS * SPREAD_RATE / 1000)
-		processes = SPREAD_MAX_MS * SPREAD_RATE / 1000;
-	return random % (processes * 1000 / SPREAD_RATE + 1);
+	if (processes > SPREAD_MOST)
+		processes = SPREAD_MOST;
+	return 1 + random % (processes * programs * 1000 / SPREAD_RATE);
 }
 
 /* Reads the number in pids.current; the highest after an error. */
@@ -49,7 +52,7 @@ static uint64_t random_number(void)
 	return number;
 }
 
-uint64_t spread_exit_delay_ms(int fd)
+uint64_t spread_exit_delay_ms(int fd, unsigned programs)
 {
-	return spread_delay_ms(processes(fd), random_number());
+	return spread_delay_ms(processes(fd), programs, random_number());
 }

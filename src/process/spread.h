@@ -9,14 +9,21 @@
 #include <stdint.h>
 
 /*
- * Returns for how many milliseconds to wait before the exit, so that `processes` processes that end
- * together exit at a rate that is safe on every kernel; 0 if they are few. `random` is a number
- * that differs from process to process.
+ * The longest time from the end of a connection to the exit, with the wait for room in the journal:
+ * three quarters of TimeoutStopSec= in the units. It is longer than every delay.
  */
-uint64_t spread_delay_ms(uint64_t processes, uint64_t random);
+#define SPREAD_END_MAX_MS 105000
+
+/*
+ * Returns for how many milliseconds to wait before the exit, so that `processes` processes that end
+ * together exit at a rate that is safe on every kernel; 0 if they are few, else at least 1.
+ * `programs` is the number of seccomp programs of each, 1 or 2; `random` is a number that differs
+ * from process to process.
+ */
+uint64_t spread_delay_ms(uint64_t processes, unsigned programs, uint64_t random);
 
 /*
  * Returns that delay for this process. fd is pids.current of a control group, the number of
  * processes; if it is -1 or cannot be read, the highest number is assumed.
  */
-uint64_t spread_exit_delay_ms(int fd);
+uint64_t spread_exit_delay_ms(int fd, unsigned programs);

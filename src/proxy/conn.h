@@ -16,9 +16,9 @@ struct conn_setup {
 	int null_fd;        /* of /dev/null; borrowed */
 	bool misconfigured; /* each request gets a 500 */
 	int error; /* -errno: sends a 500 at once, or nothing if it is TLS; 0: no error */
-	const char *failure;           /* of that error: "cannot ..." */
-	const struct sandbox *sandbox; /* borrowed; entered, unless error is set */
-	struct stream_tls *tls;        /* borrowed; NULL: plain HTTP */
+	const char *failure;     /* of that error: "cannot ..." */
+	struct sandbox *sandbox; /* borrowed; entered, unless error is set */
+	struct stream_tls *tls;  /* borrowed; NULL: plain HTTP */
 };
 
 /*

@@ -1,10 +1,11 @@
 """The fixtures that the tests share: gates, certificates, and a world for each test."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gate import BINARY, HOST, SANITIZED, Gate, World
+from gate import BINARY, DEADLINE, HOST, SANITIZED, Gate, World
 from tls import Authority
 
 # Left out instead of skipped, which CI would count as failed: there is no sandbox with sanitizers, and
@@ -76,3 +77,25 @@ def secure(tls_gate, backend_tls):
     """A world in which the client and both backends speak TLS."""
     with World(tls_gate, backend_tls=backend_tls) as w:
         yield w
+
+
+@pytest.fixture
+def spread(world, tmp_path):
+    """Starts clients of a gate that reads this number of processes; kills those that still wait."""
+    started = []
+
+    def start(count, n=1, **kw):
+        file = tmp_path / "pids.current"
+        if count is not None:
+            file.write_text(f"{count}\n")
+        options = [f"--spread={file}"]
+        clients = [world.direct(options=options, **kw) for _ in range(n)]
+        started.extend(clients)
+        return clients
+
+    yield start
+    for c in started:
+        if c.process.popen.poll() is None:
+            c.process.popen.kill()      # unless it has exited just now
+            c.exit_code = c.process.popen.wait(DEADLINE)
+            assert c.exit_code in (0, -signal.SIGKILL)

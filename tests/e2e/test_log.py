@@ -647,7 +647,7 @@ def test_exits_are_spread_although_the_journal_had_no_room(world, stopped_journa
     """Each process waits until the journal has its entries, and then its own random time."""
     journal, arguments = stopped_journal
     number = tmp_path / "pids.current"
-    number.write_text("1000\n")     # up to 8 s
+    number.write_text("2000\n")     # up to 8 s, and 16 s for the tunnel
     arguments = {"options": [f"--spread={number}"], **arguments}
     stopped = world.direct(upgrade(), **arguments)
     b = world.tunnel_of(stopped)
@@ -665,7 +665,7 @@ def test_exits_are_spread_although_the_journal_had_no_room(world, stopped_journa
 
     sentences, since, waited = Counter(), {}, []
     while processes:
-        ready = select.select([journal, *processes], [], [], 10 + 8 + DEADLINE)[0]
+        ready = select.select([journal, *processes], [], [], 10 + 16 + DEADLINE)[0]
         assert ready
         for fd in ready:
             if fd is not journal:
@@ -677,6 +677,25 @@ def test_exits_are_spread_although_the_journal_had_no_room(world, stopped_journa
     assert max(waited) - min(waited) > 1    # else they were not spread
     assert sentences == {"Rejecting non-noVNC connection": 20, "Handling noVNC connection": 1, "Proxying": 1,
                          "noVNC session closed": 1}
+
+
+def test_processes_without_room_exit_one_after_another(world, stopped_journal, spread):
+    """Between 15 and 105 s after their end."""
+    _, arguments = stopped_journal
+    processes = {}
+    for c in spread(100000, 20, **arguments):
+        c.send(upgrade())
+        b = world.tunnel_of(c)
+        os.kill(c.pid, signal.SIGTERM)
+        assert [code for code, _ in closed(c, b)] == [1001, 1001]
+        processes[os.pidfd_open(c.pid)] = c
+    for _ in range(2):
+        exited = select.select(processes, [], [], 60)[0]
+        assert len(exited) == 1
+        assert processes.pop(exited[0]).exited() == 0
+        os.close(exited[0])
+    for fd in processes:
+        os.close(fd)
 
 
 def test_hot_reload_is_no_novnc_session(world):

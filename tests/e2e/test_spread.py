@@ -1,38 +1,20 @@
 """The spread exit: with many processes, each waits a random time before it exits."""
 
 import os
+import re
+import select
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from gate import DEADLINE, head, request, response, upgrade
 from websocket import receive_close, send_close
 
+TREE = Path(__file__).parents[2]
 MANY = 20     # for all of them to draw a wait of under 50 ms, the odds are 1 in 10^50
-
-
-@pytest.fixture
-def spread(world, tmp_path):
-    """Starts clients of a gate that reads this number of processes; kills those that still wait."""
-    started = []
-
-    def start(count, n=1, **kw):
-        file = tmp_path / "pids.current"
-        if count is not None:
-            file.write_text(f"{count}\n")
-        options = [f"--spread={file}"]
-        clients = [world.direct(options=options, **kw) for _ in range(n)]
-        started.extend(clients)
-        return clients
-
-    yield start
-    for c in started:
-        if c.process.popen.poll() is None:
-            c.process.popen.kill()      # unless it has exited just now
-            c.exit_code = c.process.popen.wait(DEADLINE)
-            assert c.exit_code in (0, -signal.SIGKILL)
 
 
 def page(world, c, *lines):
@@ -137,6 +119,43 @@ def test_a_response_without_a_length_that_breaks_off_is_reset_at_once(world, spr
         b.reset()
         assert c.end() == "RST"
     assert alive(clients)
+
+
+def test_the_units_give_a_process_a_third_more_time_than_it_takes():
+    longest = int(re.search(r"#define SPREAD_END_MAX_MS (\d+)", (TREE / "src/process/spread.h").read_text())[1])
+    for kind in "http", "tls":      # units/put-units makes those for proxies of those for http
+        unit = (TREE / f"units/novnc-gate-{kind}@.service").read_text()
+        seconds = int(re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)[1])
+        assert longest <= 0.75 * 1000 * seconds
+
+
+def longest_wait(clients, backends=()):
+    """Ends all of them; returns the longest time until one has exited, s."""
+    left, waited = {os.pidfd_open(c.pid) for c in clients}, 0
+    start = time.monotonic()
+    for peer in *clients, *backends:
+        peer.close()
+    while left:
+        exited = select.select(left, [], [], 4 + DEADLINE)[0]
+        assert exited
+        waited = time.monotonic() - start
+        for fd in exited:
+            left.remove(fd)
+            os.close(fd)
+    assert all(c.exited() == 0 for c in clients)
+    return waited
+
+
+def test_a_page_waits_half_as_long_as_a_tunnel(world, spread):
+    """It has one seccomp program of two. The random times are up to 2 and 4 s long; for the longest of each 40 not
+    to differ by a third, the odds are one in a million."""
+    pages = [page(world, c) for c in spread(500, 40)]
+    of_pages = longest_wait(pages)
+    tunnels, backends = spread(500, 40), []
+    for c in tunnels:
+        c.send(upgrade())
+        backends.append(world.tunnel_of(c))
+    assert longest_wait(tunnels, backends) > of_pages * 4 / 3
 
 
 def test_the_wait_ends_by_itself(world, spread):
