@@ -97,15 +97,19 @@ endef
 
 # Of the units that units/put-units wrote, those that users start and stop.  $(call umbrellas,DIRECTORY)
 umbrellas = $(foreach kind,novnc-gate novnc-gate-tls novnc-gate-proxy,$1/$(kind).service)
-# Stops and removes all units of put-units.  $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
+# Of the units that units/put-units wrote, those of the single sockets and connections.  $(call socket_units,DIRECTORY)
+socket_units = $(wildcard $(foreach kind,http tls proxy,$1/novnc-gate-$(kind)-[0-9]*.socket $1/novnc-gate-$(kind)-[0-9]*@.service))
+# Stops and removes all units of put-units. systemd would keep failed ones although their files are gone.
+# $(call remove_socket_units,SYSTEMCTL,DIRECTORY)
 define remove_socket_units
 if [ -e $2/novnc-gate.service ]; then \
 	$1 disable $(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-metrics.socket)); \
-	[ ! -d /run/systemd/system ] || $1 stop novnc-gate.slice \
+	[ ! -d /run/systemd/system ] || { $1 stop novnc-gate.slice \
 		$(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-tls-ticket.timer $2/novnc-gate-metrics.socket)); \
+		$1 reset-failed $(notdir $(wildcard $(call umbrellas,$2) $2/novnc-gate-tls-ticket.service $2/novnc-gate-metrics.socket) \
+			$(filter %.socket,$(call socket_units,$2))) 2>/dev/null || :; }; \
 fi
-rm -f $(foreach kind,http tls proxy,$2/novnc-gate-$(kind)-[0-9]*.socket $2/novnc-gate-$(kind)-[0-9]*@.service) \
-	$(call umbrellas,$2)
+rm -f $(call socket_units,$2) $(call umbrellas,$2)
 endef
 
 # The version of Debian's package if it is installed, too.

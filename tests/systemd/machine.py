@@ -217,7 +217,8 @@ class Machine:
                                  if u.endswith(f"{host}:{port}.service")])[0]
 
     def filters(self, unit):
-        """The number of seccomp programs of its process."""
+        """The number of seccomp programs of its process; PID 1 has none that it could inherit."""
+        assert "Seccomp_filters:\t0\n" in self.run("cat", "/proc/1/status")
         status = self.run("cat", f"/proc/{self.property(unit, 'MainPID')}/status")
         return int(re.search(r"Seccomp_filters:\s*(\d+)", status)[1])
 

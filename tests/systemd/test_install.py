@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import re
+import socket
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
@@ -297,6 +298,19 @@ def test_the_ticket_key_goes_with_the_rest(installed):
     installed.run("test", "-e", "/run/novnc-gate-tls/tls.ticket")
     installed.make("uninstall")
     assert "No such file" in installed.run("ls", "/run/novnc-gate-tls", check=False)
+
+
+def test_no_unit_stays_failed_after_uninstall(installed):
+    sockets = ["novnc-gate-metrics.socket", "novnc-gate-http-07.socket"]
+    failed = lambda: {line.split()[0] for line in installed.run(
+        "systemctl", "list-units", "--failed", "--plain", "--no-legend", "novnc-gate*").splitlines()}
+    with socket.create_server(("127.0.0.1", 3000)), socket.create_server(("127.0.0.1", 9464)):
+        installed.run("systemctl", "start", *UMBRELLAS, sockets[0], check=False)
+    with installed.drop_in(sockets[1], "[Socket]\nListenStream=192.0.2.1:3000\n"):
+        installed.run("systemctl", "start", sockets[1], check=False)
+    assert failed() >= {*UMBRELLAS, *sockets}
+    installed.make("uninstall")
+    assert failed() == set()
 
 
 def test_disabled_units_stay_disabled_at_the_first_boot_of_an_image(bare):
