@@ -157,7 +157,7 @@ def test_watch_redraws(gate):
             wait_for(lambda: [row["session"] for row in json.loads(watch.stdout.readline())] == ["4711"])
         finally:
             # not nsenter, its parent, which then would not wait for it
-            gate.run("pkill", "-INT", "-x", "novnc-gatectl")
+            gate.run("pkill", "-TERM", "-x", "novnc-gatectl")
             watch.wait()
 
 
@@ -179,7 +179,7 @@ def test_watch_goes_on_when_systemd_re_executes_itself(gate, user):
                 wait_for(lambda: names() == ["4711"])
             assert watch.poll() is None
         finally:
-            gate.run("pkill", "-INT", "-x", "novnc-gatectl")
+            gate.run("pkill", "-TERM", "-x", "novnc-gatectl")
             watch.wait()
 
 
