@@ -304,10 +304,11 @@ def test_no_unit_stays_failed_after_uninstall(installed):
     sockets = ["novnc-gate-metrics.socket", "novnc-gate-http-07.socket"]
     failed = lambda: {line.split()[0] for line in installed.run(
         "systemctl", "list-units", "--failed", "--plain", "--no-legend", "novnc-gate*").splitlines()}
-    with socket.create_server(("127.0.0.1", 3000)), socket.create_server(("127.0.0.1", 9464)):
-        installed.run("systemctl", "start", *UMBRELLAS, sockets[0], check=False)
     with installed.drop_in(sockets[1], "[Socket]\nListenStream=192.0.2.1:3000\n"):
         installed.run("systemctl", "start", sockets[1], check=False)
+    installed.run("systemctl", "stop", "novnc-gate")
+    with socket.create_server(("127.0.0.1", 3000)), socket.create_server(("127.0.0.1", 9464)):
+        installed.run("systemctl", "start", *UMBRELLAS, sockets[0], check=False)
     assert failed() >= {*UMBRELLAS, *sockets}
     installed.make("uninstall")
     assert failed() == set()
