@@ -1,21 +1,24 @@
-"""Thousands of sessions that are stopped together, or end with the machine: how long that takes, and that each has
-its closing entry."""
+"""Thousands of sessions: what they cost systemd and the journal, how long it takes to stop them or the machine, and
+that each has its closing entry."""
 
 import re
+import socket
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from machine import PIDS, TREE, wait_for
+from machine import PIDS, TREE, get, wait_for
 
 sys.path.append(str(TREE / "tests/kernels"))
 import peers  # noqa: E402
 
 CLOSED = "930ee7b5ab8f48f2b1fb9892c90e56b8"     # the MESSAGE_ID of a closing entry
 LONG = 1200     # s until the test fails
+PAGES = 200
 TROUBLE = "timed out|Killing process|Failed with result|No space left"
 
 pytestmark = pytest.mark.long
@@ -33,7 +36,8 @@ def gate(bare, controller):
     """The machine with sockets for 10,000 sessions, a journal that survives a reboot, and a gate without its sandbox:
     of sandboxed processes, not so many may end together (MANY SESSIONS in novnc-gate(8))."""
     assert "Seccomp_filters:\t0\n" in bare.run("cat", "/proc/1/status")
-    bare.make("install", f"CONTROLLER=http://127.0.0.1:{controller.port}", "SOCKETS=80")
+    url = f"http://127.0.0.1:{controller.port}"
+    bare.make("install", f"NEXTJS={url}", f"CONTROLLER={url}", "SOCKETS=80")
     bare.run("cp", "/src/build/novnc-gate-unconfined", "/usr/local/sbin/novnc-gate")
     bare.keep_journal()
     bare.reboot()   # a boot in which no session has ended
@@ -57,25 +61,56 @@ def sessions(gate, count):
     start = time.monotonic()
     wait_for(lambda: clients.standing.value + clients.refused.value == count, LONG)
     assert clients.refused.value == 0
-    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        gate.write(PIDS, f"{count}\n")
     print(f"{count} sessions began in {time.monotonic() - start:.0f} s", end="; ", flush=True)
     return clients
 
 
-@pytest.mark.parametrize("count", [1000, 4000, 10000])
+def spread_exits(gate, count):
+    """From now on; see count_processes()."""
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        gate.write(PIDS, f"{count}\n")
+
+
+def print_costs(gate, count):
+    """What commands cost PID 1, and how many pages it starts, beside so many sessions."""
+    def cost(*command):
+        before = gate.cpu_ms()
+        gate.run(*command)
+        return f"{command[1]} {gate.cpu_ms() - before:.0f} ms"
+
+    memory = re.search(r"VmRSS:\s*(\d+) kB", gate.run("cat", "/proc/1/status"))[1]
+    print(f"PID 1: {int(memory) / 1e3:.0f} MB", cost("systemctl", "daemon-reload"),
+          cost("systemctl", "list-units", "novnc-gate*"), sep=", ", end=", ")
+    with socket.create_connection(("127.0.0.1", 3000)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost:3000\r\n\r\n")
+        print(cost("systemctl", "stop", gate.instance_of(client)), end=" of one, ")
+    before, start = gate.cpu_ms(), time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: get(), range(PAGES))) == {(200, b"yes")}
+    took = time.monotonic() - start
+    wait_for(lambda: len(gate.instances()) == count)
+    print(f"a page {(gate.cpu_ms() - before) / PAGES:.1f} ms, {PAGES / took:.0f} pages a second", end="; ", flush=True)
+
+
+@pytest.mark.parametrize("count", [0, 1000, 4000, 10000])
 def test_all_log_how_they_ended(gate, count):
     all_once = Counter(map(str, range(count)))
     gate.start()
     assert not closed(gate)
     clients = sessions(gate, count)
-    start = time.monotonic()
+    print_costs(gate, count)
+    spread_exits(gate, count)
+    journald = gate.property("systemd-journald", "MainPID")
+    before, start = [gate.cpu_ms(pid) for pid in (1, journald)], time.monotonic()
     gate.run("systemctl", "stop", "novnc-gate.slice")
-    print(f"stopped in {time.monotonic() - start:.0f} s", end="; ")
+    took = time.monotonic() - start
+    spent = [gate.cpu_ms(pid) - ms for pid, ms in zip((1, journald), before)]
+    print(f"stopped in {took:.0f} s, PID 1 {spent[0]:.0f} ms, journald {spent[1]:.0f} ms", end="; ")
     assert all_once - closed(gate) == Counter()
     clients.kill()
 
     clients = sessions(gate, count)
+    spread_exits(gate, count)
     print(f"down in {gate.reboot(LONG):.0f} s")
     clients.kill()
     assert all_once + all_once - closed(gate, "-1") == Counter()
