@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 
@@ -96,10 +97,11 @@ class Ragged(Exception):
 
 
 class TlsSocket:
-    """A socket with TLS, which reports how its peer ended."""
+    """A socket with TLS, which reports how its peer ended. One thread may read while another one writes."""
 
     def __init__(self, sock, context, server=False, name=None, session=None):
         self.raw, self.notify = sock, True
+        self.using, self.sending = threading.Lock(), threading.Lock()   # the SSL object and its buffers; the socket
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=server,
                                     server_hostname=name, session=session)
@@ -108,29 +110,40 @@ class TlsSocket:
     def __getattr__(self, name):
         return getattr(self.raw, name)
 
-    def _flush(self):
-        while (data := self.outgoing.read()):
-            self.raw.sendall(data)
+    def _flush(self, wait=True):
+        """Sends what is there, unless another thread does so and this one need not wait for that."""
+        if not self.sending.acquire(blocking=wait):
+            return
+        try:
+            while (data := self._locked(self.outgoing.read)):
+                self.raw.sendall(data)
+        finally:
+            self.sending.release()
+
+    def _locked(self, what, *args):
+        with self.using:
+            return what(*args)
 
     def _step(self, what, *args):
+        writes = what != self.tls.read
         while True:
             try:
-                result = what(*args)
+                result = self._locked(what, *args)
             except ssl.SSLWantReadError:
-                self._flush()
+                self._flush(writes)
                 data = self.raw.recv(1 << 18)
                 if data:
-                    self.incoming.write(data)
+                    self._locked(self.incoming.write, data)
                 else:
-                    self.incoming.write_eof()
+                    self._locked(self.incoming.write_eof)
                 continue
             except ssl.SSLError:
                 try:
-                    self._flush()       # the alert
+                    self._flush(writes)     # the alert
                 except OSError:
                     pass
                 raise
-            self._flush()
+            self._flush(writes)
             return result
 
     def recv(self, n):
@@ -161,7 +174,7 @@ class TlsSocket:
     def shutdown(self, _):
         """Ends this direction and reads on."""
         try:
-            self.tls.unwrap()
+            self._locked(self.tls.unwrap)
         except ssl.SSLError:
             pass        # the peer has not ended yet
         self._flush()
