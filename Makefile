@@ -308,7 +308,7 @@ help:
 	@echo
 	@echo 'make demo            run Next.js, noVNC, a VM and the gate, on port 3000 (PORT=)'
 	@echo 'make check           run all tests; SAN=1: unit and end-to-end tests with ASan and UBSan'
-	@echo 'make check-long      test with Next.js 14 to 16, testssl.sh, fresh Debian 12 and 13, their kernels (root, two hours)'
+	@echo 'make check-long      test with Next.js 14 to 16, testssl.sh, fresh Debian 12 and 13, their kernels (root, hours)'
 	@echo 'make bench           compare speed, CPU and memory with other proxies (root); QUICK=1: under a minute'
 	@echo 'make lint            check for compiler warnings (gcc and clang), code layout, man pages'
 	@echo 'make debug           build build/debug/novnc-gate for gdb (src/README.md)'

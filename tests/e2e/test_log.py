@@ -643,19 +643,17 @@ def test_the_last_entry_of_hot_reload_says_who_closed(world, journal, by, code, 
     assert (fields["NOVNC_GATE_CLOSED_BY"], fields["NOVNC_GATE_CLOSE_CODE"]) == (by, str(code))
 
 
-def test_exits_are_spread_although_the_journal_had_no_room(world, stopped_journal, tmp_path):
+def test_exits_are_spread_although_the_journal_had_no_room(world, stopped_journal, spread):
     """Each process waits until the journal has its entries, and then its own random time."""
     journal, arguments = stopped_journal
-    number = tmp_path / "pids.current"
-    number.write_text("2000\n")     # up to 8 s, and 16 s for the tunnel
-    arguments = {"options": [f"--spread={number}"], **arguments}
-    stopped = world.direct(upgrade(), **arguments)
+    stopped, *others = spread(2000, 21, **arguments)    # up to 16 s for the tunnel, and 8 s
+    stopped.send(upgrade())
     b = world.tunnel_of(stopped)
     os.kill(stopped.pid, signal.SIGTERM)
     assert [code for code, _ in closed(stopped, b)] == [1001, 1001]
     processes = {os.pidfd_open(stopped.pid): stopped.address}
-    for _ in range(20):
-        c = world.direct(upgrade("/evil/socket"), **arguments)
+    for c in others:
+        c.send(upgrade("/evil/socket"))
         assert c.response().status == 403
         assert c.end() == "FIN"
         c.close()
