@@ -327,6 +327,7 @@ static const struct {
 	/* the backend's own time-out, less a second */
 	{ OK "Keep-Alive: timeout=5\r\n" END, 4000 - SLACK_MS - 1, false, true },
 	{ OK "Keep-Alive: timeout=5\r\n" END, 4000, false, false },
+	{ OK "Keep-Alive: max=100\r\nKeep-Alive: timeout=5\r\n" END, 4000, false, false },
 	{ OK "Keep-Alive: timeout=2\r\n" END, 0, true, true },
 	{ OK "Keep-Alive: timeout=1\r\n" END, 0, false, false },
 	{ OK "Keep-Alive: timeout=0\r\n" END, 0, false, false },

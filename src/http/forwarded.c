@@ -98,31 +98,18 @@ static bool host_parse(struct slice s, struct forwarded *ret)
 
 /* ---- X-Forwarded-* */
 
-static void read_x_for(const struct http1_head *h, struct network_list trusted,
-		       struct forwarded *ret)
-{
-	for (size_t i = 0; i < h->fields; i++) {
-		struct slice list = h->field[i].value, node;
-
-		if (!slice_caseeq(h->field[i].name, X_FOR))
-			continue;
-		while (slice_split(&list, ',', &node)) {
-			node = slice_trim(node);
-			if (node.len > 0)
-				(void)note_node(node, trusted, ret);
-		}
-	}
-}
-
 static const char *read_x(const struct http1_head *h, struct network_list trusted,
 			  struct forwarded *ret)
 {
 	const struct field *proto = http1_field(h, X_PROTO);
 	const struct field *host = http1_field(h, X_HOST);
 	const struct field *port = http1_field(h, X_PORT);
+	struct http1_list nodes = { .head = h, .name = X_FOR };
+	struct slice node;
 
 	ret->by = FORWARDED_BY_X;
-	read_x_for(h, trusted, ret);
+	while (http1_list_next(&nodes, &node))
+		(void)note_node(node, trusted, ret);
 	if (http1_count(h, X_PROTO) > 1)
 		return "more than one X-Forwarded-Proto";
 	if (proto && !proto_parse(proto->value, &ret->proto))

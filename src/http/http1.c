@@ -300,18 +300,32 @@ struct slice http1_only(const struct http1_head *h, struct slice name)
 	return field && http1_count(h, name) == 1 ? field->value : SLICE("");
 }
 
+bool http1_list_next(struct http1_list *l, struct slice *ret)
+{
+	for (;;) {
+		const struct field *field;
+
+		while (slice_split(&l->rest, ',', ret)) {
+			*ret = slice_trim(*ret);
+			if (ret->len > 0)
+				return true;
+		}
+		if (l->fields == l->head->fields)
+			return false;
+		field = &l->head->field[l->fields++];
+		if (slice_caseeq(field->name, l->name))
+			l->rest = field->value;
+	}
+}
+
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token)
 {
-	for (const struct field *f = h->field; f < h->field + h->fields; f++) {
-		struct slice list, element;
+	struct http1_list elements = { .head = h, .name = name };
+	struct slice element;
 
-		if (!slice_caseeq(f->name, name))
-			continue;
-		list = f->value;
-		while (slice_split(&list, ',', &element))
-			if (slice_caseeq(slice_trim(element), token))
-				return true;
-	}
+	while (http1_list_next(&elements, &element))
+		if (slice_caseeq(element, token))
+			return true;
 	return false;
 }
 
@@ -336,12 +350,11 @@ bool http1_persistent(const struct http1_head *h)
 
 uint64_t http1_keep_alive_ms(const struct http1_head *h)
 {
-	const struct field *field = http1_field(h, SLICE("Keep-Alive"));
-	struct slice list = field ? field->value : (struct slice){ NULL, 0 }, item;
+	struct http1_list parameters = { .head = h, .name = SLICE("Keep-Alive") };
+	struct slice item;
 	uint64_t seconds;
 
-	while (slice_split(&list, ',', &item)) {
-		item = slice_trim(item);
+	while (http1_list_next(&parameters, &item)) {
 		if (!slice_casestarts(item, SLICE("timeout=")))
 			continue;
 		item = slice_from(item, strlen("timeout="));

@@ -74,6 +74,19 @@ size_t http1_count(const struct http1_head *h, struct slice name);
 /* The value of a field that occurs once, else "". */
 struct slice http1_only(const struct http1_head *h, struct slice name);
 
+/*
+ * The next element of a list-valued field, from all lines of that name; false if there is none. Empty
+ * elements are left out (RFC 9110 5.6.1.2). Quotes are not known. Begins with
+ *	struct http1_list elements = { .head = h, .name = name };
+ */
+struct http1_list {
+	const struct http1_head *head;
+	struct slice name;
+	size_t fields; /* gone through so far */
+	struct slice rest;
+};
+bool http1_list_next(struct http1_list *l, struct slice *ret);
+
 /* An element of that list-valued field is this token, without regard to case. */
 bool http1_has_token(const struct http1_head *h, struct slice name, struct slice token);
 

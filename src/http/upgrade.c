@@ -75,18 +75,10 @@ void upgrade_accept(struct slice key, char ret[UPGRADE_ACCEPT_SIZE])
 
 struct slice upgrade_first_protocol(const struct http1_head *h)
 {
-	struct slice first = SLICE("");
+	struct http1_list protocols = { .head = h, .name = PROTOCOL };
+	struct slice first;
 
-	for (size_t i = 0; i < h->fields && first.len == 0; i++) {
-		struct slice rest = h->field[i].value;
-
-		if (!slice_caseeq(h->field[i].name, PROTOCOL))
-			continue;
-		/* empty elements do not count (RFC 9110 5.6.1.2) */
-		while (first.len == 0 && slice_split(&rest, ',', &first))
-			first = slice_trim(first);
-	}
-	return first;
+	return http1_list_next(&protocols, &first) ? first : SLICE("");
 }
 
 /* An element of a list, without the parameters that an extension has (RFC 6455 9.1). */
@@ -119,22 +111,17 @@ static bool is_offered(struct slice choice, struct slice name, struct slice requ
 struct slice upgrade_unoffered(const struct http1_head *h, struct slice request,
 			       const char **ret)
 {
+	struct http1_list extensions = { .head = h, .name = EXTENSIONS };
 	struct slice choice = http1_only(h, PROTOCOL);
 
 	*ret = "subprotocol";
 	if (choice.len > 0 && !is_offered(choice, PROTOCOL, request))
 		return choice;
 	*ret = "extension";
-	for (size_t i = 0; i < h->fields; i++) {
-		struct slice rest = h->field[i].value, element;
-
-		if (!slice_caseeq(h->field[i].name, EXTENSIONS))
-			continue;
-		while (slice_split(&rest, ',', &element)) {
-			choice = without_parameters(element);
-			if (choice.len > 0 && !is_offered(choice, EXTENSIONS, request))
-				return choice;
-		}
+	while (http1_list_next(&extensions, &choice)) {
+		choice = without_parameters(choice);
+		if (choice.len > 0 && !is_offered(choice, EXTENSIONS, request))
+			return choice;
 	}
 	return SLICE("");
 }
