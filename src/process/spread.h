@@ -12,7 +12,7 @@
  * The longest time from the end of a connection to the exit, with the wait for room in the journal:
  * three quarters of TimeoutStopSec= in the units. It is longer than every delay.
  */
-#define SPREAD_END_MAX_MS 105000
+#define SPREAD_END_MAX_MS 135000
 
 /*
  * Returns for how many milliseconds to wait before the exit, so that `processes` processes that end
