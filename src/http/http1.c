@@ -304,11 +304,14 @@ bool http1_list_next(struct http1_list *l, struct slice *ret)
 {
 	for (;;) {
 		const struct field *field;
+		struct slice element;
 
-		while (slice_split(&l->rest, ',', ret)) {
-			*ret = slice_trim(*ret);
-			if (ret->len > 0)
-				return true;
+		while (slice_split(&l->rest, ',', &element)) {
+			element = slice_trim(element);
+			if (element.len == 0)
+				continue;
+			*ret = element;
+			return true;
 		}
 		if (l->fields == l->head->fields)
 			return false;

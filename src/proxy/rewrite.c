@@ -20,20 +20,14 @@ struct options {
 /* Collects the Connection options. Returns 0, or -E2BIG if there are too many. */
 static int options_collect(const struct http1_head *h, struct options *ret)
 {
-	ret->n = 0;
-	for (size_t i = 0; i < h->fields; i++) {
-		struct slice list = h->field[i].value, option;
+	struct http1_list options = { .head = h, .name = SLICE("Connection") };
+	struct slice option;
 
-		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
-			continue;
-		while (slice_split(&list, ',', &option)) {
-			option = slice_trim(option);
-			if (option.len == 0)
-				continue;
-			if (ret->n == REWRITE_OPTIONS_MAX)
-				return -E2BIG;
-			ret->name[ret->n++] = option;
-		}
+	ret->n = 0;
+	while (http1_list_next(&options, &option)) {
+		if (ret->n == REWRITE_OPTIONS_MAX)
+			return -E2BIG;
+		ret->name[ret->n++] = option;
 	}
 	return 0;
 }

@@ -145,17 +145,13 @@ static bool refuse(struct verdict *v, enum route_kind kind, unsigned status,
 
 static bool judge_connection(const struct http1_head *h, struct verdict *v)
 {
-	for (size_t i = 0; i < h->fields; i++) {
-		struct slice list = h->field[i].value, option;
+	struct http1_list options = { .head = h, .name = SLICE("Connection") };
+	struct slice option;
 
-		if (!slice_caseeq(h->field[i].name, SLICE("Connection")))
-			continue;
-		while (slice_split(&list, ',', &option))
-			if (fields_rules(slice_trim(option)) & FIELDS_PROTECTED)
-				return refuse(
-					v, ROUTE_REFUSED, 400,
-					"Connection names a protected header field");
-	}
+	while (http1_list_next(&options, &option))
+		if (fields_rules(option) & FIELDS_PROTECTED)
+			return refuse(v, ROUTE_REFUSED, 400,
+				      "Connection names a protected header field");
 	return true;
 }
 
